@@ -1,0 +1,73 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: check_variables
+short_description: Check the variables of all roles of a play before the first of them runs
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Fails with all findings at once when a variable carries the prefix of a role of this collection, or C(platform_), but nothing reads it;
+    when a value does not fit a role's argument specification; when a port, weight, number of pods or name is out of range; when a chart's
+    local path or the kubeconfig does not exist.
+  - Ansible itself checks a role's arguments when the role begins, which is after the roles before it have changed the cluster, and it takes
+    a misspelt variable for one of somebody else's.
+  - Runs on the controller and touches no cluster.
+options:
+  roles:
+    description:
+      - Roles whose values are checked, with or without the collection's name. All roles of the play by default.
+      - Unknown variables are looked for under the prefixes of all roles in any case.
+    type: list
+    elements: str
+  ignore:
+    description: Names of variables that carry a role's prefix and are meant for something else.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - action_common_attributes
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  check_mode:
+    support: full
+    description: Never changes anything.
+  diff_mode:
+    support: none
+  platform:
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Check the variables of every role of the play
+  servicemesh.platform.check_variables:
+
+- name: Check those of two roles, and leave a variable of our own alone
+  servicemesh.platform.check_variables:
+    roles: [istio, datastore]
+    ignore: [istio_team_contact]
+"""
+
+RETURN = r"""
+findings:
+  description: What is wrong, one sentence each, beginning with the variable.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - "user_service_replica: role user_service has no such variable; did you mean user_service_replicas?"
+roles:
+  description: The roles whose values were checked.
+  returned: always
+  type: list
+  elements: str
+  sample: [istio, datastore]
+"""

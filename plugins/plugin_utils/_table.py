@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables for people. Pure.
+
+PRIVATE: may change at any time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+
+def _cell(value: t.Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def table(rows: Sequence[Mapping[str, t.Any]], columns: Sequence[str]) -> list[str]:
+    """Rows as aligned lines below a heading line; ``columns`` are keys of the rows, in order. Empty values are shown as ``-``."""
+    cells = [[column.replace("_", " ").upper() for column in columns], *([_cell(row.get(c)) for c in columns] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]

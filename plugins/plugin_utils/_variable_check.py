@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be said about role variables before any role runs. Pure: names and values in, findings out.
+
+PRIVATE: may change at any time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+# Rules: k8s.io/apimachinery/pkg/util/validation/validation.go
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_PLATFORM_NAME = re.compile(r"\bplatform_[a-z0-9_]+")
+_LABEL_MAX = 63
+_SUBDOMAIN_MAX = 253
+_PORT_MAX = 65535
+_CLOSE_ENOUGH = 0.6
+_ALMOST_EQUAL = 0.88
+
+
+def is_label(value: object) -> bool:
+    """Whether ``value`` is an RFC 1123 label, what Kubernetes takes for most names."""
+    return isinstance(value, str) and len(value) <= _LABEL_MAX and _LABEL.fullmatch(value) is not None
+
+
+def is_subdomain(value: object) -> bool:
+    """Whether ``value`` is an RFC 1123 subdomain: labels joined by dots."""
+    return isinstance(value, str) and len(value) <= _SUBDOMAIN_MAX and all(is_label(part) for part in value.split("."))
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _as_int(value: object) -> object:
+    """``"80"`` -> ``80``: variables given with ``-e x=80`` are strings. What is no number stays as it is."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d+", value) else value
+
+
+def _int_between(low: int, high: int) -> Callable[[object], bool]:
+    def check(value: object) -> bool:
+        number = _as_int(value)
+        return _is_int(number) and low <= t.cast(int, number) <= high
+
+    return check
+
+
+class _Rule(t.NamedTuple):
+    pattern: re.Pattern[str]
+    accepts: Callable[[object], bool]
+    expected: str
+
+
+_RULES: tuple[_Rule, ...] = (
+    _Rule(re.compile(r"(^|.*_)port"), _int_between(1, _PORT_MAX), "a port between 1 and 65535"),
+    _Rule(re.compile(r"(^|.*_)weight"), _int_between(0, 100), "a weight between 0 and 100"),
+    _Rule(re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"), _int_between(0, 10_000), "a number of pods between 0 and 10000"),
+    _Rule(
+        re.compile(r"(^|.*_)(namespace|service_account)"),
+        is_label,
+        "an RFC 1123 label: lower case letters, digits and '-', at most 63, beginning and ending with a letter or digit",
+    ),
+    _Rule(
+        re.compile(r"(^|.*_)(trust_domain|cluster_domain|tls_secret|domain)"),
+        is_subdomain,
+        "an RFC 1123 subdomain: lower case letters, digits, '-' and '.', at most 253",
+    ),
+)
+
+
+def range_findings(name: str, value: object) -> Iterator[str]:
+    """What is out of range in a variable and, when it is a dict or list, in everything below it.
+
+    The rule is chosen by the last part of the name: ``*_port``, ``*_namespace`` … Empty values are left to the role.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from range_findings(f"{name}.{key}", item)
+        return
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from range_findings(f"{name}[{index}]", item)
+        return
+    if value is None or value == "":
+        return
+    last = re.sub(r"\[\d+\]$", "", name).rsplit(".", 1)[-1]
+    for rule in _RULES:
+        if rule.pattern.fullmatch(last):
+            if not rule.accepts(value):
+                yield f"{name}: {value!r} is not {rule.expected}"
+            return
+
+
+def owner_of(name: str, roles: Iterable[str]) -> str | None:
+    """The role whose prefix a variable carries; the longest prefix wins."""
+    return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
+
+
+def platform_names(texts: Iterable[str]) -> frozenset[str]:
+    """All ``platform_x`` that the given YAML texts name outside of comments."""
+    lines = (line.split(" #", 1)[0] for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return frozenset(match for line in lines for match in _PLATFORM_NAME.findall(line))
+
+
+def _closest(name: str, known: Collection[str]) -> str:
+    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_CLOSE_ENOUGH)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def unknown_findings(
+    names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str], ignore: Collection[str] = ()
+) -> Iterator[str]:
+    """Variables that carry a role's prefix, or ``platform_``, and that nothing reads.
+
+    ``options``: role name -> its variables. ``platform``: the platform-wide names. ``ignore``: names that are somebody else's.
+    """
+    for name in sorted(set(names) - set(ignore)):
+        role = owner_of(name, options)
+        if role is not None:
+            if name not in options[role]:
+                yield f"{name}: role {role} has no such variable{_closest(name, options[role])}"
+        elif name.startswith("platform_") and name not in platform:
+            yield f"{name}: nothing reads this variable{_closest(name, platform)}"
+
+
+def lookalikes(names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(name, known variable) for names without a known prefix that are almost a known variable: ``user_servce_replicas``."""
+    known = set(platform).union(*options.values()) if options else set(platform)
+    for name in sorted(names):
+        if name in known or name.startswith(("_", "ansible_", "platform_")) or owner_of(name, options):
+            continue
+        if match := difflib.get_close_matches(name, known, n=1, cutoff=_ALMOST_EQUAL):
+            yield name, match[0]
+
+
+def looks_like_path(value: object) -> bool:
+    """Whether a chart's source is a local path rather than a repository's chart name or an OCI address."""
+    return isinstance(value, str) and value.startswith(("/", "./", "../", "~"))
+
+
+def chart_paths(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """(variable, path) of each chart source that is a local path: ``*_chart``, ``*_chart_ref``, or any string in ``*_charts``."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from chart_paths(f"{name}.{key}", item)
+    elif re.search(r"_charts?(_ref)?(\.|$)", name) and looks_like_path(value):
+        yield name, t.cast(str, value)

@@ -1,0 +1,18 @@
+"""Unit tests of plugin_utils/_table."""
+
+from __future__ import annotations
+
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._table import table
+
+
+def test_columns_are_aligned_and_empty_cells_visible() -> None:
+    rows = [{"name": "user-service", "ready": "1/1", "ok": True}, {"name": "db", "ready": None, "ok": False}]
+    assert table(rows, ["name", "ready", "ok"]) == [
+        "NAME          READY  OK",
+        "user-service  1/1    yes",
+        "db            -      no",
+    ]
+
+
+def test_no_rows_gives_the_heading() -> None:
+    assert table([], ["name"]) == ["NAME"]
