@@ -1,0 +1,125 @@
+#!/bin/bash
+# Entrypoint with the contract of the upstream image `postgres`. Environment, all read only when the database is created:
+#   POSTGRES_PASSWORD          the superuser's password (required unless POSTGRES_HOST_AUTH_METHOD=trust)
+#   POSTGRES_USER              the superuser, default "postgres"
+#   POSTGRES_DB                the first database, default the user's name
+#   POSTGRES_INITDB_ARGS       more options for initdb;  POSTGRES_INITDB_WALDIR: where the write-ahead log goes
+#   POSTGRES_HOST_AUTH_METHOD  how clients over TCP prove themselves, default scram-sha-256
+# Each POSTGRES_{PASSWORD,USER,DB,INITDB_ARGS} may be given as <name>_FILE, the path of a file that holds it.
+set -Eeuo pipefail
+
+say() { echo "entrypoint: $*"; }
+die() { echo "entrypoint: $*" >&2; exit 1; }
+
+# from_file NAME DEFAULT: set NAME from NAME, NAME_FILE or DEFAULT.
+from_file() {
+    local name=$1 file_name="$1_FILE"
+    [[ -z ${!name:-} || -z ${!file_name:-} ]] || die "$name and $file_name are both set; give one of them"
+    local value=${!name:-$2}
+    if [[ -n ${!file_name:-} ]]; then
+        [[ -r ${!file_name} ]] || die "$file_name names ${!file_name}, which cannot be read by user $(id -u)"
+        value=$(<"${!file_name}")
+    fi
+    export "$name=$value"
+    unset "$file_name"
+}
+
+# initdb wants a passwd entry for the user it runs as. A pod may run as any; nss_wrapper makes one up.
+name_user() {
+    getent passwd "$(id -u)" >/dev/null && return
+    local library
+    library=$(find /usr/lib -name libnss_wrapper.so -print -quit)
+    [[ -n $library ]] || die "user $(id -u) has no passwd entry and libnss_wrapper.so is not installed"
+    NSS_WRAPPER_PASSWD=$(mktemp) NSS_WRAPPER_GROUP=$(mktemp)
+    echo "postgres:x:$(id -u):$(id -g):PostgreSQL:$PGDATA:/bin/false" >"$NSS_WRAPPER_PASSWD"
+    echo "postgres:x:$(id -g):" >"$NSS_WRAPPER_GROUP"
+    export LD_PRELOAD=$library NSS_WRAPPER_PASSWD NSS_WRAPPER_GROUP
+}
+
+make_folders() {
+    mkdir -p "$PGDATA" /var/run/postgresql
+    # Not ours to change when a volume belongs to root and is opened by its group (fsGroup).
+    chmod 0700 "$PGDATA" 2>/dev/null || true
+    chmod 03775 /var/run/postgresql 2>/dev/null || true
+    if [[ $(id -u) = 0 ]]; then
+        find "$PGDATA" /var/run/postgresql ! -user postgres -exec chown postgres:postgres '{}' +
+    fi
+}
+
+# A container killed while it created the database leaves half of one. The mark stands beside PGDATA for as long as that takes,
+# so the next start begins anew. Where that folder is not writable (PGDATA is the volume's root) there is no mark.
+mark_of() { echo "$(dirname "$PGDATA")/.$(basename "$PGDATA").creating"; }
+
+create_database() {
+    from_file POSTGRES_PASSWORD ""
+    from_file POSTGRES_USER postgres
+    from_file POSTGRES_DB "$POSTGRES_USER"
+    from_file POSTGRES_INITDB_ARGS ""
+    local method=${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}
+    [[ -n $POSTGRES_PASSWORD || $method = trust ]] || die "POSTGRES_PASSWORD (or POSTGRES_PASSWORD_FILE) is needed to create the database"
+
+    local mark; mark=$(mark_of)
+    touch "$mark" 2>/dev/null || mark=""
+    local options=()
+    [[ -z ${POSTGRES_INITDB_WALDIR:-} ]] || options+=(--waldir "$POSTGRES_INITDB_WALDIR")
+    [[ -z $POSTGRES_PASSWORD ]] || options+=(--pwfile <(printf '%s\n' "$POSTGRES_PASSWORD"))
+    # POSTGRES_INITDB_ARGS is a command line: eval splits it as a shell would, quotes included.
+    eval "options+=($POSTGRES_INITDB_ARGS)"
+    initdb --username="$POSTGRES_USER" --auth-local=trust --auth-host="$method" "${options[@]}"
+    printf '\n# Clients from other pods.\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
+
+    # Only on the socket: nobody connects from outside before all is done.
+    PGUSER=$POSTGRES_USER pg_ctl start --wait -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" >/dev/null
+    fill_database
+    pg_ctl stop --wait --mode=fast >/dev/null
+    [[ -z $mark ]] || rm -f "$mark"
+    say "database $POSTGRES_DB of user $POSTGRES_USER is created"
+}
+
+# ask DATABASE OPTIONS...: psql on the socket, stops at the first error.
+ask() {
+    local database=$1; shift
+    psql --host=/var/run/postgresql --username="$POSTGRES_USER" --no-password --no-psqlrc --set=ON_ERROR_STOP=1 --dbname="$database" "$@"
+}
+
+fill_database() {
+    local exists
+    exists=$(ask postgres --quiet --tuples-only --set=name="$POSTGRES_DB" <<<"SELECT 1 FROM pg_database WHERE datname = :'name'")
+    [[ -n $exists ]] || ask postgres --quiet --set=name="$POSTGRES_DB" <<<'CREATE DATABASE :"name"'
+    local file
+    for file in /docker-entrypoint-initdb.d/*; do
+        case $file in
+            *.sh) say "runs $file"; if [[ -x $file ]]; then "$file"; else . "$file"; fi ;;
+            *.sql) say "runs $file"; ask "$POSTGRES_DB" --file="$file" ;;
+            *.sql.gz) say "runs $file"; gunzip --stdout "$file" | ask "$POSTGRES_DB" ;;
+            *.sql.xz) say "runs $file"; xzcat "$file" | ask "$POSTGRES_DB" ;;
+        esac
+    done
+}
+
+main() {
+    # Options alone mean the server.
+    [[ ${1:-} != -* ]] || set -- postgres "$@"
+    if [[ $1 != postgres ]] || [[ " $* " =~ \ (--help|--version|--describe-config|-\?|-V)\  ]]; then
+        exec "$@"
+    fi
+    make_folders
+    if [[ $(id -u) = 0 ]]; then
+        exec setpriv --reuid=postgres --regid=postgres --clear-groups "$0" "$@"
+    fi
+    name_user
+    if [[ -e $(mark_of) ]]; then
+        say "the database's creation was cut off before its end; begins anew"
+        find "$PGDATA" -mindepth 1 -delete
+    fi
+    if [[ -s $PGDATA/PG_VERSION ]]; then
+        say "database found in $PGDATA"
+    else
+        create_database
+    fi
+    # The server has no use for the password, and its environment can be read in /proc.
+    unset POSTGRES_PASSWORD POSTGRES_PASSWORD_FILE
+    exec "$@"
+}
+
+main "$@"
