@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         for name, meant in lookalikes(task_vars, options, platform):
             display.warning(f"{name}: no role reads this variable; did you mean {meant}?")
 
-        result.update(changed=False, roles=checked, findings=findings)
+        result.update(changed=False, roles=checked)
         if findings:
             count = f"{len(findings)} variable{'s are' if len(findings) > 1 else ' is'}"
             result.update(failed=True, msg="\n".join([f"{count} wrong; nothing was changed:", *(f"- {f}" for f in findings)]))

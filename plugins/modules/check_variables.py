@@ -57,13 +57,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-findings:
-  description: What is wrong, one sentence each, beginning with the variable.
-  returned: always
-  type: list
-  elements: str
-  sample:
-    - "user_service_replica: role user_service has no such variable; did you mean user_service_replicas?"
 roles:
   description: The roles whose values were checked.
   returned: always
