@@ -74,13 +74,17 @@ class ActionModule(ActionBase):
         result.update(changed=False, roles=checked)
         if findings:
             count = f"{len(findings)} variable{'s are' if len(findings) > 1 else ' is'}"
-            result.update(failed=True, msg="\n".join([f"{count} wrong; nothing was changed:", *(f"- {f}" for f in findings)]))
+            result.update(
+                failed=True, msg="\n".join([f"{count} wrong; nothing was changed:", *(f"- {f}" for f in findings)])
+            )
         else:
             result["msg"] = f"The variables of {len(checked)} roles are well-formed"
         return result
 
     @staticmethod
-    def _roles_to_check(given: list[str] | None, options: Mapping[str, object], task_vars: Mapping[str, t.Any]) -> list[str]:
+    def _roles_to_check(
+        given: list[str] | None, options: Mapping[str, object], task_vars: Mapping[str, t.Any]
+    ) -> list[str]:
         names = task_vars.get("ansible_play_role_names", []) if given is None else given
         roles = [name.removeprefix(COLLECTION) for name in names]
         if given is not None and (missing := sorted(set(roles) - set(options))):

@@ -22,6 +22,9 @@ def _cell(value: t.Any) -> str:
 
 def table(rows: Sequence[Mapping[str, t.Any]], columns: Sequence[str]) -> list[str]:
     """Rows as aligned lines below a heading line; ``columns`` are keys of the rows, in order. Empty values are shown as ``-``."""
-    cells = [[column.replace("_", " ").upper() for column in columns], *([_cell(row.get(c)) for c in columns] for row in rows)]
+    cells = [
+        [column.replace("_", " ").upper() for column in columns],
+        *([_cell(row.get(c)) for c in columns] for row in rows),
+    ]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]

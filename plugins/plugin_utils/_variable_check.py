@@ -59,7 +59,11 @@ class _Rule(t.NamedTuple):
 _RULES: tuple[_Rule, ...] = (
     _Rule(re.compile(r"(^|.*_)port"), _int_between(1, _PORT_MAX), "a port between 1 and 65535"),
     _Rule(re.compile(r"(^|.*_)weight"), _int_between(0, 100), "a weight between 0 and 100"),
-    _Rule(re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"), _int_between(0, 10_000), "a number of pods between 0 and 10000"),
+    _Rule(
+        re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"),
+        _int_between(0, 10_000),
+        "a number of pods between 0 and 10000",
+    ),
     _Rule(
         re.compile(r"(^|.*_)(namespace|service_account)"),
         is_label,
@@ -103,7 +107,9 @@ def owner_of(name: str, roles: Iterable[str]) -> str | None:
 
 def platform_names(texts: Iterable[str]) -> frozenset[str]:
     """All ``platform_x`` that the given YAML texts name outside of comments."""
-    lines = (line.split(" #", 1)[0] for text in texts for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = (
+        line.split(" #", 1)[0] for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")
+    )
     return frozenset(match for line in lines for match in _PLATFORM_NAME.findall(line))
 
 
@@ -113,7 +119,10 @@ def _closest(name: str, known: Collection[str]) -> str:
 
 
 def unknown_findings(
-    names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str], ignore: Collection[str] = ()
+    names: Iterable[str],
+    options: Mapping[str, Collection[str]],
+    platform: Collection[str],
+    ignore: Collection[str] = (),
 ) -> Iterator[str]:
     """Variables that carry a role's prefix, or ``platform_``, and that nothing reads.
 
@@ -128,7 +137,9 @@ def unknown_findings(
             yield f"{name}: nothing reads this variable{_closest(name, platform)}"
 
 
-def lookalikes(names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str]) -> Iterator[tuple[str, str]]:
+def lookalikes(
+    names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """(name, known variable) for names without a known prefix that are almost a known variable: ``user_servce_replicas``."""
     known = set(platform).union(*options.values()) if options else set(platform)
     for name in sorted(names):

@@ -87,7 +87,14 @@ def test_owner_is_the_longest_prefix() -> None:
 
 
 def test_unknown_names_the_role_and_the_closest_match() -> None:
-    names = ["user_service_replica", "istio_zzz", "platform_replica", "__istio_internal", "something_else", "istio_revision"]
+    names = [
+        "user_service_replica",
+        "istio_zzz",
+        "platform_replica",
+        "__istio_internal",
+        "something_else",
+        "istio_revision",
+    ]
     assert list(vc.unknown_findings(names, OPTIONS, PLATFORM)) == [
         "istio_zzz: role istio has no such variable",
         "platform_replica: nothing reads this variable; did you mean platform_replicas?",
@@ -105,7 +112,7 @@ def test_lookalikes_finds_a_misspelt_prefix_and_nothing_else() -> None:
 
 
 def test_platform_names_skips_comments() -> None:
-    text = "# platform_no: 1\na: \"{{ platform_yes | default(1) }}\"  # platform_neither\n"
+    text = '# platform_no: 1\na: "{{ platform_yes | default(1) }}"  # platform_neither\n'
     assert vc.platform_names([text]) == {"platform_yes"}
 
 

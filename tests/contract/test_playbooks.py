@@ -1,0 +1,80 @@
+"""Every playbook parses with every inventory, and the guards of the playbooks work without a cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.contract.tree import ROOT
+
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
+ENVIRONMENTS = ["local", "dev", "staging", "prod"]
+
+
+def ansible_playbook(*args: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs ansible-playbook of this Python from the root of the checkout, without a terminal."""
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), *args],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "KUBECONFIG": "", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_playbooks_parse_with_each_inventory(environment: str) -> None:
+    books = [f"playbooks/{name}" for name in PLAYBOOKS]
+    done = ansible_playbook("--syntax-check", "-i", f"inventories/{environment}", *books)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("confirm", [[], ["-e", "confirm=prod"], ["-e", "confirm="]])
+def test_teardown_refuses_without_the_environments_name(confirm: list[str]) -> None:
+    done = ansible_playbook("playbooks/teardown.yml", "-i", "inventories/dev", *confirm)
+    assert done.returncode == 2
+    assert "Nothing was deleted: dev is environment 'dev'" in done.stdout + done.stderr
+    assert "confirm=dev" in done.stdout + done.stderr
+
+
+def test_teardown_refuses_whatever_tag_is_given() -> None:
+    done = ansible_playbook(
+        "playbooks/teardown.yml", "-i", "inventories/dev", "--tags", "datastore", "-e", "confirm=no"
+    )
+    assert done.returncode == 2
+    assert "Nothing was deleted" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"user_service_replica": "2"}, "role user_service has no such variable; did you mean user_service_replicas?"),
+        ({"platform_replica": "2"}, "platform_replica: nothing reads this variable; did you mean platform_replicas?"),
+        ({"user_service_port": "70000"}, "user_service_port: '70000' is not a port between 1 and 65535"),
+        ({"platform_namespace": "E_commerce"}, "'E_commerce' is not an RFC 1123 label"),
+        (
+            {"platform_kubeconfig": "/nonexistent/kubeconfig"},
+            "platform_kubeconfig: there is no file /nonexistent/kubeconfig",
+        ),
+        ({"platform_storage": "tape"}, "value of datastore_storage must be one of"),
+        ({"platform_replicas": "many"}, "many"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("playbook", ["site.yml"])
+def test_wrong_variables_are_named_before_anything_runs(playbook: str, variables: dict[str, str], message: str) -> None:
+    extra = [part for name, value in variables.items() for part in ("-e", f"{name}={value}")]
+    done = ansible_playbook(f"playbooks/{playbook}", "-i", "inventories/dev", *extra)
+    text = done.stdout + done.stderr
+    assert done.returncode == 2, text
+    assert message in text
+    assert "nothing was changed" in text
+    assert "TASK [servicemesh.platform." not in done.stdout, "a role began"

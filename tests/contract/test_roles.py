@@ -1,0 +1,177 @@
+"""What every role promises: see CONTRIBUTING.md, "Names"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.contract.tree import ROOT, flat_tasks, load, roles, service_roles, task_files
+
+EXPECTED_ROLES = {
+    "cluster_prep",
+    "datastore",
+    "istio",
+    "local_cluster",
+    "mesh_security",
+    "mesh_traffic",
+    "microservice",
+    "nginx_ingress",
+    "observability",
+    "order_service",
+    "payment_service",
+    "product_service",
+    "recommendation_service",
+    "review_service",
+    "user_service",
+}
+NOT_MODULES = {
+    "action", "any_errors_fatal", "args", "async", "become", "changed_when", "check_mode", "delegate_to", "diff", "environment",
+    "failed_when", "ignore_errors", "loop", "loop_control", "module_defaults", "name", "no_log", "notify", "poll", "register",
+    "retries", "delay", "run_once", "tags", "throttle", "until", "vars", "when", "listen", "timeout", "become_user", "delegate_facts",
+}  # fmt: skip
+SHELLS = {"ansible.builtin.shell", "ansible.builtin.raw"}
+
+
+def defaults(role: str) -> dict[str, Any]:
+    return load(ROOT / "roles" / role / "defaults" / "main.yml") or {}
+
+
+def options(role: str) -> dict[str, Any]:
+    return load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"].get("options") or {}
+
+
+def tasks(role: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(path.name, task) for path in task_files(role) for task in flat_tasks(load(path))]
+
+
+def module_of(task: dict[str, Any]) -> str:
+    (name,) = set(task) - NOT_MODULES - {key for key in task if key.startswith("with_")}
+    return name
+
+
+def test_all_roles_are_there() -> None:
+    assert set(roles()) == EXPECTED_ROLES
+
+
+@pytest.mark.parametrize("role", roles())
+def test_a_role_has_its_files(role: str) -> None:
+    base = ROOT / "roles" / role
+    for name in ("defaults/main.yml", "meta/main.yml", "meta/argument_specs.yml", "README.md", "tasks/main.yml"):
+        assert (base / name).is_file(), f"roles/{role}/{name} is missing"
+
+
+@pytest.mark.parametrize("role", roles())
+def test_defaults_and_options_have_the_same_keys(role: str) -> None:
+    optional = {name for name, option in options(role).items() if "default" not in option}
+    assert set(defaults(role)) <= set(options(role)), f"{role}: in defaults/main.yml but not in argument_specs.yml"
+    required = {name for name in optional if options(role)[name].get("required")}
+    assert set(options(role)) - required == set(defaults(role)) - required, (
+        f"{role}: in argument_specs.yml but not in defaults"
+    )
+
+
+@pytest.mark.parametrize("role", roles())
+def test_defaults_and_options_have_the_same_values(role: str) -> None:
+    for name, option in options(role).items():
+        if option.get("required"):
+            continue
+        assert "default" in option, f"{role}: argument_specs.yml states no default of {name}"
+        assert option["default"] == defaults(role)[name], (
+            f"{role}: {name} differs between argument_specs.yml and defaults/main.yml"
+        )
+
+
+@pytest.mark.parametrize("role", roles())
+def test_options_are_described(role: str) -> None:
+    def undescribed(prefix: str, spec: dict[str, Any]) -> list[str]:
+        found = []
+        for name, option in spec.items():
+            if not option.get("description"):
+                found.append(prefix + name)
+            found.extend(undescribed(f"{prefix}{name}.", option.get("options") or {}))
+        return found
+
+    assert undescribed("", options(role)) == []
+    main = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    assert main.get("short_description")
+
+
+@pytest.mark.parametrize("role", roles())
+def test_variables_carry_the_roles_prefix(role: str) -> None:
+    assert [name for name in defaults(role) if not name.startswith(f"{role}_")] == []
+    constants = ROOT / "roles" / role / "vars" / "main.yml"
+    if constants.exists():
+        assert [name for name in load(constants) or {} if not name.startswith(f"__{role}_")] == []
+    for filename, task in tasks(role):
+        names = [task["register"]] if "register" in task else []
+        if module_of(task) == "ansible.builtin.set_fact":
+            names += [key for key in task["ansible.builtin.set_fact"] if key != "cacheable"]
+        if "loop_var" in task.get("loop_control", {}):
+            names.append(task["loop_control"]["loop_var"])
+        assert [n for n in names if not n.startswith(f"__{role}_")] == [], f"{filename}: {task.get('name')}"
+
+
+@pytest.mark.parametrize("role", roles())
+def test_state_follows_platform_state(role: str) -> None:
+    if role in ("local_cluster",):
+        pytest.skip("made and removed by playbooks of its own")
+    assert defaults(role)[f"{role}_state"] == "{{ platform_state | default('present') }}"
+    assert options(role)[f"{role}_state"]["choices"] == ["present", "absent"]
+
+
+@pytest.mark.parametrize("role", roles())
+def test_platform_variables_are_read_in_defaults_only(role: str) -> None:
+    base = ROOT / "roles" / role
+    reads = re.compile(r"\bplatform_[a-z0-9_]+")
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("platform_*.py")}
+    for folder in ("tasks", "handlers", "templates", "vars"):
+        for path in (base / folder).rglob("*.*"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            found = [line for line in lines if not line.lstrip().startswith("#") and set(reads.findall(line)) - modules]
+            assert found == [], f"{path.relative_to(ROOT)} reads a platform_ variable; put it into defaults/main.yml"
+    for name, value in defaults(role).items():
+        for read in re.findall(r"\{\{[^}]*\bplatform_[a-z0-9_]+[^}]*\}\}", str(value)):
+            assert re.search(r"platform_[a-z0-9_]+\s*\|\s*default\(", read), (
+                f"{role}: {name} reads a platform_ variable without a default"
+            )
+
+
+@pytest.mark.parametrize("role", roles())
+def test_readme_names_every_variable(role: str) -> None:
+    text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
+    assert [name for name in options(role) if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("role", roles())
+def test_tasks_use_full_names_and_no_shell(role: str) -> None:
+    for filename, task in tasks(role):
+        module = module_of(task)
+        assert module.count(".") >= 2, f"{role}/{filename}: {task.get('name')} uses the short name {module}"
+        assert module not in SHELLS, f"{role}/{filename}: {task.get('name')} uses a shell"
+        assert task.get("name"), f"{role}/{filename}: a task without a name"
+
+
+@pytest.mark.parametrize("role", service_roles())
+def test_a_service_role_is_one_import_of_microservice(role: str) -> None:
+    (path,) = task_files(role)
+    (task,) = load(path)
+    assert task["ansible.builtin.import_role"] == {"name": "servicemesh.platform.microservice"}
+    assert {"name", "ansible.builtin.import_role", "vars"} >= set(task) - {"tags"}
+    assert "microservice_definition" in task["vars"]
+
+
+@pytest.mark.parametrize("role", roles())
+def test_a_molecule_scenario_covers_the_role(role: str) -> None:
+    assert (ROOT / "molecule" / role / "molecule.yml").is_file() or role == "local_cluster", (
+        f"molecule/{role}/molecule.yml is missing"
+    )
+
+
+@pytest.mark.parametrize("role", roles())
+def test_roles_depend_on_no_role(role: str) -> None:
+    meta = load(ROOT / "roles" / role / "meta" / "main.yml")
+    assert not meta.get("dependencies"), "playbooks compose roles; dependencies hide the order"
+    assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
+    assert meta["galaxy_info"]["min_ansible_version"] == "2.19"
