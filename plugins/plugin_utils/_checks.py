@@ -1,0 +1,246 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE: may change at any time without notice; only this collection may import it.
+"""Checks of single values. Each returns what was expected, or None when the value is good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+# Envoy's retry policies as pkg/config/validation of Istio knows them; a status code may stand there too.
+RETRY_POLICIES = (
+    "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream",
+    "retriable-status-codes", "retriable-headers", "envoy-ratelimited", "http3-post-connect-failure",
+    "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
+)  # fmt: skip
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@sha256:[0-9a-f]{64})?"
+)
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))+")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
+_SECONDS = {"h": Decimal(3600), "m": Decimal(60), "s": Decimal(1), "ms": Decimal("0.001")}
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_FACTORS = {
+    "m": Decimal("0.001"), "": Decimal(1), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9),
+    "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18), "Ki": Decimal(2**10), "Mi": Decimal(2**20),
+    "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
+}  # fmt: skip
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_SECRET_KEY = re.compile(r"[-A-Za-z0-9_.]{1,253}")
+_PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()+,;:@=/]*")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_URI = re.compile(r"https?://[^\s]+")
+
+
+def label(value: str) -> str | None:
+    """RFC 1123 label: namespaces."""
+    return None if _LABEL.fullmatch(value) else "an RFC 1123 label (a-z, 0-9 and '-', at most 63 characters)"
+
+
+def service_name(value: str) -> str | None:
+    """RFC 1123 label that starts with a letter, as Services want it."""
+    expected = "an RFC 1123 label that starts with a letter (a-z, 0-9 and '-', at most 63 characters)"
+    return None if _LABEL_1035.fullmatch(value) else expected
+
+
+def subdomain(value: str) -> str | None:
+    """RFC 1123 subdomain: Secrets, ServiceAccounts."""
+    good = len(value) <= 253 and _SUBDOMAIN.fullmatch(value)
+    return None if good else "an RFC 1123 subdomain (a-z, 0-9, '-' and '.', at most 253 characters)"
+
+
+def service_account(value: str) -> str | None:
+    """Name of a ServiceAccount, or ``*`` for every one of the namespace."""
+    return None if value == "*" else subdomain(value)
+
+
+def label_value(value: str) -> str | None:
+    """Value of a Kubernetes label."""
+    good = not value or _LABEL_VALUE.fullmatch(value)
+    return None if good else "a label value (letters, digits, '-', '_', '.', at most 63 characters)"
+
+
+def image(value: str) -> str | None:
+    """Reference of a container image."""
+    return None if _IMAGE.fullmatch(value) else "an image reference such as docker.io/ecommerce/user-service:v1.0"
+
+
+def image_tag(value: str) -> str:
+    """Return the tag of an image reference, or an empty string."""
+    match = _IMAGE.fullmatch(value)
+    return (match.group("tag") or "") if match else ""
+
+
+def between(low: int, high: int, what: str = "a number") -> Callable[[Any], str | None]:
+    """Return a check for whole numbers from ``low`` to ``high``."""
+
+    def check(value: int) -> str | None:
+        return None if low <= value <= high else f"{what} from {low} to {high}"
+
+    return check
+
+
+port = between(1, 65535, "a port")
+
+
+def one_of(*choices: str) -> Callable[[Any], str | None]:
+    """Return a check for one of the given strings."""
+
+    def check(value: str) -> str | None:
+        return None if value in choices else f"one of {', '.join(choices)}"
+
+    return check
+
+
+method = one_of(*METHODS)
+
+
+def seconds(value: str) -> Decimal | None:
+    """Return the seconds of a duration such as ``1m30s`` or ``500ms``, or None when it is none."""
+    if not _DURATION.fullmatch(value):
+        return None
+    return sum((Decimal(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(value)), Decimal(0))
+
+
+def duration(value: str) -> str | None:
+    """Duration of Go, at least a millisecond as Istio's CRDs demand."""
+    length = seconds(value)
+    return None if length is not None and length >= Decimal("0.001") else "a duration such as 500ms, 10s or 1m30s"
+
+
+def quantity(value: str) -> Decimal | None:
+    """Return the number of a Kubernetes quantity such as ``50m`` or ``128Mi``, or None when it is none."""
+    match = _QUANTITY.fullmatch(value)
+    if not match:
+        return None
+    try:
+        return Decimal(match.group(1)) * _FACTORS[match.group(2) or ""]
+    except InvalidOperation:  # pragma: no cover - the pattern lets only numbers through
+        return None
+
+
+def positive_quantity(value: str) -> str | None:
+    """Kubernetes quantity above zero."""
+    amount = quantity(value)
+    return None if amount is not None and amount > 0 else "a quantity such as 50m, 0.5, 128Mi or 1Gi"
+
+
+def count_or_percent(value: str) -> str | None:
+    """A count of pods or a percentage of them, as text."""
+    text = value[:-1] if value.endswith("%") else value
+    good = text.isascii() and text.isdecimal() and (not value.endswith("%") or int(text) <= 100)
+    return None if good else "a number of pods or a percentage such as 25%"
+
+
+def prefix(value: str) -> str | None:
+    """Path prefix of a route: literal, no wildcard."""
+    good = _PATH.fullmatch(value) and "//" not in value and not {".", ".."} & set(value.split("/"))
+    return None if good else "a path prefix such as /api/users (begins with '/', no wildcard, no query)"
+
+
+def path(value: str) -> str | None:
+    """Path of a probe or of the metrics."""
+    return None if _PATH.fullmatch(value) else "a path such as /health"
+
+
+def pattern(value: str) -> str | None:
+    """Path of an allow rule, in which ``*`` stands for a whole segment, or at the very end for any rest."""
+    expected = "a path such as /api/users/*/profile ('*' for one segment, or at the end for any rest)"
+    if not value.startswith("/") or not prefix_like(value):
+        return expected
+    inner = value[:-1] if value.endswith("*") else value
+    return None if all("*" not in part or part == "*" for part in inner.split("/")) else expected
+
+
+def prefix_like(value: str) -> bool:
+    """Tell whether a pattern is a good path once its wildcards are taken for letters."""
+    return prefix(value.replace("*", "x")) is None
+
+
+def template(value: str) -> str:
+    """Return a pattern as an AuthorizationPolicy writes it.
+
+    Istio knows ``*`` only at the begin or the end of a path and takes any other for the letter itself
+    (pilot/pkg/security/authz/matcher/string.go); a segment in the middle is ``{*}``, and a path with such a template
+    ends with ``{**}`` instead of ``*`` (pkg/config/security/security.go, CheckValidPathTemplate).
+    """
+    if "*" not in value[:-1]:
+        return value
+    parts = value.split("/")
+    last = parts.pop()
+    middle = ["{*}" if part == "*" else part for part in parts]
+    return "/".join([*middle, "{**}" if last == "*" else last])
+
+
+def retry_on(value: str) -> str | None:
+    """Comma-separated retry policies."""
+    parts = [part.strip() for part in value.split(",")]
+    good = all(part in RETRY_POLICIES or (part.isdecimal() and 400 <= int(part) <= 599) for part in parts)
+    return None if good else f"a comma-separated list of status codes and of {', '.join(RETRY_POLICIES)}"
+
+
+def origin(value: str) -> str | None:
+    """Origin of a browser, or ``*``."""
+    return None if value == "*" or _ORIGIN.fullmatch(value) else "an origin such as https://ecommerce.example.com, or *"
+
+
+def header(value: str) -> str | None:
+    """Name of an HTTP header, or ``*``."""
+    return None if _HEADER.fullmatch(value) else "the name of an HTTP header"
+
+
+def uri(value: str) -> str | None:
+    """Address that starts with http or https."""
+    return None if not value or _URI.fullmatch(value) else "an address that begins with http:// or https://"
+
+
+def nonempty(value: Any) -> str | None:
+    """Anything but empty."""
+    return None if value else "set: it must not be empty"
+
+
+def absolute(value: str) -> str | None:
+    """Absolute path of a directory in the container."""
+    return None if re.fullmatch(r"(/[A-Za-z0-9._-]+)+", value) else "an absolute path such as /tmp"
+
+
+def env_names(values: Iterable[str]) -> str | None:
+    """Names of environment variables (keys of a map)."""
+    bad = [name for name in values if not _ENV_NAME.fullmatch(name)]
+    return f"a set of environment variables: {', '.join(map(repr, bad))} cannot be a name" if bad else None
+
+
+def env_name(value: str) -> str | None:
+    """Name of an environment variable."""
+    return None if _ENV_NAME.fullmatch(value) else "the name of an environment variable"
+
+
+def secret_key(value: str) -> str | None:
+    """Key of a Secret or a ConfigMap."""
+    return None if _SECRET_KEY.fullmatch(value) else "a key of a Secret (letters, digits, '-', '_', '.')"
+
+
+def annotation_keys(values: Iterable[str]) -> str | None:
+    """Keys of annotations."""
+    bad = [key for key in values if not _annotation_key(key)]
+    return f"a set of annotations: {', '.join(map(repr, bad))} cannot be a key" if bad else None
+
+
+def _annotation_key(key: str) -> bool:
+    domain, slash, name = key.rpartition("/")
+    return bool(_LABEL_VALUE.fullmatch(name)) and (not slash or bool(_SUBDOMAIN.fullmatch(domain)))
