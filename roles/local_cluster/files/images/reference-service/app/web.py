@@ -1,0 +1,209 @@
+"""The ASGI application: routes, probes, metrics, and the one place where every request begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import re
+import time
+import typing as t
+import uuid
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.cache import Cache
+from app.calls import trace
+from app.errors import ApiError
+from app.services import Service
+from app.settings import Settings
+from app.table import Store
+from app.telemetry import TRACE_HEADERS, Metrics
+
+log = logging.getLogger("app.web")
+
+NOT_MATCHED = "unmatched"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class State:
+    """What changes while the process lives."""
+
+    def __init__(self) -> None:
+        self.draining = False
+
+
+def create_app(
+    settings: Settings, service: Service, store: Store, cache: Cache, metrics: Metrics, state: State
+) -> ASGIApp:
+    """The whole application over its parts."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok", "service": settings.service, "version": settings.version})
+
+    async def ready(_request: Request) -> Response:
+        problem = await store.problem()
+        body = {"status": "ready", "service": settings.service, "version": settings.version}
+        checks = {"database": problem or "ok", "cache": await cache.state()}
+        if state.draining:
+            problem = "the process is ending"
+        if problem:
+            body |= {"status": "not ready", "reason": problem if state.draining else f"database: {problem}"}
+        # A cache that is down slows reads; it is no reason to take the service out of traffic.
+        return JSONResponse({**body, "checks": checks}, 503 if problem else 200)
+
+    async def show_metrics(_request: Request) -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: t.Any) -> t.AsyncIterator[None]:
+        await store.open()
+        yield
+        await service.close()
+        await store.close()
+
+    routes = [
+        ("/health", health, ["GET"]),
+        ("/ready", ready, ["GET"]),
+        ("/metrics", show_metrics, ["GET"]),
+        *service.routes(),
+    ]
+    app = Starlette(
+        routes=[_remembered(path, handler, methods) for path, handler, methods in routes],
+        exception_handlers={ApiError: _answer_api_error, HTTPException: _answer_http_error},
+        lifespan=lifespan,
+    )
+    # A URL is exactly one thing; a redirect to the one with a slash would leave the mesh's route.
+    app.router.redirect_slashes = False
+    return Envelope(app, settings, metrics, state)
+
+
+def _remembered(path: str, handler: t.Callable[[Request], t.Awaitable[Response]], methods: list[str]) -> Route:
+    """A route that leaves its template behind for the metrics: `/api/users/{id}`, not one series an id."""
+
+    async def endpoint(request: Request) -> Response:
+        request.scope["app.route"] = path
+        return await handler(request)
+
+    return Route(path, endpoint, methods=methods)
+
+
+async def _answer_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    if error.status >= 500:
+        request.scope["app.error"] = error.message
+    return JSONResponse(error.body(), error.status)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405 in the shape of ours."""
+    assert isinstance(error, HTTPException)
+    message = {
+        404: f"there is nothing at {request.url.path}",
+        405: f"{request.method} is not possible at {request.url.path}",
+    }
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
+    body = {"error": {"code": code, "message": message.get(error.status_code, str(error.detail))}}
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+class Envelope:
+    """Around every request: trace headers, wanted faults, the version header, one metric, one log line, and no answer without JSON."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State) -> None:
+        self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
+        # Python's plain generator: nobody has to be unable to guess which request fails.
+        self._dice = random.Random()  # noqa: S311
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request_id = headers.get("x-request-id", "")
+        if not re.fullmatch(r"[\w.:/+=-]{1,128}", request_id, re.ASCII):
+            request_id = str(uuid.uuid4())
+        trace.set({name: headers[name] for name in TRACE_HEADERS if name in headers} | {"x-request-id": request_id})
+        begin, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], *self._headers(request_id)]}
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, answer)
+        except Exception:
+            log.exception(
+                "a request failed for a reason that nobody foresaw", extra={"fields": {"request_id": request_id}}
+            )
+            if status:
+                raise
+            body = {
+                "error": {
+                    "code": "internal",
+                    "message": "the service failed; its log has the reason under this request's id",
+                    "request_id": request_id,
+                }
+            }
+            await JSONResponse(body, 500)(scope, receive, answer)
+        finally:
+            self._record(scope, status, time.perf_counter() - begin, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer, or a fault that was asked for.
+
+        Probes and metrics never lie, and neither do the keys that others check tokens with.
+        """
+        path = scope["path"]
+        if path.startswith("/api/") and "/.well-known/" not in path:
+            if self._settings.latency_ms:
+                await asyncio.sleep(self._settings.latency_ms / 1000)
+            if self._dice.random() < self._settings.error_rate:
+                scope["app.route"] = _template(path)
+                body = {
+                    "error": {
+                        "code": "injected_fault",
+                        "message": f"this version fails {self._settings.error_rate:.0%} of requests (ERROR_RATE)",
+                    }
+                }
+                await JSONResponse(body, 500)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
+        headers = [(b"x-service-version", self._settings.version.encode()), (b"x-request-id", request_id.encode())]
+        if self._state.draining:
+            # Callers that keep connections open have to take a new one, to another pod.
+            headers.append((b"connection", b"close"))
+        return headers
+
+    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        # Whatever a client sends as method must not become a new time series.
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = scope.get("app.route", NOT_MATCHED)
+        self._metrics.answered(method, route, status, seconds)
+        level = logging.DEBUG if route in ("/health", "/ready", "/metrics") and status == 200 else logging.INFO
+        fields = {
+            "method": method,
+            "path": scope["path"],
+            "status": status,
+            "duration_ms": round(seconds * 1000, 1),
+            "request_id": request_id,
+        }
+        if "app.error" in scope:
+            fields["reason"] = scope["app.error"]
+        log.log(level, "request", extra={"fields": fields})
+
+
+def _template(path: str) -> str:
+    """A path with ids taken out, for requests that never reach the router."""
+    return re.sub(r"/\d+(?=/|$)", "/{id}", path) if len(path) < 100 and path.isascii() else NOT_MATCHED
