@@ -1,0 +1,70 @@
+"""The platform under test: PLATFORM_URL and KUBECONFIG, or what ``make -s url`` and ``make -s kubeconfig`` print."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support import Cluster, Edge, make
+
+HOST = "ecommerce.example.com"
+PASSWORD = "correct horse battery"
+ADDRESS = {"street": "Long Lane 1", "city": "Springfield", "postal_code": "12345", "country": "Utopia"}
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> str:
+    return os.environ.get("KUBECONFIG") or make("kubeconfig")
+
+
+@pytest.fixture(scope="session")
+def edge() -> Edge:
+    return Edge(os.environ.get("PLATFORM_URL") or make("url"), HOST)
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: str) -> Cluster:
+    return Cluster(kubeconfig)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A word that no other test uses."""
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture(scope="session")
+def account(edge: Edge) -> Iterator[dict[str, Any]]:
+    """A registered user with an address, and a token of theirs under ``token``."""
+    name = f"e2e-{uuid.uuid4().hex[:12]}"
+    answer = edge(
+        "POST",
+        "/api/users",
+        {
+            "username": name,
+            "email": f"{name}@example.com",
+            "password": PASSWORD,
+            "full_name": "Eve Tester",
+            "address": ADDRESS,
+        },
+    )
+    assert answer.status == 201, answer
+    login = edge("POST", "/api/users/login", {"username": name, "password": PASSWORD})
+    assert login.status == 200, login
+    yield {**answer.json, "token": login.json["access_token"]}
+    edge("DELETE", f"/api/users/{answer.json['id']}")
+
+
+@pytest.fixture
+def product(edge: Edge, account: dict[str, Any], unique: str) -> Iterator[dict[str, Any]]:
+    """A product of the account's, deleted afterwards."""
+    answer = edge(
+        "POST", "/api/products", {"name": f"e2e {unique}", "price": "19.99", "seller_id": account["id"], "stock": 3}
+    )
+    assert answer.status == 201, answer
+    yield answer.json
+    edge("DELETE", f"/api/products/{answer.json['id']}")
