@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import findings as definition_findings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import (
     chart_paths,
     lookalikes,
@@ -66,7 +67,9 @@ class ActionModule(ActionBase):
 
         findings = list(unknown_findings(task_vars, options, platform, args["ignore"]))
         for role in checked:
-            findings.extend(self._value_findings(role, options[role], task_vars))
+            # What is wrong with a definition follows from what is wrong with the variables that it is made of.
+            wrong = list(self._value_findings(role, options[role], task_vars))
+            findings.extend(wrong or self._definition_findings(role, task_vars))
         findings.extend(self._kubeconfig_findings(task_vars))
         for name, meant in lookalikes(task_vars, options, platform):
             display.warning(f"{name}: no role reads this variable; did you mean {meant}?")
@@ -109,6 +112,19 @@ class ActionModule(ActionBase):
             for variable, path in chart_paths(name, value):
                 if not Path(path).expanduser().exists():
                     yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
+
+    def _definition_findings(self, role: str, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
+        """Faults of the service definition that a service role makes of its variables."""
+        name = f"__{role}_definition"
+        if name not in task_vars:
+            return
+        try:
+            definition = self._templar.template(task_vars[name])
+        except Exception as exc:  # whatever the template raises is the user's to read
+            yield f"{role}: {exc}"
+            return
+        for finding in definition_findings(definition):
+            yield f"{role}: {finding}"
 
     def _kubeconfig_findings(self, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
         value = self._templar.template(task_vars.get("platform_kubeconfig", "")) or ""

@@ -13,68 +13,39 @@ import re
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-# Rules: k8s.io/apimachinery/pkg/util/validation/validation.go
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+from . import _checks as is_
+
 _PLATFORM_NAME = re.compile(r"\bplatform_[a-z0-9_]+")
-_LABEL_MAX = 63
-_SUBDOMAIN_MAX = 253
-_PORT_MAX = 65535
 _CLOSE_ENOUGH = 0.6
 _ALMOST_EQUAL = 0.88
 
 
-def is_label(value: object) -> bool:
-    """Whether ``value`` is an RFC 1123 label, what Kubernetes takes for most names."""
-    return isinstance(value, str) and len(value) <= _LABEL_MAX and _LABEL.fullmatch(value) is not None
-
-
-def is_subdomain(value: object) -> bool:
-    """Whether ``value`` is an RFC 1123 subdomain: labels joined by dots."""
-    return isinstance(value, str) and len(value) <= _SUBDOMAIN_MAX and all(is_label(part) for part in value.split("."))
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _as_int(value: object) -> object:
-    """``"80"`` -> ``80``: variables given with ``-e x=80`` are strings. What is no number stays as it is."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d+", value) else value
-
-
-def _int_between(low: int, high: int) -> Callable[[object], bool]:
-    def check(value: object) -> bool:
-        number = _as_int(value)
-        return _is_int(number) and low <= t.cast(int, number) <= high
-
-    return check
-
-
 class _Rule(t.NamedTuple):
+    """For variables whose name matches: the kind of value, and what was expected of it or None."""
+
     pattern: re.Pattern[str]
-    accepts: Callable[[object], bool]
-    expected: str
+    kind: type
+    check: Callable[[t.Any], str | None]
 
 
 _RULES: tuple[_Rule, ...] = (
-    _Rule(re.compile(r"(^|.*_)port"), _int_between(1, _PORT_MAX), "a port between 1 and 65535"),
-    _Rule(re.compile(r"(^|.*_)weight"), _int_between(0, 100), "a weight between 0 and 100"),
-    _Rule(
-        re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"),
-        _int_between(0, 10_000),
-        "a number of pods between 0 and 10000",
-    ),
-    _Rule(
-        re.compile(r"(^|.*_)(namespace|service_account)"),
-        is_label,
-        "an RFC 1123 label: lower case letters, digits and '-', at most 63, beginning and ending with a letter or digit",
-    ),
-    _Rule(
-        re.compile(r"(^|.*_)(trust_domain|cluster_domain|tls_secret|domain)"),
-        is_subdomain,
-        "an RFC 1123 subdomain: lower case letters, digits, '-' and '.', at most 253",
-    ),
+    _Rule(re.compile(r"(^|.*_)port"), int, is_.port),
+    _Rule(re.compile(r"(^|.*_)weight"), int, is_.between(0, 100, "a weight")),
+    _Rule(re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"), int, is_.between(0, 10_000, "a number of pods")),
+    _Rule(re.compile(r"(^|.*_)namespace"), str, is_.label),
+    _Rule(re.compile(r"(^|.*_)service_account"), str, is_.service_account),
+    _Rule(re.compile(r"(^|.*_)(domain|tls_secret)"), str, is_.subdomain),
 )
+
+
+def _expected(rule: _Rule, value: object) -> str | None:
+    """What ``value`` should have been, None when it is good. Variables given with ``-e x=80`` are strings."""
+    if rule.kind is int and isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, rule.kind):
+        # A bad value of the right kind states the expectation in words.
+        return rule.check(-1 if rule.kind is int else "?")
+    return rule.check(value)
 
 
 def range_findings(name: str, value: object) -> Iterator[str]:
@@ -95,8 +66,8 @@ def range_findings(name: str, value: object) -> Iterator[str]:
     last = re.sub(r"\[\d+\]$", "", name).rsplit(".", 1)[-1]
     for rule in _RULES:
         if rule.pattern.fullmatch(last):
-            if not rule.accepts(value):
-                yield f"{name}: {value!r} is not {rule.expected}"
+            if expected := _expected(rule, value):
+                yield f"{name}: {value!r} is not {expected}"
             return
 
 

@@ -1,0 +1,192 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_info
+short_description: Tell what runs of the platform, and how well
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Lists the Deployments and StatefulSets that this collection or one of its Helm charts has made, each with its version, its replicas and its health,
+    and where clients reach it.
+  - Health is what a wait of M(servicemesh.platform.apply) would conclude; an ill workload is explained by its pods' own reason.
+options:
+  namespaces:
+    description: Where to look. Namespaces that do not exist are passed over.
+    type: list
+    elements: str
+    default: [ecommerce, istio-system, ingress-nginx, monitoring]
+  domain:
+    description: Host that the edge answers for. Empty takes it from the Ingress.
+    type: str
+    default: ""
+  url:
+    description: Base URL of the ingress. Empty takes it from the Ingress' published address and the controller's Service.
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - servicemesh.platform.connection
+  - servicemesh.platform.attributes
+  - servicemesh.platform.attributes.info_module
+seealso:
+  - module: servicemesh.platform.platform_table
+"""
+
+EXAMPLES = r"""
+- name: Read what runs
+  servicemesh.platform.platform_info:
+  register: __platform
+
+- name: Fail when something is ill
+  ansible.builtin.assert:
+    that: __platform.services | rejectattr('healthy') | length == 0
+    fail_msg: "{{ __platform.summary }}"
+"""
+
+RETURN = r"""
+services:
+  description: One entry a Deployment or StatefulSet, by namespace and name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the workload.
+      type: str
+      sample: user-service
+    namespace:
+      description: Its namespace.
+      type: str
+      sample: ecommerce
+    kind:
+      description: V(Deployment) or V(StatefulSet).
+      type: str
+      sample: Deployment
+    version:
+      description: Label C(version) of its pods, else the chart's version label, else the image's tag.
+      type: str
+      sample: v1.0
+    ready:
+      description: Replicas that are ready.
+      type: int
+      sample: 3
+    desired:
+      description: Replicas that are wanted.
+      type: int
+      sample: 3
+    replicas:
+      description: Both, for reading.
+      type: str
+      sample: 3/3
+    healthy:
+      description: Whether all that is wanted is there, in its newest form.
+      type: bool
+      sample: true
+    health:
+      description: V(healthy), or why not.
+      type: str
+      sample: healthy
+    path:
+      description: First path under which the gateway serves it, empty for what is not served.
+      type: str
+      sample: /api/users
+    url:
+      description: The same with O(url) in front.
+      type: str
+      sample: https://192.0.2.10/api/users
+url:
+  description: Base URL of the ingress, empty when it cannot be told.
+  returned: success
+  type: str
+  sample: https://192.0.2.10
+domain:
+  description: Host that the edge answers for.
+  returned: success
+  type: str
+  sample: ecommerce.example.com
+summary:
+  description: One sentence on all workloads.
+  returned: success
+  type: str
+  sample: All 13 workloads are healthy.
+"""
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import PlatformModule, connected, run
+
+MANAGED = "app.kubernetes.io/managed-by in (servicemesh-platform,Helm)"
+
+
+def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]]:
+    """Objects of a collection; none when the namespace or the kind is not there."""
+    body = client.get(path, query={"labelSelector": selector} if selector else None)
+    if body is None:
+        return []
+    kind = str(body.get("kind", "")).removesuffix("List")
+    return [{"apiVersion": body.get("apiVersion"), "kind": kind, **item} for item in body.get("items") or []]
+
+
+def gather(module: PlatformModule) -> dict[str, Any]:
+    """The module's result."""
+    client = connected(module)
+    wanted = [
+        (group, f"/{prefix}/namespaces/{namespace}/{plural}", selector)
+        for namespace in dict.fromkeys(module.params["namespaces"])
+        for group, prefix, plural, selector in (
+            ("workloads", "apis/apps/v1", "deployments", MANAGED),
+            ("workloads", "apis/apps/v1", "statefulsets", MANAGED),
+            ("pods", "api/v1", "pods", ""),
+            ("services", "api/v1", "services", MANAGED),
+            ("ingresses", "apis/networking.k8s.io/v1", "ingresses", MANAGED),
+            ("routes", "apis/networking.istio.io/v1", "virtualservices", MANAGED),
+        )
+    ]
+    found: dict[str, list[dict[str, Any]]] = {
+        "workloads": [],
+        "pods": [],
+        "services": [],
+        "ingresses": [],
+        "routes": [],
+    }
+    for (group, _path, _selector), items in zip(
+        wanted, client.each(lambda entry: listed(client, entry[1], entry[2]), wanted), strict=True
+    ):
+        found[group].extend(items)
+    url = module.params["url"].rstrip("/") or _status.base_url(found["ingresses"], found["services"])
+    rows = _status.service_rows(found["workloads"], found["pods"], _status.first_prefixes(found["routes"]), url)
+    return {
+        "changed": False,
+        "services": rows,
+        "url": url,
+        "domain": module.params["domain"] or _status.ingress_host(found["ingresses"]),
+        "summary": _status.summary(rows),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    module = PlatformModule(
+        argument_spec=_args.spec(
+            namespaces={
+                "type": "list",
+                "elements": "str",
+                "default": ["ecommerce", "istio-system", "ingress-nginx", "monitoring"],
+            },
+            domain={"type": "str", "default": ""},
+            url={"type": "str", "default": ""},
+        ),
+        supports_check_mode=True,
+    )
+    run(module, gather)
+
+
+if __name__ == "__main__":
+    main()
