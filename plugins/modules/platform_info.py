@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Lists the Deployments and StatefulSets that this collection or one of its Helm charts has made, each with its version, its replicas and its health,
-    and where clients reach it.
+  - Lists the Deployments and StatefulSets that this collection or one of its Helm charts has made, each with its version,
+    its replicas and its health, and where clients reach it.
   - Health is what a wait of M(servicemesh.platform.apply) would conclude; an ill workload is explained by its pods' own reason.
 options:
   namespaces:
@@ -30,9 +30,19 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
-  - servicemesh.platform.connection
-  - servicemesh.platform.attributes
-  - servicemesh.platform.attributes.info_module
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Never changes anything.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: full
 seealso:
   - module: servicemesh.platform.platform_table
 """
@@ -116,13 +126,30 @@ summary:
   sample: All 13 workloads are healthy.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import PlatformModule, connected, run
 
 MANAGED = "app.kubernetes.io/managed-by in (servicemesh-platform,Helm)"
+
+KINDS = (
+    ("workloads", "apis/apps/v1", "deployments", MANAGED),
+    ("workloads", "apis/apps/v1", "statefulsets", MANAGED),
+    ("pods", "api/v1", "pods", ""),
+    ("services", "api/v1", "services", MANAGED),
+    ("ingresses", "apis/networking.k8s.io/v1", "ingresses", MANAGED),
+    ("routes", "apis/networking.istio.io/v1", "virtualservices", MANAGED),
+)
+
+
+class Listing(NamedTuple):
+    """One request for a collection, and the group that its objects go to."""
+
+    group: str
+    path: str
+    selector: str
 
 
 def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]]:
@@ -138,28 +165,14 @@ def gather(module: PlatformModule) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
     wanted = [
-        (group, f"/{prefix}/namespaces/{namespace}/{plural}", selector)
+        Listing(group, f"/{prefix}/namespaces/{namespace}/{plural}", selector)
         for namespace in dict.fromkeys(module.params["namespaces"])
-        for group, prefix, plural, selector in (
-            ("workloads", "apis/apps/v1", "deployments", MANAGED),
-            ("workloads", "apis/apps/v1", "statefulsets", MANAGED),
-            ("pods", "api/v1", "pods", ""),
-            ("services", "api/v1", "services", MANAGED),
-            ("ingresses", "apis/networking.k8s.io/v1", "ingresses", MANAGED),
-            ("routes", "apis/networking.istio.io/v1", "virtualservices", MANAGED),
-        )
+        for group, prefix, plural, selector in KINDS
     ]
-    found: dict[str, list[dict[str, Any]]] = {
-        "workloads": [],
-        "pods": [],
-        "services": [],
-        "ingresses": [],
-        "routes": [],
-    }
-    for (group, _path, _selector), items in zip(
-        wanted, client.each(lambda entry: listed(client, entry[1], entry[2]), wanted), strict=True
-    ):
-        found[group].extend(items)
+    found: dict[str, list[dict[str, Any]]] = {group: [] for group, *_rest in KINDS}
+    answers = client.each(lambda listing: listed(client, listing.path, listing.selector), wanted)
+    for listing, items in zip(wanted, answers, strict=True):
+        found[listing.group].extend(items)
     url = module.params["url"].rstrip("/") or _status.base_url(found["ingresses"], found["services"])
     rows = _status.service_rows(found["workloads"], found["pods"], _status.first_prefixes(found["routes"]), url)
     return {
