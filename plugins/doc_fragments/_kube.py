@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  kubeconfig:
+    description:
+      - Path of a kubeconfig file, several of them with C(:) between them, or its content as a mapping.
+      - Without it and without O(host), E(K8S_AUTH_KUBECONFIG) and then E(KUBECONFIG) are used, then the ServiceAccount of the
+        pod that the module runs in, then C(~/.kube/config). An empty string counts as not given.
+    type: raw
+  context:
+    description:
+      - Context of the kubeconfig; its current context by default. Also E(K8S_AUTH_CONTEXT).
+    type: str
+  host:
+    description:
+      - URL of the API server. Also E(K8S_AUTH_HOST).
+    type: str
+  api_key:
+    description:
+      - Bearer token. Also E(K8S_AUTH_API_KEY).
+    type: str
+  username:
+    description:
+      - User for HTTP basic authentication. Also E(K8S_AUTH_USERNAME).
+    type: str
+  password:
+    description:
+      - Password for HTTP basic authentication. Also E(K8S_AUTH_PASSWORD).
+    type: str
+  validate_certs:
+    description:
+      - Whether to check the API server's certificate. Also E(K8S_AUTH_VERIFY_SSL).
+    type: bool
+    aliases: [verify_ssl]
+  ca_cert:
+    description:
+      - Path of the CA certificate of the API server. Also E(K8S_AUTH_SSL_CA_CERT).
+    type: path
+    aliases: [ssl_ca_cert]
+  client_cert:
+    description:
+      - Path of a client certificate. Also E(K8S_AUTH_CERT_FILE).
+    type: path
+    aliases: [cert_file]
+  client_key:
+    description:
+      - Path of the client certificate's key. Also E(K8S_AUTH_KEY_FILE).
+    type: path
+    aliases: [key_file]
+  proxy:
+    description:
+      - URL of a proxy to reach the API server through. Also E(K8S_AUTH_PROXY).
+    type: str
+  no_proxy:
+    description:
+      - Hosts, domains, addresses and CIDRs that are reached without the proxy, with commas between them.
+        Also E(K8S_AUTH_NO_PROXY).
+    type: str
+  proxy_headers:
+    description:
+      - Headers for the proxy.
+    type: dict
+    suboptions:
+      proxy_basic_auth:
+        description: User and password for the proxy, with a colon between them.
+        type: str
+      basic_auth:
+        description: User and password for basic authentication, with a colon between them.
+        type: str
+      user_agent:
+        description: The user agent.
+        type: str
+  persist_config:
+    description:
+      - Taken for the sake of a common C(module_defaults) group with C(kubernetes.core); refreshed tokens are never written back.
+    type: bool
+  impersonate_user:
+    description:
+      - User to act as. Also E(K8S_AUTH_IMPERSONATE_USER).
+    type: str
+  impersonate_groups:
+    description:
+      - Groups to act as. Also E(K8S_AUTH_IMPERSONATE_GROUPS), with commas between them.
+    type: list
+    elements: str
+requirements:
+  - python >= 3.11
+  - kubernetes >= 32.0.0
+  - PyYAML >= 6.0
+notes:
+  - Runs where the cluster can be reached, so usually on the controller (C(connection=local)).
+"""

@@ -1,0 +1,361 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a whole set of objects, or delete it: validate, look, go wave by wave, wait."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _fields, _objects, _readiness
+from ansible_collections.servicemesh.platform.plugins.module_utils._diff import changes, overlay, redacted, scrubbed
+from ansible_collections.servicemesh.platform.plugins.module_utils._discovery import (
+    Resource,
+    is_built_in,
+    resources_of_crd,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import APPLY, ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._objects import (
+    CANARY_MANAGER,
+    FIELD_MANAGER,
+    Ref,
+    ref_of,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import (
+    Options,
+    Outcome,
+    Result,
+    numbered,
+    secret_values,
+    unknown_kind,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._wait import Target, Waiter
+from ansible_collections.servicemesh.platform.plugins.module_utils._waves import CRD_WAVE, waves
+
+Obj = dict[str, Any]
+# From so many objects of one kind and namespace on, one LIST is cheaper than a GET for each.
+_LIST_FROM = 6
+_ATTEMPTS = 5
+_FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
+
+
+class ApplyError(KubeError):
+    """The call failed; `Applier.result` tells what was done before."""
+
+
+class Applier:
+    """One call of the module."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client, self._options = client, options
+        self._deadline = time.monotonic() + options.wait_timeout
+        self._salt = os.urandom(16)
+        self._live: dict[tuple[str, str, str, str], Obj] = {}
+        self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
+        self._secrets: list[str] = []
+        self._waiter = Waiter(client, self._deadline)
+        self.result = Result()
+
+    def run(self, objects: list[Obj]) -> Result:
+        """Applies or deletes a set that `checked` let through. Raises KubeError with all that went wrong."""
+        self._secrets = list(secret_values(objects))
+        if not objects:
+            return self.result
+        try:
+            self._timed("discover", self._client.discover)
+            self._check_kinds(objects)
+            self._timed("read", lambda: self._read(objects))
+            if self._options.state == "absent":
+                self._timed("apply", lambda: self._delete_all(objects))
+            else:
+                self._timed("apply", lambda: self._apply_all(objects))
+                if self._options.wait and not self._options.check:
+                    self._timed("wait", self._wait_all)
+        except ApiError as error:
+            raise ApplyError(scrubbed(str(error), self._secrets)) from None
+        except KubeError as error:
+            raise type(error)(scrubbed(str(error), self._secrets)) from None
+        return self.result
+
+    def _timed(self, phase: str, work: Callable[[], Any]) -> None:
+        start = time.monotonic()
+        try:
+            work()
+        finally:
+            self.result.seconds[phase] = round(self.result.seconds.get(phase, 0.0) + time.monotonic() - start, 3)
+
+    # Kinds -------------------------------------------------------------------------------------------------------
+
+    def _resource(self, ref: Ref) -> Resource | None:
+        return self._client.catalog.find(ref.api_version, ref.kind) or self._known.get((ref.api_version, ref.kind))
+
+    def _check_kinds(self, objects: Iterable[Obj]) -> None:
+        """Every kind must be known to the server or come with the set; scope and namespace must fit."""
+        objects = list(objects)
+        for obj in objects:
+            if obj["kind"] == "CustomResourceDefinition":
+                self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
+        problems = []
+        for obj in objects:
+            ref = ref_of(obj)
+            resource = self._resource(ref)
+            if resource is None:
+                if not self._may_be_missing(ref):
+                    problems.append(unknown_kind(ref, self._client.catalog))
+            elif resource.namespaced and not ref.namespace:
+                problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
+            elif not resource.namespaced and ref.namespace:
+                problems.append(f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have none, leave it out")
+        if problems:
+            raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", problems))
+
+    def _may_be_missing(self, ref: Ref) -> bool:
+        """A CRD that is not there: nothing to delete, and in check mode something that an earlier task would bring."""
+        return self._options.state == "absent" or (self._options.check and not is_built_in(ref.api_version))
+
+    # Reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self, objects: Iterable[Obj]) -> None:
+        """The live state of all objects whose kind the server knows."""
+        groups: dict[str, list[tuple[Ref, Resource]]] = {}
+        for obj in objects:
+            ref = ref_of(obj)
+            resource = self._client.catalog.find(ref.api_version, ref.kind)
+            if resource is not None and ref.key not in self._live:
+                groups.setdefault(resource.collection(ref.namespace), []).append((ref, resource))
+        singles: list[tuple[Ref, Resource]] = []
+        lists: list[tuple[str, list[tuple[Ref, Resource]]]] = []
+        for path, members in groups.items():
+            # Other people's Secrets are not read for the sake of a request.
+            if len(members) < _LIST_FROM or members[0][0].kind == "Secret":
+                singles += members
+            else:
+                lists.append((path, members))
+        work: list[functools.partial[None]] = [functools.partial(self._read_list, *entry) for entry in lists]
+        work += [functools.partial(self._read_one, entry) for entry in singles]
+        self._client.each(functools.partial.__call__, work)
+
+    def _read_one(self, entry: tuple[Ref, Resource]) -> None:
+        ref, resource = entry
+        obj = self._client.get(resource.path(ref))
+        if obj is not None:
+            self._live[ref.key] = obj
+
+    def _read_list(self, path: str, members: list[tuple[Ref, Resource]]) -> None:
+        try:
+            items, _version = self._client.list_all(path)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            self._client.each(self._read_one, members)  # may get, may not list
+            return
+        by_name = {item["metadata"]["name"]: item for item in items}
+        for ref, _resource in members:
+            if ref.name in by_name:
+                self._live[ref.key] = by_name[ref.name]
+
+    # Applying ----------------------------------------------------------------------------------------------------
+
+    def _apply_all(self, objects: list[Obj]) -> None:
+        for number, members in waves(objects):
+            self._wave(number, members, self._apply_one)
+            if number == CRD_WAVE and not self._options.check:
+                crds = [ref_of(obj) for obj in members]
+                self._waiter.ready([target for ref in crds if (target := self._unready(ref)) is not None])
+                if any(outcome.changed for outcome in self.result.outcomes if outcome.wave == number):
+                    self._client.discover()
+                    self._read(objects)
+
+    def _wave(self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]) -> None:
+        """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong."""
+        errors: list[str] = []
+
+        def attempt(obj: Mapping[str, Any]) -> None:
+            start = time.monotonic()
+            try:
+                outcome = work(obj, number)
+                outcome.seconds = time.monotonic() - start
+                self.result.outcomes.append(outcome)
+            except KubeError as error:
+                errors.append(f"{ref_of(obj)}: {self._worded(error)}")
+
+        self._client.each(attempt, members)
+        self.result.outcomes.sort(key=lambda outcome: (outcome.wave, outcome.ref.key))
+        if errors:
+            later = "; no later wave was begun" if len(self.result.outcomes) else ""
+            raise ApplyError(numbered(f"Wave {number} failed{later}", sorted(errors)))
+
+    def _worded(self, error: KubeError) -> str:
+        text = scrubbed(str(error), self._secrets)
+        if isinstance(error, ApiError):
+            hint = {
+                403: " (the identity of this kubeconfig lacks the right, or an admission rule refused it)",
+                404: " (a namespace or kind that it needs is not there)" if "namespaces" in text else "",
+            }.get(error.status, "")
+            if "field is immutable" in text or "updates to statefulset spec" in text:
+                hint = " (delete the object first, or leave the field as it is)"
+            return f"{error.status} {error.reason}: {text}{hint}"
+        return text
+
+    def _apply_one(self, obj: Mapping[str, Any], wave: int) -> Outcome:
+        ref = ref_of(obj)
+        live = self._live.get(ref.key)
+        outcome = Outcome(ref, wave, "unchanged", live=live)
+        resource = self._client.catalog.find(ref.api_version, ref.kind)
+        if live is not None and live["metadata"].get("deletionTimestamp"):
+            self._until_gone(ref, outcome)
+            live = None
+        body = _objects.prepared(obj, self._options.name, ours=live is None or _objects.is_ours(live))
+        if resource is None:  # check mode: the CRD comes with the set or with an earlier task
+            if not self._options.check:
+                raise KubeError(f"the server does not know the kind {ref.kind} of {ref.api_version}")
+            return self._predicted(outcome, body)
+        if live is not None and _objects.is_create_only(obj):
+            outcome.action, outcome.note = "kept", "exists, and is only ever created"
+            return outcome
+        try:
+            after = self._send(ref, resource, body, outcome, create=live is None and _objects.is_create_only(obj))
+        except ApiError as error:
+            if not self._options.check:
+                raise
+            if error.status == 404 and live is None:
+                return self._predicted(outcome, body)
+            if error.status == 400 and "does not support dry run" in error.message:
+                outcome.predicted = True
+                after = overlay(live, body)
+            else:
+                raise
+        if outcome.action == "kept":
+            return outcome
+        outcome.live = after
+        outcome.difference = changes(live, after, self._salt)
+        outcome.action = "created" if live is None else "changed" if outcome.difference else "unchanged"
+        return outcome
+
+    def _predicted(self, outcome: Outcome, body: Obj) -> Outcome:
+        """What would be created, where the server cannot say because the namespace or kind is not there yet."""
+        outcome.action, outcome.predicted = "created", True
+        outcome.difference = ({}, redacted(body, self._salt))
+        return outcome
+
+    def _until_gone(self, ref: Ref, outcome: Outcome) -> None:
+        resource = self._resource(ref)
+        if self._options.check or resource is None:
+            outcome.note = "the object of this name is being deleted"
+            return
+        if not self._options.wait:
+            raise KubeError("an object of this name is being deleted; try again when it is gone, or wait (wait: true)")
+        Waiter(self._client, self._deadline).gone([Target(ref, resource)])
+
+    def _send(self, ref: Ref, resource: Resource, body: Obj, outcome: Outcome, *, create: bool) -> Obj:
+        """One object by server-side apply; fields of the canary are left out, other conflicts stop."""
+        query = {"fieldManager": self._options.field_manager, "fieldValidation": "Strict"}
+        if self._options.check:
+            query["dryRun"] = "All"
+        budget = max(0.0, self._deadline - time.monotonic()) if not self._options.check else 10.0
+        if create:
+            return self._create(ref, resource, body, query, outcome, budget)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._client.request("PATCH", resource.path(ref), query=query, body=body, content_type=APPLY,
+                                            webhook_budget=budget)[1]
+            except ApiError as error:
+                conflicts = _fields.conflicts_of(error.body) if error.status == 409 else []
+                if error.status != 409 or attempt == _ATTEMPTS - 1:
+                    raise
+                if not conflicts:  # somebody wrote at the same moment
+                    time.sleep(0.05 * 2 ** attempt)
+                    continue
+                body, force = self._resolved(body, conflicts, outcome)
+                if force:
+                    query["force"] = "true"
+        raise AssertionError("unreachable")
+
+    def _create(self, ref: Ref, resource: Resource, body: Obj, query: dict[str, str], outcome: Outcome, budget: float) -> Obj:
+        """By POST, which can never overwrite what somebody else made in the meantime."""
+        try:
+            return self._client.request("POST", resource.collection(ref.namespace), query=query, body=body,
+                                        webhook_budget=budget)[1]
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                outcome.action, outcome.note = "kept", "exists, and is only ever created"
+                return {}
+            raise
+
+    def _resolved(self, body: Obj, conflicts: list[_fields.Conflict], outcome: Outcome) -> tuple[Obj, bool]:
+        """The patch without the canary's fields, and whether what is left may be forced."""
+        held = [c for c in conflicts if c.manager == CANARY_MANAGER and self._options.field_manager != CANARY_MANAGER]
+        others = [c for c in conflicts if c not in held]
+        allowed = [c for c in others if any(_fields.covers(path, c.field) for path in self._options.force_conflicts)]
+        refused = [c for c in others if c not in allowed]
+        if refused:
+            named = "; ".join(f"{c.field} belongs to manager '{c.manager}'" for c in refused)
+            raise KubeError(
+                f"409 Conflict: {named}. Nothing is overwritten silently: leave the field out of the definition, let that "
+                f"manager give it up, or take it over with force_conflicts: {sorted({c.field for c in refused})}"
+            )
+        shorter = _fields.without(body, [c.field for c in held])
+        if held and shorter == body:
+            raise KubeError(f"409 Conflict: {held[0].field} belongs to manager '{CANARY_MANAGER}' and cannot be left out")
+        outcome.held += [{"field": c.field, "manager": c.manager} for c in held]
+        return shorter, bool(allowed) and not held
+
+    # Deleting ----------------------------------------------------------------------------------------------------
+
+    def _delete_all(self, objects: list[Obj]) -> None:
+        for number, members in waves(objects, reverse=True):
+            self._wave(number, members, self._delete_one)
+            if self._options.wait and not self._options.check:
+                self._waiter.gone([
+                    Target(outcome.ref, resource) for outcome in self.result.outcomes
+                    if outcome.wave == number and outcome.action == "deleted" and outcome.live is not None
+                    and (resource := self._resource(outcome.ref)) is not None
+                ])
+
+    def _delete_one(self, obj: Mapping[str, Any], wave: int) -> Outcome:
+        ref = ref_of(obj)
+        live, resource = self._live.get(ref.key), self._client.catalog.find(ref.api_version, ref.kind)
+        outcome = Outcome(ref, wave, "absent")
+        if live is None or resource is None:
+            return outcome
+        if not _objects.is_ours(live):
+            outcome.action = "kept"
+            outcome.note = f"somebody else made it: no label {_objects.MANAGED_BY_LABEL}={FIELD_MANAGER}"
+            return outcome
+        outcome.difference = changes(live, None, self._salt)
+        outcome.action = "deleted"
+        if self._options.check:
+            return outcome
+        body = {
+            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": live["metadata"]["uid"]},
+            "propagationPolicy": "Foreground" if ref.kind in _FOREGROUND else "Background",
+        }
+        try:
+            answer = self._client.request("DELETE", resource.path(ref), body=body)[1]
+        except ApiError as error:
+            if error.status == 404 or (error.status == 409 and "uid" in error.message):
+                return outcome  # gone, or gone and made anew by somebody else
+            raise
+        # An object that has finalizers or dependents comes back with its deletionTimestamp; a Status says it is gone.
+        outcome.live = None if answer.get("kind") == "Status" else answer
+        return outcome
+
+    # Waiting -----------------------------------------------------------------------------------------------------
+
+    def _unready(self, ref: Ref) -> Target | None:
+        """What to wait for, unless the answer to the apply says already that it is ready."""
+        resource = self._resource(ref)
+        outcome = next((o for o in self.result.outcomes if o.ref.key == ref.key), None)
+        if outcome is None or outcome.live is None or resource is None or outcome.action == "kept":
+            return None
+        if _readiness.verdict(outcome.live).state == _readiness.READY:
+            return None
+        return Target(ref, resource)
+
+    def _wait_all(self) -> None:
+        targets = [self._unready(outcome.ref) for outcome in self.result.outcomes]
+        self._waiter.ready([target for target in targets if target is not None])

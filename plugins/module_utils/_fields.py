@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Field ownership of server-side apply: read conflicts, leave single fields out of a patch.
+
+Paths are written as the API server writes them (sigs.k8s.io/structured-merge-diff, fieldpath/element.go):
+C(.spec.template.spec.containers[name="app"].image), C(.spec.http), C(.metadata.finalizers[="x"]).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
+_KEY = re.compile(r'([A-Za-z0-9_.\-/$]+)=("(?:[^"\\]|\\.)*"|[^,\]]+)(,|\Z)')
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Conflict:
+    """A field that another manager owns with another value."""
+
+    manager: str
+    field: str
+
+
+def conflicts_of(status: Mapping[str, Any]) -> list[Conflict]:
+    """Conflicts in the C(Status) of an answer 409; empty when the 409 means something else."""
+    causes = (status.get("details") or {}).get("causes") or []
+    found = set()
+    for cause in causes:
+        if cause.get("reason") != "FieldManagerConflict":
+            continue
+        match = _MANAGER.search(cause.get("message", ""))
+        found.add(Conflict(match.group(1) if match else "unknown", cause.get("field", "")))
+    return sorted(found)
+
+
+def covers(allowed: str, field: str) -> bool:
+    """Whether a path that a user named covers a field: the same one, or one below it."""
+    allowed = allowed if allowed.startswith(".") else "." + allowed
+    return field == allowed or (field.startswith(allowed) and field[len(allowed)] in ".[")
+
+
+def without(obj: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Copy of an object without these fields. A path that is not in the object changes nothing."""
+    result = copy.deepcopy(dict(obj))
+    for field in fields:
+        _drop(result, field)
+    return result
+
+
+def _drop(node: Any, path: str) -> None:
+    """Removes one path below a node. Names may hold dots, so they are matched against the keys that are there."""
+    if path.startswith(".") and isinstance(node, dict):
+        rest = path[1:]
+        for key in sorted(node, key=lambda k: len(str(k)), reverse=True):
+            if not isinstance(key, str) or not rest.startswith(key):
+                continue
+            tail = rest[len(key):]
+            if tail == "":
+                del node[key]
+                return
+            if tail[0] in ".[":
+                _drop(node[key], tail)
+                return
+    elif path.startswith("[") and isinstance(node, list):
+        selector, tail = _split_selector(path)
+        for index, item in enumerate(node):
+            if _selects(selector, index, item):
+                if tail == "":
+                    del node[index]
+                else:
+                    _drop(item, tail)
+                return
+
+
+def _split_selector(path: str) -> tuple[str, str]:
+    quoted = False
+    position = 1
+    while position < len(path):
+        char = path[position]
+        if char == "\\" and quoted:
+            position += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char == "]" and not quoted:
+            return path[1:position], path[position + 1:]
+        position += 1
+    return path[1:], ""
+
+
+def _selects(selector: str, index: int, item: Any) -> bool:
+    if selector.startswith("="):
+        return bool(_value(selector[1:]) == item)
+    if selector.isdigit():
+        return int(selector) == index
+    wanted = {match.group(1): _value(match.group(2)) for match in _KEY.finditer(selector)}
+    if not wanted or not isinstance(item, Mapping):
+        return False
+    # A key that the definition leaves out has its default on the server (ports: protocol TCP).
+    return all(item[key] == value for key, value in wanted.items() if key in item) and any(k in item for k in wanted)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

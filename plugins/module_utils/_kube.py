@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way to the Kubernetes API: raw requests with plain dicts, retried where that is safe, counted.
+
+The `kubernetes` package finds identity and TLS settings; its generated models are left out, because they are the slow part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _connection, _discovery
+from ansible_collections.servicemesh.platform.plugins.module_utils._connection import KubeError
+
+try:
+    import kubernetes.client
+    import urllib3
+except ImportError:  # _connection.IMPORT_ERROR tells it
+    pass
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+APPLY = "application/apply-patch+yaml"
+_CONNECT_TIMEOUT = 10.0  # seconds
+_READ_TIMEOUT = 60.0  # seconds; the API server itself gives up after 60
+_BUDGET = 30.0  # seconds that one request may be retried for
+_FIRST_BUDGET = 5.0  # seconds, until the server has answered once
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+_WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
+
+
+class ApiError(KubeError):
+    """An answer of the API server that is not a success."""
+
+    def __init__(self, method: str, path: str, status: int, body: Mapping[str, Any]) -> None:
+        self.method, self.path, self.status, self.body = method, path, status, body
+        self.reason = str(body.get("reason") or "")
+        self.message = str(body.get("message") or f"HTTP {status}")
+        super().__init__(self.message)
+
+    @property
+    def by_webhook(self) -> bool:
+        """Whether a webhook could not be asked; it may be about to start."""
+        return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)
+
+
+class UnreachableError(KubeError):
+    """No answer at all."""
+
+
+class _Gate:
+    """Lets at most `limit` requests through at once; halves on 429 and grows back slowly."""
+
+    def __init__(self, limit: int) -> None:
+        self._most = self._limit = float(limit)
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            while self._running >= max(1, int(self._limit)):
+                self._changed.wait()
+            self._running += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._changed:
+            self._running -= 1
+            self._limit = min(self._most, self._limit + 0.1)
+            self._changed.notify()
+
+    def slow_down(self) -> None:
+        """The server has too much to do."""
+        with self._changed:
+            self._limit = max(1.0, self._limit / 2)
+
+
+class Client:
+    """Requests to one cluster. Safe to use from several threads."""
+
+    def __init__(self, params: Mapping[str, Any], *, concurrency: int = 16, environ: Mapping[str, str] | None = None) -> None:
+        if _connection.IMPORT_ERROR is not None:
+            raise KubeError(
+                f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({_connection.IMPORT_ERROR}). "
+                "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
+                "to \"{{ ansible_playbook_python }}\"."
+            )
+        self.concurrency = concurrency
+        self.requests = 0
+        self.catalog = _discovery.Catalog()
+        self._options, self._origin = _connection.options_of(params, os.environ if environ is None else environ)
+        self._gate = _Gate(concurrency)
+        self._lock = threading.Lock()
+        self._reached = False
+        self._reloaded_at = 0.0
+        self._connect()
+
+    def _connect(self) -> None:
+        self._configuration, self.source = _connection.load(self._options, self._origin)
+        self._configuration.connection_pool_maxsize = self.concurrency + 8
+        self._api = kubernetes.client.ApiClient(self._configuration)
+        self._pool = self._api.rest_client.pool_manager
+        if not self._configuration.verify_ssl:
+            warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
+
+    @property
+    def insecure(self) -> bool:
+        """Whether the server's certificate goes unchecked."""
+        return str(self._configuration.host).startswith("https") and not self._configuration.verify_ssl
+
+    def _headers(self, accept: str, content_type: str | None) -> Any:
+        headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "servicemesh-platform"})
+        if content_type:
+            headers["Content-Type"] = content_type
+        with self._lock:  # the hook that renews a token is not made for several threads
+            for entry in self._configuration.auth_settings().values():
+                if entry.get("value"):
+                    headers[entry["key"]] = entry["value"]
+        if self._configuration.username and "authorization" not in headers:
+            headers["authorization"] = self._configuration.get_basic_auth_token()
+        for name, value in _connection.impersonation(self._options):
+            headers.add(name, value)
+        return headers
+
+    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, accept: str,
+              content_type: str | None, read_timeout: float, stream: bool) -> Any:
+        with self._lock:
+            self.requests += 1
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            content_type = content_type or "application/json"
+        return self._pool.request(
+            method,
+            self._configuration.host + path + ("?" + urlencode(query) if query else ""),
+            body=data,
+            headers=self._headers(accept, content_type),
+            timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=read_timeout),
+            preload_content=not stream,
+            retries=False,
+            redirect=False,
+        )
+
+    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
+                content_type: str | None = None, accept: str = "application/json", budget: float = _BUDGET,
+                webhook_budget: float = 0.0, headers_to: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+        """Status and body of one answer. Raises ApiError, or UnreachableError.
+
+        Retried with jitter while `budget` (seconds) lasts: 429, 5xx and broken connections. Everything sent here is
+        safe to send twice: reads, server-side apply, deletion by uid, creation under a name.
+        `webhook_budget` (seconds) holds instead while an admission webhook cannot be reached.
+        """
+        start, attempt = time.monotonic(), 0
+        while True:
+            attempt += 1
+            wait = min(8.0, 0.1 * 2 ** attempt) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
+            error: KubeError
+            limit = budget
+            try:
+                with self._gate:
+                    answer = self._send(method, path, query, body, accept, content_type, _READ_TIMEOUT, False)
+            except urllib3.exceptions.SSLError as cause:
+                raise UnreachableError(self._unreachable(f"TLS: {cause}")) from None
+            except (urllib3.exceptions.HTTPError, OSError) as cause:
+                error = UnreachableError(self._unreachable(_in_words(cause)))
+                limit = budget if self._reached else min(budget, _FIRST_BUDGET)
+                if isinstance(cause, urllib3.exceptions.NameResolutionError):
+                    limit = 0.0 if not self._reached else limit
+            else:
+                self._reached = True
+                if headers_to is not None:
+                    headers_to.update(answer.headers)
+                if answer.status < 400:
+                    return answer.status, _parsed(answer.data)
+                error = ApiError(method, path, answer.status, _status_body(answer.data))
+                if answer.status == 401 and self._reload_identity(start):
+                    continue
+                if answer.status not in _RETRIED:
+                    raise self._explained(error)
+                if answer.status == 429:
+                    self._gate.slow_down()
+                if error.by_webhook:
+                    limit, wait = max(webhook_budget, 0.0), max(wait, 0.5)
+                wait = max(wait, _retry_after(answer.headers))
+            if time.monotonic() - start + wait > limit:
+                raise error
+            time.sleep(wait)
+
+    def stream(self, path: str, query: Mapping[str, Any], read_timeout: float) -> Any:
+        """Open answer of a watch; read it with `events_of` and close it."""
+        answer = self._send("GET", path, query, None, "application/json", None, read_timeout, True)
+        if answer.status >= 400:
+            body = _status_body(answer.read())
+            answer.release_conn()
+            raise ApiError("GET", path, answer.status, body)
+        return answer
+
+    def get(self, path: str, **options: Any) -> dict[str, Any] | None:
+        """One object, or null when it is not there."""
+        try:
+            return self.request("GET", path, **options)[1]
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list_all(self, path: str, query: Mapping[str, Any] | None = None, headers_to: dict[str, str] | None = None,
+             ) -> tuple[list[dict[str, Any]], str]:
+        """All objects of a collection, in pages of 500, and the resourceVersion to watch from."""
+        for _attempt in range(3):
+            items: list[dict[str, Any]] = []
+            token = ""
+            try:
+                while True:
+                    page = {**(query or {}), "limit": 500, **({"continue": token} if token else {})}
+                    body = self.request("GET", path, query=page, headers_to=headers_to)[1]
+                    items += _typed(body)
+                    token = body["metadata"].get("continue") or ""
+                    if not token:
+                        return items, str(body["metadata"].get("resourceVersion") or "")
+            except ApiError as error:
+                if error.status != 410:  # the page's token is too old: begin again, never half a list
+                    raise
+        raise KubeError(f"The list {path} changes faster than it can be read")
+
+    def discover(self) -> _discovery.Catalog:
+        """Asks the server which kinds it knows."""
+        found = self.each(self._discover_root, ["/api", "/apis"])
+        self.catalog = _discovery.Catalog([resource for resources in found for resource in resources])
+        return self.catalog
+
+    def _discover_root(self, root: str) -> list[_discovery.Resource]:
+        body = self.request("GET", root, accept=_discovery.ACCEPT)[1]
+        if body.get("kind") == "APIGroupDiscoveryList":
+            return _discovery.resources_in(body)
+        paths = [f"/api/{version}" for version in body.get("versions") or [] if isinstance(version, str)]
+        for group in body.get("groups") or []:
+            versions = [group.get("preferredVersion") or {}, *group.get("versions", [])]
+            paths += [f"/apis/{version['groupVersion']}" for version in versions if version]
+        lists = self.each(self.get, list(dict.fromkeys(paths)))
+        return [resource for body in lists if body for resource in _discovery.resources_in_legacy(body)]
+
+    def each(self, function: Callable[[T], R], items: Any) -> list[R]:
+        """Results of a function for all items, at once, in their order. The first error is raised after all ended."""
+        items = list(items)
+        if len(items) < 2:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(max_workers=min(self.concurrency, len(items))) as pool:
+            return list(pool.map(function, items))
+
+    def _reload_identity(self, start: float) -> bool:
+        """Reads the kubeconfig once more after a 401, because a token may have run out. False: that was tried."""
+        with self._lock:
+            if self._reloaded_at > start:
+                return True  # another thread did it after this request began
+            if self._reloaded_at or self._options.get("api_key"):
+                return False
+            self._reloaded_at = time.monotonic()
+            self._connect()
+        return True
+
+    def _explained(self, error: ApiError) -> ApiError:
+        if error.status == 401:
+            error.args = (
+                f"The API server does not accept these credentials ({self.source}). Expected a valid token or client "
+                "certificate. Log in again, or use another kubeconfig or context "
+                "(platform_kubeconfig, platform_context in the inventory).",
+            )
+        return error
+
+    def _unreachable(self, why: str) -> str:
+        return (
+            f"The Kubernetes API cannot be reached ({self.source}): {why}. Expected an API server that answers there. "
+            "Check that the cluster runs and that this machine may reach it, or set another kubeconfig or context "
+            "(platform_kubeconfig, platform_context in the inventory)."
+        )
+
+
+def events_of(answer: Any) -> Iterator[dict[str, Any]]:
+    """Events of an open watch, as they arrive."""
+    rest = b""
+    for chunk in answer.stream(decode_content=True):
+        rest += chunk
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def _typed(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Items of a list, which the server sends without apiVersion and kind."""
+    kind, api_version = str(body.get("kind", "")).removesuffix("List"), body.get("apiVersion")
+    return [{"apiVersion": api_version, "kind": kind, **item} for item in body.get("items") or []]
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data) if data else {}
+    except ValueError:
+        return {"text": data.decode(errors="replace")}
+    return body if isinstance(body, dict) else {"value": body}
+
+
+def _status_body(data: bytes) -> dict[str, Any]:
+    body = _parsed(data)
+    return body if body.get("kind") == "Status" else {"message": str(body.get("text") or body.get("message") or "")[:500]}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    try:
+        return min(60.0, float(headers.get("Retry-After") or 0))
+    except ValueError:
+        return 0.0
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return f"the name {error.host} cannot be resolved" if hasattr(error, "host") else "its name cannot be resolved"
+    if isinstance(error, (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError)):
+        return "no answer in time"
+    text = str(error).rpartition(": ")[2] or str(error)
+    return text.strip("()'\"") or type(error).__name__

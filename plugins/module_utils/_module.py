@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module of the collection does around its work: connect, hide secrets, word errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.servicemesh.platform.plugins.module_utils._diff import redacted
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
+
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+_KUBECONFIG_SECRETS = ("token", "password", "client-key-data", "client-certificate-data", "id-token", "refresh-token",
+                       "client-secret")
+
+
+class PlatformModule(AnsibleModule):
+    """AnsibleModule that keeps the values of Secrets out of the system log and of the shown invocation."""
+
+    params: dict[str, Any]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for secret in _kubeconfig_secrets(self.params.get("kubeconfig")):
+            self.no_log_values.add(secret)
+
+    def _log_invocation(self) -> None:
+        params, self.params = self.params, self._shown_params()
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = params
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs.setdefault("invocation", {"module_args": self._shown_params()})
+        super()._return_formatted(kwargs)
+
+    def _shown_params(self) -> dict[str, Any]:
+        shown = dict(self.params)
+        if "definitions" in shown:
+            shown["definitions"] = hidden(shown["definitions"])
+        if isinstance(shown.get("kubeconfig"), Mapping):
+            shown["kubeconfig"] = _HIDDEN
+        return shown
+
+
+def hidden(definitions: Any) -> Any:
+    """Definitions with every value of a Secret replaced. Text cannot be looked into, so it is replaced as a whole."""
+    if isinstance(definitions, Mapping):
+        if isinstance(definitions.get("items"), list):
+            return {**definitions, "items": hidden(definitions["items"])}
+        if definitions.get("kind") != "Secret":
+            return dict(definitions)
+        safe = redacted(definitions, b"")
+        for field in ("data", "stringData"):
+            if safe.get(field):
+                safe[field] = _HIDDEN
+        return safe
+    if isinstance(definitions, (list, tuple)):
+        return [hidden(item) for item in definitions]
+    return _HIDDEN if isinstance(definitions, str) and definitions else definitions
+
+
+def _kubeconfig_secrets(node: Any) -> list[str]:
+    if isinstance(node, Mapping):
+        return [
+            found for key, value in node.items()
+            for found in ([value] if key in _KUBECONFIG_SECRETS and isinstance(value, str) and value
+                          else _kubeconfig_secrets(value))
+        ]
+    if isinstance(node, list):
+        return [found for item in node for found in _kubeconfig_secrets(item)]
+    return []
+
+
+def connected(module: PlatformModule, concurrency: int = 16) -> Client:
+    """A client for the module's connection options; warns when the server's certificate goes unchecked."""
+    client = Client(module.params, concurrency=concurrency)
+    if client.insecure:
+        module.warn(f"The certificate of {client.source.server} is not checked (validate_certs: false); "
+                    "anybody on the way can read and change what is sent")
+    return client
+
+
+def run(module: PlatformModule, work: Callable[[PlatformModule], Mapping[str, Any]]) -> None:
+    """Runs a module's work and hands its result, or a message that names what is wrong, to Ansible."""
+    try:
+        result = work(module)
+    except KubeError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every part agrees on about an object: who it is, whether it may be sent, and how it is marked as ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+FIELD_MANAGER = "servicemesh-platform"
+CANARY_MANAGER = "servicemesh-canary"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+PART_OF_LABEL = "app.kubernetes.io/part-of"
+CREATE_ONLY_ANNOTATION = "servicemesh.platform/create-only"
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
+_API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[a-z0-9]+\Z")
+
+# Kubernetes checks these names only as a path segment (pkg/apis/rbac/validation/validation.go).
+_PATH_SEGMENT_KINDS = frozenset({"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
+# These names become a DNS label (pkg/apis/core/validation/validation.go).
+_LABEL_KINDS = frozenset({"Namespace", "Service"})
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Ref:
+    """Which object: enough to address it and to name it in a message."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        """API group, empty for the core one."""
+        return group_of(self.api_version)
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes an object the same object, whatever version of its API it is written in."""
+        return (self.group, self.kind, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {where}"
+
+
+def group_of(api_version: str) -> str:
+    """Group of an C(apiVersion): C(apps/v1) gives C(apps), C(v1) gives the empty string."""
+    return api_version.rpartition("/")[0]
+
+
+def ref_of(obj: Mapping[str, Any]) -> Ref:
+    """Reference of a valid object."""
+    meta = obj["metadata"]
+    return Ref(obj["apiVersion"], obj["kind"], meta.get("namespace") or "", meta["name"])
+
+
+def flatten(definitions: Any) -> Iterator[Any]:
+    """All objects in nested lists and C(kind: List) objects; nulls and empty documents are dropped."""
+    if definitions is None or definitions == {} or definitions == "":
+        return
+    if isinstance(definitions, Mapping):
+        if definitions.get("kind") == "List" and isinstance(definitions.get("items"), list):
+            yield from flatten(definitions["items"])
+        else:
+            yield definitions
+    elif isinstance(definitions, Iterable) and not isinstance(definitions, (str, bytes)):
+        for item in definitions:
+            yield from flatten(item)
+    else:
+        yield definitions
+
+
+def name_problem(kind: str, name: str) -> str:
+    """Why Kubernetes would refuse this name, or the empty string."""
+    if kind in _PATH_SEGMENT_KINDS:
+        if name in (".", "..") or "/" in name or "%" in name or not name:
+            return "a name without '/' and '%'"
+        return ""
+    if kind in _LABEL_KINDS:
+        if len(name) > 63 or not _LABEL.match(name):
+            return "an RFC 1123 label: at most 63 lower case letters, digits and '-', a letter or digit at both ends"
+        return ""
+    if len(name) > 253 or not _SUBDOMAIN.match(name):
+        return "an RFC 1123 subdomain: lower case letters, digits, '-' and '.', a letter or digit at both ends of each part"
+    return ""
+
+
+def label_value_problem(value: str) -> str:
+    """Why Kubernetes would refuse this value of a label, or the empty string."""
+    if len(value) > 63 or not _LABEL_VALUE.match(value):
+        return "at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
+    return ""
+
+
+def problems_of(objects: Iterable[Any]) -> list[str]:
+    """Everything that is wrong with a set before any request is made; empty when it may be sent."""
+    problems: list[str] = []
+    seen: dict[tuple[str, str, str, str], int] = {}
+    for index, obj in enumerate(objects):
+        found = _problems_of_one(index, obj)
+        problems += found
+        if found:
+            continue
+        ref = ref_of(obj)
+        if ref.key in seen:
+            problems.append(f"{ref} is there twice (definitions[{seen[ref.key]}] and definitions[{index}]); leave one")
+        seen.setdefault(ref.key, index)
+    return problems
+
+
+def _problems_of_one(index: int, obj: Any) -> list[str]:
+    where = f"definitions[{index}]"
+    if not isinstance(obj, Mapping):
+        return [f"{where} is a {type(obj).__name__}; expected an object with apiVersion, kind and metadata.name"]
+    problems = []
+    kind, api_version, meta = obj.get("kind"), obj.get("apiVersion"), obj.get("metadata")
+    if isinstance(kind, str) and kind:
+        where += f" ({kind}{_name_hint(meta)})"
+    else:
+        problems.append(f"{where}{_name_hint(meta)}: kind is missing or not a string")
+    if not isinstance(api_version, str) or not _API_VERSION.match(api_version):
+        problems.append(f"{where}: apiVersion is {api_version!r}; expected <group>/<version> or v1")
+    if not isinstance(meta, Mapping):
+        return [*problems, f"{where}: metadata is missing"]
+    name, namespace = meta.get("name"), meta.get("namespace")
+    if not isinstance(name, str) or not name:
+        problems.append(f"{where}: metadata.name is {name!r}; expected a name (generateName cannot be applied twice)")
+    elif expected := name_problem(str(kind), name):
+        problems.append(f"{where}: metadata.name is {name!r}; expected {expected}")
+    if namespace is not None and (not isinstance(namespace, str) or (namespace and name_problem("Namespace", namespace))):
+        problems.append(f"{where}: metadata.namespace is {namespace!r}; expected {name_problem('Namespace', '')}")
+    for field in ("labels", "annotations"):
+        entries = meta.get(field)
+        if entries is None:
+            continue
+        if not isinstance(entries, Mapping):
+            problems.append(f"{where}: metadata.{field} is a {type(entries).__name__}; expected a mapping")
+            continue
+        problems += [
+            f"{where}: metadata.{field}[{key!r}] is a {type(value).__name__}; expected a string (quote it)"
+            for key, value in entries.items()
+            if not isinstance(value, str)
+        ]
+    return problems
+
+
+def _name_hint(meta: Any) -> str:
+    if isinstance(meta, Mapping) and isinstance(meta.get("name"), str):
+        return f" {meta['name']}"
+    return ""
+
+
+def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, Any]:
+    """Copy of an object as it is sent: without what only the server writes, and marked as ours.
+
+    An object that somebody else made (C(ours) false) gets no mark, so that a teardown never deletes it.
+    """
+    meta = {
+        key: value
+        for key, value in obj["metadata"].items()
+        if value is not None and key not in ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
+    }
+    labels = dict(meta.get("labels") or {})
+    if ours:
+        labels[MANAGED_BY_LABEL] = FIELD_MANAGER
+        if set_name:
+            labels[PART_OF_LABEL] = set_name
+    elif labels.get(MANAGED_BY_LABEL) == FIELD_MANAGER:
+        del labels[MANAGED_BY_LABEL]
+        labels.pop(PART_OF_LABEL, None)
+    if labels:
+        meta["labels"] = labels
+    return {**{key: value for key, value in obj.items() if key not in ("metadata", "status")}, "metadata": meta}
+
+
+def is_ours(live: Mapping[str, Any]) -> bool:
+    """Whether the collection made this object, so that it may delete it."""
+    return (live["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == FIELD_MANAGER
+
+
+def is_create_only(obj: Mapping[str, Any]) -> bool:
+    """Whether the object must stay as it is once it exists (a generated password)."""
+    return (obj["metadata"].get("annotations") or {}).get(CREATE_ONLY_ANNOTATION) == "true"
+
+
+def is_secret(obj: Mapping[str, Any]) -> bool:
+    """Whether C(data) and C(stringData) of this object must never be shown."""
+    return obj.get("kind") == "Secret" and group_of(str(obj.get("apiVersion", ""))) == ""
