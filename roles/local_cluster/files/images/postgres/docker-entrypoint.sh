@@ -62,10 +62,12 @@ create_database() {
     touch "$mark" 2>/dev/null || mark=""
     local options=()
     [[ -z ${POSTGRES_INITDB_WALDIR:-} ]] || options+=(--waldir "$POSTGRES_INITDB_WALDIR")
-    [[ -z $POSTGRES_PASSWORD ]] || options+=(--pwfile <(printf '%s\n' "$POSTGRES_PASSWORD"))
+    # Through a pipe: not in initdb's arguments, not in a file.
+    [[ -z $POSTGRES_PASSWORD ]] || options+=(--pwfile=/dev/fd/3)
     # POSTGRES_INITDB_ARGS is a command line: eval splits it as a shell would, quotes included.
     eval "options+=($POSTGRES_INITDB_ARGS)"
-    initdb --username="$POSTGRES_USER" --auth-local=trust --auth-host="$method" "${options[@]}"
+    initdb --username="$POSTGRES_USER" --auth-local=trust --auth-host="$method" "${options[@]}" \
+        3< <(printf '%s\n' "$POSTGRES_PASSWORD")
     printf '\n# Clients from other pods.\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
 
     # Only on the socket: nobody connects from outside before all is done.
