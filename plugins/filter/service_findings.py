@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition i
 
 
 def service_findings(definition: Any) -> list[str]:
-    """Return one line for each fault; an empty list means that the definition is good."""
+    """Return one line for each fault of a definition or of a list of them; an empty list means that all is well."""
     return _findings(definition)
 
 

@@ -13,8 +13,6 @@ from typing import Any
 from . import _checks as is_
 from ._schema import Field, read, show
 
-MANAGED_BY = "servicemesh-platform"
-
 
 class DefinitionError(ValueError):
     """A definition with faults; ``findings`` holds one line for each."""
@@ -216,8 +214,23 @@ _DEFAULT_PROBES = ("liveness", "readiness")
 
 
 def findings(definition: Any) -> list[str]:
-    """Return every fault of a definition, one line each with key, value and what was expected."""
-    return _load(definition)[1]
+    """Return every fault of a definition, one line each with key, value and what was expected.
+
+    Of a list of definitions each line begins with the service's name; a name that is given twice is a fault too.
+    """
+    if not isinstance(definition, list):
+        return _load(definition)[1]
+    result = []
+    seen: set[tuple[str, str]] = set()
+    for index, entry in enumerate(definition):
+        loaded, faults = _load(entry)
+        name = loaded.get("name") or f"[{index}]"
+        result += [f"{name}: {fault}" for fault in faults]
+        key = (str(loaded.get("namespace")), str(name))
+        if key in seen:
+            result.append(f"{name}: is defined twice in namespace {key[0]}")
+        seen.add(key)
+    return result
 
 
 def load(definition: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ._checks import template
@@ -50,6 +51,13 @@ def principal(trust_domain: str, namespace: str, service_account: str) -> str:
 def prefix_paths(prefix: str) -> list[str]:
     """Paths below a route's prefix as AuthorizationPolicy writes them."""
     return ["/*"] if prefix == "/" else [prefix, f"{prefix}/*"]
+
+
+def edge_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
+    """Return the paths that the ingress gateway serves: of ``prefixes`` and of the definitions' routes at the edge."""
+    routes = [route for definition in definitions for route in load(definition)["routes"] if route["edge"]]
+    wanted = [*(prefix.rstrip("/") or "/" for prefix in prefixes), *(route["prefix"] for route in routes)]
+    return [path for prefix in dict.fromkeys(wanted) for path in prefix_paths(prefix)]
 
 
 def _manifest(kind: str, spec: Manifest, content: Manifest) -> Manifest:

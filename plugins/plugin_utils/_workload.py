@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._definition import MANAGED_BY, load
+from ._definition import load
 
 CREATE_ONLY = "servicemesh.platform/create-only"
 CONFIG_CHECKSUM = "servicemesh.platform/config-checksum"
@@ -64,6 +64,29 @@ def secret_manifests(definition: Any, token: Callable[[int], str]) -> list[Manif
     ]
 
 
+def retired_manifests(definition: Any, traffic: bool = True, security: bool = True) -> list[Manifest]:
+    """Return what a service may have had with another definition and has no more: to be deleted, if it is there.
+
+    ``traffic`` and ``security``: whether the service has traffic and access rules of its own. The ConfigMap is not among
+    them: pods that are on their way out still refer to it.
+    """
+    spec = load(definition)
+    name, own = spec["name"], workload_name(spec)
+    found = [
+        ("autoscaling/v2", "HorizontalPodAutoscaler", own, not spec["autoscaling"]["enabled"]),
+        ("policy/v1", "PodDisruptionBudget", own, not spec["disruption_budget"]["enabled"]),
+        ("networking.istio.io/v1", "VirtualService", name, not traffic),
+        ("networking.istio.io/v1", "DestinationRule", name, not traffic),
+        ("security.istio.io/v1", "AuthorizationPolicy", name, not security),
+        ("security.istio.io/v1", "RequestAuthentication", name, not security or not spec["jwt"]),
+    ]
+    return [
+        {"apiVersion": version, "kind": kind, "metadata": {"name": known_as, "namespace": spec["namespace"]}}
+        for version, kind, known_as, retired in found
+        if retired
+    ]
+
+
 def workload_name(spec: Mapping[str, Any]) -> str:
     """Name of the Deployment and of what belongs to it alone."""
     name = str(spec["name"])
@@ -71,12 +94,8 @@ def workload_name(spec: Mapping[str, Any]) -> str:
 
 
 def labels(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Labels of a service's objects."""
-    return {
-        "app": spec["name"],
-        "app.kubernetes.io/name": spec["name"],
-        "app.kubernetes.io/managed-by": MANAGED_BY,
-    }
+    """Labels of a service's objects; apply adds who manages them to those that it creates."""
+    return {"app": spec["name"], "app.kubernetes.io/name": spec["name"]}
 
 
 def _metadata(spec: Mapping[str, Any], name: str) -> Manifest:
