@@ -1,0 +1,282 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The observability role's objects, rendered once for all variants, and judged by promtool where it can judge."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = ROOT / "tests" / "rules"
+DASHBOARD = ROOT / "roles" / "observability" / "files" / "dashboards" / "ecommerce-mesh.json"
+VARIANTS = list(yaml.safe_load((RULES / "variants.yml").read_text())["all"]["hosts"])
+STANDALONE = ["defaults", "local", "staging", "prod", "prometheus3", "renamed"]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """{variant: [object, ...]} from one run of Ansible."""
+    out = tmp_path_factory.mktemp("rendered")
+    command = [Path(sys.executable).with_name("ansible-playbook"), RULES / "render.yml", "-i", RULES / "variants.yml"]
+    done = subprocess.run([*command, "-e", f"render_dir={out}"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: json.loads((out / f"{name}.json").read_text()) for name in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def promtool() -> str:
+    found = shutil.which("promtool")
+    assert found, "promtool is not there: it comes with Debian's package prometheus"
+    return found
+
+
+def pick(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    """The one object of that kind and name."""
+    (found,) = [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name]
+    return found
+
+
+def kinds(objects: list[dict[str, Any]]) -> set[str]:
+    return {item["kind"] for item in objects}
+
+
+def jobs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    config = yaml.safe_load(pick(objects, "ConfigMap", "prometheus")["data"]["prometheus.yml"])
+    return {job["job_name"]: job for job in config["scrape_configs"]}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_objects_are_named_once_and_placed(rendered: dict[str, list[dict[str, Any]]], variant: str) -> None:
+    objects = rendered[variant]
+    keys = [(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in objects]
+    assert len(keys) == len(set(keys))
+    for item in objects:
+        assert item["apiVersion"]
+        assert ("namespace" in item["metadata"]) != item["kind"].startswith("Cluster")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_there_is_one_telemetry_object_in_the_root_namespace(rendered: dict[str, list[dict[str, Any]]], variant: str) -> None:
+    (telemetry,) = [item for item in rendered[variant] if item["kind"] == "Telemetry"]
+    assert telemetry["apiVersion"] == "telemetry.istio.io/v1"
+    assert telemetry["metadata"] == {"name": "mesh-default", "namespace": "mesh" if variant == "renamed" else "istio-system"}
+
+
+def test_telemetry_follows_the_environment(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    spec = {name: pick(objects, "Telemetry", "mesh-default")["spec"] for name, objects in rendered.items()}
+    logs = [{"providers": [{"name": "envoy"}]}]
+    metrics = {"providers": [{"name": "prometheus"}]}
+    assert spec["defaults"] == {"metrics": [{**metrics, "reportingInterval": "10s"}], "accessLogging": logs}
+    assert spec["staging"]["accessLogging"] == [{**logs[0], "filter": {"expression": "response.code >= 400"}}]
+    assert spec["prod"] == {
+        "tracing": [{"providers": [{"name": "otel"}], "randomSamplingPercentage": 1}],
+        "metrics": [{**metrics, "reportingInterval": "15s"}],
+        "accessLogging": [{**logs[0], "filter": {"expression": "response.code >= 500"}}],
+    }
+    assert spec["local"] == {"accessLogging": logs}, "plain Envoy has no statistics filter that metrics could configure"
+    assert "accessLogging" not in spec["renamed"]
+
+
+def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+    assert kinds(rendered["defaults"]) == {"Telemetry", "ConfigMap", "Service", "StatefulSet"} | rbac
+    assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy"}
+    assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
+    assert kinds(rendered["external"]) == {"Telemetry"}
+    assert pick(rendered["external_rules"], "ConfigMap", "ecommerce-rules")["data"]["rules.yml"].startswith("#") is False
+
+
+@pytest.mark.parametrize("variant", STANDALONE)
+def test_the_pod_is_restricted_and_out_of_the_mesh(rendered: dict[str, list[dict[str, Any]]], variant: str) -> None:
+    template = pick(rendered[variant], "StatefulSet", "prometheus")["spec"]["template"]
+    pod, container = template["spec"], template["spec"]["containers"][0]
+    assert template["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65534
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    context = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == context
+    assert container["resources"]["limits"] == {"cpu": "1000m", "memory": "2Gi"}
+
+
+def test_storage_by_choice(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    local = pick(rendered["local"], "StatefulSet", "prometheus")["spec"]
+    prod = pick(rendered["prod"], "StatefulSet", "prometheus")["spec"]
+    assert "volumeClaimTemplates" not in local
+    assert {"name": "data", "emptyDir": {"sizeLimit": "20Gi"}} in local["template"]["spec"]["volumes"]
+    (claim,) = prod["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    assert "--storage.tsdb.retention.size=15GB" in prod["template"]["spec"]["containers"][0]["args"]
+
+
+def test_a_changed_rule_rolls_the_pod(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    def checksum(variant: str) -> str:
+        template = pick(rendered[variant], "StatefulSet", "prometheus")["spec"]["template"]
+        return template["metadata"]["annotations"]["checksum/config"]
+
+    assert checksum("defaults") != checksum("local")
+
+
+def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    rules = pick(rendered["defaults"], "ClusterRole", "monitoring-prometheus")["rules"]
+    resources = {resource for rule in rules for resource in rule.get("resources", [])}
+    assert resources == {"pods", "services", "endpoints", "nodes", "nodes/metrics"}
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+
+
+def test_a_prometheus_3_is_told_what_an_empty_answer_is(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    assert jobs(rendered["prometheus3"])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
+    assert "fallback_scrape_protocol" not in jobs(rendered["defaults"])["service-readiness"]
+    assert set(jobs(rendered["defaults"])) - set(jobs(rendered["prometheus3"])) == {"apiserver", "cadvisor"}
+
+
+def test_names_of_the_site_reach_every_place(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    text = json.dumps(rendered["renamed"])
+    assert not re.search(r'namespace[\\"=:, ]+(ecommerce|istio-system|monitoring)\b', text)
+    assert "user-service" not in pick(rendered["renamed"], "ConfigMap", "prometheus")["data"]["rules.yml"]
+    names = jobs(rendered["renamed"])["mesh-proxies"]["kubernetes_sd_configs"][0]["namespaces"]["names"]
+    assert names == ["shop", "mesh", "tools"]
+
+
+def test_pod_monitors_say_what_the_scrape_configuration_says(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    keys = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
+
+    def camel(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{keys.get(key, key): value for key, value in rule.items()} for rule in rules]
+
+    for name, job in jobs(rendered["local"]).items():
+        discovery = job.get("kubernetes_sd_configs", [{"role": "none"}])[0]
+        if discovery["role"] != "pod":
+            continue
+        spec = pick(rendered["operator"], "PodMonitor", name)["spec"]
+        (endpoint,) = spec["podMetricsEndpoints"]
+        assert spec["namespaceSelector"]["matchNames"] == discovery["namespaces"]["names"]
+        assert endpoint["relabelings"][0] == {"targetLabel": "job", "replacement": name}
+        assert endpoint["relabelings"][1:] == camel(job["relabel_configs"])
+        assert endpoint.get("metricRelabelings", []) == camel(job.get("metric_relabel_configs", []))
+
+
+@pytest.mark.parametrize("variant", STANDALONE)
+def test_promtool_accepts_the_configuration(
+    rendered: dict[str, list[dict[str, Any]]], variant: str, promtool: str, tmp_path: Path
+) -> None:
+    """Debian's promtool is built without Kubernetes discovery and of version 2, so these keys are looked at here and taken out."""
+    data = pick(rendered[variant], "ConfigMap", "prometheus")["data"]
+    config = yaml.safe_load(data["prometheus.yml"])
+    for job in config["scrape_configs"]:
+        job.pop("fallback_scrape_protocol", None)
+        for discovery in job.pop("kubernetes_sd_configs", []):
+            assert set(discovery) <= {"role", "namespaces"}
+            assert discovery["role"] in {"pod", "node", "endpoints"}
+            assert discovery.get("namespaces", {"names": ["x"]}).keys() == {"names"}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    (tmp_path / "rules.yml").write_text(data["rules.yml"])
+    command = [promtool, "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run([promtool, "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "duplicate" not in done.stdout
+
+
+@pytest.mark.parametrize(("variant", "cases"), [("defaults", "common"), ("defaults", "istio"), ("local", "common"), ("local", "envoy")])
+def test_alerts_fire_and_stay_silent(
+    rendered: dict[str, list[dict[str, Any]]], variant: str, cases: str, promtool: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.yml").write_text(pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"])
+    shutil.copy(RULES / f"alerts_{cases}.yml", tmp_path)
+    command = [promtool, "test", "rules", str(tmp_path / f"alerts_{cases}.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("variant", "form"), [("defaults", "istio"), ("local", "envoy")])
+def test_every_alert_is_shown_firing_and_silent(rendered: dict[str, list[dict[str, Any]]], variant: str, form: str) -> None:
+    groups = yaml.safe_load(pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"])["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    firing: set[str] = set()
+    silent: set[str] = set()
+    for cases in ("common", form):
+        for test in yaml.safe_load((RULES / f"alerts_{cases}.yml").read_text())["tests"]:
+            for expression in test.get("promql_expr_test", []):
+                if expression["expr"] == "ALERTS" and not expression["exp_samples"]:
+                    silent |= alerts  # the healthy platform: input for every alert, none of them fires
+                elif not expression["exp_samples"]:
+                    silent |= set(re.findall(r'alertname="(\w+)"', expression["expr"]))
+                for sample in expression["exp_samples"]:
+                    firing |= set(re.findall(r'alertname="(\w+)",alertstate="firing"', sample["labels"]))
+    assert alerts == firing
+    assert alerts == silent
+
+
+@pytest.mark.parametrize("variant", ["defaults", "local"])
+def test_alerts_say_what_and_how_bad(rendered: dict[str, list[dict[str, Any]]], variant: str) -> None:
+    text = pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"]
+    assert "[[" not in text
+    for group in yaml.safe_load(text)["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                assert rule["labels"]["severity"] in {"info", "warning", "critical"}
+                assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def dashboard_queries() -> list[tuple[str, str]]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    return [(panel["title"], target["expr"]) for panel in panels for target in panel.get("targets", [])]
+
+
+def test_every_query_of_the_dashboard_is_promql(promtool: str, tmp_path: Path) -> None:
+    rules = [
+        {"record": f"dashboard:query{number}", "expr": re.sub(r"\$\w+", ".+", query)}
+        for number, (_title, query) in enumerate(dashboard_queries())
+    ]
+    path = tmp_path / "dashboard.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run([promtool, "check", "rules", str(path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(rules) >= 10
+
+
+def test_the_dashboard_reads_what_is_recorded_or_kept(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    """A metric that scraping drops, or a record that no rule makes, is a panel that stays empty."""
+    for variant in ("defaults", "local"):
+        groups = yaml.safe_load(pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"])["groups"]
+        records = {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
+        patterns = [
+            rule["regex"]
+            for job in jobs(rendered[variant]).values()
+            for rule in job.get("metric_relabel_configs", [])
+            if rule.get("source_labels") == ["__name__"] and (rule.get("action") == "keep" or rule.get("target_label") == "__tmp_keep")
+        ]
+        alerts = [rule["expr"] for group in groups for rule in group["rules"]]
+        for query in [expr for _title, expr in dashboard_queries()] + alerts:
+            for name in set(re.findall(r"\b(?:[a-z]+:[a-z_:0-9]+|(?:istio|envoy|pilot|citadel|nginx|container)_[a-z_]+)(?=[{\[ )]|$)", query)):
+                assert name in records or any(re.fullmatch(pattern, name) for pattern in patterns), (variant, name, query)
+
+
+def test_the_dashboard_is_grafanas(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    config_map = pick(rendered["defaults"], "ConfigMap", "ecommerce-dashboards")
+    assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
+    board = json.loads(config_map["data"]["ecommerce-mesh.json"])
+    assert board["uid"] == "ecommerce-mesh"
+    numbers = [panel["id"] for panel in board["panels"]]
+    assert len(numbers) == len(set(numbers))
+    cells: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        grid = panel["gridPos"]
+        covered = {(x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])}
+        assert not covered & cells, panel["title"]
+        assert all(x < 24 for x, _y in covered)
+        cells |= covered
+    titles = {panel["title"] for panel in board["panels"]}
+    assert {"Request rate", "Error rate", "Request duration, p50", "Request duration, p95", "Request duration, p99"} <= titles
