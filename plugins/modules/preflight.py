@@ -1,0 +1,266 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Find what would stop the platform on a cluster, before anything is changed
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Looks at a cluster and tells all that is wrong at once, with what to do about each.
+  - Only reads. What it may not read it leaves out.
+extends_documentation_fragment:
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Never changes anything.
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+options:
+  istio_version:
+    description:
+      - Version of Istio that is to run; the API server's version is held against what it supports. Empty skips this.
+    type: str
+    default: ""
+  permissions:
+    description:
+      - What the run needs to be allowed to do; each is asked by a SelfSubjectAccessReview.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      group:
+        description:
+          - API group, empty for the core one.
+        type: str
+        default: ""
+      resource:
+        description:
+          - Resource in plural, or C(resource/subresource).
+        type: str
+        required: true
+      verbs:
+        description:
+          - Verbs, as V(patch).
+        type: list
+        elements: str
+        required: true
+        aliases: [verb]
+      namespace:
+        description:
+          - Namespace; empty asks for all of them.
+        type: str
+        default: ""
+  require_storage_class:
+    description:
+      - Whether a default storage class has to be there.
+    type: bool
+    default: false
+  webhooks:
+    description:
+      - Whether to look for admission webhooks whose Service has no ready endpoint.
+    type: bool
+    default: true
+  namespaces:
+    description:
+      - Namespaces that the run writes to; one that is being deleted is a finding.
+    type: list
+    elements: str
+    default: []
+  managed_namespaces:
+    description:
+      - Namespaces whose workloads the run itself brings (back); webhooks that are served there and do not answer are no error.
+    type: list
+    elements: str
+    default: []
+  pod_cidr:
+    description:
+      - The pods' network as it is stated somewhere else; a mismatch is a warning.
+    type: str
+    default: ""
+  service_cidr:
+    description:
+      - The services' network as it is stated somewhere else; a mismatch is a warning.
+    type: str
+    default: ""
+  dns_domain:
+    description:
+      - The cluster's DNS domain as it is stated somewhere else; a mismatch is a warning.
+    type: str
+    default: ""
+  ignore:
+    description:
+      - Names of checks whose findings are left out.
+    type: list
+    elements: str
+    choices: [cgroup, namespaces, networks, nodes, permissions, storage, versions, webhooks]
+    default: []
+  fail_on:
+    description:
+      - V(error) fails with all findings in one message when any is an error, V(none) only returns them.
+    type: str
+    choices: [error, none]
+    default: error
+"""
+
+EXAMPLES = r"""
+- name: Find what would stop the run
+  servicemesh.platform.preflight:
+    istio_version: 1.31.0
+    require_storage_class: true
+    permissions:
+      - {resource: namespaces, verbs: [create, patch]}
+      - {group: apps, resource: deployments, verbs: [create, patch], namespace: ecommerce}
+"""
+
+RETURN = r"""
+findings:
+  description: What is not right, errors first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: Name of the check, for O(ignore).
+      type: str
+      sample: storage
+    severity:
+      description: V(error) or V(warning).
+      type: str
+      sample: error
+    subject:
+      description: What it is about.
+      type: str
+      sample: storage class
+    message:
+      description: What was found, and what was expected.
+      type: str
+    action:
+      description: What to do.
+      type: str
+facts:
+  description: What is known about the cluster; null or empty where it may not be read or the cluster does not tell.
+  returned: always
+  type: dict
+  contains:
+    server_version: {description: Version of the API server., type: str, sample: 1.35.4}
+    node_count: {description: Number of nodes., type: int, sample: 3}
+    nodes:
+      description: Versions on each node.
+      type: list
+      elements: dict
+      sample:
+        - {name: n1, ready: true, kubelet: v1.35.4, container_runtime: containerd://1.7.0, kernel: 6.1.0, os: Debian 12, architecture: amd64}
+    storage_classes: {description: Names., type: list, elements: str}
+    default_storage_class: {description: Name of the first default one., type: str}
+    pod_cidrs: {description: Networks of the pods., type: list, elements: str}
+    service_cidrs: {description: Networks of the services., type: list, elements: str}
+    dns_domain: {description: DNS domain of the cluster., type: str}
+    cgroup_driver: {description: What the first node's kubelet uses., type: str}
+requests:
+  description: Number of requests made to the API server.
+  returned: always
+  type: int
+  sample: 60
+"""
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module, _preflight
+from ansible_collections.servicemesh.platform.plugins.module_utils._facts import denied, gather
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import Facts, Wanted
+
+CHECKS = ["cgroup", "namespaces", "networks", "nodes", "permissions", "storage", "versions", "webhooks"]
+ARGUMENTS = _args.spec(
+    istio_version={"type": "str", "default": ""},
+    permissions={
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "group": {"type": "str", "default": ""},
+            "resource": {"type": "str", "required": True},
+            "verbs": {"type": "list", "elements": "str", "required": True, "aliases": ["verb"]},
+            "namespace": {"type": "str", "default": ""},
+        },
+    },
+    require_storage_class={"type": "bool", "default": False},
+    webhooks={"type": "bool", "default": True},
+    namespaces={"type": "list", "elements": "str", "default": []},
+    managed_namespaces={"type": "list", "elements": "str", "default": []},
+    pod_cidr={"type": "str", "default": ""},
+    service_cidr={"type": "str", "default": ""},
+    dns_domain={"type": "str", "default": ""},
+    ignore={"type": "list", "elements": "str", "choices": CHECKS, "default": []},
+    fail_on={"type": "str", "choices": ["error", "none"], "default": "error"},
+)
+
+
+def _shown(facts: Facts) -> dict[str, Any]:
+    nodes = []
+    for node in facts.nodes or []:
+        info = (node.get("status") or {}).get("nodeInfo") or {}
+        conditions = (node.get("status") or {}).get("conditions") or []
+        nodes.append({
+            "name": node["metadata"]["name"],
+            "ready": any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
+            "kubelet": info.get("kubeletVersion", ""),
+            "container_runtime": info.get("containerRuntimeVersion", ""),
+            "kernel": info.get("kernelVersion", ""),
+            "os": info.get("osImage", ""),
+            "architecture": info.get("architecture", ""),
+        })
+    return {
+        "server_version": _preflight.server_version(facts),
+        "node_count": None if facts.nodes is None else len(nodes),
+        "nodes": nodes,
+        "storage_classes": [entry["metadata"]["name"] for entry in facts.storage_classes or []],
+        "default_storage_class": next(iter(_preflight.default_classes(facts)), ""),
+        "pod_cidrs": _preflight.pod_cidrs(facts),
+        "service_cidrs": _preflight.service_cidrs(facts),
+        "dns_domain": _preflight.dns_domain(facts),
+        "cgroup_driver": (facts.kubelet or {}).get("cgroupDriver", ""),
+    }
+
+
+def _work(module: _module.PlatformModule) -> dict[str, Any]:
+    params = module.params
+    client = _module.connected(module)
+    facts = gather(client, webhooks=params["webhooks"])
+    findings = _preflight.findings_of(facts, Wanted(
+        istio_version=params["istio_version"], pod_cidr=params["pod_cidr"], service_cidr=params["service_cidr"],
+        dns_domain=params["dns_domain"], require_storage_class=params["require_storage_class"],
+        namespaces=tuple(params["namespaces"]), managed_namespaces=tuple(params["managed_namespaces"]),
+        groups=frozenset(entry["group"] for entry in params["permissions"]),
+    ))
+    findings = [*_preflight.permission_findings(denied(client, params["permissions"])), *findings]
+    findings = [finding for finding in findings if finding.check not in params["ignore"]]
+    result = {
+        "changed": False, "facts": _shown(facts), "findings": [finding.as_dict() for finding in findings],
+        "requests": client.requests,
+    }
+    errors = [finding for finding in findings if finding.severity == _preflight.ERROR]
+    if errors and params["fail_on"] == "error":
+        module.fail_json(msg=_preflight.report(findings), **result)
+    for finding in findings:
+        module.warn(str(finding))
+    return result
+
+
+def main() -> None:
+    """Entry point."""
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), _work)
+
+
+if __name__ == "__main__":
+    main()
