@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import typing as t
 
@@ -19,6 +20,8 @@ log = logging.getLogger("app.database")
 
 # Times in seconds. A request waits for a connection no longer than a caller's timeout allows.
 CONNECT, WAIT_FOR_CONNECTION, STATEMENT, RETRY = 3, 2.0, 5, 1.0
+# A probe's two attempts have to fit into its timeout of 3 s.
+PROBE = 1.2
 # Any number, the same in all replicas: who holds this lock creates the tables.
 CREATION_LOCK = 7310
 # What a lost or refused connection looks like.
@@ -36,7 +39,7 @@ class Database:
         self._created = False
         self._reason = "DATABASE_URL is not set" if not url else "not yet connected"
         self._keeper: asyncio.Task[None] | None = None
-        options = {
+        self._options = {
             "autocommit": True,
             "row_factory": dict_row,
             "application_name": name,
@@ -44,7 +47,13 @@ class Database:
             "options": f"-c statement_timeout={STATEMENT * 1000} -c timezone=UTC",
         }
         self._pool = AsyncConnectionPool(
-            url, kwargs=options, min_size=1, max_size=connections, timeout=WAIT_FOR_CONNECTION, max_idle=60, open=False
+            url,
+            kwargs=self._options,
+            min_size=1,
+            max_size=connections,
+            timeout=WAIT_FOR_CONNECTION,
+            max_idle=60,
+            open=False,
         )
 
     async def open(self) -> None:
@@ -63,12 +72,11 @@ class Database:
         """Why the database cannot be worked with now; None when it can."""
         if not self._created:
             return self._reason
+        query = sql.SQL("SELECT to_regclass(%s) AS found")
         try:
-            row = await asyncio.wait_for(
-                self._fetch_one(sql.SQL("SELECT to_regclass(%s) AS found"), [self._table.name]), WAIT_FOR_CONNECTION
-            )
-        except (*LOST, TimeoutError) as error:
-            return _describe(error)
+            row = await asyncio.wait_for(self._fetch_one(query, [self._table.name]), PROBE)
+        except (*LOST, TimeoutError):
+            return await self._reason_now()
         if row["found"] is None:
             # A database on an emptyDir came back empty.
             self._created = False
@@ -144,20 +152,34 @@ class Database:
                     await self._create_tables()
                     self._created = True
                     log.info("the database is ready")
-                except (psycopg.Error, PoolTimeout) as error:
+                except psycopg.Error as error:
                     if self._reason != (reason := _describe(error)):
                         self._reason = reason
                         log.warning("the database is not ready", extra={"fields": {"reason": reason}})
             else:
                 # Connections that the other end has closed are replaced before a request meets them.
-                await self._pool.check()
-            await asyncio.sleep(RETRY if not self._created else 5 * RETRY)
+                with contextlib.suppress(psycopg.Error):
+                    await self._pool.check()
+            await asyncio.sleep(RETRY)
 
     async def _create_tables(self) -> None:
         """Replicas start together, and CREATE TABLE IF NOT EXISTS alone can collide: one after the other."""
-        async with self._pool.connection() as connection, connection.transaction():
+        # A connection of its own: the pool would only say that it has none, not why.
+        async with (
+            await psycopg.AsyncConnection.connect(self._url, **self._options) as connection,
+            connection.transaction(),
+        ):
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", [CREATION_LOCK])
             await connection.execute(self._table.ddl)
+
+    async def _reason_now(self) -> str:
+        """Why the pool has no connection: try to make one."""
+        try:
+            connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(self._url, **self._options), PROBE)
+        except (psycopg.Error, TimeoutError) as error:
+            return _describe(error)
+        await connection.close()
+        return "no connection was free in time"
 
 
 def _adapt(values: t.Mapping[str, t.Any]) -> list[t.Any]:
@@ -167,5 +189,5 @@ def _adapt(values: t.Mapping[str, t.Any]) -> list[t.Any]:
 def _describe(error: BaseException) -> str:
     """One line for a person. psycopg's messages name host, user and database, never the password."""
     if isinstance(error, (PoolTimeout, TimeoutError)):
-        return "no connection in time"
+        return "it gave no connection in time"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
