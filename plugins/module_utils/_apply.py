@@ -60,21 +60,24 @@ class Applier:
         self._waiter = Waiter(client, self._deadline)
         self.result = Result()
 
-    def run(self, objects: list[Obj]) -> Result:
-        """Applies or deletes a set that `checked` let through. Raises KubeError with all that went wrong."""
-        self._secrets = list(secret_values(objects))
-        if not objects:
+    def run(self, objects: list[Obj], retired: list[Obj]) -> Result:
+        """Applies or deletes a set, and deletes what is retired. Both went through `checked`.
+
+        Raises KubeError with all that went wrong.
+        """
+        self._secrets = list(secret_values([*objects, *retired]))
+        if self._options.state == "absent":
+            objects, retired = [], [*objects, *retired]
+        if not objects and not retired:
             return self.result
         try:
             self._timed("discover", self._client.discover)
-            self._check_kinds(objects)
-            self._timed("read", lambda: self._read(objects))
-            if self._options.state == "absent":
-                self._timed("apply", lambda: self._delete_all(objects))
-            else:
-                self._timed("apply", lambda: self._apply_all(objects))
-                if self._options.wait and not self._options.check:
-                    self._timed("wait", self._wait_all)
+            self._check_kinds(objects, retired)
+            self._timed("read", lambda: self._read([*objects, *retired]))
+            self._timed("apply", lambda: self._apply_all(objects))
+            self._timed("delete", lambda: self._delete_all(retired))
+            if self._options.wait and not self._options.check:
+                self._timed("wait", self._wait_all)
         except ApiError as error:
             raise ApplyError(scrubbed(str(error), self._secrets)) from None
         except KubeError as error:
@@ -93,18 +96,17 @@ class Applier:
     def _resource(self, ref: Ref) -> Resource | None:
         return self._client.catalog.find(ref.api_version, ref.kind) or self._known.get((ref.api_version, ref.kind))
 
-    def _check_kinds(self, objects: Iterable[Obj]) -> None:
+    def _check_kinds(self, objects: list[Obj], retired: list[Obj]) -> None:
         """Every kind must be known to the server or come with the set; scope and namespace must fit."""
-        objects = list(objects)
         for obj in objects:
             if obj["kind"] == "CustomResourceDefinition":
                 self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
         problems = []
-        for obj in objects:
+        for obj in [*objects, *retired]:
             ref = ref_of(obj)
             resource = self._resource(ref)
             if resource is None:
-                if not self._may_be_missing(ref):
+                if obj in objects and not self._may_be_missing(ref):
                     problems.append(unknown_kind(ref, self._client.catalog))
             elif resource.namespaced and not ref.namespace:
                 problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
@@ -114,8 +116,8 @@ class Applier:
             raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", problems))
 
     def _may_be_missing(self, ref: Ref) -> bool:
-        """A CRD that is not there: nothing to delete, and in check mode something that an earlier task would bring."""
-        return self._options.state == "absent" or (self._options.check and not is_built_in(ref.api_version))
+        """In check mode a CRD that is not there may be what an earlier task would have brought."""
+        return self._options.check and not is_built_in(ref.api_version)
 
     # Reading -----------------------------------------------------------------------------------------------------
 

@@ -24,14 +24,9 @@ _KUBELET_BUDGET = 3.0  # seconds
 def gather(client: Client, *, webhooks: bool = True) -> Facts:
     """All facts about a cluster. Raises KubeError when the API server cannot be reached or refuses the credentials."""
     version = client.request("GET", "/version")[1]
-    readers: list[functools.partial[Any]] = [
-        functools.partial(_listed, client, "/api/v1/nodes"),
-        functools.partial(_listed, client, "/apis/storage.k8s.io/v1/storageclasses"),
-        functools.partial(_listed, client, "/api/v1/namespaces"),
-        functools.partial(_service_cidrs, client),
-        functools.partial(_kubeadm, client),
-    ]
-    nodes, classes, namespaces, cidrs, kubeadm = client.each(functools.partial.__call__, readers)
+    paths = ["/api/v1/nodes", "/apis/storage.k8s.io/v1/storageclasses", "/api/v1/namespaces"]
+    nodes, classes, namespaces = client.each(functools.partial(_listed, client), paths)
+    cidrs, kubeadm = _service_cidrs(client), _kubeadm(client)
     hooks = _webhooks(client) if webhooks else None
     kubelet = _kubelet(client, nodes[0]["metadata"]["name"]) if nodes else None
     return Facts(version, nodes, classes, cidrs, kubeadm, kubelet, hooks, namespaces)
@@ -69,8 +64,8 @@ def _optional(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _listed(client: Client, path: str) -> list[dict[str, Any]] | None:
-    return _optional(lambda: client.list_all(path)[0])
+def _listed(client: Client, path: str) -> list[Mapping[str, Any]] | None:
+    return _optional(lambda: [*client.list_all(path)[0]])
 
 
 def _service_cidrs(client: Client) -> list[str] | None:
@@ -98,9 +93,9 @@ def _kubelet(client: Client, node: str) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _webhooks(client: Client) -> list[dict[str, Any]] | None:
+def _webhooks(client: Client) -> list[Mapping[str, Any]] | None:
     """Webhooks that ask a Service, and whether that has a ready endpoint. Null when they may not be read."""
-    hooks = []
+    hooks: list[Mapping[str, Any]] = []
     for plural, kind in _WEBHOOK_KINDS.items():
         configurations = _listed(client, f"/apis/admissionregistration.k8s.io/v1/{plural}")
         if configurations is None:

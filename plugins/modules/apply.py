@@ -42,6 +42,11 @@ options:
         objects of C(kind=List) are taken apart.
       - One of O(definitions) and O(src) is needed.
     type: raw
+  retired:
+    description:
+      - Objects to delete in the same call, once O(definitions) are applied - what a switch turned off, say. Only C(apiVersion),
+        C(kind) and C(metadata) matter. What somebody else made is kept.
+    type: raw
   src:
     description:
       - Files with YAML documents, on the machine that the module runs on. Patterns as C(*.yml) are allowed.
@@ -213,6 +218,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._outcome impo
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
+    retired={"type": "raw"},
     src={"type": "list", "elements": "str"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     name={"type": "str", "default": ""},
@@ -298,14 +304,15 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
     definitions = params["definitions"]
     if isinstance(definitions, str):
         definitions = _parsed(definitions, "definitions")
-    objects = checked([definitions, _from_files(params["src"] or [])])
+    everything = checked([definitions, _from_files(params["src"] or []), params["retired"]])
+    last = len(everything) - len(list(_objects.flatten(params["retired"])))
     client = _module.connected(module, params["concurrency"])
     applier = Applier(client, Options(
         name=params["name"], state=params["state"], wait=params["wait"], wait_timeout=params["wait_timeout"],
         field_manager=params["field_manager"], force_conflicts=tuple(params["force_conflicts"]), check=module.check_mode,
     ))
     try:
-        applier.run(objects)
+        applier.run(everything[:last], everything[last:])
     except KubeError as error:
         module.fail_json(msg=str(error), **_result(module, applier, client.requests))
     return _result(module, applier, client.requests)

@@ -160,7 +160,7 @@ facts:
       type: list
       elements: dict
       sample:
-        - {name: n1, ready: true, kubelet: v1.35.4, container_runtime: containerd://1.7.0, kernel: 6.1.0, os: Debian 12, architecture: amd64}
+        - {name: n1, ready: true, kubelet: v1.35.4, container_runtime: containerd://1.7.0, kernel: 6.1.0, os: Debian, architecture: amd64}
     storage_classes: {description: Names., type: list, elements: str}
     default_storage_class: {description: Name of the first default one., type: str}
     pod_cidrs: {description: Networks of the pods., type: list, elements: str}
