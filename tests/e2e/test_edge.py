@@ -92,7 +92,7 @@ def test_users_and_their_recommendations(edge: Edge, account: dict[str, Any], pr
 
 def test_products_are_read_through_redis(edge: Edge, product: dict[str, Any]) -> None:
     path = f"/api/products/{product['id']}"
-    assert [edge("GET", path).headers["x-cache"] for _ in range(3)] == ["miss", "hit", "hit"]
+    assert [edge("GET", path).headers["x-cache"] for _attempt in range(3)] == ["miss", "hit", "hit"]
     assert edge("PUT", path, {"name": "Renamed", "price": "1.00", "stock": 1}).status == 200
     fresh = edge("GET", path)
     assert (fresh.headers["x-cache"], fresh.json["name"]) == ("miss", "Renamed"), "a write must reach the readers"
