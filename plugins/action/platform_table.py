@@ -32,11 +32,9 @@ class ActionModule(ActionBase):
                 "footer": {"type": "str", "default": ""},
             }
         )
-        lines = table(args["rows"], args["columns"])
-        if args["title"]:
-            lines = [args["title"], "", *lines]
-        if args["footer"]:
-            lines = [*lines, "", args["footer"]]
-        display.display("\n".join(["", *lines, ""]))
+        lines = table(args["rows"], args["columns"]) if args["rows"] else []
+        parts = [[args["title"]] if args["title"] else [], lines, [args["footer"]] if args["footer"] else []]
+        lines = [line for part in parts if part for line in ("", *part)]
+        display.display("\n".join([*lines, ""]))
         result.update(changed=False, lines=lines)
         return result

@@ -170,7 +170,11 @@ def gather(module: PlatformModule) -> dict[str, Any]:
         for group, prefix, plural, selector in KINDS
     ]
     found: dict[str, list[dict[str, Any]]] = {group: [] for group, *_rest in KINDS}
-    answers = client.each(lambda listing: listed(client, listing.path, listing.selector), wanted)
+
+    def ask(listing: Listing) -> list[dict[str, Any]]:
+        return listed(client, listing.path, listing.selector)
+
+    answers = client.each(ask, wanted)
     for listing, items in zip(wanted, answers, strict=True):
         found[listing.group].extend(items)
     url = module.params["url"].rstrip("/") or _status.base_url(found["ingresses"], found["services"])

@@ -1,0 +1,174 @@
+"""Wrong input stops a run with one clear message, before anything is changed."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import Cluster, ansible_playbook
+
+INVENTORY = ("-i", "inventories/local")
+WATCHED = (
+    "/api/v1/namespaces",
+    "/api/v1/services",
+    "/api/v1/configmaps?labelSelector=app.kubernetes.io%2Fmanaged-by",
+    "/api/v1/secrets",
+    "/api/v1/serviceaccounts",
+    "/apis/apps/v1/deployments",
+    "/apis/apps/v1/statefulsets",
+    "/apis/networking.k8s.io/v1/ingresses",
+    "/apis/networking.istio.io/v1/virtualservices",
+    "/apis/security.istio.io/v1/authorizationpolicies",
+)
+
+
+def state(cluster: Cluster) -> dict[tuple[str, str, str], Any]:
+    """(path, namespace, name) -> uid and generation (or version, where there is none) of what a run could change."""
+    found = {}
+    for path in WATCHED:
+        for item in cluster.get(path)["items"]:
+            meta = item["metadata"]
+            version = meta.get("generation") or meta["resourceVersion"]
+            found[path, meta.get("namespace", ""), meta["name"]] = (meta["uid"], version)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_changes(cluster: Cluster) -> Iterator[None]:
+    """Every test here leaves the cluster as it was."""
+    before = state(cluster)
+    yield
+    assert state(cluster) == before
+
+
+@pytest.fixture
+def without_rights(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
+    """Kubeconfig of a ServiceAccount that may do nothing; it lives in a namespace of its own, made before the state is taken."""
+    from kubernetes import client
+
+    name = "t-no-rights"
+    token = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+    granted = cluster.core.create_namespaced_service_account_token("default", "default", token)
+    own = yaml.safe_load(Path(cluster.kubeconfig).read_text(encoding="utf-8"))
+    context = next(c["context"] for c in own["contexts"] if c["name"] == own["current-context"])
+    server = next(c for c in own["clusters"] if c["name"] == context["cluster"])
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [server],
+                "users": [{"name": name, "user": {"token": granted.status.token}}],
+                "contexts": [{"name": name, "context": {"cluster": server["name"], "user": name}}],
+                "current-context": name,
+            }
+        ),
+        encoding="utf-8",
+    )
+    yield str(path)
+
+
+@pytest.fixture
+def unreachable(tmp_path: Path) -> str:
+    """Kubeconfig of an API server that nobody runs."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": {"server": f"https://127.0.0.1:{port}"}}],
+                "users": [{"name": "u", "user": {"token": base64.b64encode(b"x").decode()}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        ),
+        encoding="utf-8",
+    )
+    return str(path)
+
+
+CASES = {
+    "unknown variable of a role": (
+        {"user_service_replica": 2},
+        ["user_service_replica: role user_service has no such variable; did you mean user_service_replicas?"],
+    ),
+    "unknown platform variable": (
+        {"platform_replica": 2},
+        ["platform_replica: nothing reads this variable; did you mean platform_replicas?"],
+    ),
+    "several at once": (
+        {"istio_sise": "demo", "datastore_storage": "tape"},
+        ["istio_sise", "did you mean istio_size?", "datastore_storage must be one of", "2 variables are wrong"],
+    ),
+    "wrong type": ({"review_service_replicas": "many"}, ["review_service_replicas", "many"]),
+    "port out of range": ({"review_service_extra": {"port": 70000}}, ["port", "70000", "1 to 65535"]),
+    "replicas out of range": ({"review_service_replicas": -1}, ["review_service_replicas: -1", "0 to 10000"]),
+    "namespace": ({"platform_namespace": "E_commerce"}, ["'E_commerce' is not an RFC 1123 label"]),
+    "domain": ({"platform_domain": "https://shop"}, ["'https://shop' is not an RFC 1123 subdomain"]),
+    "image": ({"review_service_image": "Not An Image"}, ["review_service", "image", "Not An Image"]),
+    "route": (
+        {"review_service_routes": [{"prefix": "api", "methods": ["FETCH"]}]},
+        ["review_service", "routes[0].prefix", "routes[0].methods[0]", "FETCH"],
+    ),
+    "kubeconfig": (
+        {"platform_kubeconfig": "/nonexistent/kubeconfig"},
+        ["platform_kubeconfig: there is no file /nonexistent/kubeconfig"],
+    ),
+    "context": ({"platform_context": "moon"}, ["platform_context", "moon"]),
+    "chart": ({"istio_chart_source": "/nonexistent/charts"}, ["istio_chart", "/nonexistent/charts"]),
+    "helm": ({"platform_helm_binary": "/nonexistent/helm"}, ["/nonexistent/helm", "platform_helm_binary"]),
+    "Kubernetes and Istio do not fit": (
+        {"istio_version": "1.20.0", "istio_chart_version": "1.20.0"},
+        ["1.20.0", "1.35"],
+    ),
+    "environment": ({"platform_environment": "moon"}, ["moon"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_variable_is_named(kubeconfig: str, case: str) -> None:
+    variables, messages = CASES[case]
+    extra = yaml.safe_dump(
+        {"platform_kubeconfig": kubeconfig, **variables}, default_flow_style=True, width=10**6
+    ).strip()
+    run = ansible_playbook("site.yml", *INVENTORY, "-e", extra)
+    assert run.returncode == 2, run.text
+    for message in messages:
+        assert message in run.text
+    assert all(counters["changed"] == 0 and counters["failed"] == 1 for counters in run.recap.values()), run.text
+    assert "Traceback" not in run.text
+
+
+def test_an_unreachable_cluster_is_named(unreachable: str) -> None:
+    run = ansible_playbook("site.yml", *INVENTORY, "-e", f"platform_kubeconfig={unreachable}")
+    assert run.returncode == 2, run.text
+    assert "https://127.0.0.1:" in run.text
+    assert "cannot be reached" in run.text
+    assert "Traceback" not in run.text
+
+
+def test_missing_permissions_are_listed(without_rights: str) -> None:
+    run = ansible_playbook("site.yml", *INVENTORY, "-e", f"platform_kubeconfig={without_rights}")
+    assert run.returncode == 2, run.text
+    for word in ("namespaces", "deployments", "may not"):
+        assert word in run.text
+    assert all(counters["changed"] == 0 for counters in run.recap.values()), run.text
+
+
+@pytest.mark.parametrize("confirm", [(), ("-e", "confirm=prod")])
+def test_teardown_wants_the_environments_name(kubeconfig: str, confirm: tuple[str, ...]) -> None:
+    run = ansible_playbook("teardown.yml", *INVENTORY, "-e", f"platform_kubeconfig={kubeconfig}", *confirm)
+    assert run.returncode == 2, run.text
+    assert "Nothing was deleted" in run.text
+    assert "confirm=local" in run.text

@@ -1,0 +1,66 @@
+"""Every manifest that each inventory renders is one that a real API server takes, tried by dry run.
+
+``site.yml --check`` with the inventory's own variables, against the cluster of KUBECONFIG: every role's objects go through server-side dry
+run. What differs is only where charts come from (those of the local cluster) and the namespaces (new ones, deleted afterwards), so that the
+platform that may run there is not compared with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import ROOT, Cluster, ansible_playbook
+
+ENVIRONMENTS = ["local", "dev", "staging", "prod"]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Cluster:
+    return Cluster(os.environ["KUBECONFIG"])
+
+
+def local_sources() -> dict[str, Any]:
+    """Where the local cluster has its charts and helm."""
+    found: dict[str, Any] = {}
+    for path in (ROOT / "inventories" / "local" / "group_vars" / "clusters").glob("*.yml"):
+        found.update(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return {name: found[name] for name in ("platform_helm_binary", "istio_chart_source", "nginx_ingress_chart")}
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def namespaces(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[tuple[str, dict[str, str]]]:
+    """(environment, its namespaces): a dry run can only create objects in namespaces that are there."""
+    from kubernetes import client
+
+    names = {
+        f"platform_{purpose}": f"t-render-{request.param}-{word}"
+        for purpose, word in (
+            ("namespace", "shop"),
+            ("istio_namespace", "istio"),
+            ("ingress_namespace", "ingress"),
+            ("monitoring_namespace", "monitoring"),
+        )
+    }
+    for name in names.values():
+        cluster.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    yield request.param, names
+    for name in names.values():
+        cluster.core.delete_namespace(name)
+
+
+def test_the_api_server_takes_what_an_inventory_renders(namespaces: tuple[str, dict[str, str]]) -> None:
+    environment, names = namespaces
+    variables = {**local_sources(), **names, "platform_kubeconfig": os.environ["KUBECONFIG"], "platform_context": ""}
+    extra = yaml.safe_dump(variables, default_flow_style=True, width=10**6).strip()
+    run = ansible_playbook("site.yml", "-i", f"inventories/{environment}", "--check", "-e", extra)
+    assert run.returncode == 0, run.text
+    assert run.recap, run.text
+    for host, counters in run.recap.items():
+        assert counters["failed"] == counters["unreachable"] == 0, host
+        assert counters["changed"] >= 10, f"{host}: a fresh set of namespaces has everything to be made"
