@@ -80,19 +80,27 @@ def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str
     return found
 
 
-def _version(workload: Obj) -> str:
-    """Label ``version`` of the pods, the chart's ``app.kubernetes.io/version``, or the first image's tag."""
-    template = workload["spec"]["template"]
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    found = labels.get("version") or (workload["metadata"].get("labels") or {}).get("app.kubernetes.io/version")
-    if found:
-        return str(found)
-    containers = template["spec"].get("containers") or [{}]
-    image = str(containers[0].get("image", "")).partition("@")[0]
+def _tag(containers: Sequence[Mapping[str, Any]]) -> str:
+    """Tag of the first container's image, empty for one without."""
+    image = str(containers[0].get("image", "")).partition("@")[0] if containers else ""
     return image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else ""
 
 
-def _health(workload: Obj, pods: Iterable[Obj]) -> tuple[bool, str]:
+def _version(workload: Obj, pods: Sequence[Obj]) -> str:
+    """Label ``version`` of the pods, the first image's tag, or the chart's version.
+
+    A gateway's template says ``image: auto``; what was injected for it is seen in its pods.
+    """
+    template = workload["spec"]["template"]
+    if found := ((template.get("metadata") or {}).get("labels") or {}).get("version"):
+        return str(found)
+    specs = [template["spec"], *(pod.get("spec") or {} for pod in owned_pods(workload, pods))]
+    tags = [tag for spec in specs if (tag := _tag(spec.get("containers") or []))]
+    label = (workload["metadata"].get("labels") or {}).get("app.kubernetes.io/version", "")
+    return tags[0] if tags else str(label)
+
+
+def _health(workload: Obj, pods: Sequence[Obj]) -> tuple[bool, str]:
     """(healthy, why not or ``healthy``)."""
     state = verdict(workload)
     if state.state == READY:
@@ -101,7 +109,9 @@ def _health(workload: Obj, pods: Iterable[Obj]) -> tuple[bool, str]:
     return False, str(problems[0]) if problems else state.reason
 
 
-def service_rows(workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mapping[tuple[str, str], str], url: str) -> list[dict[str, Any]]:
+def service_rows(
+    workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mapping[tuple[str, str], str], url: str
+) -> list[dict[str, Any]]:
     """One dict a Deployment or StatefulSet, by namespace and name."""
     rows = []
     for workload in workloads:
@@ -115,7 +125,7 @@ def service_rows(workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mappin
                 "name": meta["name"],
                 "namespace": meta["namespace"],
                 "kind": workload["kind"],
-                "version": _version(workload),
+                "version": _version(workload, pods),
                 "desired": desired,
                 "replicas": f"{ready}/{desired}",
                 "ready": ready,

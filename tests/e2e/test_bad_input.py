@@ -48,8 +48,8 @@ def nothing_changes(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def without_rights(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
-    """Kubeconfig of a ServiceAccount that may do nothing; it lives in a namespace of its own, made before the state is taken."""
+def without_rights(cluster: Cluster, tmp_path: Path) -> str:
+    """Kubeconfig of a ServiceAccount that may do nothing: the one that every namespace has."""
     from kubernetes import client
 
     name = "t-no-rights"
@@ -72,7 +72,7 @@ def without_rights(cluster: Cluster, tmp_path: Path) -> Iterator[str]:
         ),
         encoding="utf-8",
     )
-    yield str(path)
+    return str(path)
 
 
 @pytest.fixture

@@ -81,7 +81,11 @@ def test_a_sick_row_says_what_its_pod_says() -> None:
 
 def test_a_sick_row_without_a_pods_reason_counts() -> None:
     (row,) = _status.service_rows([deployment(ready=1, replicas=3)], [], {}, "")
-    assert (row["healthy"], row["replicas"], row["health"]) == (False, "1/3", "1 of 3 replicas are available, 3 updated")
+    assert (row["healthy"], row["replicas"], row["health"]) == (
+        False,
+        "1/3",
+        "1 of 3 replicas are available, 3 updated",
+    )
 
 
 def test_scaled_to_zero_is_said() -> None:
@@ -99,6 +103,20 @@ def test_version_of_an_image(image: str, version: str) -> None:
     item["spec"]["template"]["spec"]["containers"][0]["image"] = image
     (row,) = _status.service_rows([item], [], {}, "")
     assert row["version"] == version
+
+
+def test_version_of_a_gateway_is_what_was_injected() -> None:
+    item = deployment()
+    del item["spec"]["template"]["metadata"]["labels"]["version"]
+    item["spec"]["template"]["spec"]["containers"][0]["image"] = "auto"
+    item["metadata"]["labels"] = {"app.kubernetes.io/version": "1.0.0"}
+    injected = pod("p", "user-service", "x")
+    injected["metadata"]["ownerReferences"] = []
+    (row,) = _status.service_rows([item], [injected], {}, "")
+    assert row["version"] == "1.0.0"
+    injected["spec"] = {"containers": [{"image": "localhost/istio/proxyv2:1.31.0"}]}
+    (row,) = _status.service_rows([item], [injected], {}, "")
+    assert row["version"] == "1.31.0"
 
 
 @pytest.mark.parametrize(
