@@ -40,6 +40,7 @@ Obj = dict[str, Any]
 # From so many objects of one kind and namespace on, one LIST is cheaper than a GET for each.
 _LIST_FROM = 6
 _ATTEMPTS = 5
+_APPLIED = frozenset({"created", "changed", "unchanged"})
 _FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
 
@@ -74,8 +75,10 @@ class Applier:
             self._timed("discover", self._client.discover)
             self._check_kinds(objects, retired)
             self._timed("read", lambda: self._read([*objects, *retired]))
-            self._timed("apply", lambda: self._apply_all(objects))
-            self._timed("delete", lambda: self._delete_all(retired))
+            if objects:
+                self._timed("apply", lambda: self._apply_all(objects))
+            if retired:
+                self._timed("delete", lambda: self._delete_all(retired))
             if self._options.wait and not self._options.check:
                 self._timed("wait", self._wait_all)
         except ApiError as error:
@@ -102,11 +105,11 @@ class Applier:
             if obj["kind"] == "CustomResourceDefinition":
                 self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
         problems = []
-        for obj in [*objects, *retired]:
+        for index, obj in enumerate([*objects, *retired]):
             ref = ref_of(obj)
             resource = self._resource(ref)
             if resource is None:
-                if obj in objects and not self._may_be_missing(ref):
+                if index < len(objects) and not self._may_be_missing(ref):
                     problems.append(unknown_kind(ref, self._client.catalog))
             elif resource.namespaced and not ref.namespace:
                 problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
@@ -352,7 +355,7 @@ class Applier:
         """What to wait for, unless the answer to the apply says already that it is ready."""
         resource = self._resource(ref)
         outcome = next((o for o in self.result.outcomes if o.ref.key == ref.key), None)
-        if outcome is None or outcome.live is None or resource is None or outcome.action == "kept":
+        if outcome is None or outcome.live is None or resource is None or outcome.action not in _APPLIED:
             return None
         if _readiness.verdict(outcome.live).state == _readiness.READY:
             return None

@@ -64,8 +64,8 @@ def _optional(read: Callable[[], T]) -> T | None:
         return None
 
 
-def _listed(client: Client, path: str) -> list[Mapping[str, Any]] | None:
-    return _optional(lambda: [*client.list_all(path)[0]])
+def _listed(client: Client, path: str) -> list[Any] | None:
+    return _optional(lambda: client.list_all(path)[0])
 
 
 def _service_cidrs(client: Client) -> list[str] | None:
@@ -93,9 +93,9 @@ def _kubelet(client: Client, node: str) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _webhooks(client: Client) -> list[Mapping[str, Any]] | None:
+def _webhooks(client: Client) -> list[dict[str, Any]] | None:
     """Webhooks that ask a Service, and whether that has a ready endpoint. Null when they may not be read."""
-    hooks: list[Mapping[str, Any]] = []
+    hooks = []
     for plural, kind in _WEBHOOK_KINDS.items():
         configurations = _listed(client, f"/apis/admissionregistration.k8s.io/v1/{plural}")
         if configurations is None:
@@ -113,7 +113,7 @@ def _webhooks(client: Client) -> list[Mapping[str, Any]] | None:
                     })
     services = sorted({(hook["namespace"], hook["service"]) for hook in hooks})
     ready = dict(zip(services, client.each(functools.partial(_answers, client), services), strict=True))
-    return [{**hook, "ready": ready[(hook["namespace"], hook["service"])]} for hook in hooks]
+    return [dict(hook, ready=ready[(hook["namespace"], hook["service"])]) for hook in hooks]
 
 
 def _answers(client: Client, where: tuple[str, str]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,7 @@ class Facts:
     service_cidrs: list[str] | None = None
     kubeadm: Mapping[str, Any] | None = None
     kubelet: Mapping[str, Any] | None = None
-    webhooks: list[Mapping[str, Any]] | None = None
+    webhooks: Sequence[Mapping[str, Any]] | None = None
     namespaces: list[Mapping[str, Any]] | None = None
 
 
