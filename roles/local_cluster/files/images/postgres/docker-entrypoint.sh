@@ -69,6 +69,8 @@ create_database() {
     initdb --username="$POSTGRES_USER" --auth-local=trust --auth-host="$method" "${options[@]}" \
         3< <(printf '%s\n' "$POSTGRES_PASSWORD")
     printf '\n# Clients from other pods.\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
+    # The upstream image's default; Debian's is localhost. Options of the command line win over it.
+    printf "\nlisten_addresses = '*'\n" >>"$PGDATA/postgresql.conf"
 
     # Only on the socket: nobody connects from outside before all is done.
     PGUSER=$POSTGRES_USER pg_ctl start --wait -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" >/dev/null
