@@ -21,6 +21,8 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_che
     lookalikes,
     platform_names,
     range_findings,
+    renamed,
+    sources,
     unknown_findings,
 )
 
@@ -66,14 +68,17 @@ class ActionModule(ActionBase):
         checked = self._roles_to_check(args["roles"], options, task_vars)
 
         findings = list(unknown_findings(task_vars, options, platform, args["ignore"]))
+        passed_on = sources(task_vars)
         for role in checked:
             # What is wrong with a definition follows from what is wrong with the variables that it is made of.
-            wrong = list(self._value_findings(role, options[role], task_vars))
-            findings.extend(wrong or self._definition_findings(role, task_vars))
+            wrong = list(self._value_findings(options[role], task_vars))
+            wrong = wrong or list(self._definition_findings(role, task_vars))
+            findings.extend(renamed(finding, passed_on) for finding in wrong)
         findings.extend(self._kubeconfig_findings(task_vars))
         for name, meant in lookalikes(task_vars, options, platform):
             display.warning(f"{name}: no role reads this variable; did you mean {meant}?")
 
+        findings = list(dict.fromkeys(findings))
         result.update(changed=False, roles=checked)
         if findings:
             count = f"{len(findings)} variable{'s are' if len(findings) > 1 else ' is'}"
@@ -86,15 +91,21 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _roles_to_check(
-        given: list[str] | None, options: Mapping[str, object], task_vars: Mapping[str, t.Any]
+        given: list[str] | None, options: Mapping[str, dict[str, t.Any]], task_vars: Mapping[str, t.Any]
     ) -> list[str]:
         names = task_vars.get("ansible_play_role_names", []) if given is None else given
         roles = [name.removeprefix(COLLECTION) for name in names]
         if given is not None and (missing := sorted(set(roles) - set(options))):
             raise AnsibleActionFail(f"roles: this collection has no role {', '.join(missing)}")
-        return [role for role in dict.fromkeys(roles) if role in options]
+        # A role that another one imports gets its required arguments from there.
+        imported = {
+            role
+            for role in options
+            if given is None and any(o.get("required") and name not in task_vars for name, o in options[role].items())
+        }
+        return [role for role in dict.fromkeys(roles) if role in options and role not in imported]
 
-    def _value_findings(self, role: str, spec: dict[str, t.Any], task_vars: Mapping[str, t.Any]) -> Iterator[str]:
+    def _value_findings(self, spec: dict[str, t.Any], task_vars: Mapping[str, t.Any]) -> Iterator[str]:
         values: dict[str, t.Any] = {}
         for name in spec:
             if name not in task_vars:
@@ -103,8 +114,7 @@ class ActionModule(ActionBase):
                 values[name] = self._templar.template(task_vars[name])
             except Exception as exc:  # whatever the template raises is the user's to read
                 yield f"{name}: {exc}"
-        for message in ArgumentSpecValidator(spec).validate(values).error_messages:
-            yield f"{role}: {message}"
+        yield from ArgumentSpecValidator(spec).validate(values).error_messages
         for name, value in values.items():
             if spec[name].get("no_log"):
                 continue

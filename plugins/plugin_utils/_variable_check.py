@@ -76,6 +76,27 @@ def owner_of(name: str, roles: Iterable[str]) -> str | None:
     return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
 
 
+_FROM_PLATFORM = re.compile(r"\{\{\s*(platform_[a-z0-9_]+)\s*\|\s*default\([^()]*\)\s*\}\}")
+
+
+def sources(raw: Mapping[str, object]) -> dict[str, str]:
+    """Variable -> the platform variable that it merely passes on; what users set is what they must be told of.
+
+    ``raw``: variables as they were written, not yet templated. Only platform variables that are set count.
+    """
+    found = {}
+    for name, value in raw.items():
+        match = _FROM_PLATFORM.fullmatch(value) if isinstance(value, str) else None
+        if match and match[1] in raw:
+            found[name] = match[1]
+    return found
+
+
+def renamed(message: str, names: Mapping[str, str]) -> str:
+    """A message with variables called by other names; whole words only."""
+    return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), message)
+
+
 def platform_names(texts: Iterable[str]) -> frozenset[str]:
     """All ``platform_x`` that the given YAML texts name outside of comments."""
     lines = (

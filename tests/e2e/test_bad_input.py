@@ -112,10 +112,19 @@ CASES = {
         ["istio_sise", "did you mean istio_size?", "datastore_storage must be one of", "2 variables are wrong"],
     ),
     "wrong type": ({"review_service_replicas": "many"}, ["review_service_replicas", "many"]),
-    "port out of range": ({"review_service_extra": {"port": 70000}}, ["port", "70000", "1 to 65535"]),
-    "replicas out of range": ({"review_service_replicas": -1}, ["review_service_replicas: -1", "0 to 10000"]),
-    "namespace": ({"platform_namespace": "E_commerce"}, ["'E_commerce' is not an RFC 1123 label"]),
-    "domain": ({"platform_domain": "https://shop"}, ["'https://shop' is not an RFC 1123 subdomain"]),
+    "port out of range": (
+        {"review_service_extra": {"port": 70000}},
+        ["review_service_extra.port: 70000 is not a port from 1 to 65535"],
+    ),
+    "replicas out of range": (
+        {"review_service_replicas": -1},
+        ["review_service_replicas: -1 is not a number of pods from 0 to 10000"],
+    ),
+    "namespace": (
+        {"platform_namespace": "E_commerce"},
+        ["1 variable is wrong", "platform_namespace: 'E_commerce' is not an RFC 1123 label"],
+    ),
+    "domain": ({"platform_domain": "https://shop"}, ["platform_domain: 'https://shop' is not an RFC 1123 subdomain"]),
     "image": ({"review_service_image": "Not An Image"}, ["review_service", "image", "Not An Image"]),
     "route": (
         {"review_service_routes": [{"prefix": "api", "methods": ["FETCH"]}]},

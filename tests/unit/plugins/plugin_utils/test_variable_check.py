@@ -115,3 +115,20 @@ def test_platform_names_skips_comments() -> None:
 )
 def test_chart_paths(name: str, value: object, expected: list[tuple[str, str]]) -> None:
     assert list(vc.chart_paths(name, value)) == expected
+
+
+def test_what_is_passed_on_is_called_by_the_name_that_users_set() -> None:
+    raw = {
+        "a_namespace": "{{ platform_namespace | default('x') }}",
+        "b_namespace": "{{ platform_other | default('x') }}",
+        "c_image": "{{ platform_registry | default('x') }}/image",
+        "platform_namespace": "E_c",
+        "platform_registry": "r",
+        "d": 5,
+    }
+    names = vc.sources(raw)
+    assert names == {"a_namespace": "platform_namespace"}
+    assert (
+        vc.renamed("value of a_namespace, not of aa_namespace", names)
+        == "value of platform_namespace, not of aa_namespace"
+    )
