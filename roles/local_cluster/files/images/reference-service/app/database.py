@@ -53,6 +53,9 @@ class Database:
             max_size=connections,
             timeout=WAIT_FOR_CONNECTION,
             max_idle=60,
+            # The pool's own attempts are further and further apart, up to minutes. It gives up at once instead, and
+            # the next request, or the next look of `_keep_connections`, makes it try again.
+            reconnect_timeout=RETRY,
             open=False,
         )
 
@@ -157,10 +160,18 @@ class Database:
                         self._reason = reason
                         log.warning("the database is not ready", extra={"fields": {"reason": reason}})
             else:
-                # Connections that the other end has closed are replaced before a request meets them.
-                with contextlib.suppress(psycopg.Error):
-                    await self._pool.check()
+                await self._keep_connections()
             await asyncio.sleep(RETRY)
+
+    async def _keep_connections(self) -> None:
+        """A database that restarted has closed them all, and the pool would hand out each of them once."""
+        try:
+            await self._fetch_one(sql.SQL("SELECT 1"), [])
+        except psycopg.OperationalError:
+            with contextlib.suppress(psycopg.Error):
+                await self._pool.check()
+        except PoolTimeout:
+            pass
 
     async def _create_tables(self) -> None:
         """Replicas start together, and CREATE TABLE IF NOT EXISTS alone can collide: one after the other."""
