@@ -40,13 +40,13 @@ require (
 	github.com/modern-go/reflect2 v1.0.2 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncabatoff/go-seq v0.0.0-20180805175032-b08ef85ed833 // indirect
-	github.com/ncabatoff/process-exporter v0.8.3 // indirect
+	github.com/ncabatoff/process-exporter v0.7.11 // indirect
 	github.com/opencontainers/runc v1.1.13 // indirect
 	github.com/opencontainers/runtime-spec v1.2.0 // indirect
 	github.com/prometheus/client_golang v1.19.1 // indirect
 	github.com/prometheus/client_model v0.6.1 // indirect
 	github.com/prometheus/common v0.54.0 // indirect
-	github.com/prometheus/procfs v0.14.0 // indirect
+	github.com/prometheus/procfs v0.13.0 // indirect
 	github.com/sirupsen/logrus v1.9.3 // indirect
 	github.com/spf13/pflag v1.0.5 // indirect
 	github.com/zakjan/cert-chain-resolver v0.0.0-20221221105603-fcedb00c5b30 // indirect
@@ -82,3 +82,6 @@ tool (
 	k8s.io/ingress-nginx/cmd/nginx
 	k8s.io/ingress-nginx/cmd/waitshutdown
 )
+
+// The checksum database does not know v0.7.11; v0.7.10 has the same interface.
+replace github.com/ncabatoff/process-exporter => github.com/ncabatoff/process-exporter v0.7.10

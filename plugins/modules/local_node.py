@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: local_node
+short_description: Start, repair or remove the node of a local cluster
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Keeps one node's process tree under a process supervisor, in a network namespace that has no route to anywhere but this machine,
+    and in a PID and a mount namespace of its own. When it goes, all its processes and mounts go with it.
+  - C(state=started) repairs whatever is missing, and starts the tree anew when a configuration file or a binary it runs has changed.
+  - Needs root, and iproute2, util-linux and supervisor on the machine.
+options:
+  name:
+    description: Name of the cluster.
+    type: str
+    required: true
+  home:
+    description: Folder of everything that belongs to this node. It is removed with the node.
+    type: path
+    required: true
+  network:
+    description: The /30 that links machine and node. The first address is the machine's, the second the node's.
+    type: str
+    required: true
+  service_cidr:
+    description: Range of the cluster's Service addresses.
+    type: str
+    default: 10.96.0.0/12
+  supervisor_config:
+    description: Configuration of supervisord. Its socket is C(run/supervisor.sock) in O(home).
+    type: path
+  config:
+    description: Files and links whose content, when it has changed, calls for a new start.
+    type: list
+    elements: path
+    default: []
+  binds:
+    description: Folders in O(home) by the path at which the node's processes see them.
+    type: dict
+    default: {}
+  links:
+    description: Symbolic links to keep in O(home), target by name.
+    type: dict
+    default: {}
+  state:
+    description: Whether the node runs or is gone.
+    type: str
+    choices: [started, absent]
+    default: started
+attributes:
+  check_mode:
+    description: Tells what would be done, changes nothing.
+    support: full
+  diff_mode:
+    description: Has no diff.
+    support: none
+  idempotent:
+    description: A second run with nothing changed does nothing.
+    support: full
+  platform:
+    description: Linux with root.
+    platforms: linux
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Run the node
+  servicemesh.platform.local_node:
+    name: local
+    home: /var/lib/servicemesh-platform/local
+    network: 198.18.0.0/30
+    supervisor_config: /var/lib/servicemesh-platform/local/etc/supervisord.conf
+    config: [/var/lib/servicemesh-platform/local/etc/supervisord.conf]
+
+- name: Take it away, with everything it left on the machine
+  servicemesh.platform.local_node:
+    name: local
+    home: /var/lib/servicemesh-platform/local
+    network: 198.18.0.0/30
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done (in check mode, would be done), in words.
+  returned: always
+  type: list
+  elements: str
+  sample: [network made, node started]
+address:
+  description: The node's address.
+  returned: always
+  type: str
+  sample: 198.18.0.2
+"""
+
+import hashlib
+import ipaddress
+import os
+import pathlib
+import subprocess
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.servicemesh.platform.plugins.module_utils import _local_node as core
+
+
+def config_digest(paths: list[str]) -> str:
+    """Digest of files' contents and links' targets."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.encode() + b"\0")
+        content = os.readlink(path).encode() if os.path.islink(path) else pathlib.Path(path).read_bytes()
+        digest.update(content + b"\0")
+    return digest.hexdigest()
+
+
+def supervisorctl(config: str, *words: str) -> list[list[str]]:
+    """Words of each line that supervisorctl prints."""
+    argv = ["supervisorctl", "-c", config, *words]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def idle_programs(config: str) -> list[str]:
+    """Daemons that the supervisor has given up or that somebody stopped; one-shot programs may be over."""
+    return [
+        words[0]
+        for words in supervisorctl(config, "status")
+        if len(words) > 1 and (words[1] in ("FATAL", "STOPPED", "UNKNOWN") or (words[1] == "EXITED" and not words[0].startswith("once-")))
+    ]
+
+
+def link_actions(home: pathlib.Path, links: dict[str, str], check: bool) -> list[str]:
+    """Keep the symbolic links; return what changed."""
+    changed = []
+    for name, target in sorted(links.items()):
+        path = home / name
+        if path.is_symlink() and os.readlink(path) == target:
+            continue
+        changed.append(f"link {name} set")
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(path.name + ".new")
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            os.replace(temporary, path)
+    return changed
+
+
+def ensure_started(node: core.Node, params: dict[str, t.Any], check: bool) -> list[str]:
+    """Bring the node to life with as little as it takes; return what was done."""
+    actions = link_actions(node.home, params["links"], check)
+    if check and (actions or not all(os.path.exists(path) for path in params["config"])):
+        return [*actions, "node started"]
+    digest = config_digest(params["config"])
+    mark = node.home / "run" / "config.digest"
+    alive = core.running(node) is not None
+    if not core.network_is_there(node):
+        actions.append("network made")
+    stale = alive and (not mark.exists() or mark.read_text(encoding="utf-8") != digest)
+    if stale or "network made" in actions:
+        actions.append("node stopped: its configuration or network has changed" if alive else "leftovers removed")
+        alive = False
+    if not alive:
+        actions.append("node started")
+        if not check:
+            _start(node, params, digest, mark)
+        return actions
+    idle = idle_programs(params["supervisor_config"])
+    if idle:
+        actions.append(f"restarted {', '.join(idle)}")
+        if not check:
+            supervisorctl(params["supervisor_config"], "start", *idle)
+    return actions
+
+
+def _start(node: core.Node, params: dict[str, t.Any], digest: str, mark: pathlib.Path) -> None:
+    core.stop(node)
+    core.wait_until_empty(node)
+    core.ensure_network(node)
+    core.start(node, ["supervisord", "--nodaemon", "--configuration", params["supervisor_config"]])
+    mark.write_text(digest, encoding="utf-8")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "home": {"type": "path", "required": True},
+            "network": {"type": "str", "required": True},
+            "service_cidr": {"type": "str", "default": "10.96.0.0/12"},
+            "supervisor_config": {"type": "path"},
+            "config": {"type": "list", "elements": "path", "default": []},
+            "binds": {"type": "dict", "default": {}},
+            "links": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+        },
+        required_if=[("state", "started", ("supervisor_config",))],
+        supports_check_mode=True,
+    )
+    params = module.params
+    if os.geteuid() != 0:
+        module.fail_json(msg="a local cluster needs root: it makes network namespaces and cgroups. Run this as root.")
+    try:
+        network = ipaddress.IPv4Network(params["network"])
+        if network.prefixlen != 30:
+            raise ValueError("the prefix is not /30")
+    except ValueError as exc:
+        module.fail_json(msg=f"network: {params['network']!r} is not an IPv4 /30 ({exc}); for example 198.18.0.0/30")
+    home = pathlib.Path(params["home"])
+    binds = {target: str(home / source) for target, source in params["binds"].items()}
+    node = core.Node(params["name"], home, network, params["service_cidr"], binds)
+    try:
+        if params["state"] == "started":
+            actions = ensure_started(node, params, module.check_mode)
+        elif module.check_mode:
+            actions = ["node removed"] if home.exists() or node.netns_path.exists() else []
+        else:
+            actions = ["node removed"] if core.destroy(node) else []
+    except core.NodeError as exc:
+        module.fail_json(msg=f"local cluster {params['name']}: {exc}")
+    module.exit_json(changed=bool(actions), actions=actions, address=node.node_address)
+
+
+if __name__ == "__main__":
+    main()

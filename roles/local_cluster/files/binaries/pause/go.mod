@@ -1,0 +1,3 @@
+module servicemesh.platform/local/pause
+
+go 1.24
