@@ -76,7 +76,11 @@ def create_app(
     ]
     app = Starlette(
         routes=[_remembered(path, handler, methods) for path, handler, methods in routes],
-        exception_handlers={ApiError: _answer_api_error, HTTPException: _answer_http_error},
+        exception_handlers={
+            ApiError: _answer_api_error,
+            HTTPException: _answer_http_error,
+            Exception: _answer_unforeseen,
+        },
         lifespan=lifespan,
     )
     # A URL is exactly one thing; a redirect to the one with a slash would leave the mesh's route.
@@ -113,6 +117,12 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status_code, headers=error.headers)
 
 
+async def _answer_unforeseen(request: Request, _error: Exception) -> Response:
+    message = "the service failed; its log has the reason under this request's id"
+    body = {"error": {"code": "internal", "message": message, "request_id": request.scope["app.request_id"]}}
+    return JSONResponse(body, 500)
+
+
 class Envelope:
     """Around every request: trace headers, wanted faults, the version header, one metric, one log line, and no answer without JSON."""
 
@@ -130,31 +140,26 @@ class Envelope:
         if not re.fullmatch(r"[\w.:/+=-]{1,128}", request_id, re.ASCII):
             request_id = str(uuid.uuid4())
         trace.set({name: headers[name] for name in TRACE_HEADERS if name in headers} | {"x-request-id": request_id})
-        begin, status = time.perf_counter(), 0
+        scope["app.request_id"] = request_id
+        begin, status, complete = time.perf_counter(), 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [*message["headers"], *self._headers(request_id)]}
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._answer(scope, receive, answer)
         except Exception:
-            log.exception(
-                "a request failed for a reason that nobody foresaw", extra={"fields": {"request_id": request_id}}
-            )
-            if status:
+            fields = {"fields": {"request_id": request_id}}
+            log.exception("a request failed for a reason that nobody foresaw", extra=fields)
+            # Starlette has answered before it raised this again. Half an answer, though, must end the connection.
+            if not complete:
                 raise
-            body = {
-                "error": {
-                    "code": "internal",
-                    "message": "the service failed; its log has the reason under this request's id",
-                    "request_id": request_id,
-                }
-            }
-            await JSONResponse(body, 500)(scope, receive, answer)
         finally:
             self._record(scope, status, time.perf_counter() - begin, request_id)
 
