@@ -17,6 +17,8 @@ WARNING = "warning"
 # Istio's supported releases and the minor versions of Kubernetes 1.x that each supports
 # (istio.io/latest/docs/releases/supported-releases).
 SUPPORTED = {"1.30": (32, 36), "1.31": (32, 36)}
+# Older ones are out of support; none of them, up to Istio 1.28, takes a Kubernetes after 1.34.
+_OLD_ISTIO, _OLD_ISTIO_HIGHEST = (1, 28), 34
 _KUBELET_SKEW = 3  # minor versions that a kubelet may be behind (kubernetes.io/releases/version-skew-policy)
 _CGROUP_V1_ENDS = 35  # from this minor version on the kubelet refuses cgroup v1 unless told otherwise
 
@@ -97,6 +99,11 @@ def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     release = ".".join(wanted.istio_version.removeprefix("v").split(".")[:2])
     subject = f"Kubernetes {server} with Istio {wanted.istio_version}"
     if release not in SUPPORTED:
+        parts = tuple(int(part) for part in release.split(".") if part.isdigit())
+        if len(parts) == 2 and parts <= _OLD_ISTIO and minor > _OLD_ISTIO_HIGHEST:
+            yield Finding("versions", ERROR, subject, f"Istio {release} supports no Kubernetes after 1.{_OLD_ISTIO_HIGHEST}",
+                          f"Use Istio {' or '.join(SUPPORTED)}")
+            return
         yield Finding("versions", WARNING, subject, "this collection does not know which Kubernetes versions that Istio supports",
                       f"Use Istio {' or '.join(SUPPORTED)}, or make sure by Istio's own table of supported releases")
         return
