@@ -40,6 +40,8 @@ Obj = dict[str, Any]
 # From so many objects of one kind and namespace on, one LIST is cheaper than a GET for each.
 _LIST_FROM = 6
 _ATTEMPTS = 5
+# Seconds that pods of deleted workloads get to be told to stop.
+_LAST_PODS = 15.0
 _APPLIED = frozenset({"created", "changed", "unchanged"})
 _FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
@@ -331,6 +333,9 @@ class Applier:
             outcome.action = "kept"
             outcome.note = f"somebody else made it: no label {_objects.MANAGED_BY_LABEL}={FIELD_MANAGER}"
             return outcome
+        if ref.kind == "Namespace" and not self._options.check and (pods := self._strangers(ref.name)):
+            outcome.action, outcome.note = "kept", f"has pods that are not of the set: {', '.join(pods[:5])}"
+            return outcome
         outcome.difference = changes(live, None, self._salt)
         outcome.action = "deleted"
         if self._options.check:
@@ -348,6 +353,10 @@ class Applier:
         # An object that has finalizers or dependents comes back with its deletionTimestamp; a Status says it is gone.
         outcome.live = None if answer.get("kind") == "Status" else answer
         return outcome
+
+    def _strangers(self, namespace: str) -> list[str]:
+        """Pods that keep a namespace: whatever the set had in it is deleted by now, and may need a moment to stop."""
+        return Waiter(self._client, self._deadline).pods_left(namespace, _LAST_PODS if self._options.wait else 0.5)
 
     # Waiting -----------------------------------------------------------------------------------------------------
 

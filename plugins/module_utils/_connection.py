@@ -85,7 +85,7 @@ def options_of(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[d
                 if name == "kubeconfig":
                     origin = f"environment variable {variable}"
                 break
-    if "kubeconfig" not in found and "host" not in found and environ.get("KUBECONFIG"):
+    if "kubeconfig" not in found and environ.get("KUBECONFIG"):
         found["kubeconfig"], origin = environ["KUBECONFIG"], "environment variable KUBECONFIG"
     headers = {k: v for k, v in (params.get("proxy_headers") or {}).items() if v}
     for name in _PROXY_HEADERS:

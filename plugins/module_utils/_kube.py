@@ -327,7 +327,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 def _in_words(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return f"the name {error.host} cannot be resolved" if hasattr(error, "host") else "its name cannot be resolved"
-    if isinstance(error, (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError)):
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # itself a ConnectTimeoutError
+    if not refused and isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
     text = str(error).rpartition(": ")[2] or str(error)
     return text.strip("()'\"") or type(error).__name__

@@ -307,6 +307,12 @@ def _last_end(entry: Mapping[str, Any]) -> str:
     return text
 
 
+def runs(pod: Obj) -> bool:
+    """Whether a pod is there to stay: not ended, and not told to stop."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and not pod["metadata"].get("deletionTimestamp")
+
+
 # Messages of FailedCreate events that waiting does not mend.
 _FINAL_CREATE = ("exceeded quota", "violates podsecurity", "must specify limits", "must specify requests",
                  "maximum cpu", "maximum memory", "minimum cpu", "minimum memory", "is invalid")

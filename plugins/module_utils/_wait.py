@@ -85,6 +85,21 @@ class Waiter:
                 watcher.follow(topic)
             self._loop(watcher, lambda: self._left(topics), self._still_there)
 
+    def pods_left(self, namespace: str, patience: float) -> list[str]:
+        """Names of pods that still run in a namespace after `patience` seconds. Those that were told to stop do not count."""
+        topic = Topic(f"/api/v1/namespaces/{namespace}/pods")
+        until = min(self._deadline, time.monotonic() + patience)
+        left: list[str] = []
+        with Watcher(self._client) as watcher:
+            watcher.follow(topic)
+            while True:
+                for change in watcher.news(until - time.monotonic()):
+                    self._take(change)
+                pods = self._store.get(topic.path, {}).values()
+                left = sorted(pod["metadata"]["name"] for pod in pods if _readiness.runs(pod))
+                if time.monotonic() >= until or (topic.path in self._synced and not left):
+                    return left
+
     def ready(self, targets: list[Target]) -> None:
         """Returns when all objects are ready; raises NotReadyError as soon as one cannot get ready, or at the deadline."""
         if not targets:

@@ -17,6 +17,7 @@ description:
   - Deletes in the opposite order, only what carries the label C(app.kubernetes.io/managed-by=servicemesh-platform), and
     waits until it is gone. The module puts that label on the objects that it creates; an object that stood there before
     stays without it and is never deleted.
+  - A Namespace that still has pods when everything of the set in it is gone is kept, whoever made it.
   - An object with the annotation C(servicemesh.platform/create-only) set to C("true") is created when it is not there and
     otherwise left as it is, whatever its definition says. This is for generated passwords.
   - When a field belongs to another manager with another value, the module stops and names both. Only fields that
