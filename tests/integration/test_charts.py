@@ -125,6 +125,13 @@ def test_the_gateways_identity_is_the_same_with_both_methods(render: Any) -> Non
 
 
 @BOTH
+def test_images_on_the_node_are_not_pulled(render: Any) -> None:
+    objects = render(istio_egress_gateway_enabled=True)
+    for name in ("istiod", "istio-ingressgateway", "istio-egressgateway"):
+        assert container(objects, name)["imagePullPolicy"] == "IfNotPresent"
+
+
+@BOTH
 def test_one_replica_each_without_autoscaling(render: Any) -> None:
     objects = render(
         istio_pilot_autoscale_enabled=False, istio_pilot_replicas=1,
