@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.rules import tools
+
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "tests" / "rules"
 DASHBOARD = ROOT / "roles" / "observability" / "files" / "dashboards" / "ecommerce-mesh.json"
@@ -44,9 +46,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = shutil.which("promtool")
-    assert found, "promtool is not there: it comes with Debian's package prometheus"
-    return found
+    return tools.find("promtool")
 
 
 def pick(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:

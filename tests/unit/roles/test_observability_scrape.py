@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.rules import tools
 
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "tests" / "rules"
@@ -74,8 +75,7 @@ PODS = [
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Prometheus that has scraped the pods above."""
-    binary = shutil.which("prometheus")
-    assert binary, "prometheus is not there: it is Debian's package prometheus"
+    binary = tools.find("prometheus")
     home = tmp_path_factory.mktemp("prometheus")
     command = [
         str(Path(sys.executable).with_name("ansible-playbook")),
