@@ -34,6 +34,7 @@ NOT_MODULES = {
     "failed_when", "ignore_errors", "loop", "loop_control", "module_defaults", "name", "no_log", "notify", "poll", "register",
     "retries", "delay", "run_once", "tags", "throttle", "until", "vars", "when", "listen", "timeout", "become_user", "delegate_facts",
 }  # fmt: skip
+EXPRESSIONS = ("when", "until", "failed_when", "changed_when")
 SHELLS = {"ansible.builtin.shell", "ansible.builtin.raw"}
 
 
@@ -131,9 +132,16 @@ def test_platform_variables_are_read_in_defaults_only(role: str) -> None:
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("platform_*.py")}
     for folder in ("tasks", "handlers", "templates", "vars"):
         for path in (base / folder).rglob("*.*"):
-            lines = path.read_text(encoding="utf-8").splitlines()
-            found = [line for line in lines if not line.lstrip().startswith("#") and set(reads.findall(line)) - modules]
-            assert found == [], f"{path.relative_to(ROOT)} reads a platform_ variable; put it into defaults/main.yml"
+            # Messages may name a variable; expressions may not read it.
+            found = reads.findall(
+                " ".join(re.findall(r"\{\{.*?\}\}|\{%.*?%\}", path.read_text(encoding="utf-8"), re.DOTALL))
+            )
+            assert set(found) <= modules, (
+                f"{path.relative_to(ROOT)} reads a platform_ variable; put it into defaults/main.yml"
+            )
+    for filename, task in tasks(role):
+        expressions = [task.get(key) for key in EXPRESSIONS] + [(task.get("ansible.builtin.assert") or {}).get("that")]
+        assert reads.findall(str(expressions)) == [], f"{filename}: {task.get('name')}"
     for name, value in defaults(role).items():
         for read in re.findall(r"\{\{[^}]*\bplatform_[a-z0-9_]+[^}]*\}\}", str(value)):
             assert re.search(r"platform_[a-z0-9_]+\s*\|\s*default\(", read), (
