@@ -70,13 +70,15 @@ def _drop(node: Any, path: str) -> None:
                 return
     elif path.startswith("[") and isinstance(node, list):
         selector, tail = _split_selector(path)
-        for index, item in enumerate(node):
-            if _selects(selector, index, item):
-                if tail == "":
-                    del node[index]
-                else:
-                    _drop(item, tail)
-                return
+        fitting = [index for index, item in enumerate(node) if _selects(selector, index, item)]
+        if not fitting:
+            return
+        # An item that has all the keys fits better than one that leaves some to their defaults.
+        index = max(fitting, key=lambda position: sum(key in selector for key in _keys(node[position])))
+        if tail == "":
+            del node[index]
+        else:
+            _drop(node[index], tail)
 
 
 def _split_selector(path: str) -> tuple[str, str]:
@@ -104,6 +106,10 @@ def _selects(selector: str, index: int, item: Any) -> bool:
         return False
     # A key that the definition leaves out has its default on the server (ports: protocol TCP).
     return all(item[key] == value for key, value in wanted.items() if key in item) and any(k in item for k in wanted)
+
+
+def _keys(item: Any) -> list[str]:
+    return [f"{key}=" for key in item] if isinstance(item, Mapping) else []
 
 
 def _value(text: str) -> Any:

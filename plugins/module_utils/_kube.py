@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -330,5 +331,5 @@ def _in_words(error: Exception) -> str:
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # itself a ConnectTimeoutError
     if not refused and isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    text = str(error).rpartition(": ")[2] or str(error)
+    text = re.sub(r"\[Errno \d+\] ", "", str(error).rpartition(": ")[2] or str(error))
     return text.strip("()'\"") or type(error).__name__

@@ -176,6 +176,7 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, 
     elif labels.get(MANAGED_BY_LABEL) == FIELD_MANAGER:
         del labels[MANAGED_BY_LABEL]
         labels.pop(PART_OF_LABEL, None)
+    meta.pop("labels", None)
     if labels:
         meta["labels"] = labels
     return {**{key: value for key, value in obj.items() if key not in ("metadata", "status")}, "metadata": meta}
