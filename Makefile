@@ -20,7 +20,7 @@ with_cluster := KUBECONFIG=$(KUBECONFIG_OF_CLUSTER) HELM=$(HOME_OF_CLUSTER)/bin/
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9_-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 # pip is quiet: what matters is which step runs.
 $(VENV)/.made: requirements.txt test-requirements.txt

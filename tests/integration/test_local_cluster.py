@@ -1,0 +1,236 @@
+"""A second local cluster beside the one under test: started, hurt, repaired, removed without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, Run, ansible_playbook
+
+NAME = "itest"
+HOME = Path("/var/lib/servicemesh-platform") / NAME
+WARM_START_SECONDS = 60
+DOWN_SECONDS = 15
+DAEMONS = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"]
+TUNABLES = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "net/ipv4/ip_forward"]
+
+
+def local(playbook: str, *args: str) -> Run:
+    return ansible_playbook(playbook, "-i", "inventories/local", "-e", f"local_cluster_name={NAME}", *args)
+
+
+def output(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def kubectl(*args: str) -> str:
+    return output(f"{HOME}/bin/kubectl", f"--kubeconfig={HOME}/kubeconfig", "--request-timeout=10s", *args)
+
+
+def programs() -> dict[str, tuple[str, int]]:
+    """Program -> its state and its PID inside the node, as the supervisor tells."""
+    lines = subprocess.run(
+        ["supervisorctl", "-c", f"{HOME}/etc/supervisord.conf", "status"], capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    words = [line.split() for line in lines]
+    return {row[0]: (row[1], int(row[3].rstrip(",")) if row[1] == "RUNNING" else 0) for row in words}
+
+
+def node_pid() -> int:
+    """PID of the process that holds the node's namespaces."""
+    return int(json.loads((HOME / "run" / "node.json").read_text())["pid"])
+
+
+def outside_pid(inside: int) -> int:
+    """This machine's PID of a process that has the PID ``inside`` in the node's namespace."""
+    (init,) = output("pgrep", "--parent", str(node_pid())).split()
+    namespace = os.readlink(f"/proc/{init}/ns/pid")
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if os.readlink(status.parent / "ns/pid") != namespace:
+                continue
+            ids = next(line for line in status.read_text().splitlines() if line.startswith("NSpid:")).split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(ids[-1]) == inside:
+            return int(ids[1])
+    raise AssertionError(f"no process {inside} in the node")
+
+
+def node_is_ready() -> bool:
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    return [c["status"] for n in nodes for c in n["status"]["conditions"] if c["type"] == "Ready"] == ["True"]
+
+
+def traces() -> dict[str, object]:
+    """Everything on this machine that a cluster could leave behind."""
+    links = json.loads(output("ip", "-json", "link"))
+    return {
+        "links": sorted(link["ifname"] for link in links if link["ifname"].startswith("sm")),
+        "namespaces": sorted(path.name for path in Path("/run/netns").glob("*")) if Path("/run/netns").exists() else [],
+        "mounts": sorted(line for line in Path("/proc/mounts").read_text().splitlines() if NAME in line),
+        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob(f"**/servicemesh-local/{NAME}")),
+        "iptables": [line for line in output("iptables-save").splitlines() if not line.startswith(("#", ":"))],
+        "routes": output("ip", "route"),
+        "processes": [
+            path.parent.name
+            for path in Path("/proc").glob("[0-9]*/cmdline")
+            if str(HOME).encode() in _read(path) and path.parent.name != str(os.getpid())
+        ],
+        "folder": HOME.exists(),
+        "tunables": {name: Path("/proc/sys", name).read_text() for name in TUNABLES},
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, object]:
+    """What was on the machine before the second cluster; one that an interrupted run left is removed first."""
+    local("local_down.yml")
+    return traces()
+
+
+@pytest.fixture(scope="module")
+def cluster(before: dict[str, object]) -> Iterator[float]:
+    """The second cluster, running, with a ConfigMap to remember; the seconds that its start took."""
+    started = time.monotonic()
+    run = local("local_up.yml")
+    seconds = time.monotonic() - started
+    assert run.returncode == 0, run.text
+    kubectl("create", "configmap", "remember", "--from-literal=me=yes")
+    yield seconds
+    local("local_down.yml")
+
+
+def test_a_warm_start_is_quick_and_ends_with_a_ready_node(cluster: float) -> None:
+    assert node_is_ready()
+    assert cluster <= WARM_START_SECONDS
+
+
+def test_there_is_no_way_out(cluster: float) -> None:
+    routes = output("ip", "-netns", f"servicemesh-{NAME}", "route").splitlines()
+    assert routes
+    assert not [line for line in routes if line.startswith("default")]
+
+
+def test_again_changes_nothing(cluster: float) -> None:
+    run = local("local_up.yml")
+    assert run.returncode == 0, run.text
+    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.text
+
+
+def test_check_mode_on_a_running_cluster_reports_nothing(cluster: float) -> None:
+    run = local("local_up.yml", "--check")
+    assert run.returncode == 0, run.text
+    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.text
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_killed_daemon_comes_back(cluster: float, daemon: str) -> None:
+    killed = programs()[daemon][1]
+    os.kill(outside_pid(killed), signal.SIGKILL)
+    run = local("local_up.yml")
+    assert run.returncode == 0, run.text
+    state, pid = programs()[daemon]
+    assert state in ("RUNNING", "STARTING"), (state, run.text)
+    assert pid != killed
+    assert kubectl("get", "configmap", "remember", "-o", "jsonpath={.data.me}") == "yes"
+    assert node_is_ready()
+
+
+def test_a_daemon_that_somebody_stopped_is_started(cluster: float) -> None:
+    output("supervisorctl", "-c", f"{HOME}/etc/supervisord.conf", "stop", "kube-scheduler")
+    run = local("local_up.yml")
+    assert run.returncode == 0, run.text
+    assert programs()["kube-scheduler"][0] in ("RUNNING", "STARTING")
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "namespace holder", "link"])
+def test_a_lost_foundation_is_laid_again(cluster: float, victim: str) -> None:
+    holder = node_pid()
+    if victim == "supervisor":
+        (init,) = output("pgrep", "--parent", str(holder)).split()
+        os.kill(int(init), signal.SIGKILL)
+    elif victim == "namespace holder":
+        os.kill(holder, signal.SIGKILL)
+    else:
+        (link,) = [name for name in traces()["links"] if name not in _links_of_others()]  # type: ignore[attr-defined]
+        output("ip", "link", "delete", link)
+    run = local("local_up.yml")
+    assert run.returncode == 0, run.text
+    assert node_pid() != holder
+    assert kubectl("get", "configmap", "remember", "-o", "jsonpath={.data.me}") == "yes"
+    assert node_is_ready()
+
+
+def _links_of_others() -> set[str]:
+    """Links whose far end is not in this cluster's namespace."""
+    inside = {link["ifname"] for link in json.loads(output("ip", "-netns", f"servicemesh-{NAME}", "-json", "link"))}
+    mine = {"smh" + name[3:] for name in inside if name.startswith("smn")}
+    return {link["ifname"] for link in json.loads(output("ip", "-json", "link"))} - mine
+
+
+def test_a_killed_start_is_finished_by_the_next(cluster: float) -> None:
+    local("local_down.yml")
+    process = subprocess.Popen(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/local_up.yml", "-i", "inventories/local"]
+        + ["-e", f"local_cluster_name={NAME}"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (HOME / "run" / "node.json").exists():  # half-way: daemons started, nothing ready
+        assert time.monotonic() < deadline, "the start did not get to the node"
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run = local("local_up.yml")
+    assert run.returncode == 0, run.text
+    assert node_is_ready()
+
+
+def test_down_is_quick_and_leaves_nothing(cluster: float, before: dict[str, object]) -> None:
+    started = time.monotonic()
+    run = local("local_down.yml")
+    seconds = time.monotonic() - started
+    assert run.returncode == 0, run.text
+    assert traces() == before
+    assert seconds <= DOWN_SECONDS
+
+
+def test_down_again_changes_nothing(before: dict[str, object]) -> None:
+    run = local("local_down.yml")
+    assert run.recap["local"]["changed"] == 0, run.text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("local_cluster_network", "198.18.7.0/24", "/30"),
+        ("local_cluster_network", "127.0.0.0/30", "overlaps"),
+        ("local_cluster_name", "Not_A_Name", "RFC 1123"),
+        ("local_cluster_state", "presnet", "local_cluster_state"),
+    ],
+)
+def test_wrong_input_is_refused_by_name(before: dict[str, object], variable: str, value: str, said: str) -> None:
+    run = local("local_up.yml", "-e", f"{variable}={value}")
+    assert run.returncode != 0
+    assert said in run.text
+    local("local_down.yml")
+    assert traces() == before
