@@ -21,7 +21,7 @@ def rank(
     for review in reviews:
         ratings.setdefault(review["product_id"], []).append(review["rating"])
     picked = set(picks)
-    ranked = []
+    ranked: list[dict[str, t.Any]] = []
     for product in products:
         given = ratings.get(product["id"], [])
         ranked.append(
