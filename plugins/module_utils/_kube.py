@@ -39,6 +39,10 @@ _READ_TIMEOUT = 60.0  # seconds; the API server itself gives up after 60
 _BUDGET = 30.0  # seconds that one request may be retried for
 _FIRST_BUDGET = 5.0  # seconds, until the server has answered once
 _RETRIED = frozenset({429, 500, 502, 503, 504})
+# The server words some mistakes of the sender as its own (apimachinery, managedfields/internal/typeconverter.go).
+_SENDERS_FAULT = ("failed to create typed patch object", "failed to create manager for existing fields", "unable to decode",
+                  "illegal base64", "cannot unmarshal", "failed to convert")
+_BUDGET_500 = 10.0  # seconds
 _WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
 
 
@@ -55,6 +59,11 @@ class ApiError(KubeError):
     def by_webhook(self) -> bool:
         """Whether a webhook could not be asked; it may be about to start."""
         return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)
+
+    @property
+    def by_sender(self) -> bool:
+        """Whether what was sent is wrong, though the status says that the server is."""
+        return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
 
 
 class UnreachableError(KubeError):
@@ -104,7 +113,7 @@ class Client:
         self._gate = _Gate(concurrency)
         self._lock = threading.Lock()
         self._reached = False
-        self._reloaded_at = 0.0
+        self._renewed_at = 0.0
         self._connect()
 
     def _connect(self) -> None:
@@ -162,10 +171,10 @@ class Client:
         safe to send twice: reads, server-side apply, deletion by uid, creation under a name.
         `webhook_budget` (seconds) holds instead while an admission webhook cannot be reached.
         """
-        start, attempt = time.monotonic(), 0
+        start, attempt, renewed = time.monotonic(), 0, False
         while True:
             attempt += 1
-            wait = min(8.0, 0.1 * 2 ** attempt) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
+            wait = min(8.0, 0.1 * 2 ** min(attempt, 8)) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, no secret
             error: KubeError
             limit = budget
             try:
@@ -185,10 +194,13 @@ class Client:
                 if answer.status < 400:
                     return answer.status, _parsed(answer.data)
                 error = ApiError(method, path, answer.status, _status_body(answer.data))
-                if answer.status == 401 and self._reload_identity(start):
+                if answer.status == 401 and not renewed and self._renew_identity(start):
+                    renewed = True
                     continue
-                if answer.status not in _RETRIED:
+                if answer.status not in _RETRIED or error.by_sender:
                     raise self._explained(error)
+                if answer.status == 500:
+                    limit = min(limit, _BUDGET_500)
                 if answer.status == 429:
                     self._gate.slow_down()
                 if error.by_webhook:
@@ -260,15 +272,14 @@ class Client:
         with ThreadPoolExecutor(max_workers=min(self.concurrency, len(items))) as pool:
             return list(pool.map(function, items))
 
-    def _reload_identity(self, start: float) -> bool:
-        """Reads the kubeconfig once more after a 401, because a token may have run out. False: that was tried."""
+    def _renew_identity(self, start: float) -> bool:
+        """Reads the kubeconfig once more after a 401, because a token may have run out. False: there is nothing to read."""
+        if self._options.get("api_key"):
+            return False
         with self._lock:
-            if self._reloaded_at > start:
-                return True  # another thread did it after this request began
-            if self._reloaded_at or self._options.get("api_key"):
-                return False
-            self._reloaded_at = time.monotonic()
-            self._connect()
+            if self._renewed_at <= start:  # else another thread did it after this request began
+                self._renewed_at = time.monotonic()
+                self._connect()
         return True
 
     def _explained(self, error: ApiError) -> ApiError:

@@ -54,24 +54,27 @@ class _Follower:
     news: queue.SimpleQueue[Change]
     stopped: threading.Event = field(default_factory=threading.Event)
     answer: Any = None
+    version: str = ""  # resourceVersion to go on from; empty: begin with a LIST
 
     def run(self) -> None:
         """Until stopped; every error that time does not mend ends it with a last Change."""
-        version = ""
         objects: dict[str, dict[str, Any]] = {}
         while not self.stopped.is_set():
             try:
-                if not version:
+                if not self.version:
                     headers: dict[str, str] = {}
-                    items, version = self.client.list_all(self.topic.path, self._query(), headers_to=headers)
+                    items, self.version = self.client.list_all(self.topic.path, self._query(), headers_to=headers)
                     objects = {_key(item): item for item in items}
                     self.news.put(Change(self.topic, dict(objects), server_date=headers.get("Date", "")))
-                version = self._watch(objects, version)
+                begun = time.monotonic()
+                self._watch(objects)
+                if time.monotonic() - begun < _PAUSE:  # a server or proxy that ends every watch at once
+                    self.stopped.wait(_PAUSE)
             except ApiError as error:
                 if error.status == 410:
-                    version = ""
+                    self.version = ""
                 elif error.status in (429, 500, 502, 503, 504):
-                    time.sleep(_PAUSE)
+                    self.stopped.wait(_PAUSE)
                 else:
                     self.news.put(Change(self.topic, None, error))
                     return
@@ -80,24 +83,26 @@ class _Follower:
                 return
             except Exception:  # a cut stream raises all sorts of errors; begin again where it stopped
                 if not self.stopped.is_set():
-                    time.sleep(_PAUSE)
+                    self.stopped.wait(_PAUSE)
 
     def _query(self) -> dict[str, Any]:
         return {"fieldSelector": self.topic.field_selector} if self.topic.field_selector else {}
 
-    def _watch(self, objects: dict[str, dict[str, Any]], version: str) -> str:
-        """Follows from a version until the server ends the stream; returns the version to go on from, "" to begin again."""
-        query = {**self._query(), "watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true",
+    def _watch(self, objects: dict[str, dict[str, Any]]) -> None:
+        """Follows from `version`, which moves on with each event, until the server ends the stream."""
+        query = {**self._query(), "watch": "true", "resourceVersion": self.version, "allowWatchBookmarks": "true",
                  "timeoutSeconds": 300}
         self.answer = answer = self.client.stream(self.topic.path, query, _IDLE_TIMEOUT)
         try:
             for event in events_of(answer):
                 if self.stopped.is_set():
-                    break
+                    return
                 kind, obj = event.get("type"), event.get("object") or {}
                 if kind == "ERROR":
-                    return "" if obj.get("code") in (410, 500) else version
-                version = str(obj["metadata"].get("resourceVersion") or version)
+                    if obj.get("code") in (410, 500):
+                        self.version = ""
+                    return
+                self.version = str(obj["metadata"].get("resourceVersion") or self.version)
                 if kind == "BOOKMARK":
                     continue
                 if kind == "DELETED":
@@ -107,7 +112,6 @@ class _Follower:
                 self.news.put(Change(self.topic, dict(objects)))
         finally:
             answer.close()
-        return version
 
 
 class Watcher:

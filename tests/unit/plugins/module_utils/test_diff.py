@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._diff import changes, content, overlay, redacted, scrubbed
+from ansible_collections.servicemesh.platform.plugins.module_utils._diff import (
+    changes,
+    content,
+    overlay,
+    redacted,
+    scrubbed,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._fields import Conflict, conflicts_of, covers, without
+from ansible_collections.servicemesh.platform.plugins.module_utils._fields import (
+    Conflict,
+    conflicts_of,
+    covers,
+    without,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
