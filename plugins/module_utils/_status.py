@@ -45,24 +45,42 @@ def ingress_host(ingresses: Iterable[Obj]) -> str:
     return ""
 
 
-def base_url(ingresses: Sequence[Obj], services: Iterable[Obj]) -> str:
+def node_address(nodes: Iterable[Obj]) -> str:
+    """Where clients reach a node's ports: its external address, else its internal one."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        for entry in (node.get("status") or {}).get("addresses") or []:
+            found.setdefault(str(entry.get("type")), str(entry.get("address", "")))
+    return found.get("ExternalIP") or found.get("InternalIP") or ""
+
+
+def _scheme(ingresses: Iterable[Obj]) -> str:
+    """``https`` where there is a certificate and plain HTTP is not let through as well."""
+    for ingress in ingresses:
+        annotations = ingress["metadata"].get("annotations") or {}
+        plain = any(name.endswith("/ssl-redirect") and value == "false" for name, value in annotations.items())
+        if ingress["spec"].get("tls") and not plain:
+            return "https"
+    return "http"
+
+
+def base_url(ingresses: Sequence[Obj], services: Iterable[Obj], nodes: Iterable[Obj]) -> str:
     """Where a client reaches the ingress: ``http://192.0.2.1:30080``; empty when it cannot be told.
 
-    ``services``: the controller's Services. A NodePort gives its port; else the scheme's own one is meant.
+    ``services``: the controller's Services. Of one of type NodePort, the published address is that of the Service, which nobody outside
+    reaches: then a node's address and port are meant.
     """
-    address = ingress_address(ingresses)
+    scheme, address = _scheme(ingresses), ingress_address(ingresses)
+    number = _DEFAULT_PORTS[scheme]
+    for service in services:
+        ports = {p.get("name"): p.get("nodePort") for p in service["spec"].get("ports") or []}
+        if ingresses and service["spec"].get("type") == "NodePort" and ports.get(scheme):
+            address, number = node_address(nodes), int(ports[scheme])
+            break
     if not address:
         return ""
-    scheme = "https" if any(ingress["spec"].get("tls") for ingress in ingresses) else "http"
-    ports: dict[str, int] = {}
-    for service in services:
-        if service["spec"].get("type") == "NodePort":
-            for port in service["spec"].get("ports") or []:
-                if port.get("nodePort"):
-                    ports.setdefault(str(port.get("name", "")), int(port["nodePort"]))
-    port_number = ports.get(scheme, _DEFAULT_PORTS[scheme])
     host = f"[{address}]" if ":" in address else address
-    return f"{scheme}://{host}" + ("" if port_number == _DEFAULT_PORTS[scheme] else f":{port_number}")
+    return f"{scheme}://{host}" + ("" if number == _DEFAULT_PORTS[scheme] else f":{number}")
 
 
 def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str]:

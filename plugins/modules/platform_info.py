@@ -26,7 +26,7 @@ options:
     type: str
     default: ""
   url:
-    description: Base URL of the ingress. Empty takes it from the Ingress' published address and the controller's Service.
+    description: Base URL of the ingress. Empty takes it from the Ingress' published address, or from a node and the port of the controller's Service.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -129,7 +129,7 @@ summary:
 from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import PlatformModule, connected, run
 
 MANAGED = "app.kubernetes.io/managed-by in (servicemesh-platform,Helm)"
@@ -161,6 +161,16 @@ def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]
     return [{"apiVersion": body.get("apiVersion"), "kind": kind, **item} for item in body.get("items") or []]
 
 
+def nodes_of(client: Client) -> list[dict[str, Any]]:
+    """The nodes; none for somebody who may not list them."""
+    try:
+        return listed(client, "/api/v1/nodes")
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
+
+
 def gather(module: PlatformModule) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
@@ -177,7 +187,9 @@ def gather(module: PlatformModule) -> dict[str, Any]:
     answers = client.each(ask, wanted)
     for listing, items in zip(wanted, answers, strict=True):
         found[listing.group].extend(items)
-    url = module.params["url"].rstrip("/") or _status.base_url(found["ingresses"], found["services"])
+    url = module.params["url"].rstrip("/")
+    if not url:
+        url = _status.base_url(found["ingresses"], found["services"], nodes_of(client))
     rows = _status.service_rows(found["workloads"], found["pods"], _status.first_prefixes(found["routes"]), url)
     return {
         "changed": False,

@@ -46,9 +46,10 @@ def pod(name: str, app: str, reason: str) -> dict[str, Any]:
     }
 
 
-def ingress(address: dict[str, str] | None = None, tls: bool = False, host: str = "a.example") -> dict[str, Any]:
+def ingress(address: dict[str, str] | None = None, tls: bool = False, plain: bool = False) -> dict[str, Any]:
     return {
-        "spec": {"rules": [{"host": host}], **({"tls": [{"secretName": "x"}]} if tls else {})},
+        "metadata": {"annotations": {"nginx.ingress.kubernetes.io/ssl-redirect": "false"} if plain else None},
+        "spec": {"rules": [{"host": "a.example"}], **({"tls": [{"secretName": "x"}]} if tls else {})},
         "status": {"loadBalancer": {"ingress": [address] if address else []}},
     }
 
@@ -119,25 +120,39 @@ def test_version_of_a_gateway_is_what_was_injected() -> None:
     assert row["version"] == "1.31.0"
 
 
+def node(**addresses: str) -> dict[str, Any]:
+    return {"status": {"addresses": [{"type": kind, "address": address} for kind, address in addresses.items()]}}
+
+
+def controller(kind: str, **ports: int) -> dict[str, Any]:
+    return {"spec": {"type": kind, "ports": [{"name": name, "nodePort": port} for name, port in ports.items()]}}
+
+
+PUBLISHED = {"ip": "192.0.2.1"}
+
+
 @pytest.mark.parametrize(
-    ("ingresses", "ports", "url"),
+    ("ingresses", "services", "url"),
     [
         ([], [], ""),
+        ([], [controller("NodePort", http=30080)], ""),
         ([ingress()], [], ""),
-        ([ingress({"ip": "192.0.2.1"})], [], "http://192.0.2.1"),
-        ([ingress({"ip": "192.0.2.1"}, tls=True)], [], "https://192.0.2.1"),
-        ([ingress({"hostname": "lb.example"})], [("http", 30080)], "http://lb.example:30080"),
-        ([ingress({"ip": "2001:db8::1"}, tls=True)], [("https", 30443)], "https://[2001:db8::1]:30443"),
+        ([ingress(PUBLISHED)], [], "http://192.0.2.1"),
+        ([ingress(PUBLISHED, tls=True)], [], "https://192.0.2.1"),
+        ([ingress(PUBLISHED, tls=True, plain=True)], [], "http://192.0.2.1"),
+        ([ingress({"hostname": "lb.example"})], [controller("LoadBalancer", http=31111)], "http://lb.example"),
+        ([ingress(PUBLISHED)], [controller("NodePort", http=30080, https=30443)], "http://198.51.100.7:30080"),
+        ([ingress(tls=True)], [controller("NodePort", http=30080, https=30443)], "https://198.51.100.7:30443"),
+        ([ingress({"ip": "2001:db8::1"})], [], "http://[2001:db8::1]"),
     ],
 )
-def test_base_url(ingresses: list[Any], ports: list[tuple[str, int]], url: str) -> None:
-    services = [{"spec": {"type": "NodePort", "ports": [{"name": n, "nodePort": p} for n, p in ports]}}]
-    assert _status.base_url(ingresses, services) == url
+def test_base_url(ingresses: list[Any], services: list[Any], url: str) -> None:
+    assert _status.base_url(ingresses, services, [node(InternalIP="10.0.0.1", ExternalIP="198.51.100.7")]) == url
 
 
-def test_node_ports_of_a_load_balancer_do_not_count() -> None:
-    services = [{"spec": {"type": "LoadBalancer", "ports": [{"name": "http", "nodePort": 31111}]}}]
-    assert _status.base_url([ingress({"ip": "192.0.2.1"})], services) == "http://192.0.2.1"
+def test_node_address() -> None:
+    assert _status.node_address([]) == ""
+    assert _status.node_address([node(Hostname="x"), node(InternalIP="10.0.0.1")]) == "10.0.0.1"
 
 
 def test_first_prefixes_takes_what_the_gateway_serves() -> None:

@@ -64,7 +64,7 @@ def test_only_what_the_platform_made_is_asked_for(client: FakeClient) -> None:
     platform_info.gather(FakeModule(namespaces=["a", "a"]))
     assert len(client.asked) == len({path for path, _query in client.asked}), "a namespace given twice is read once"
     for path, query in client.asked:
-        assert path.endswith("/pods") or query == {"labelSelector": platform_info.MANAGED}
+        assert path.endswith(("/pods", "/nodes")) or query == {"labelSelector": platform_info.MANAGED}
 
 
 def test_a_given_url_and_domain_win(client: FakeClient) -> None:
