@@ -143,8 +143,10 @@ class Cluster:
     """The cluster behind a kubeconfig."""
 
     def __init__(self, kubeconfig: str) -> None:
+        from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
         from kubernetes import client, config
 
+        self.raw = Client({"kubeconfig": kubeconfig}, environ={})
         self.kubeconfig = kubeconfig
         self.api = config.new_client_from_config(kubeconfig)
         self.core = client.CoreV1Api(self.api)
@@ -152,10 +154,9 @@ class Cluster:
 
     def get(self, path: str) -> Any:
         """Body of a GET on the API server, as plain dicts."""
-        answer = self.api.call_api(
-            path, "GET", auth_settings=["BearerToken"], response_type="object", _preload_content=False
-        )
-        return json.loads((answer[0] if isinstance(answer, tuple) else answer).data)
+        found = self.raw.get(path)
+        assert found is not None, f"{path} is not there"
+        return found
 
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Running pods, oldest first."""

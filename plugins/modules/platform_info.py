@@ -26,7 +26,9 @@ options:
     type: str
     default: ""
   url:
-    description: Base URL of the ingress. Empty takes it from the Ingress' published address, or from a node and the port of the controller's Service.
+    description:
+      - Base URL of the ingress. Empty takes it from the address that the Ingress publishes, or from a node's address and the port
+        of the controller's Service.
     type: str
     default: ""
 extends_documentation_fragment:

@@ -45,8 +45,8 @@ def test_unlisted_methods_are_refused(edge: Edge) -> None:
     [
         (
             "products",
-            {"name": "Chair", "price": "10.50", "stock": 1},
-            {"name": "Armchair", "price": "12.00", "stock": 2},
+            {"name": "Chair", "price": 10.5, "stock": 1},
+            {"name": "Armchair", "price": 12.25, "stock": 2},
         ),
         ("reviews", {"product_id": 1, "user_id": 1, "rating": 4}, {"rating": 5, "comment": "even better"}),
         ("payments", {"order_id": 1, "amount": "5.00"}, {"status": "refunded"}),
