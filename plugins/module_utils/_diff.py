@@ -38,7 +38,7 @@ def content(obj: Mapping[str, Any] | None) -> dict[str, Any]:
 def redacted(obj: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
     """Copy in which each value of a Secret is a digest: it tells that a value changed and nothing else.
 
-    C(salt) is random for each run, so that a digest cannot be compared with a list of guessed passwords.
+    `salt` is random for each run, so that a digest cannot be compared with a list of guessed passwords.
     """
     if not is_secret(obj):
         return dict(obj)
@@ -58,7 +58,7 @@ def _digest(value: Any, salt: bytes) -> str:
 
 
 def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, salt: bytes) -> tuple[Any, Any] | None:
-    """C((before, after)) cut down to the fields that differ, or null when the content is the same."""
+    """`(before, after)` cut down to the fields that differ, or null when the content is the same."""
     old, new = content(before), content(after)
     if old == new:
         return None

@@ -55,7 +55,7 @@ class Resource:
 
 
 class Catalog:
-    """The kinds of a server, C((apiVersion, kind)) to Resource."""
+    """The kinds of a server, `(apiVersion, kind)` to Resource."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._resources: dict[tuple[str, str], Resource] = {}
@@ -88,7 +88,7 @@ def is_built_in(api_version: str) -> bool:
 
 
 def resources_in(document: Mapping[str, Any]) -> list[Resource]:
-    """Resources of one C(APIGroupDiscoveryList), without subresources. The preferred version of a group comes first."""
+    """Resources of one `APIGroupDiscoveryList`, without subresources. The preferred version of a group comes first."""
     found = []
     for group in document.get("items") or []:
         name = (group.get("metadata") or {}).get("name", "")
@@ -102,7 +102,7 @@ def resources_in(document: Mapping[str, Any]) -> list[Resource]:
 
 
 def resources_in_legacy(document: Mapping[str, Any]) -> list[Resource]:
-    """Resources of one C(APIResourceList), as servers without aggregated discovery answer."""
+    """Resources of one `APIResourceList`, as servers without aggregated discovery answer."""
     return [
         Resource(document["groupVersion"], entry["kind"], entry["name"], bool(entry.get("namespaced")))
         for entry in document.get("resources") or []

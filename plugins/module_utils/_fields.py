@@ -4,7 +4,7 @@
 """Field ownership of server-side apply: read conflicts, leave single fields out of a patch.
 
 Paths are written as the API server writes them (sigs.k8s.io/structured-merge-diff, fieldpath/element.go):
-C(.spec.template.spec.containers[name="app"].image), C(.spec.http), C(.metadata.finalizers[="x"]).
+`.spec.template.spec.containers[name="app"].image`, `.spec.http`, `.metadata.finalizers[="x"]`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Conflict:
 
 
 def conflicts_of(status: Mapping[str, Any]) -> list[Conflict]:
-    """Conflicts in the C(Status) of an answer 409; empty when the 409 means something else."""
+    """Conflicts in the `Status` of an answer 409; empty when the 409 means something else."""
     causes = (status.get("details") or {}).get("causes") or []
     found = set()
     for cause in causes:

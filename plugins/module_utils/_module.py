@@ -40,8 +40,9 @@ class PlatformModule(AnsibleModule):
 
     def _shown_params(self) -> dict[str, Any]:
         shown = dict(self.params)
-        if "definitions" in shown:
-            shown["definitions"] = hidden(shown["definitions"])
+        for name in ("definitions", "retired"):
+            if name in shown:
+                shown[name] = hidden(shown[name])
         if isinstance(shown.get("kubeconfig"), Mapping):
             shown["kubeconfig"] = _HIDDEN
         return shown

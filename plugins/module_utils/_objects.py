@@ -52,7 +52,7 @@ class Ref:
 
 
 def group_of(api_version: str) -> str:
-    """Group of an C(apiVersion): C(apps/v1) gives C(apps), C(v1) gives the empty string."""
+    """Group of an `apiVersion`: `apps/v1` gives `apps`, `v1` gives the empty string."""
     return api_version.rpartition("/")[0]
 
 
@@ -63,7 +63,7 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
 
 
 def flatten(definitions: Any) -> Iterator[Any]:
-    """All objects in nested lists and C(kind: List) objects; nulls and empty documents are dropped."""
+    """All objects in nested lists and `kind: List` objects; nulls and empty documents are dropped."""
     if definitions is None or definitions == {} or definitions == "":
         return
     if isinstance(definitions, Mapping):
@@ -161,7 +161,7 @@ def _name_hint(meta: Any) -> str:
 def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, Any]:
     """Copy of an object as it is sent: without what only the server writes, and marked as ours.
 
-    An object that somebody else made (C(ours) false) gets no mark, so that a teardown never deletes it.
+    An object that somebody else made (`ours` false) gets no mark, so that a teardown never deletes it.
     """
     meta = {
         key: value
@@ -193,5 +193,5 @@ def is_create_only(obj: Mapping[str, Any]) -> bool:
 
 
 def is_secret(obj: Mapping[str, Any]) -> bool:
-    """Whether C(data) and C(stringData) of this object must never be shown."""
+    """Whether `data` and `stringData` of this object must never be shown."""
     return obj.get("kind") == "Secret" and group_of(str(obj.get("apiVersion", ""))) == ""

@@ -20,7 +20,7 @@ Obj = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """C(state) is ready, waiting or failed; C(reason) says why it is not ready."""
+    """`state` is ready, waiting or failed; `reason` says why it is not ready."""
 
     state: str
     reason: str = ""
@@ -28,14 +28,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What keeps a pod from getting ready. C(patience): seconds it may last before it counts as final."""
+    """What keeps a pod from getting ready. `patience`: seconds it may last before it counts as final."""
 
     pod: str
     container: str
     reason: str
     message: str
     patience: float
-    crashed: bool = False
+    restarts: int = 0  # of the container, when it is a crash
 
     def __str__(self) -> str:
         where = f"pod {self.pod}" + (f", container {self.container}" if self.container else "")
@@ -50,7 +50,9 @@ class Limits:
     config: float = 15.0
     create: float = 10.0
     unschedulable: float = 120.0
-    restarts: int = 4
+    restarts: int = 3
+    # A pod from before may be about to try again: what it lacked can be there by now.
+    old_pull: float = 60.0
 
 
 _READY = Verdict(READY)
@@ -72,8 +74,8 @@ _CONDITION_OF = {
 def verdict(obj: Obj, late_binding: frozenset[str] = frozenset()) -> Verdict:
     """Readiness of one live object.
 
-    C(late_binding): names of the storage classes whose volumes are made when a pod asks for them
-    (C(volumeBindingMode: WaitForFirstConsumer)); a claim on one is as ready as it gets alone.
+    `late_binding`: names of the storage classes whose volumes are made when a pod asks for them
+    (`volumeBindingMode: WaitForFirstConsumer`); a claim on one is as ready as it gets alone.
     """
     if obj["metadata"].get("deletionTimestamp"):
         return Verdict(WAITING, "is being deleted")
@@ -254,7 +256,7 @@ _WORKLOADS = frozenset({
     ("batch", "Job"), ("", "Pod"),
 })
 
-# Reasons of a container's C(state.waiting) (pkg/kubelet/kuberuntime, pkg/kubelet/images/types.go).
+# Reasons of a container's `state.waiting` (pkg/kubelet/kuberuntime, pkg/kubelet/images/types.go).
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "ImageInspectError", "RegistryUnavailable",
                    "SignatureValidationFailed"})
@@ -280,6 +282,13 @@ def pod_problem(pod: Obj, limits: Limits = _LIMITS) -> Problem | None:
     return min(found, key=lambda problem: problem.patience) if found else None
 
 
+def restarts_of(pod: Obj) -> dict[str, int]:
+    """Restarts of each container."""
+    status = pod.get("status") or {}
+    entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return {entry.get("name", ""): entry.get("restartCount", 0) for entry in entries}
+
+
 def _container_problem(pod: str, entry: Mapping[str, Any], limits: Limits) -> Problem | None:
     waiting = (entry.get("state") or {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message") or ""
@@ -293,7 +302,7 @@ def _container_problem(pod: str, entry: Mapping[str, Any], limits: Limits) -> Pr
         return Problem(pod, container, reason, message, limits.config)
     restarts = entry.get("restartCount", 0)
     if reason == "CrashLoopBackOff" and restarts >= limits.restarts:
-        return Problem(pod, container, reason, f"{restarts} restarts, {_last_end(entry)}", 0.0, crashed=True)
+        return Problem(pod, container, reason, f"{restarts} restarts, {_last_end(entry)}", 0.0, restarts)
     return None
 
 

@@ -69,6 +69,7 @@ class Waiter:
         self._client, self._deadline, self._limits, self._event_age = client, deadline, limits, event_age
         self._store: dict[str, dict[str, Obj]] = {}  # path of a collection: objects by namespace/name
         self._synced: set[str] = set()
+        self._restarts: dict[tuple[str, str], int] = {}  # pod, container: restarts when it was first seen
         self._since: dict[tuple[str, str, str], float] = {}  # problem: when it was first seen, monotonic seconds
         self._newest: dict[tuple[str, int], str] = {}
         self._late_binding: frozenset[str] | None = None
@@ -127,6 +128,10 @@ class Waiter:
     def _take(self, change: Change) -> None:
         path = change.topic.path
         if change.objects is not None:
+            if path.endswith("/pods"):
+                for pod in change.objects.values():
+                    for container, restarts in _readiness.restarts_of(pod).items():
+                        self._restarts.setdefault((pod["metadata"]["name"], container), restarts)
             self._store[path] = change.objects
             self._synced.add(path)
             if change.server_date and self._horizon is None:
@@ -199,9 +204,21 @@ class Waiter:
         elif not refused:
             self._since = {key: since for key, since in self._since.items() if key[0] != str(target.ref)}
         for problem in self._problems(target, obj):
-            if self._lasted((problem.pod, problem.container, problem.reason), problem.patience):
+            # A container that crashed before this began to look gets one more try: what it lacked may be there by now.
+            if problem.restarts and problem.restarts <= self._restarts.get((problem.pod, problem.container), 0):
+                continue
+            patience = self._limits.old_pull if self._waits_to_pull(target, problem) else problem.patience
+            if self._lasted((problem.pod, problem.container, problem.reason), patience):
                 return _Failure(target.ref, str(problem), problem)
         return None
+
+    def _waits_to_pull(self, target: Target, problem: Problem) -> bool:
+        """Whether a pod from before waits for its next try to pull, rather than having just failed."""
+        pods = self._store.get(_pods(target.ref), {})
+        pod = pods.get(f"{target.ref.namespace}/{problem.pod}")
+        if problem.reason != "ImagePullBackOff" or pod is None or self._horizon is None:
+            return False
+        return (self._horizon - _created(pod)).total_seconds() > self._event_age
 
     def _lasted(self, key: tuple[str, str, str], patience: float) -> bool:
         now = time.monotonic()
@@ -291,7 +308,7 @@ class Waiter:
 
     def _evidence(self, ref: Ref, problem: Problem | None) -> str:
         text = ""
-        if problem is not None and problem.crashed:
+        if problem is not None and problem.restarts:
             line = self._last_log_line(ref.namespace, problem)
             text += f"\n  last log line: {line}" if line else ""
         events = self._events_about(ref)
@@ -342,6 +359,10 @@ def _events(ref: Ref) -> Topic:
 def _revision(replica_set: Mapping[str, Any]) -> int:
     text = (replica_set["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", "0")
     return int(text) if text.isdigit() else 0
+
+
+def _created(obj: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(obj["metadata"]["creationTimestamp"]).replace("Z", "+00:00"))
 
 
 def _when(event: Mapping[str, Any]) -> datetime:

@@ -59,7 +59,7 @@ def wave_of(obj: Mapping[str, Any]) -> int:
 
 
 def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> list[tuple[int, list[Mapping[str, Any]]]]:
-    """Objects by wave, C([(number, objects), ...]), whatever order they came in; reversed to delete."""
+    """Objects by wave, `[(number, objects), ...]`, whatever order they came in; reversed to delete."""
     grouped: dict[int, list[Mapping[str, Any]]] = {}
     for obj in objects:
         grouped.setdefault(wave_of(obj), []).append(obj)
