@@ -228,6 +228,11 @@ def _override(configuration: Any, options: Mapping[str, Any]) -> None:
             raise KubeError(f"{name} is '{path}': no such file.")
 
 
+def pool_of(configuration: Any) -> Any:
+    """The pool of connections that the client package makes for a configuration: TLS, client certificate, proxy."""
+    return kubernetes.client.ApiClient(configuration).rest_client.pool_manager
+
+
 def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Headers that make the API server act as somebody else; a group each its own header."""
     headers = []

@@ -25,7 +25,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _conne
 from ansible_collections.servicemesh.platform.plugins.module_utils._connection import KubeError
 
 try:
-    import kubernetes.client
     import urllib3
 except ImportError:  # _connection.IMPORT_ERROR tells it
     pass
@@ -119,8 +118,7 @@ class Client:
     def _connect(self) -> None:
         self._configuration, self.source = _connection.load(self._options, self._origin)
         self._configuration.connection_pool_maxsize = self.concurrency + 8
-        self._api = kubernetes.client.ApiClient(self._configuration)
-        self._pool = self._api.rest_client.pool_manager
+        self._pool = _connection.pool_of(self._configuration)
         if not self._configuration.verify_ssl:
             warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
 
