@@ -8,6 +8,7 @@ The `kubernetes` package finds identity and TLS settings; its generated models a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -24,10 +25,8 @@ from urllib.parse import urlencode
 from ansible_collections.servicemesh.platform.plugins.module_utils import _connection, _discovery
 from ansible_collections.servicemesh.platform.plugins.module_utils._connection import KubeError
 
-try:
+with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
     import urllib3
-except ImportError:  # _connection.IMPORT_ERROR tells it
-    pass
 
 T = TypeVar("T")
 R = TypeVar("R")
