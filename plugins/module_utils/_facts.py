@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import Facts
+
+with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+    import yaml
 
 T = TypeVar("T")
 _WEBHOOK_KINDS = {

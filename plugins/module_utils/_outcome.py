@@ -123,4 +123,3 @@ def numbered(title: str, problems: list[str]) -> str:
     if len(problems) == 1:
         return f"{title}: {problems[0]}"
     return f"{title} ({len(problems)} problems):\n" + "\n".join(f"  - {problem}" for problem in problems)
-
