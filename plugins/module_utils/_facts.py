@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import Facts
 
