@@ -40,10 +40,8 @@ def secret(namespace: str) -> dict[str, Any]:
 
 def run(folder: Path, namespace: str, *arguments: str, **settings: Any) -> Run:
     """The role's part for certificates, with everything that Ansible can say about it."""
-    parts = [
-        {"ansible.builtin.include_role": {"name": "servicemesh.platform.nginx_ingress", "tasks_from": part}}
-        for part in ("check", "self_signed")
-    ]
+    role = "servicemesh.platform.nginx_ingress"
+    parts = [{"ansible.builtin.include_role": {"name": role, "tasks_from": part}} for part in ("check", "self_signed")]
     play = {
         "hosts": "clusters",
         "gather_facts": False,
