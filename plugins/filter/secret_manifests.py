@@ -26,7 +26,7 @@ def secret_manifests(definition: Any) -> list[dict[str, Any]]:
 
 def _token(length: int) -> str:
     alphabet = string.ascii_letters + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+    return "".join(secrets.choice(alphabet) for _index in range(length))
 
 
 class FilterModule:

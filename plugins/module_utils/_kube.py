@@ -225,8 +225,8 @@ class Client:
                 return None
             raise
 
-    def list_all(self, path: str, query: Mapping[str, Any] | None = None, headers_to: dict[str, str] | None = None,
-             ) -> tuple[list[dict[str, Any]], str]:
+    def list_all(self, path: str, query: Mapping[str, Any] | None = None,
+                 headers_to: dict[str, str] | None = None) -> tuple[list[dict[str, Any]], str]:
         """All objects of a collection, in pages of 500, and the resourceVersion to watch from."""
         for _attempt in range(3):
             items: list[dict[str, Any]] = []

@@ -91,7 +91,7 @@ def test_errors_and_latency_are_for_the_api_only(start: Start) -> None:
 
 def test_the_error_rate_is_a_share(start: Start) -> None:
     http = start("review-service", ERROR_RATE="0.3").http
-    failed = sum(http.get("/api/reviews").status_code == 500 for _ in range(400))
+    failed = sum(http.get("/api/reviews").status_code == 500 for _call in range(400))
     # Six standard deviations of a binomial distribution of 400 at 0.3 to each side.
     assert 65 < failed < 175
 
