@@ -31,7 +31,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     command += ["-e", f"render_templates={ROOT}/roles/datastore/templates"]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
     files = {path.stem: json.loads(path.read_text()) for path in out.glob("*.json")}
-    assert len(files) == 8, done.stdout + done.stderr
+    assert len(files) == 13, done.stdout + done.stderr
     return files
 
 
@@ -131,6 +131,41 @@ def test_external_databases_are_left_alone(rendered: Rendered) -> None:
     assert [v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v] == ["given"]
 
 
+def test_an_external_host_is_let_out_of_the_mesh(rendered: Rendered) -> None:
+    entries = pick(rendered["outside"]["objects"], "ServiceEntry")
+    assert set(entries) == {"payment-db", "order-db", "review-db", "redis"}
+    for entry in entries.values():
+        assert entry["apiVersion"] == "networking.istio.io/v1"
+        assert entry["metadata"]["namespace"] == "ecommerce"
+        assert (entry["spec"]["location"], entry["spec"]["exportTo"]) == ("MESH_EXTERNAL", ["."])
+        assert {port["protocol"] for port in entry["spec"]["ports"]} == {"TCP"}
+    ports = {name: [port["number"] for port in entry["spec"]["ports"]] for name, entry in entries.items()}
+    assert ports == {"payment-db": [5432, 5433], "order-db": [6432], "review-db": [5432], "redis": [6379]}
+    for name, host in {"payment-db": "pg.db.example.com", "redis": "cache.example.com"}.items():
+        spec = entries[name]["spec"]
+        assert (spec["hosts"], spec["resolution"]) == ([host], "DNS")
+        assert not {"addresses", "endpoints"} & set(spec)
+    for name, address in {"order-db": "192.0.2.7", "review-db": "2001:db8::7"}.items():
+        spec = entries[name]["spec"]
+        assert (spec["hosts"], spec["resolution"]) == ([f"{name}.ecommerce.datastore.internal"], "STATIC")
+        assert (spec["addresses"], spec["endpoints"]) == ([address], [{"address": address}])
+
+
+def test_a_way_out_goes_with_its_host(rendered: Rendered) -> None:
+    # user-db shares payment-db's, product-db has no host; cart-db is deployed here and may still be in use elsewhere.
+    assert set(pick(rendered["outside"]["retired"], "ServiceEntry")) == {"user-db", "product-db"}
+    assert set(pick(rendered["custom"]["retired"], "ServiceEntry")) == {"order-db", "redis"}
+    assert rendered["outside_no_mesh"]["objects"] == []
+    assert set(pick(rendered["outside_no_mesh"]["retired"], "ServiceEntry")) == {"user-db", "order-db"}
+
+
+def test_names_share_a_port_where_sidecars_resolve_them(rendered: Rendered) -> None:
+    entries = pick(rendered["outside_captured"]["objects"], "ServiceEntry")
+    assert {name: entry["spec"]["ports"][0]["number"] for name, entry in entries.items()} == dict.fromkeys(
+        ("user-db", "order-db", "cart-db"), 5432
+    )
+
+
 def test_without_a_mesh_its_policies_go(rendered: Rendered) -> None:
     assert pick(rendered["no_mesh"]["objects"], "AuthorizationPolicy") == {}
     assert set(pick(rendered["no_mesh"]["retired"], "AuthorizationPolicy")) == set(OWNERS)
@@ -154,6 +189,8 @@ def test_no_password_stands_in_a_pod(rendered: Rendered) -> None:
         ("bad_names", ["users; DROP", "pg_app", "cart-db"]),
         ("twice", ["user-db, user-db"]),
         ("stranger", ["usr-db"]),
+        ("same_port", ["a.example.com, b.example.com share port 5432"]),
+        ("bad_hosts", [*(f"{name}-db has host" for name in "abcdefghijklmn"), "redis has host"]),
     ],
 )
 def test_bad_input_is_refused_with_every_fault(rendered: Rendered, variant: str, findings: list[str]) -> None:
