@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _fields, _objects, _readiness
+from ansible_collections.servicemesh.platform.plugins.module_utils import (
+    _fields,
+    _live,
+    _objects,
+    _readiness,
+    _replicas,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._diff import changes, overlay, redacted, scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._discovery import (
     Resource,
@@ -34,14 +39,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._outcome impo
     unknown_kind,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._wait import Target, Waiter
-from ansible_collections.servicemesh.platform.plugins.module_utils._waves import CRD_WAVE, waves
+from ansible_collections.servicemesh.platform.plugins.module_utils._waves import CRD_WAVE, retirement, wave_of, waves
 
 Obj = dict[str, Any]
-# From so many objects of one kind and namespace on, one LIST is cheaper than a GET for each.
-_LIST_FROM = 6
 _ATTEMPTS = 5
 # Seconds that pods of deleted workloads get to be told to stop.
 _LAST_PODS = 15.0
+_LATER = "pods on their way out may still use it; a call that finds the set ready deletes it"
 _APPLIED = frozenset({"created", "changed", "unchanged"})
 _FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
@@ -57,7 +61,8 @@ class Applier:
         self._client, self._options = client, options
         self._deadline = time.monotonic() + options.wait_timeout
         self._salt = os.urandom(16)
-        self._live: dict[tuple[str, str, str, str], Obj] = {}
+        self._live: _live.Live = {}
+        self._going: list[Obj] = []  # autoscalers that this call deletes
         self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
         self._secrets: list[str] = []
         self._waiter = Waiter(client, self._deadline)
@@ -73,16 +78,21 @@ class Applier:
             objects, retired = [], [*objects, *retired]
         if not objects and not retired:
             return self.result
+        first, then, last = retirement(retired) if self._options.state == "present" else ([], retired, [])
         try:
             self._timed("discover", self._client.discover)
             self._check_kinds(objects, retired)
-            self._timed("read", lambda: self._read([*objects, *retired]))
+            self._timed("read", lambda: _live.read(self._client, [*objects, *retired], self._live))
+            if first:
+                self._timed("delete", lambda: self._delete_first(first))
             if objects:
                 self._timed("apply", lambda: self._apply_all(objects))
-            if retired:
-                self._timed("delete", lambda: self._delete_all(retired))
+            if then:
+                self._timed("delete", lambda: self._delete_all(then))
             if self._options.wait and not self._options.check:
                 self._timed("wait", self._wait_all)
+            if last:
+                self._timed("delete", lambda: self._delete_last(last))
         except ApiError as error:
             raise ApplyError(scrubbed(str(error), self._secrets)) from None
         except KubeError as error:
@@ -124,47 +134,6 @@ class Applier:
         """In check mode a CRD that is not there may be what an earlier task would have brought."""
         return self._options.check and not is_built_in(ref.api_version)
 
-    # Reading -----------------------------------------------------------------------------------------------------
-
-    def _read(self, objects: Iterable[Obj]) -> None:
-        """The live state of all objects whose kind the server knows."""
-        groups: dict[str, list[tuple[Ref, Resource]]] = {}
-        for obj in objects:
-            ref = ref_of(obj)
-            resource = self._client.catalog.find(ref.api_version, ref.kind)
-            if resource is not None and ref.key not in self._live:
-                groups.setdefault(resource.collection(ref.namespace), []).append((ref, resource))
-        singles: list[tuple[Ref, Resource]] = []
-        lists: list[tuple[str, list[tuple[Ref, Resource]]]] = []
-        for path, members in groups.items():
-            # Other people's Secrets are not read for the sake of a request.
-            if len(members) < _LIST_FROM or members[0][0].kind == "Secret":
-                singles += members
-            else:
-                lists.append((path, members))
-        work: list[functools.partial[None]] = [functools.partial(self._read_list, *entry) for entry in lists]
-        work += [functools.partial(self._read_one, entry) for entry in singles]
-        self._client.each(functools.partial.__call__, work)
-
-    def _read_one(self, entry: tuple[Ref, Resource]) -> None:
-        ref, resource = entry
-        obj = self._client.get(resource.path(ref))
-        if obj is not None:
-            self._live[ref.key] = obj
-
-    def _read_list(self, path: str, members: list[tuple[Ref, Resource]]) -> None:
-        try:
-            items, _version = self._client.list_all(path)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            self._client.each(self._read_one, members)  # may get, may not list
-            return
-        by_name = {item["metadata"]["name"]: item for item in items}
-        for ref, _resource in members:
-            if ref.name in by_name:
-                self._live[ref.key] = by_name[ref.name]
-
     # Applying ----------------------------------------------------------------------------------------------------
 
     def _apply_all(self, objects: list[Obj]) -> None:
@@ -175,7 +144,7 @@ class Applier:
                 self._waiter.ready([target for ref in crds if (target := self._unready(ref)) is not None])
                 if any(outcome.changed for outcome in self.result.outcomes if outcome.wave == number):
                     self._client.discover()
-                    self._read(objects)
+                    _live.read(self._client, objects, self._live)
 
     def _wave(self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]) -> None:
         """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong."""
@@ -224,6 +193,8 @@ class Applier:
         if live is not None and _objects.is_create_only(obj):
             outcome.action, outcome.note = "kept", "exists, and is only ever created"
             return outcome
+        if (patch := _replicas.handed_over(live, body, self._options.field_manager)) is not None:
+            body = self._hand_over(resource.path(ref), patch, body)
         try:
             after = self._send(ref, resource, body, outcome, create=live is None and _objects.is_create_only(obj))
         except ApiError as error:
@@ -248,6 +219,19 @@ class Applier:
         outcome.action, outcome.predicted = "created", True
         outcome.difference = ({}, redacted(body, self._salt))
         return outcome
+
+    def _hand_over(self, path: str, patch: Obj, body: Obj) -> Obj:
+        """Lets the number of pods stay as it is though the definition leaves it out. Returns what to send then."""
+        if self._options.check:  # nothing was handed over, so the dry run has to be told the number
+            return {**body, "spec": {**body["spec"], "replicas": patch["spec"]["replicas"]}}
+        try:
+            self._client.request("PATCH", path, query={"fieldManager": _replicas.AUTOSCALING_MANAGER}, body=patch,
+                                 content_type=APPLY)
+        except ApiError as error:
+            # Somebody has just changed the number, and so owns it.
+            if error.status != 409 or not _fields.conflicts_of(error.body):
+                raise
+        return body
 
     def _until_gone(self, ref: Ref, outcome: Outcome) -> None:
         resource = self._resource(ref)
@@ -297,7 +281,10 @@ class Applier:
         """The patch without the canary's fields, and whether what is left may be forced."""
         held = [c for c in conflicts if c.manager == CANARY_MANAGER and self._options.field_manager != CANARY_MANAGER]
         others = [c for c in conflicts if c not in held]
-        allowed = [c for c in others if any(_fields.covers(path, c.field) for path in self._options.force_conflicts)]
+        allowed = [
+            c for c in others
+            if any(_fields.covers(path, c.field) for path in self._options.force_conflicts) or self._left_behind(c, outcome)
+        ]
         refused = [c for c in others if c not in allowed]
         if refused:
             named = "; ".join(f"{c.field} belongs to manager '{c.manager}'" for c in refused)
@@ -311,7 +298,36 @@ class Applier:
         outcome.held += [{"field": c.field, "manager": c.manager} for c in held]
         return shorter, bool(allowed) and not held
 
+    def _left_behind(self, conflict: _fields.Conflict, outcome: Outcome) -> bool:
+        """Whether the field is a number of pods that an autoscaler set which is gone."""
+        if conflict.field != _replicas.FIELD:
+            return False
+        try:
+            there, _version = self._client.list_all(
+                f"/apis/autoscaling/v2/namespaces/{outcome.ref.namespace}/horizontalpodautoscalers")
+        except ApiError:
+            return False  # who may not look does not take
+        if not _replicas.left_behind(outcome.ref, conflict.manager, there, self._going):
+            return False
+        outcome.note = f"took {conflict.field} over from '{conflict.manager}': no autoscaler holds it any more"
+        return True
+
     # Deleting ----------------------------------------------------------------------------------------------------
+
+    def _delete_first(self, objects: list[Obj]) -> None:
+        """Autoscalers, which would set the number of pods back."""
+        live = [self._live.get(ref_of(obj).key) for obj in objects]
+        self._going = [hpa for hpa in live if hpa is not None and _objects.is_ours(hpa)]
+        self._delete_all(objects)
+
+    def _delete_last(self, objects: list[Obj]) -> None:
+        """What pods refer to: pods on their way out may start a container once more, and an undone rollout needs it again."""
+        if self._options.wait or not self._not_ready():
+            self._delete_all(objects)
+            return
+        for obj in objects:
+            ref, there = ref_of(obj), self._live.get(ref_of(obj).key) is not None
+            self.result.outcomes.append(Outcome(ref, wave_of(obj), "kept" if there else "absent", note=_LATER if there else ""))
 
     def _delete_all(self, objects: list[Obj]) -> None:
         for number, members in waves(objects, reverse=True):
@@ -370,6 +386,8 @@ class Applier:
             return None
         return Target(ref, resource)
 
+    def _not_ready(self) -> list[Target]:
+        return [target for outcome in self.result.outcomes if (target := self._unready(outcome.ref)) is not None]
+
     def _wait_all(self) -> None:
-        targets = [self._unready(outcome.ref) for outcome in self.result.outcomes]
-        self._waiter.ready([target for target in targets if target is not None])
+        self._waiter.ready(self._not_ready())

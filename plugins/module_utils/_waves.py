@@ -41,6 +41,14 @@ _WAVES: tuple[frozenset[str], ...] = (
 _OTHER_WAVE = next(index for index, kinds in enumerate(_WAVES) if not kinds)
 _WAVE_OF = {kind: index for index, kinds in enumerate(_WAVES) for kind in kinds}
 
+# Their controllers write into the objects of a set.
+_FIRST_TO_GO = frozenset({"HorizontalPodAutoscaler"})
+# What pods refer to, and what holds other objects.
+_LAST_TO_GO = frozenset({
+    "ConfigMap", "Secret", "ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding",
+    "PersistentVolumeClaim", "CustomResourceDefinition", "Namespace",
+})
+
 # A kind of the same name in a foreign group (a Service of Knative, say) is a custom resource like any other.
 _HOME_GROUPS = {
     "Service": {""}, "Pod": {""}, "Namespace": {""}, "ConfigMap": {""}, "Secret": {""}, "Deployment": {"apps"},
@@ -67,3 +75,12 @@ def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> lis
         (number, sorted(grouped[number], key=lambda obj: ref_of(obj).key))
         for number in sorted(grouped, reverse=reverse)
     ]
+
+
+def retirement(objects: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Objects that a set no longer has: what to delete before it is applied, after that, and once it is ready."""
+    parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    for obj in objects:
+        home = wave_of(obj) != _OTHER_WAVE
+        parts[0 if home and obj["kind"] in _FIRST_TO_GO else 2 if home and obj["kind"] in _LAST_TO_GO else 1].append(obj)
+    return parts

@@ -22,6 +22,10 @@ description:
     otherwise left as it is, whatever its definition says. This is for generated passwords.
   - When a field belongs to another manager with another value, the module stops and names both. Only fields that
     C(servicemesh-canary) owns are left out silently and reported as RV(objects[].held).
+  - A Deployment, StatefulSet or ReplicaSet whose definition leaves C(.spec.replicas) out keeps the number that it has. When only
+    this module owned the field, it goes to the manager C(servicemesh-autoscaling) first.
+  - A number of replicas that an autoscaler set (C(kube-controller-manager), C(servicemesh-autoscaling)) is taken over when no
+    HorizontalPodAutoscaler of the namespace scales the object any more. RV(objects[].note) tells it.
   - Values of Secrets appear in no result, difference, message or log. A digest tells that a value changed.
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -45,8 +49,12 @@ options:
     type: raw
   retired:
     description:
-      - Objects to delete in the same call, once O(definitions) are applied - what a switch turned off, say. Only C(apiVersion),
-        C(kind) and C(metadata) matter. What somebody else made is kept.
+      - Objects to delete in the same call - what a switch turned off, say. Only C(apiVersion), C(kind) and C(metadata) matter.
+        What somebody else made is kept.
+      - A HorizontalPodAutoscaler goes before O(definitions) are applied, because it would set the number of pods back. What pods
+        refer to (ConfigMap, Secret, ServiceAccount, roles and their bindings, PersistentVolumeClaim) goes when the set is ready,
+        as do CRDs and namespaces; with O(wait=false), in the first call that finds the set ready. All else goes once
+        O(definitions) are applied.
     type: raw
   src:
     description:
@@ -124,6 +132,12 @@ EXAMPLES = r"""
         stringData:
           password: "{{ lookup('ansible.builtin.password', '/dev/null', length=32) }}"
 
+- name: Apply what is switched on, and delete what is switched off
+  servicemesh.platform.apply:
+    name: user-service
+    definitions: "{{ definition | servicemesh.platform.service_manifests }}"
+    retired: "{{ definition | servicemesh.platform.retired_manifests }}"
+
 - name: Take over the number of replicas from whoever set it
   servicemesh.platform.apply:
     src: [manifests/*.yml]
@@ -139,7 +153,8 @@ objects:
   contains:
     action:
       description:
-        - V(created), V(changed), V(unchanged), V(deleted), V(absent) (was not there), or V(kept) (create-only, or made by somebody else).
+        - V(created), V(changed), V(unchanged), V(deleted), V(absent) (was not there), or V(kept) (create-only, made by somebody
+          else, or still in use).
       type: str
       sample: changed
     api_version:
@@ -173,7 +188,7 @@ objects:
       returned: when there are any
       sample: [{field: .spec.http, manager: servicemesh-canary}]
     note:
-      description: Why it was kept.
+      description: Why it was kept, or what was taken over.
       type: str
       returned: when there is something to say
     predicted:
@@ -181,7 +196,8 @@ objects:
       type: bool
       returned: when true
 kept:
-  description: Objects that state V(absent) did not delete, because somebody else made them, and create-only objects that were there.
+  description: Objects that were not deleted, because somebody else made them or pods may still use them, and create-only objects
+    that were there.
   returned: success
   type: list
   elements: str

@@ -67,14 +67,15 @@ def secret_manifests(definition: Any, token: Callable[[int], str]) -> list[Manif
 def retired_manifests(definition: Any, traffic: bool = True, security: bool = True) -> list[Manifest]:
     """Return what a service may have had with another definition and has no more: to be deleted, if it is there.
 
-    ``traffic`` and ``security``: whether the service has traffic and access rules of its own. The ConfigMap is not among
-    them: pods that are on their way out still refer to it.
+    ``traffic`` and ``security``: whether the service has traffic and access rules of its own. Pods that are on their way
+    out still refer to the ConfigMap: option ``retired`` of ``apply`` deletes it when they are gone.
     """
     spec = load(definition)
     name, own = spec["name"], workload_name(spec)
     found = [
         ("autoscaling/v2", "HorizontalPodAutoscaler", own, not spec["autoscaling"]["enabled"]),
         ("policy/v1", "PodDisruptionBudget", own, not spec["disruption_budget"]["enabled"]),
+        ("v1", "ConfigMap", _config_name(spec), not spec["config"]),
         ("networking.istio.io/v1", "VirtualService", name, not traffic),
         ("networking.istio.io/v1", "DestinationRule", name, not traffic),
         ("security.istio.io/v1", "AuthorizationPolicy", name, not security),
@@ -214,7 +215,7 @@ def _pod(spec: Manifest) -> Manifest:
     if spec["writable_paths"]:
         pod["volumes"] = [
             {"name": _volume(index), "emptyDir": {"sizeLimit": "64Mi"}}
-            for index, _ in enumerate(spec["writable_paths"])
+            for index, _path in enumerate(spec["writable_paths"])
         ]
     return pod
 

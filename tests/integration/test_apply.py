@@ -251,6 +251,113 @@ def test_what_a_switch_turned_off_goes_in_the_same_call(apply: Module, client: C
     assert get(client, namespace, "configmaps", "old") is None
 
 
+def autoscaler(namespace: str, name: str = "d") -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    return {
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name, "namespace": namespace},
+        "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 5},
+    }  # fmt: skip
+
+
+def without_number(namespace: str) -> dict[str, Any]:
+    obj = deployment(namespace)
+    del obj["spec"]["replicas"]
+    return obj
+
+
+def scale(client: Client, namespace: str, number: int, manager: str) -> None:
+    """Sets the number of pods as an autoscaler and `kubectl scale` do."""
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/d/scale"
+    client.request("PATCH", path, query={"fieldManager": manager}, body={"spec": {"replicas": number}},
+                   content_type="application/merge-patch+json")  # fmt: skip
+
+
+def number_of_pods(client: Client, namespace: str) -> int:
+    live = get(client, namespace, "deployments", "d", "/apis/apps/v1")
+    assert live is not None
+    return int(live["spec"]["replicas"])
+
+
+def test_the_number_of_pods_stays_when_the_definition_leaves_it_out(
+    apply: Module, client: Client, namespace: str
+) -> None:
+    apply(deployment(namespace, replicas=3), wait=False)
+    for check in (True, False, False):
+        result = apply(without_number(namespace), wait=False, check=check)
+        assert actions(result) == {"Deployment/d": "unchanged"}, result["diff"]
+        assert number_of_pods(client, namespace) == 3
+    # And back, to another number, though servicemesh-autoscaling holds this one.
+    result = apply(deployment(namespace, replicas=2), wait=False)
+    assert "servicemesh-autoscaling" in result["objects"][0]["note"]
+    assert number_of_pods(client, namespace) == 2
+
+
+def test_a_number_that_a_retired_autoscaler_set_is_taken_over(apply: Module, client: Client, namespace: str) -> None:
+    apply(deployment(namespace), wait=False)
+    apply(without_number(namespace), autoscaler(namespace), wait=False)
+    scale(client, namespace, 4, "vendor-autoscaler")
+    wanted = {"retired": autoscaler(namespace), "wait": False}
+    expected = {"Deployment/d": "changed", "HorizontalPodAutoscaler/d": "deleted"}
+    assert actions(apply(deployment(namespace), **wanted, check=True)) == expected
+    assert number_of_pods(client, namespace) == 4
+    result = apply(deployment(namespace), **wanted)
+    assert actions(result) == expected
+    assert "vendor-autoscaler" in result["objects"][0]["note"]
+    assert number_of_pods(client, namespace) == 1
+    assert not apply(deployment(namespace), **wanted)["changed"]
+
+
+def test_a_number_is_taken_over_when_a_run_ended_between(
+    apply: Module, refused: Module, client: Client, namespace: str
+) -> None:
+    apply(deployment(namespace), wait=False)
+    apply(without_number(namespace), autoscaler(namespace), autoscaler(namespace, "another"), wait=False)
+    scale(client, namespace, 4, "kube-controller-manager")
+    apply(autoscaler(namespace), state="absent")  # and there the run was killed
+    message = refused(deployment(namespace), wait=False)["msg"]
+    assert "belongs to manager 'kube-controller-manager'" in message, "another autoscaler is still there"
+    apply(autoscaler(namespace, "another"), state="absent")
+    apply(deployment(namespace), retired=autoscaler(namespace), wait=False)
+    assert number_of_pods(client, namespace) == 1
+
+
+def test_a_number_that_a_person_set_is_not_taken_over(
+    apply: Module, refused: Module, client: Client, namespace: str
+) -> None:
+    apply(deployment(namespace), wait=False)
+    scale(client, namespace, 2, "kubectl")
+    message = refused(deployment(namespace), retired=autoscaler(namespace), wait=False)["msg"]
+    assert ".spec.replicas belongs to manager 'kubectl'" in message
+    assert number_of_pods(client, namespace) == 2
+
+
+def test_what_pods_use_goes_when_they_are_gone(apply: Module, client: Client, namespace: str) -> None:
+    uses = {"envFrom": [{"configMapRef": {"name": "old"}}]}
+    apply(deployment(namespace, container=uses), config_map(namespace, "old"))
+    first = apply(deployment(namespace), retired=config_map(namespace, "old"), wait=False)
+    assert actions(first) == {"Deployment/d": "changed", "ConfigMap/old": "kept"}
+    assert first["kept"] == [f"ConfigMap {namespace}/old"]
+    second = apply(deployment(namespace), retired=config_map(namespace, "old"))
+    assert actions(second) == {"Deployment/d": "unchanged", "ConfigMap/old": "deleted"}
+    assert not apply(deployment(namespace), retired=config_map(namespace, "old"), wait=False)["changed"]
+
+
+def test_versions_of_secrets_change_with_them(apply: Module, namespace: str) -> None:
+    def versions() -> Any:
+        result = run_module("secret_versions", namespace=namespace, names=["s", "t", "never", "s"], check=True)
+        assert not result.get("failed"), result
+        assert (result["changed"], result["requests"]) == (False, 3)
+        return result["versions"]
+
+    assert versions() == {}
+    apply(secret(namespace, a="pl4nted-s3cret"), secret(namespace, "t", a="1"))
+    before = versions()
+    apply(secret(namespace, a="other"), secret(namespace, "t", a="1"))
+    after = versions()
+    assert set(before) == set(after) == {"s", "t"}
+    assert (before["s"] != after["s"], before["t"] == after["t"]) == (True, True)
+
+
 def test_a_namespace_with_pods_of_others_stays(apply: Module, client: Client, namespace: str) -> None:
     room = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-x"}}
     pod = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import ref_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._waves import wave_of, waves
+from ansible_collections.servicemesh.platform.plugins.module_utils._waves import retirement, wave_of, waves
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +73,13 @@ def test_what_others_need_comes_first(first: str, second: str) -> None:
 
 def test_a_kind_of_the_same_name_in_another_group_is_a_custom_resource() -> None:
     assert wave_of(obj("Service", api_version="serving.knative.dev/v1")) == wave_of(obj("Certificate"))
+
+
+def test_what_is_retired_goes_when_nothing_needs_it() -> None:
+    first, then, last = retirement(obj(kind) for kind in KINDS)
+    assert [o["kind"] for o in first] == ["HorizontalPodAutoscaler"]
+    assert {"Secret", "ServiceAccount", "Namespace"} <= {o["kind"] for o in last}
+    assert {"Deployment", "VirtualService"} <= {o["kind"] for o in then}, "their room may be needed"
+    assert len(first) + len(then) + len(last) == len(KINDS)
+    foreign = obj("ConfigMap", api_version="example.com/v1")
+    assert retirement([foreign]) == ([], [foreign], [])

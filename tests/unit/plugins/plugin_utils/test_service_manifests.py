@@ -186,6 +186,7 @@ def test_generated_secrets_are_created_only() -> None:
         ({"autoscaling": {"enabled": True}}, True, True, set()),
         ({"jwt": {}, "routes": []}, True, True, {"HorizontalPodAutoscaler", "RequestAuthentication"}),
         ({"disruption_budget": {"enabled": False}}, True, True, {"HorizontalPodAutoscaler", "PodDisruptionBudget"}),
+        ({"config": {}}, True, True, {"HorizontalPodAutoscaler", "ConfigMap"}),
         ({}, False, True, {"HorizontalPodAutoscaler", "VirtualService", "DestinationRule"}),
         ({}, True, False, {"HorizontalPodAutoscaler", "AuthorizationPolicy", "RequestAuthentication"}),
     ],
@@ -194,11 +195,18 @@ def test_what_is_no_longer_asked_for(keys: dict[str, Any], traffic: bool, securi
     assert {m["kind"] for m in _workload.retired_manifests({**USER, **keys}, traffic, security)} == kinds
 
 
+def test_the_retired_config_map_is_that_of_the_track() -> None:
+    for track, name in (("stable", "user-service-config"), ("canary", "user-service-canary-config")):
+        retired = _workload.retired_manifests({**USER, "config": {}, "track": track})
+        assert [m["metadata"]["name"] for m in retired if m["kind"] == "ConfigMap"] == [name]
+
+
 def test_nothing_is_both_rendered_and_retired() -> None:
     for keys in (
         {},
         {"autoscaling": {"enabled": True}},
         {"disruption_budget": {"enabled": False}},
+        {"config": {}},
         {"jwt": {}, "routes": []},
     ):
         definition = {**USER, **keys}
