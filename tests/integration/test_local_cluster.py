@@ -20,7 +20,13 @@ HOME = Path("/var/lib/servicemesh-platform") / NAME
 WARM_START_SECONDS = 60
 DOWN_SECONDS = 15
 DAEMONS = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"]
-TUNABLES = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "net/ipv4/ip_forward"]
+TUNABLES = [
+    "vm/overcommit_memory",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "net/ipv4/ip_forward",
+]
 
 
 def local(playbook: str, *args: str) -> Run:
@@ -187,8 +193,10 @@ def _links_of_others() -> set[str]:
 def test_a_killed_start_is_finished_by_the_next(cluster: float) -> None:
     local("local_down.yml")
     process = subprocess.Popen(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/local_up.yml", "-i", "inventories/local"]
-        + ["-e", f"local_cluster_name={NAME}"],
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("playbooks/local_up.yml", "-i", "inventories/local", "-e", f"local_cluster_name={NAME}"),
+        ],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

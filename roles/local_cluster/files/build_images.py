@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Build the local cluster's images without running anything in them, into one OCI archive that containerd imports at once.
 
-CATALOGUE is a JSON list: {"name", "context", "tags": [...], "files": {"path in the context": "source"}, "args": {...}}. buildah reads the
-Containerfiles; their layers are taken from its storage as they are, so that the root file system they all stand on is neither compressed nor
-copied once an image.
+CATALOGUE is a JSON list: {"name", "context", "tags": [...], "files": {"path in the context": "source"}, "args": {...}}.
+buildah reads the Containerfiles; their layers are taken from its storage as they are, so that the root file system
+they all stand on is neither compressed nor copied once an image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Archive:
     """An OCI image layout, written as one tar file; each blob once."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self.tar = tarfile.open(path, "w")
+        self.tar = tarfile.open(path, "w")  # noqa: SIM115  # closed by close(), after the index
         self.known: set[str] = set()
         self.manifests: list[Descriptor] = []
         self._add("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')

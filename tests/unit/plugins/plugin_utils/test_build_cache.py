@@ -68,7 +68,7 @@ def test_key_does_not_follow_where_the_cache_lies(folder: Path) -> None:
 
 
 def test_missing_input_is_named(folder: Path) -> None:
-    with pytest.raises(ValueError, match="/no/such/file.*tool"):
+    with pytest.raises(ValueError, match=r"/no/such/file.*tool"):
         step_key(step(folder, inputs=("/no/such/file",)), {})
 
 
@@ -79,7 +79,7 @@ def test_expand_names_what_is_missing() -> None:
 
 
 def test_parse_reports_everything_at_once() -> None:
-    with pytest.raises(ValueError, match="unknown key 'args'.*'Bad Name'.*no argv.*item 1 is 3") as caught:
+    with pytest.raises(ValueError, match=r"unknown key 'args'.*'Bad Name'.*no argv.*item 1 is 3") as caught:
         parse_steps([{"name": "Bad Name", "args": []}, 3])
     assert "item 0" in str(caught.value)
 
