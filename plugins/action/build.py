@@ -48,7 +48,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"steps: {exc}") from exc
         cache = os.path.expanduser(str(args.get("cache", "")))
         if not os.path.isabs(cache):
-            raise AnsibleActionFail(f"cache: {cache!r} is not an absolute path; give the folder that keeps what was built")
+            raise AnsibleActionFail(
+                f"cache: {cache!r} is not an absolute path; give the folder that keeps what was built"
+            )
         outputs: dict[str, str] = {}
         built: list[str] = []
         started = time.monotonic()
@@ -114,5 +116,7 @@ class ActionModule(ActionBase):
                     process.wait()
         if code:
             end = "\n".join(last_lines(log_path, 25))
-            raise AnsibleActionFail(f"{step.title} ended with code {code} (whole log: {log_path}). Its last lines:\n{end}")
+            raise AnsibleActionFail(
+                f"{step.title} ended with code {code} (whole log: {log_path}). Its last lines:\n{end}"
+            )
         display.display(f"  {label} {step.title}: done in {_elapsed(time.monotonic() - started)}")

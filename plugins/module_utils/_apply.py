@@ -126,7 +126,9 @@ class Applier:
             elif resource.namespaced and not ref.namespace:
                 problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
             elif not resource.namespaced and ref.namespace:
-                problems.append(f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have none, leave it out")
+                problems.append(
+                    f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have none, leave it out"
+                )
         if problems:
             raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", problems))
 
@@ -146,7 +148,9 @@ class Applier:
                     self._client.discover()
                     _live.read(self._client, objects, self._live)
 
-    def _wave(self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]) -> None:
+    def _wave(
+        self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]
+    ) -> None:
         """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong."""
         errors: list[str] = []
 
@@ -225,8 +229,9 @@ class Applier:
         if self._options.check:  # nothing was handed over, so the dry run has to be told the number
             return {**body, "spec": {**body["spec"], "replicas": patch["spec"]["replicas"]}}
         try:
-            self._client.request("PATCH", path, query={"fieldManager": _replicas.AUTOSCALING_MANAGER}, body=patch,
-                                 content_type=APPLY)
+            self._client.request(
+                "PATCH", path, query={"fieldManager": _replicas.AUTOSCALING_MANAGER}, body=patch, content_type=APPLY
+            )
         except ApiError as error:
             # Somebody has just changed the number, and so owns it.
             if error.status != 409 or not _fields.conflicts_of(error.body):
@@ -252,25 +257,29 @@ class Applier:
             return self._create(ref, resource, body, query, outcome, budget)
         for attempt in range(_ATTEMPTS):
             try:
-                return self._client.request("PATCH", resource.path(ref), query=query, body=body, content_type=APPLY,
-                                            webhook_budget=budget)[1]
+                return self._client.request(
+                    "PATCH", resource.path(ref), query=query, body=body, content_type=APPLY, webhook_budget=budget
+                )[1]
             except ApiError as error:
                 conflicts = _fields.conflicts_of(error.body) if error.status == 409 else []
                 if error.status != 409 or attempt == _ATTEMPTS - 1:
                     raise
                 if not conflicts:  # somebody wrote at the same moment
-                    time.sleep(0.05 * 2 ** attempt)
+                    time.sleep(0.05 * 2**attempt)
                     continue
                 body, force = self._resolved(body, conflicts, outcome)
                 if force:
                     query["force"] = "true"
         raise AssertionError("unreachable")
 
-    def _create(self, ref: Ref, resource: Resource, body: Obj, query: dict[str, str], outcome: Outcome, budget: float) -> Obj:
+    def _create(
+        self, ref: Ref, resource: Resource, body: Obj, query: dict[str, str], outcome: Outcome, budget: float
+    ) -> Obj:
         """By POST, which can never overwrite what somebody else made in the meantime."""
         try:
-            return self._client.request("POST", resource.collection(ref.namespace), query=query, body=body,
-                                        webhook_budget=budget)[1]
+            return self._client.request(
+                "POST", resource.collection(ref.namespace), query=query, body=body, webhook_budget=budget
+            )[1]
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 outcome.action, outcome.note = "kept", "exists, and is only ever created"
@@ -282,8 +291,10 @@ class Applier:
         held = [c for c in conflicts if c.manager == CANARY_MANAGER and self._options.field_manager != CANARY_MANAGER]
         others = [c for c in conflicts if c not in held]
         allowed = [
-            c for c in others
-            if any(_fields.covers(path, c.field) for path in self._options.force_conflicts) or self._left_behind(c, outcome)
+            c
+            for c in others
+            if any(_fields.covers(path, c.field) for path in self._options.force_conflicts)
+            or self._left_behind(c, outcome)
         ]
         refused = [c for c in others if c not in allowed]
         if refused:
@@ -294,7 +305,9 @@ class Applier:
             )
         shorter = _fields.without(body, [c.field for c in held])
         if held and shorter == body:
-            raise KubeError(f"409 Conflict: {held[0].field} belongs to manager '{CANARY_MANAGER}' and cannot be left out")
+            raise KubeError(
+                f"409 Conflict: {held[0].field} belongs to manager '{CANARY_MANAGER}' and cannot be left out"
+            )
         outcome.held += [{"field": c.field, "manager": c.manager} for c in held]
         return shorter, bool(allowed) and not held
 
@@ -304,7 +317,8 @@ class Applier:
             return False
         try:
             there, _version = self._client.list_all(
-                f"/apis/autoscaling/v2/namespaces/{outcome.ref.namespace}/horizontalpodautoscalers")
+                f"/apis/autoscaling/v2/namespaces/{outcome.ref.namespace}/horizontalpodautoscalers"
+            )
         except ApiError:
             return False  # who may not look does not take
         if not _replicas.left_behind(outcome.ref, conflict.manager, there, self._going):
@@ -327,17 +341,24 @@ class Applier:
             return
         for obj in objects:
             ref, there = ref_of(obj), self._live.get(ref_of(obj).key) is not None
-            self.result.outcomes.append(Outcome(ref, wave_of(obj), "kept" if there else "absent", note=_LATER if there else ""))
+            self.result.outcomes.append(
+                Outcome(ref, wave_of(obj), "kept" if there else "absent", note=_LATER if there else "")
+            )
 
     def _delete_all(self, objects: list[Obj]) -> None:
         for number, members in waves(objects, reverse=True):
             self._wave(number, members, self._delete_one)
             if self._options.wait and not self._options.check:
-                self._waiter.gone([
-                    Target(outcome.ref, resource) for outcome in self.result.outcomes
-                    if outcome.wave == number and outcome.action == "deleted" and outcome.live is not None
-                    and (resource := self._resource(outcome.ref)) is not None
-                ])
+                self._waiter.gone(
+                    [
+                        Target(outcome.ref, resource)
+                        for outcome in self.result.outcomes
+                        if outcome.wave == number
+                        and outcome.action == "deleted"
+                        and outcome.live is not None
+                        and (resource := self._resource(outcome.ref)) is not None
+                    ]
+                )
 
     def _delete_one(self, obj: Mapping[str, Any], wave: int) -> Outcome:
         ref = ref_of(obj)
@@ -357,7 +378,9 @@ class Applier:
         if self._options.check:
             return outcome
         body = {
-            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": live["metadata"]["uid"]},
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": live["metadata"]["uid"]},
             "propagationPolicy": "Foreground" if ref.kind in _FOREGROUND else "Background",
         }
         try:

@@ -114,7 +114,9 @@ def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
         or (options.get("username") and options.get("password"))
         or (options.get("client_cert") and options.get("client_key"))
     )
-    described = "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
+    described = (
+        "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
+    )
     if not complete:
         if kubeconfig or context:
             described = _load_kubeconfig(configuration, kubeconfig, context, origin)
@@ -164,12 +166,17 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
             )
         else:
             kubernetes.config.load_kube_config(
-                os.pathsep.join(map(str, _paths(kubeconfig))), context=context, client_configuration=configuration, persist_config=False
+                os.pathsep.join(map(str, _paths(kubeconfig))),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
             )
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise KubeError(f"kubeconfig {described} ({origin}) is not YAML{line}. Expected a kubeconfig file. {_HINT}.") from None
+        raise KubeError(
+            f"kubeconfig {described} ({origin}) is not YAML{line}. Expected a kubeconfig file. {_HINT}."
+        ) from None
     except (kubernetes.config.ConfigException, OSError, TypeError, KeyError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise KubeError(f"kubeconfig {described} ({origin}) cannot be used: {first}. {_HINT}.") from None
@@ -209,8 +216,14 @@ def _contexts(kubeconfig: Any) -> tuple[set[str], str]:
 def _override(configuration: Any, options: Mapping[str, Any]) -> None:
     """Options that are given win over what the kubeconfig says."""
     for option, attribute in (
-        ("username", "username"), ("password", "password"), ("validate_certs", "verify_ssl"), ("ca_cert", "ssl_ca_cert"),
-        ("client_cert", "cert_file"), ("client_key", "key_file"), ("proxy", "proxy"), ("no_proxy", "no_proxy"),
+        ("username", "username"),
+        ("password", "password"),
+        ("validate_certs", "verify_ssl"),
+        ("ca_cert", "ssl_ca_cert"),
+        ("client_cert", "cert_file"),
+        ("client_key", "key_file"),
+        ("proxy", "proxy"),
+        ("no_proxy", "no_proxy"),
     ):
         if option in options:
             setattr(configuration, attribute, options[option])

@@ -12,14 +12,24 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import is_secret
 
-_SERVER_METADATA = frozenset({
-    "managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink",
-    "deletionTimestamp", "deletionGracePeriodSeconds",
-})
-_SERVER_ANNOTATIONS = frozenset({
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "deployment.kubernetes.io/revision",
-})
+_SERVER_METADATA = frozenset(
+    {
+        "managedFields",
+        "resourceVersion",
+        "uid",
+        "generation",
+        "creationTimestamp",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    }
+)
+_SERVER_ANNOTATIONS = frozenset(
+    {
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "deployment.kubernetes.io/revision",
+    }
+)
 _ABSENT = object()
 
 

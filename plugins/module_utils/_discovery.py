@@ -11,20 +11,42 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import Ref, group_of
 
-ACCEPT = ",".join((
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-    "application/json",
-))
+ACCEPT = ",".join(
+    (
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+        "application/json",
+    )
+)
 
 # Groups that come with the API server. A kind that is missing in one of them is a mistake;
 # in any other group it may be a CRD that comes later.
-_BUILT_IN = frozenset({
-    "", "apps", "batch", "autoscaling", "policy", "extensions", "admissionregistration.k8s.io", "apiextensions.k8s.io",
-    "apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io",
-    "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io",
-    "node.k8s.io", "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
-})
+_BUILT_IN = frozenset(
+    {
+        "",
+        "apps",
+        "batch",
+        "autoscaling",
+        "policy",
+        "extensions",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +137,12 @@ def resources_of_crd(crd: Mapping[str, Any]) -> list[Resource]:
     spec = crd.get("spec") or {}
     names = spec.get("names") or {}
     return [
-        Resource(f"{spec.get('group')}/{version.get('name')}", names.get("kind", ""), names.get("plural", ""),
-                 spec.get("scope") == "Namespaced")
+        Resource(
+            f"{spec.get('group')}/{version.get('name')}",
+            names.get("kind", ""),
+            names.get("plural", ""),
+            spec.get("scope") == "Namespaced",
+        )
         for version in spec.get("versions") or []
         if version.get("served", True)
     ]

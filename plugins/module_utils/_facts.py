@@ -38,9 +38,14 @@ def gather(client: Client, *, webhooks: bool = True) -> Facts:
 def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Which of the permissions this identity lacks. Asking changes nothing in the cluster."""
     wanted = [
-        {"group": entry.get("group") or "", "resource": entry["resource"], "verb": verb,
-         "namespace": entry.get("namespace") or ""}
-        for entry in permissions for verb in entry["verbs"]
+        {
+            "group": entry.get("group") or "",
+            "resource": entry["resource"],
+            "verb": verb,
+            "namespace": entry.get("namespace") or "",
+        }
+        for entry in permissions
+        for verb in entry["verbs"]
     ]
     answers = client.each(functools.partial(_may, client), wanted)
     return [entry for entry, allowed in zip(wanted, answers, strict=True) if not allowed]
@@ -51,8 +56,11 @@ def _may(client: Client, entry: Mapping[str, str]) -> bool:
     attributes = {"group": entry["group"], "resource": resource, "verb": entry["verb"], "namespace": entry["namespace"]}
     if subresource:
         attributes["subresource"] = subresource
-    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes}}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
     answer = client.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)[1]
     return bool((answer.get("status") or {}).get("allowed"))
 
@@ -108,12 +116,17 @@ def _webhooks(client: Client) -> list[dict[str, Any]] | None:
                 service = (hook.get("clientConfig") or {}).get("service")
                 if service:
                     rules = hook.get("rules") or []
-                    hooks.append({
-                        "kind": kind, "configuration": configuration["metadata"]["name"], "name": hook.get("name", ""),
-                        "namespace": service.get("namespace", ""), "service": service.get("name", ""),
-                        "failure_policy": hook.get("failurePolicy", "Fail"),
-                        "groups": sorted({group for rule in rules for group in rule.get("apiGroups") or []}),
-                    })
+                    hooks.append(
+                        {
+                            "kind": kind,
+                            "configuration": configuration["metadata"]["name"],
+                            "name": hook.get("name", ""),
+                            "namespace": service.get("namespace", ""),
+                            "service": service.get("name", ""),
+                            "failure_policy": hook.get("failurePolicy", "Fail"),
+                            "groups": sorted({group for rule in rules for group in rule.get("apiGroups") or []}),
+                        }
+                    )
     services = sorted({(hook["namespace"], hook["service"]) for hook in hooks})
     ready = dict(zip(services, client.each(functools.partial(_answers, client), services), strict=True))
     return [dict(hook, ready=ready[(hook["namespace"], hook["service"])]) for hook in hooks]
@@ -127,5 +140,6 @@ def _answers(client: Client, where: tuple[str, str]) -> bool:
         return True  # it may not be read, and is not accused
     return any(
         (endpoint.get("conditions") or {}).get("ready") is not False
-        for entry in slices for endpoint in entry.get("endpoints") or []
+        for entry in slices
+        for endpoint in entry.get("endpoints") or []
     )

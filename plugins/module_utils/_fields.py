@@ -61,7 +61,7 @@ def _drop(node: Any, path: str) -> None:
         for key in sorted(node, key=lambda k: len(str(k)), reverse=True):
             if not isinstance(key, str) or not rest.startswith(key):
                 continue
-            tail = rest[len(key):]
+            tail = rest[len(key) :]
             if tail == "":
                 del node[key]
                 return
@@ -91,7 +91,7 @@ def _split_selector(path: str) -> tuple[str, str]:
         elif char == '"':
             quoted = not quoted
         elif char == "]" and not quoted:
-            return path[1:position], path[position + 1:]
+            return path[1:position], path[position + 1 :]
         position += 1
     return path[1:], ""
 

@@ -38,8 +38,14 @@ _BUDGET = 30.0  # seconds that one request may be retried for
 _FIRST_BUDGET = 5.0  # seconds, until the server has answered once
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 # The server words some mistakes of the sender as its own (apimachinery, managedfields/internal/typeconverter.go).
-_SENDERS_FAULT = ("failed to create typed patch object", "failed to create manager for existing fields", "unable to decode",
-                  "illegal base64", "cannot unmarshal", "failed to convert")
+_SENDERS_FAULT = (
+    "failed to create typed patch object",
+    "failed to create manager for existing fields",
+    "unable to decode",
+    "illegal base64",
+    "cannot unmarshal",
+    "failed to convert",
+)
 _BUDGET_500 = 10.0  # seconds
 _WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
 
@@ -97,12 +103,14 @@ class _Gate:
 class Client:
     """Requests to one cluster. Safe to use from several threads."""
 
-    def __init__(self, params: Mapping[str, Any], *, concurrency: int = 16, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, params: Mapping[str, Any], *, concurrency: int = 16, environ: Mapping[str, str] | None = None
+    ) -> None:
         if _connection.IMPORT_ERROR is not None:
             raise KubeError(
                 f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({_connection.IMPORT_ERROR}). "
                 "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
-                "to \"{{ ansible_playbook_python }}\"."
+                'to "{{ ansible_playbook_python }}".'
             )
         self.concurrency = concurrency
         self.requests = 0
@@ -140,8 +148,17 @@ class Client:
             headers.add(name, value)
         return headers
 
-    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, accept: str,
-              content_type: str | None, read_timeout: float, stream: bool) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        accept: str,
+        content_type: str | None,
+        read_timeout: float,
+        stream: bool,
+    ) -> Any:
         with self._lock:
             self.requests += 1
         data = None
@@ -159,9 +176,19 @@ class Client:
             redirect=False,
         )
 
-    def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
-                content_type: str | None = None, accept: str = "application/json", budget: float = _BUDGET,
-                webhook_budget: float = 0.0, headers_to: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+        accept: str = "application/json",
+        budget: float = _BUDGET,
+        webhook_budget: float = 0.0,
+        headers_to: dict[str, str] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
         """Status and body of one answer. Raises ApiError, or UnreachableError.
 
         Retried with jitter while `budget` (seconds) lasts: 429, 5xx and broken connections. Everything sent here is
@@ -225,8 +252,9 @@ class Client:
                 return None
             raise
 
-    def list_all(self, path: str, query: Mapping[str, Any] | None = None,
-                 headers_to: dict[str, str] | None = None) -> tuple[list[dict[str, Any]], str]:
+    def list_all(
+        self, path: str, query: Mapping[str, Any] | None = None, headers_to: dict[str, str] | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
         """All objects of a collection, in pages of 500, and the resourceVersion to watch from."""
         for _attempt in range(3):
             items: list[dict[str, Any]] = []
@@ -323,7 +351,9 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 def _status_body(data: bytes) -> dict[str, Any]:
     body = _parsed(data)
-    return body if body.get("kind") == "Status" else {"message": str(body.get("text") or body.get("message") or "")[:500]}
+    return (
+        body if body.get("kind") == "Status" else {"message": str(body.get("text") or body.get("message") or "")[:500]}
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -119,7 +119,11 @@ def _ensure_cgroups(node: Node) -> None:
         for parent in (folder.parent, folder):
             for name in ("cpuset.cpus", "cpuset.mems"):
                 inherited = parent.parent / name
-                if (parent / name).exists() and inherited.exists() and not (parent / name).read_text(encoding="utf-8").strip():
+                if (
+                    (parent / name).exists()
+                    and inherited.exists()
+                    and not (parent / name).read_text(encoding="utf-8").strip()
+                ):
                     (parent / name).write_text(inherited.read_text(encoding="utf-8"), encoding="utf-8")
 
 
@@ -227,7 +231,12 @@ def restore_tunables(node: Node) -> None:
 
 def mount_script(node: Node, command: list[str]) -> str:
     """Shell text of the node's first process: its own /run and state folders, then the supervisor."""
-    lines = ["set -eu", "mount --make-rshared /", "mount -t tmpfs -o mode=755 tmpfs /run", "mkdir -p /run/netns /run/lock"]
+    lines = [
+        "set -eu",
+        "mount --make-rshared /",
+        "mount -t tmpfs -o mode=755 tmpfs /run",
+        "mkdir -p /run/netns /run/lock",
+    ]
     for target, source in node.binds.items():
         lines.append(f"mount --bind {source} {target}")
     # /sys still shows the host's network devices; the CNI plugins and the kubelet ask netlink.
@@ -259,7 +268,16 @@ def start(node: Node, command: list[str], timeout: float = 15.0) -> None:
     made = _ensure_bind_targets(node)
     save_tunables(node)
     _ensure_cgroups(node)
-    argv = ["nsenter", f"--net={node.netns_path}", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    argv = [
+        "nsenter",
+        f"--net={node.netns_path}",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]
     with open(node.home / "logs" / "node.log", "ab") as log:
         process = subprocess.Popen(
             [*argv, "/bin/sh", "-c", mount_script(node, command)],
@@ -280,7 +298,9 @@ def start(node: Node, command: list[str], timeout: float = 15.0) -> None:
     socket = node.home / "run" / "supervisor.sock"
     while not socket.exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise NodeError(f"the process supervisor did not come up within {timeout:.0f} s; see {node.home}/logs/node.log")
+            raise NodeError(
+                f"the process supervisor did not come up within {timeout:.0f} s; see {node.home}/logs/node.log"
+            )
         time.sleep(0.05)
 
 

@@ -13,8 +13,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._diff import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
 
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-_KUBECONFIG_SECRETS = ("token", "password", "client-key-data", "client-certificate-data", "id-token", "refresh-token",
-                       "client-secret")
+_KUBECONFIG_SECRETS = (
+    "token",
+    "password",
+    "client-key-data",
+    "client-certificate-data",
+    "id-token",
+    "refresh-token",
+    "client-secret",
+)
 
 
 class PlatformModule(AnsibleModule):
@@ -68,9 +75,13 @@ def hidden(definitions: Any) -> Any:
 def _kubeconfig_secrets(node: Any) -> list[str]:
     if isinstance(node, Mapping):
         return [
-            found for key, value in node.items()
-            for found in ([value] if key in _KUBECONFIG_SECRETS and isinstance(value, str) and value
-                          else _kubeconfig_secrets(value))
+            found
+            for key, value in node.items()
+            for found in (
+                [value]
+                if key in _KUBECONFIG_SECRETS and isinstance(value, str) and value
+                else _kubeconfig_secrets(value)
+            )
         ]
     if isinstance(node, list):
         return [found for item in node for found in _kubeconfig_secrets(item)]
@@ -81,8 +92,10 @@ def connected(module: PlatformModule, concurrency: int = 16) -> Client:
     """A client for the module's connection options; warns when the server's certificate goes unchecked."""
     client = Client(module.params, concurrency=concurrency)
     if client.insecure:
-        module.warn(f"The certificate of {client.source.server} is not checked (validate_certs: false); "
-                    "anybody on the way can read and change what is sent")
+        module.warn(
+            f"The certificate of {client.source.server} is not checked (validate_certs: false); "
+            "anybody on the way can read and change what is sent"
+        )
     return client
 
 

@@ -135,7 +135,9 @@ def _problems_of_one(index: int, obj: Any) -> list[str]:
         problems.append(f"{where}: metadata.name is {name!r}; expected a name (generateName cannot be applied twice)")
     elif expected := name_problem(str(kind), name):
         problems.append(f"{where}: metadata.name is {name!r}; expected {expected}")
-    if namespace is not None and (not isinstance(namespace, str) or (namespace and name_problem("Namespace", namespace))):
+    if namespace is not None and (
+        not isinstance(namespace, str) or (namespace and name_problem("Namespace", namespace))
+    ):
         problems.append(f"{where}: metadata.namespace is {namespace!r}; expected {name_problem('Namespace', '')}")
     for field in ("labels", "annotations"):
         entries = meta.get(field)
@@ -166,7 +168,8 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, 
     meta = {
         key: value
         for key, value in obj["metadata"].items()
-        if value is not None and key not in ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
+        if value is not None
+        and key not in ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
     }
     labels = dict(meta.get("labels") or {})
     if ours:

@@ -54,8 +54,13 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """For the module's result."""
         shown: dict[str, Any] = {
-            "action": self.action, "api_version": self.ref.api_version, "kind": self.ref.kind, "name": self.ref.name,
-            "namespace": self.ref.namespace, "wave": self.wave, "seconds": round(self.seconds, 3),
+            "action": self.action,
+            "api_version": self.ref.api_version,
+            "kind": self.ref.kind,
+            "name": self.ref.name,
+            "namespace": self.ref.namespace,
+            "wave": self.wave,
+            "seconds": round(self.seconds, 3),
         }
         for name in ("held", "note", "predicted"):
             if getattr(self, name):
@@ -115,8 +120,10 @@ def unknown_kind(ref: Ref, catalog: Catalog) -> str:
         return f"{ref}: the server has no {ref.kind} in {ref.api_version}; it has {', '.join(versions)}"
     if others:
         return f"{ref}: the server has no {ref.kind} in {ref.api_version}; it has {', '.join(others)}"
-    return (f"{ref}: the server does not know the kind {ref.kind} of {ref.api_version}; "
-            "expected a kind of Kubernetes, or of a CRD that is installed or part of the set")
+    return (
+        f"{ref}: the server does not know the kind {ref.kind} of {ref.api_version}; "
+        "expected a kind of Kubernetes, or of a CRD that is installed or part of the set"
+    )
 
 
 def numbered(title: str, problems: list[str]) -> str:

@@ -36,7 +36,10 @@ class Finding:
     def as_dict(self) -> dict[str, str]:
         """For a module's result."""
         return {
-            "check": self.check, "severity": self.severity, "subject": self.subject, "message": self.message,
+            "check": self.check,
+            "severity": self.severity,
+            "subject": self.subject,
+            "message": self.message,
             "action": self.action,
         }
 
@@ -86,8 +89,13 @@ def server_version(facts: Facts) -> str:
 def findings_of(facts: Facts, wanted: Wanted) -> list[Finding]:
     """Everything that is not right, errors first."""
     found = [
-        *_versions(facts, wanted), *_nodes(facts), *_storage(facts, wanted), *_networks(facts, wanted), *_kubelet(facts),
-        *_webhooks(facts, wanted), *_namespaces(facts, wanted),
+        *_versions(facts, wanted),
+        *_nodes(facts),
+        *_storage(facts, wanted),
+        *_networks(facts, wanted),
+        *_kubelet(facts),
+        *_webhooks(facts, wanted),
+        *_namespaces(facts, wanted),
     ]
     return sorted(found, key=lambda finding: (finding.severity != ERROR, finding.check, finding.subject))
 
@@ -101,17 +109,32 @@ def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     if release not in SUPPORTED:
         parts = tuple(int(part) for part in release.split(".") if part.isdigit())
         if len(parts) == 2 and parts <= _OLD_ISTIO and minor > _OLD_ISTIO_HIGHEST:
-            yield Finding("versions", ERROR, subject, f"Istio {release} supports no Kubernetes after 1.{_OLD_ISTIO_HIGHEST}",
-                          f"Use Istio {' or '.join(SUPPORTED)}")
+            yield Finding(
+                "versions",
+                ERROR,
+                subject,
+                f"Istio {release} supports no Kubernetes after 1.{_OLD_ISTIO_HIGHEST}",
+                f"Use Istio {' or '.join(SUPPORTED)}",
+            )
             return
-        yield Finding("versions", WARNING, subject, "this collection does not know which Kubernetes versions that Istio supports",
-                      f"Use Istio {' or '.join(SUPPORTED)}, or make sure by Istio's own table of supported releases")
+        yield Finding(
+            "versions",
+            WARNING,
+            subject,
+            "this collection does not know which Kubernetes versions that Istio supports",
+            f"Use Istio {' or '.join(SUPPORTED)}, or make sure by Istio's own table of supported releases",
+        )
         return
     low, high = SUPPORTED[release]
     if not low <= minor <= high:
         fitting = [name for name, (a, b) in SUPPORTED.items() if a <= minor <= b]
-        yield Finding("versions", ERROR, subject, f"Istio {release} supports Kubernetes 1.{low} to 1.{high}",
-                      f"Use Istio {' or '.join(fitting)}" if fitting else f"Use a cluster of Kubernetes 1.{low} to 1.{high}")
+        yield Finding(
+            "versions",
+            ERROR,
+            subject,
+            f"Istio {release} supports Kubernetes 1.{low} to 1.{high}",
+            f"Use Istio {' or '.join(fitting)}" if fitting else f"Use a cluster of Kubernetes 1.{low} to 1.{high}",
+        )
 
 
 def _nodes(facts: Facts) -> Iterable[Finding]:
@@ -123,18 +146,32 @@ def _nodes(facts: Facts) -> Iterable[Finding]:
         return
     unready = [node["metadata"]["name"] for node in facts.nodes if not _is_ready(node)]
     if len(unready) == len(facts.nodes):
-        yield Finding("nodes", ERROR, "nodes", f"none of {len(unready)} is Ready: {', '.join(unready[:5])}",
-                      "Look at `kubectl describe node`; no pod can start")
+        yield Finding(
+            "nodes",
+            ERROR,
+            "nodes",
+            f"none of {len(unready)} is Ready: {', '.join(unready[:5])}",
+            "Look at `kubectl describe node`; no pod can start",
+        )
     elif unready:
-        yield Finding("nodes", WARNING, "nodes", f"{len(unready)} of {len(facts.nodes)} are not Ready: {', '.join(unready[:5])}",
-                      "Look at `kubectl describe node`")
+        yield Finding(
+            "nodes",
+            WARNING,
+            "nodes",
+            f"{len(unready)} of {len(facts.nodes)} are not Ready: {', '.join(unready[:5])}",
+            "Look at `kubectl describe node`",
+        )
     for node in facts.nodes:
         version = _info(node).get("kubeletVersion", "")
         minor = minor_of(version)
         if server is not None and minor is not None and (minor < server - _KUBELET_SKEW or minor > server):
-            yield Finding("nodes", WARNING, f"node {node['metadata']['name']}",
-                          f"its kubelet is {version}, the API server {server_version(facts)}",
-                          f"A kubelet may be at most {_KUBELET_SKEW} minor versions behind, and never ahead")
+            yield Finding(
+                "nodes",
+                WARNING,
+                f"node {node['metadata']['name']}",
+                f"its kubelet is {version}, the API server {server_version(facts)}",
+                f"A kubelet may be at most {_KUBELET_SKEW} minor versions behind, and never ahead",
+            )
 
 
 def _is_ready(node: Mapping[str, Any]) -> bool:
@@ -149,7 +186,8 @@ def _info(node: Mapping[str, Any]) -> Mapping[str, Any]:
 def default_classes(facts: Facts) -> list[str]:
     """Names of the storage classes that are marked as default."""
     return [
-        entry["metadata"]["name"] for entry in facts.storage_classes or []
+        entry["metadata"]["name"]
+        for entry in facts.storage_classes or []
         if (entry["metadata"].get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") == "true"
     ]
 
@@ -161,12 +199,22 @@ def _storage(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     names = [entry["metadata"]["name"] for entry in facts.storage_classes]
     if wanted.require_storage_class and not defaults:
         there = f"there are {', '.join(names)}" if names else "there is no storage class at all"
-        yield Finding("storage", ERROR, "storage class", f"the databases want volumes and no storage class is the default; {there}",
-                      "Mark one with the annotation storageclass.kubernetes.io/is-default-class, name one in "
-                      "datastore_storage_class, or set platform_storage to emptydir (data goes with the pod)")
+        yield Finding(
+            "storage",
+            ERROR,
+            "storage class",
+            f"the databases want volumes and no storage class is the default; {there}",
+            "Mark one with the annotation storageclass.kubernetes.io/is-default-class, name one in "
+            "datastore_storage_class, or set platform_storage to emptydir (data goes with the pod)",
+        )
     if len(defaults) > 1:
-        yield Finding("storage", WARNING, "storage class", f"several are the default: {', '.join(defaults)}",
-                      "Leave the annotation on one; which of them is taken is by chance of age")
+        yield Finding(
+            "storage",
+            WARNING,
+            "storage class",
+            f"several are the default: {', '.join(defaults)}",
+            "Leave the annotation on one; which of them is taken is by chance of age",
+        )
 
 
 def pod_cidrs(facts: Facts) -> list[str]:
@@ -188,7 +236,9 @@ def service_cidrs(facts: Facts) -> list[str]:
 
 def dns_domain(facts: Facts) -> str:
     """The cluster's DNS domain, from the kubelet or from kubeadm's own notes; empty when nobody tells."""
-    domain = (facts.kubelet or {}).get("clusterDomain") or ((facts.kubeadm or {}).get("networking") or {}).get("dnsDomain")
+    domain = (facts.kubelet or {}).get("clusterDomain") or ((facts.kubeadm or {}).get("networking") or {}).get(
+        "dnsDomain"
+    )
     return str(domain or "")
 
 
@@ -200,16 +250,31 @@ def _kubeadm_network(facts: Facts, key: str) -> list[str]:
 def _networks(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     pods, services = pod_cidrs(facts), service_cidrs(facts)
     for name, stated, real, fits in (
-        ("pod_cidr", wanted.pod_cidr, pods, all(_within(p, wanted.pod_cidr) for p in pods if _same_family(p, wanted.pod_cidr))),
+        (
+            "pod_cidr",
+            wanted.pod_cidr,
+            pods,
+            all(_within(p, wanted.pod_cidr) for p in pods if _same_family(p, wanted.pod_cidr)),
+        ),
         ("service_cidr", wanted.service_cidr, services, wanted.service_cidr in services),
     ):
         if stated and real and not fits:
-            yield Finding("networks", WARNING, name, f"stated is {stated}, the cluster has {', '.join(real)}",
-                          f"State the cluster's own in cluster_prep_{name}")
+            yield Finding(
+                "networks",
+                WARNING,
+                name,
+                f"stated is {stated}, the cluster has {', '.join(real)}",
+                f"State the cluster's own in cluster_prep_{name}",
+            )
     domain = dns_domain(facts)
     if wanted.dns_domain and domain and domain != wanted.dns_domain:
-        yield Finding("networks", WARNING, "dns_domain", f"stated is {wanted.dns_domain}, the cluster has {domain}",
-                      "Set platform_cluster_domain; names as user-service.ecommerce.svc.<domain> would not resolve")
+        yield Finding(
+            "networks",
+            WARNING,
+            "dns_domain",
+            f"stated is {wanted.dns_domain}, the cluster has {domain}",
+            "Set platform_cluster_domain; names as user-service.ecommerce.svc.<domain> would not resolve",
+        )
 
 
 def _within(part: str, whole: str) -> bool:
@@ -234,8 +299,13 @@ def _kubelet(facts: Facts) -> Iterable[Finding]:
     if facts.kubelet is None or minor is None or minor < _CGROUP_V1_ENDS:
         return
     if facts.kubelet.get("failCgroupV1") is False:
-        yield Finding("cgroup", WARNING, "kubelet", "it runs with failCgroupV1: false, so the node may be on cgroup v1",
-                      "Move nodes to cgroup v2 (`stat -fc %T /sys/fs/cgroup` says cgroup2fs); Kubernetes gives cgroup v1 up")
+        yield Finding(
+            "cgroup",
+            WARNING,
+            "kubelet",
+            "it runs with failCgroupV1: false, so the node may be on cgroup v1",
+            "Move nodes to cgroup v2 (`stat -fc %T /sys/fs/cgroup` says cgroup2fs); Kubernetes gives cgroup v1 up",
+        )
 
 
 def _webhooks(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
@@ -248,10 +318,15 @@ def _webhooks(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         )
         mends = hook["namespace"] in wanted.managed_namespaces
         yield Finding(
-            "webhooks", ERROR if blocks and not mends else WARNING, f"{hook['kind']} {hook['configuration']}",
+            "webhooks",
+            ERROR if blocks and not mends else WARNING,
+            f"{hook['kind']} {hook['configuration']}",
             f"webhook {hook['name']} asks Service {hook['namespace']}/{hook['service']}, which has no ready endpoint"
-            + ("" if hook["failure_policy"] == "Ignore" else "; the API server refuses what it should have asked about"),
-            "This run brings it back" if mends
+            + (
+                "" if hook["failure_policy"] == "Ignore" else "; the API server refuses what it should have asked about"
+            ),
+            "This run brings it back"
+            if mends
             else "Bring its pods back, or delete the configuration if what it belongs to is gone",
         )
 
@@ -260,8 +335,13 @@ def _namespaces(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     for namespace in facts.namespaces or []:
         name = namespace["metadata"]["name"]
         if name in wanted.namespaces and namespace["metadata"].get("deletionTimestamp"):
-            yield Finding("namespaces", ERROR, f"Namespace {name}", "it is being deleted, so nothing can be made in it",
-                          "Wait until it is gone and run again; `kubectl get namespace -o yaml` says what holds it")
+            yield Finding(
+                "namespaces",
+                ERROR,
+                f"Namespace {name}",
+                "it is being deleted, so nothing can be made in it",
+                "Wait until it is gone and run again; `kubectl get namespace -o yaml` says what holds it",
+            )
 
 
 def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this identity") -> list[Finding]:
@@ -274,9 +354,15 @@ def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this id
     for (group, resource, namespace), verbs in sorted(grouped.items()):
         full = f"{resource}.{group}" if group else resource
         where = f"namespace {namespace}" if namespace else "the whole cluster"
-        found.append(Finding("permissions", ERROR, f"permission on {full}",
-                             f"{who} may not {', '.join(sorted(set(verbs)))} {full} in {where}",
-                             "Grant it by a Role or ClusterRole, or use another kubeconfig or context"))
+        found.append(
+            Finding(
+                "permissions",
+                ERROR,
+                f"permission on {full}",
+                f"{who} may not {', '.join(sorted(set(verbs)))} {full} in {where}",
+                "Grant it by a Role or ClusterRole, or use another kubeconfig or context",
+            )
+        )
     return found
 
 

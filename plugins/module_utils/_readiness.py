@@ -182,8 +182,10 @@ def _job(obj: Obj) -> Verdict:
         if failed.get("status") == "True":
             return Verdict(FAILED, _explained(failed))
     status = obj.get("status") or {}
-    return Verdict(WAITING, f"{status.get('succeeded', 0)} pods succeeded, {status.get('active', 0)} run, "
-                            f"{status.get('failed', 0)} failed")
+    return Verdict(
+        WAITING,
+        f"{status.get('succeeded', 0)} pods succeeded, {status.get('active', 0)} run, {status.get('failed', 0)} failed",
+    )
 
 
 def _pod(obj: Obj) -> Verdict:
@@ -251,17 +253,31 @@ _RULES: dict[tuple[str, str], Callable[[Obj], Verdict]] = {
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
 }
-_WORKLOADS = frozenset({
-    ("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("apps", "ReplicaSet"),
-    ("batch", "Job"), ("", "Pod"),
-})
+_WORKLOADS = frozenset(
+    {
+        ("apps", "Deployment"),
+        ("apps", "StatefulSet"),
+        ("apps", "DaemonSet"),
+        ("apps", "ReplicaSet"),
+        ("batch", "Job"),
+        ("", "Pod"),
+    }
+)
 
 # Reasons of a container's `state.waiting` (pkg/kubelet/kuberuntime, pkg/kubelet/images/types.go).
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
-_PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "ImageInspectError", "RegistryUnavailable",
-                   "SignatureValidationFailed"})
-_CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError",
-                     "PreStartHookError", "PostStartHookError"})
+_PULL = frozenset(
+    {"ImagePullBackOff", "ErrImagePull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"}
+)
+_CONFIG = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "PreStartHookError",
+        "PostStartHookError",
+    }
+)
 _NOT_THERE = ("not found", "manifest unknown", "does not exist", "no such host", "access denied", "unauthorized")
 
 
@@ -297,7 +313,9 @@ def _container_problem(pod: str, entry: Mapping[str, Any], limits: Limits) -> Pr
         return Problem(pod, container, reason, message, 0.0)
     if reason in _PULL:
         final = any(hint in message.lower() for hint in _NOT_THERE)
-        return Problem(pod, container, reason, message or f"image {entry.get('image', '')}", 0.0 if final else limits.pull)
+        return Problem(
+            pod, container, reason, message or f"image {entry.get('image', '')}", 0.0 if final else limits.pull
+        )
     if reason in _CONFIG:
         return Problem(pod, container, reason, message, limits.config)
     restarts = entry.get("restartCount", 0)
@@ -323,8 +341,17 @@ def runs(pod: Obj) -> bool:
 
 
 # Messages of FailedCreate events that waiting does not mend.
-_FINAL_CREATE = ("exceeded quota", "violates podsecurity", "must specify limits", "must specify requests",
-                 "maximum cpu", "maximum memory", "minimum cpu", "minimum memory", "is invalid")
+_FINAL_CREATE = (
+    "exceeded quota",
+    "violates podsecurity",
+    "must specify limits",
+    "must specify requests",
+    "maximum cpu",
+    "maximum memory",
+    "minimum cpu",
+    "minimum memory",
+    "is invalid",
+)
 
 
 def is_final_create_failure(message: str) -> bool:

@@ -64,8 +64,11 @@ def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[li
                 problems.append(f"{shown}: the server has no {kind} in {api_version}")
             missing.append(f"kind {kind}" + (f" of {api_version}" if api_version else ""))
         elif found[0].namespaced != bool(namespace):
-            problems.append(f"{shown}: objects of this kind live in a namespace; set namespace"
-                            if found[0].namespaced else f"{shown}: objects of this kind have no namespace; leave it out")
+            problems.append(
+                f"{shown}: objects of this kind live in a namespace; set namespace"
+                if found[0].namespaced
+                else f"{shown}: objects of this kind have no namespace; leave it out"
+            )
         else:
             targets.append(Target(Ref(found[0].api_version, kind, namespace, obj["name"]), found[0]))
     if problems:

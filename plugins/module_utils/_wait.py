@@ -57,7 +57,9 @@ def topics_of(targets: Iterable[Target]) -> dict[Topic, list[Target]]:
         grouped.setdefault(target.resource.collection(target.ref.namespace), []).append(target)
     return {
         # Pods are followed as a whole anyway, as evidence.
-        Topic(path, f"metadata.name={members[0].ref.name}" if len(members) == 1 and not _is_side_topic(path) else ""): members
+        Topic(
+            path, f"metadata.name={members[0].ref.name}" if len(members) == 1 and not _is_side_topic(path) else ""
+        ): members
         for path, members in grouped.items()
     }
 
@@ -65,7 +67,9 @@ def topics_of(targets: Iterable[Target]) -> dict[Topic, list[Target]]:
 class Waiter:
     """Waits for one call of a module."""
 
-    def __init__(self, client: Client, deadline: float, *, limits: Limits = _LIMITS, event_age: float = _EVENT_AGE) -> None:
+    def __init__(
+        self, client: Client, deadline: float, *, limits: Limits = _LIMITS, event_age: float = _EVENT_AGE
+    ) -> None:
         self._client, self._deadline, self._limits, self._event_age = client, deadline, limits, event_age
         self._store: dict[str, dict[str, Obj]] = {}  # path of a collection: objects by namespace/name
         self._synced: set[str] = set()
@@ -112,7 +116,9 @@ class Waiter:
                 watcher.follow(topic)
             self._loop(watcher, lambda: self._evaluate(watcher, topics, pending), self._too_late)
 
-    def _loop(self, watcher: Watcher, look: Callable[[], list[Target]], give_up: Callable[[list[Target]], NotReadyError]) -> None:
+    def _loop(
+        self, watcher: Watcher, look: Callable[[], list[Target]], give_up: Callable[[list[Target]], NotReadyError]
+    ) -> None:
         pending: list[Target] | None = None
         while True:
             now = time.monotonic()
@@ -143,7 +149,9 @@ class Waiter:
 
     def _left(self, topics: Mapping[Topic, list[Target]]) -> list[Target]:
         return [
-            target for topic, members in topics.items() for target in members
+            target
+            for topic, members in topics.items()
+            for target in members
             if topic.path not in self._synced or self._object(topic.path, target.ref) is not None
         ]
 
@@ -164,7 +172,9 @@ class Waiter:
             lines.append(text)
         return NotReadyError("Not gone before the timeout. " + "; ".join(lines))
 
-    def _evaluate(self, watcher: Watcher, topics: Mapping[Topic, list[Target]], pending: dict[Ref, Target]) -> list[Target]:
+    def _evaluate(
+        self, watcher: Watcher, topics: Mapping[Topic, list[Target]], pending: dict[Ref, Target]
+    ) -> list[Target]:
         failures = []
         for topic, members in topics.items():
             if topic.path not in self._synced:
@@ -251,11 +261,16 @@ class Waiter:
             path = f"/apis/apps/v1/namespaces/{meta['namespace']}/replicasets"
             labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
             try:
-                items, _version = self._client.list_all(path, {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
+                items, _version = self._client.list_all(
+                    path, {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())}
+                )
             except ApiError:
                 items = []
-            mine = [rs for rs in items
-                    if any(o.get("uid") == meta["uid"] for o in rs["metadata"].get("ownerReferences") or [])]
+            mine = [
+                rs
+                for rs in items
+                if any(o.get("uid") == meta["uid"] for o in rs["metadata"].get("ownerReferences") or [])
+            ]
             self._newest[key] = max(mine, key=_revision)["metadata"]["name"] if mine else ""
         return self._newest[key]
 
@@ -271,7 +286,8 @@ class Waiter:
     def _events_about(self, ref: Ref) -> list[Obj]:
         """Warning events of an object and of what it made (its name is the beginning of theirs), oldest first."""
         events = [
-            event for event in self._store.get(_events(ref).path, {}).values()
+            event
+            for event in self._store.get(_events(ref).path, {}).values()
             if (name := str((event.get("involvedObject") or {}).get("name", ""))) == ref.name
             or name.startswith(ref.name + "-")
         ]
@@ -284,8 +300,10 @@ class Waiter:
         return _Failure(target.ref, reason)
 
     def _failed(self, failures: list[_Failure], pending: Mapping[Ref, Target]) -> NotReadyError:
-        lines = [f"{failure.ref} cannot get ready: {failure.reason}{self._evidence(failure.ref, failure.problem)}"
-                 for failure in failures]
+        lines = [
+            f"{failure.ref} cannot get ready: {failure.reason}{self._evidence(failure.ref, failure.problem)}"
+            for failure in failures
+        ]
         others = sorted(str(ref) for ref in pending if ref not in {failure.ref for failure in failures})
         if others:
             lines.append(f"Not ready yet when this stopped: {', '.join(others)}")
@@ -321,8 +339,10 @@ class Waiter:
                 pass
         for event in events[-_EVENTS_SHOWN:]:
             about = event["involvedObject"]
-            text += (f"\n  event {event.get('reason')} of {about.get('kind')} {about.get('name')}: "
-                     f"{str(event.get('message', '')).strip()[:400]}")
+            text += (
+                f"\n  event {event.get('reason')} of {about.get('kind')} {about.get('name')}: "
+                f"{str(event.get('message', '')).strip()[:400]}"
+            )
         return text
 
     def _last_log_line(self, namespace: str, problem: Problem) -> str:
@@ -367,8 +387,13 @@ def _created(obj: Mapping[str, Any]) -> datetime:
 
 def _when(event: Mapping[str, Any]) -> datetime:
     series = event.get("series") or {}
-    text = (event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime")
-            or event["metadata"].get("creationTimestamp") or "1970-01-01T00:00:00Z")
+    text = (
+        event.get("lastTimestamp")
+        or series.get("lastObservedTime")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+        or "1970-01-01T00:00:00Z"
+    )
     try:
         return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:

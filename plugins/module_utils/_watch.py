@@ -90,8 +90,13 @@ class _Follower:
 
     def _watch(self, objects: dict[str, dict[str, Any]]) -> None:
         """Follows from `version`, which moves on with each event, until the server ends the stream."""
-        query = {**self._query(), "watch": "true", "resourceVersion": self.version, "allowWatchBookmarks": "true",
-                 "timeoutSeconds": 300}
+        query = {
+            **self._query(),
+            "watch": "true",
+            "resourceVersion": self.version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": 300,
+        }
         self.answer = answer = self.client.stream(self.topic.path, query, _IDLE_TIMEOUT)
         try:
             for event in events_of(answer):

@@ -17,24 +17,48 @@ _WAVES: tuple[frozenset[str], ...] = (
     frozenset({"Namespace"}),
     frozenset({"CustomResourceDefinition"}),
     # What limits or places the objects that follow.
-    frozenset({
-        "PriorityClass", "StorageClass", "IngressClass", "RuntimeClass", "GatewayClass", "PersistentVolume",
-        "ResourceQuota", "LimitRange", "NetworkPolicy", "ValidatingAdmissionPolicy",
-    }),
+    frozenset(
+        {
+            "PriorityClass",
+            "StorageClass",
+            "IngressClass",
+            "RuntimeClass",
+            "GatewayClass",
+            "PersistentVolume",
+            "ResourceQuota",
+            "LimitRange",
+            "NetworkPolicy",
+            "ValidatingAdmissionPolicy",
+        }
+    ),
     frozenset({"ServiceAccount", "ClusterRole", "Role"}),
     frozenset({"ClusterRoleBinding", "RoleBinding", "ValidatingAdmissionPolicyBinding"}),
     frozenset({"ConfigMap", "Secret"}),
     frozenset({"Service", "PersistentVolumeClaim"}),
-    frozenset({"Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"}),
+    frozenset(
+        {"Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"}
+    ),
     frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget"}),
     # Their backends are workloads of the set.
     frozenset({"APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}),
     # Any kind that is not named here: custom resources.
     frozenset(),
-    frozenset({
-        "DestinationRule", "Gateway", "ServiceEntry", "WorkloadEntry", "WorkloadGroup", "Sidecar", "EnvoyFilter",
-        "ProxyConfig", "Telemetry", "PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy",
-    }),
+    frozenset(
+        {
+            "DestinationRule",
+            "Gateway",
+            "ServiceEntry",
+            "WorkloadEntry",
+            "WorkloadGroup",
+            "Sidecar",
+            "EnvoyFilter",
+            "ProxyConfig",
+            "Telemetry",
+            "PeerAuthentication",
+            "RequestAuthentication",
+            "AuthorizationPolicy",
+        }
+    ),
     # A route that names a subset or a gateway must not be seen before it.
     frozenset({"VirtualService", "Ingress", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}),
 )
@@ -44,15 +68,31 @@ _WAVE_OF = {kind: index for index, kinds in enumerate(_WAVES) for kind in kinds}
 # Their controllers write into the objects of a set.
 _FIRST_TO_GO = frozenset({"HorizontalPodAutoscaler"})
 # What pods refer to, and what holds other objects.
-_LAST_TO_GO = frozenset({
-    "ConfigMap", "Secret", "ServiceAccount", "ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding",
-    "PersistentVolumeClaim", "CustomResourceDefinition", "Namespace",
-})
+_LAST_TO_GO = frozenset(
+    {
+        "ConfigMap",
+        "Secret",
+        "ServiceAccount",
+        "ClusterRole",
+        "Role",
+        "ClusterRoleBinding",
+        "RoleBinding",
+        "PersistentVolumeClaim",
+        "CustomResourceDefinition",
+        "Namespace",
+    }
+)
 
 # A kind of the same name in a foreign group (a Service of Knative, say) is a custom resource like any other.
 _HOME_GROUPS = {
-    "Service": {""}, "Pod": {""}, "Namespace": {""}, "ConfigMap": {""}, "Secret": {""}, "Deployment": {"apps"},
-    "Job": {"batch"}, "Ingress": {"networking.k8s.io", "extensions"},
+    "Service": {""},
+    "Pod": {""},
+    "Namespace": {""},
+    "ConfigMap": {""},
+    "Secret": {""},
+    "Deployment": {"apps"},
+    "Job": {"batch"},
+    "Ingress": {"networking.k8s.io", "extensions"},
     "Gateway": {"networking.istio.io", "gateway.networking.k8s.io"},
 }
 
@@ -82,5 +122,7 @@ def retirement(objects: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[An
     parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for obj in objects:
         home = wave_of(obj) != _OTHER_WAVE
-        parts[0 if home and obj["kind"] in _FIRST_TO_GO else 2 if home and obj["kind"] in _LAST_TO_GO else 1].append(obj)
+        parts[0 if home and obj["kind"] in _FIRST_TO_GO else 2 if home and obj["kind"] in _LAST_TO_GO else 1].append(
+            obj
+        )
     return parts

@@ -324,10 +324,18 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
     everything = checked([definitions, _from_files(params["src"] or []), params["retired"]])
     last = len(everything) - len(list(_objects.flatten(params["retired"])))
     client = _module.connected(module, params["concurrency"])
-    applier = Applier(client, Options(
-        name=params["name"], state=params["state"], wait=params["wait"], wait_timeout=params["wait_timeout"],
-        field_manager=params["field_manager"], force_conflicts=tuple(params["force_conflicts"]), check=module.check_mode,
-    ))
+    applier = Applier(
+        client,
+        Options(
+            name=params["name"],
+            state=params["state"],
+            wait=params["wait"],
+            wait_timeout=params["wait_timeout"],
+            field_manager=params["field_manager"],
+            force_conflicts=tuple(params["force_conflicts"]),
+            check=module.check_mode,
+        ),
+    )
     try:
         applier.run(everything[:last], everything[last:])
     except KubeError as error:

@@ -134,7 +134,8 @@ def idle_programs(config: str) -> list[str]:
     return [
         words[0]
         for words in supervisorctl(config, "status")
-        if len(words) > 1 and (words[1] in ("FATAL", "STOPPED", "UNKNOWN") or (words[1] == "EXITED" and not words[0].startswith("once-")))
+        if len(words) > 1
+        and (words[1] in ("FATAL", "STOPPED", "UNKNOWN") or (words[1] == "EXITED" and not words[0].startswith("once-")))
     ]
 
 

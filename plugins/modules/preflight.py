@@ -211,15 +211,17 @@ def _shown(facts: Facts) -> dict[str, Any]:
     for node in facts.nodes or []:
         info = (node.get("status") or {}).get("nodeInfo") or {}
         conditions = (node.get("status") or {}).get("conditions") or []
-        nodes.append({
-            "name": node["metadata"]["name"],
-            "ready": any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
-            "kubelet": info.get("kubeletVersion", ""),
-            "container_runtime": info.get("containerRuntimeVersion", ""),
-            "kernel": info.get("kernelVersion", ""),
-            "os": info.get("osImage", ""),
-            "architecture": info.get("architecture", ""),
-        })
+        nodes.append(
+            {
+                "name": node["metadata"]["name"],
+                "ready": any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
+                "kubelet": info.get("kubeletVersion", ""),
+                "container_runtime": info.get("containerRuntimeVersion", ""),
+                "kernel": info.get("kernelVersion", ""),
+                "os": info.get("osImage", ""),
+                "architecture": info.get("architecture", ""),
+            }
+        )
     return {
         "server_version": _preflight.server_version(facts),
         "node_count": None if facts.nodes is None else len(nodes),
@@ -237,16 +239,25 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
     params = module.params
     client = _module.connected(module)
     facts = gather(client, webhooks=params["webhooks"])
-    findings = _preflight.findings_of(facts, Wanted(
-        istio_version=params["istio_version"], pod_cidr=params["pod_cidr"], service_cidr=params["service_cidr"],
-        dns_domain=params["dns_domain"], require_storage_class=params["require_storage_class"],
-        namespaces=tuple(params["namespaces"]), managed_namespaces=tuple(params["managed_namespaces"]),
-        groups=frozenset(entry["group"] for entry in params["permissions"]),
-    ))
+    findings = _preflight.findings_of(
+        facts,
+        Wanted(
+            istio_version=params["istio_version"],
+            pod_cidr=params["pod_cidr"],
+            service_cidr=params["service_cidr"],
+            dns_domain=params["dns_domain"],
+            require_storage_class=params["require_storage_class"],
+            namespaces=tuple(params["namespaces"]),
+            managed_namespaces=tuple(params["managed_namespaces"]),
+            groups=frozenset(entry["group"] for entry in params["permissions"]),
+        ),
+    )
     findings = [*_preflight.permission_findings(denied(client, params["permissions"])), *findings]
     findings = [finding for finding in findings if finding.check not in params["ignore"]]
     result = {
-        "changed": False, "facts": _shown(facts), "findings": [finding.as_dict() for finding in findings],
+        "changed": False,
+        "facts": _shown(facts),
+        "findings": [finding.as_dict() for finding in findings],
         "requests": client.requests,
     }
     errors = [finding for finding in findings if finding.severity == _preflight.ERROR]

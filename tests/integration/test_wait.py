@@ -122,7 +122,8 @@ def test_a_roll_out_is_not_blamed_for_the_pods_that_it_replaces(apply: Module, r
 def test_a_container_that_crashes_is_told_with_its_last_words(refused: Module, namespace: str) -> None:
     words = "import sys; print('no database here', flush=True); sys.exit(3)"
     message = refused(
-        deployment(namespace, image=PYTHON, container={"command": ["python3", "-c", words]}, minReadySeconds=9), wait_timeout=250
+        deployment(namespace, image=PYTHON, container={"command": ["python3", "-c", words]}, minReadySeconds=9),
+        wait_timeout=250,
     )["msg"]
     assert "CrashLoopBackOff" in message
     assert "last exit code 3" in message

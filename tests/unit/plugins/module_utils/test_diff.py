@@ -20,9 +20,7 @@ from hypothesis import strategies as st
 SALT = b"salt"
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2)
 keys = st.sampled_from(["a", "b", "name"])
-values = st.recursive(
-    scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(keys, v, max_size=3), max_leaves=8
-)
+values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(keys, v, max_size=3), max_leaves=8)
 objects = st.fixed_dictionaries(
     {"kind": st.just("ConfigMap"), "apiVersion": st.just("v1"), "metadata": st.just({"name": "x"})},
     optional={"spec": values, "data": values},
@@ -45,7 +43,11 @@ def test_equal_fields_are_left_out(before: Any, after: Any) -> None:
 
 @given(objects)
 def test_what_the_server_writes_is_no_change(obj: Any) -> None:
-    live = {**obj, "status": {"x": 1}, "metadata": {**obj["metadata"], "uid": "u", "resourceVersion": "7", "managedFields": []}}
+    live = {
+        **obj,
+        "status": {"x": 1},
+        "metadata": {**obj["metadata"], "uid": "u", "resourceVersion": "7", "managedFields": []},
+    }
     assert changes(obj, live, SALT) is None
 
 
@@ -78,7 +80,12 @@ def test_digests_of_two_runs_cannot_be_compared() -> None:
 def test_lists_of_named_items_show_only_the_item_that_differs() -> None:
     def deployment(image: str) -> dict[str, Any]:
         containers = [{"name": "app", "image": image, "env": []}, {"name": "side", "image": "s"}]
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"containers": containers}}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "d"},
+            "spec": {"containers": containers},
+        }
 
     assert changes(deployment("a:1"), deployment("a:2"), SALT) == (
         {"spec": {"containers": [{"name": "app", "image": "a:1"}]}},

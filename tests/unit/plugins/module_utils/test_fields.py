@@ -40,14 +40,24 @@ def test_conflicts_are_read_from_the_answer() -> None:
     status = {
         "details": {
             "causes": [
-                {"reason": "FieldManagerConflict", "message": 'conflict with "kubectl-edit" using apps/v1', "field": ".spec.replicas"},
-                {"reason": "FieldManagerConflict", "message": 'conflict with "servicemesh-canary" with subresource "scale"',
-                 "field": ".spec.http"},
+                {
+                    "reason": "FieldManagerConflict",
+                    "message": 'conflict with "kubectl-edit" using apps/v1',
+                    "field": ".spec.replicas",
+                },
+                {
+                    "reason": "FieldManagerConflict",
+                    "message": 'conflict with "servicemesh-canary" with subresource "scale"',
+                    "field": ".spec.http",
+                },
                 {"reason": "FieldValueInvalid", "message": "x", "field": ".y"},
             ]
         }
     }
-    assert conflicts_of(status) == [Conflict("kubectl-edit", ".spec.replicas"), Conflict("servicemesh-canary", ".spec.http")]
+    assert conflicts_of(status) == [
+        Conflict("kubectl-edit", ".spec.replicas"),
+        Conflict("servicemesh-canary", ".spec.http"),
+    ]
     assert conflicts_of({"message": "the object has been modified"}) == []
 
 
@@ -62,12 +72,14 @@ def test_fields_are_left_out_by_the_servers_own_paths() -> None:
     assert "nodePort" not in picked('.spec.ports[port=80,protocol="UDP"].nodePort')["spec"]["ports"][1]
 
 
-@pytest.mark.parametrize("path", [".spec.nothing", ".spec.http[7]", ".spec.replicas.x", "", "spec", '.spec.ports[port=81]', ".spec["])
+@pytest.mark.parametrize(
+    "path", [".spec.nothing", ".spec.http[7]", ".spec.replicas.x", "", "spec", ".spec.ports[port=81]", ".spec["]
+)
 def test_a_path_that_is_not_there_changes_nothing(path: str) -> None:
     assert without(OBJECT, [path]) == OBJECT
 
 
-@given(st.text(".[]=\",ab\\0", max_size=12))
+@given(st.text('.[]=",ab\\0', max_size=12))
 def test_no_path_breaks_it_and_the_input_stays(path: str) -> None:
     before = str(OBJECT)
     without(OBJECT, [path, ".spec" + path, ".spec.ports" + path])

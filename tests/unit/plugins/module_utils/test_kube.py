@@ -127,7 +127,12 @@ def test_pages_are_read_to_the_end_and_from_the_beginning_when_they_expire(fault
 
 
 def pods(version: str, *names: str) -> Any:
-    return ok(kind="PodList", apiVersion="v1", metadata={"resourceVersion": version}, items=[{"metadata": {"name": n}} for n in names])
+    return ok(
+        kind="PodList",
+        apiVersion="v1",
+        metadata={"resourceVersion": version},
+        items=[{"metadata": {"name": n}} for n in names],
+    )
 
 
 def event(kind: str, name: str, version: str) -> dict[str, Any]:

@@ -45,7 +45,10 @@ def test_flattening_keeps_every_object(nested: Any) -> None:
         ({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a" * 64}}, "RFC 1123 label"),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c\n"}}, "RFC 1123 subdomain"),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "../c"}}, "RFC 1123 subdomain"),
-        ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "../x"}}, "metadata.namespace"),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "../x"}},
+            "metadata.namespace",
+        ),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": {"a": 1}}}, "quote it"),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "annotations": []}}, "expected a mapping"),
         ({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "a/b"}}, "without '/'"),
@@ -73,7 +76,10 @@ def test_all_problems_are_told_at_once_and_duplicates_across_versions_found() ->
 
 def test_ours_are_marked_and_others_are_not() -> None:
     mine = _objects.prepared(CONFIG, "my-set", ours=True)
-    assert mine["metadata"]["labels"] == {_objects.MANAGED_BY_LABEL: "servicemesh-platform", _objects.PART_OF_LABEL: "my-set"}
+    assert mine["metadata"]["labels"] == {
+        _objects.MANAGED_BY_LABEL: "servicemesh-platform",
+        _objects.PART_OF_LABEL: "my-set",
+    }
     assert _objects.is_ours(mine)
     others = _objects.prepared(mine, "my-set", ours=False)
     assert "labels" not in others["metadata"]
@@ -81,7 +87,11 @@ def test_ours_are_marked_and_others_are_not() -> None:
 
 
 def test_what_only_the_server_writes_is_not_sent() -> None:
-    live = {**CONFIG, "status": {"x": 1}, "metadata": {**CONFIG["metadata"], "uid": "1", "managedFields": [], "labels": None}}
+    live = {
+        **CONFIG,
+        "status": {"x": 1},
+        "metadata": {**CONFIG["metadata"], "uid": "1", "managedFields": [], "labels": None},
+    }
     assert _objects.prepared(live, "", ours=False) == CONFIG
 
 

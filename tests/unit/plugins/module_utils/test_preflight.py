@@ -68,13 +68,17 @@ def test_storage_classes() -> None:
 
 
 def test_networks() -> None:
-    facts = server(nodes=[node(podCIDR="10.244.3.0/24", podCIDRs=["10.244.3.0/24", "fd00::/64"])], service_cidrs=["10.96.0.0/12"])
+    facts = server(
+        nodes=[node(podCIDR="10.244.3.0/24", podCIDRs=["10.244.3.0/24", "fd00::/64"])], service_cidrs=["10.96.0.0/12"]
+    )
     assert found(facts, pod_cidr="10.244.0.0/16", service_cidr="10.96.0.0/12") == []
     assert found(facts, pod_cidr="10.1.0.0/16") == [("networks", "warning")]
     assert found(facts, pod_cidr="fd00::/48") == []
     assert found(facts, service_cidr="10.0.0.0/8") == [("networks", "warning")]
     assert found(server(), pod_cidr="10.1.0.0/16", service_cidr="10.2.0.0/16", dns_domain="x") == []
-    kubeadm = {"networking": {"podSubnet": "10.244.0.0/16, fd00::/48", "serviceSubnet": "10.96.0.0/12", "dnsDomain": "a.b"}}
+    kubeadm = {
+        "networking": {"podSubnet": "10.244.0.0/16, fd00::/48", "serviceSubnet": "10.96.0.0/12", "dnsDomain": "a.b"}
+    }
     assert found(server(kubeadm=kubeadm), pod_cidr="10.244.0.0/16", service_cidr="10.96.0.0/12", dns_domain="a.b") == []
     assert found(server(kubeadm=kubeadm), dns_domain="cluster.local") == [("networks", "warning")]
     assert found(server(kubelet={"clusterDomain": "cluster.local"}, kubeadm=kubeadm), dns_domain="cluster.local") == []

@@ -22,11 +22,15 @@ def obj(api_version: str, kind: str, spec: Any = None, status: Any = None, **met
 
 
 def conditions(**status: str) -> dict[str, Any]:
-    return {"conditions": [{"type": kind, "status": value, "reason": "R", "message": "m"} for kind, value in status.items()]}
+    return {
+        "conditions": [{"type": kind, "status": value, "reason": "R", "message": "m"} for kind, value in status.items()]
+    }
 
 
 ALL = {"replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3}
-EXCEEDED = {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "m"}]}
+EXCEEDED = {
+    "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "m"}]
+}
 DAEMON = {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 2}
 CASES = [
     ("apps/v1", "Deployment", {"replicas": 3}, ALL, r.READY),
@@ -40,11 +44,27 @@ CASES = [
     ("apps/v1", "Deployment", {"replicas": 3}, {**EXCEEDED, "observedGeneration": 1}, r.WAITING),
     ("apps/v1", "StatefulSet", {"replicas": 3}, {**ALL, "currentRevision": "a", "updateRevision": "a"}, r.READY),
     ("apps/v1", "StatefulSet", {"replicas": 3}, {**ALL, "readyReplicas": 2}, r.WAITING),
-    ("apps/v1", "StatefulSet", {"replicas": 3}, {**ALL, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"}, r.WAITING),
-    ("apps/v1", "StatefulSet", {"replicas": 3, "updateStrategy": {"type": "OnDelete"}},
-     {**ALL, "updatedReplicas": 0, "currentRevision": "a", "updateRevision": "b"}, r.READY),
-    ("apps/v1", "StatefulSet", {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
-     {**ALL, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"}, r.READY),
+    (
+        "apps/v1",
+        "StatefulSet",
+        {"replicas": 3},
+        {**ALL, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"},
+        r.WAITING,
+    ),
+    (
+        "apps/v1",
+        "StatefulSet",
+        {"replicas": 3, "updateStrategy": {"type": "OnDelete"}},
+        {**ALL, "updatedReplicas": 0, "currentRevision": "a", "updateRevision": "b"},
+        r.READY,
+    ),
+    (
+        "apps/v1",
+        "StatefulSet",
+        {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}},
+        {**ALL, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"},
+        r.READY,
+    ),
     ("apps/v1", "DaemonSet", {}, DAEMON, r.READY),
     ("apps/v1", "DaemonSet", {}, {**DAEMON, "updatedNumberScheduled": 1}, r.WAITING),
     ("apps/v1", "DaemonSet", {}, {**DAEMON, "numberAvailable": 1}, r.WAITING),
@@ -63,7 +83,13 @@ CASES = [
     ("v1", "PersistentVolumeClaim", {}, {"phase": "Lost"}, r.FAILED),
     ("v1", "Namespace", {}, {"phase": "Active"}, r.READY),
     ("v1", "ConfigMap", {}, {}, r.READY),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", {}, conditions(Established="True", NamesAccepted="True"), r.READY),
+    (
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        {},
+        conditions(Established="True", NamesAccepted="True"),
+        r.READY,
+    ),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", {}, {}, r.WAITING),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", {}, conditions(NamesAccepted="False"), r.FAILED),
     ("apiregistration.k8s.io/v1", "APIService", {}, {}, r.WAITING),
@@ -89,7 +115,9 @@ def test_what_is_being_deleted_is_never_ready() -> None:
     assert r.verdict(obj("v1", "ConfigMap", deletionTimestamp="2026-01-01T00:00:00Z")).state == r.WAITING
 
 
-def pod(waiting: dict[str, Any] | None = None, *, init: bool = False, restarts: int = 0, **status: Any) -> dict[str, Any]:
+def pod(
+    waiting: dict[str, Any] | None = None, *, init: bool = False, restarts: int = 0, **status: Any
+) -> dict[str, Any]:
     entry = {
         "name": "app", "image": "i:1", "restartCount": restarts, "state": {"waiting": waiting} if waiting else {"running": {}},
         "lastState": {"terminated": {"exitCode": 3, "reason": "OOMKilled", "message": "bye\n"}},
@@ -163,8 +191,13 @@ def test_selectors() -> None:
     assert r.selects({"matchLabels": {"app": "a"}}, labels)
     assert not r.selects({"matchLabels": {"app": "b"}}, labels)
     assert not r.selects({}, labels)
-    for operator, values, expected in [("In", ["web"], True), ("NotIn", ["web"], False), ("Exists", None, True),
-                                       ("DoesNotExist", None, False), ("Odd", None, False)]:
+    for operator, values, expected in [
+        ("In", ["web"], True),
+        ("NotIn", ["web"], False),
+        ("Exists", None, True),
+        ("DoesNotExist", None, False),
+        ("Odd", None, False),
+    ]:
         rule = {"key": "tier", "operator": operator, "values": values}
         assert r.selects({"matchExpressions": [rule]}, labels) is expected
 

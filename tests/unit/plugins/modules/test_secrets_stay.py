@@ -14,7 +14,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _modul
 from ansible_collections.servicemesh.platform.plugins.modules import apply
 
 PLANTED = "pl4nted-s3cret-value"
-SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"a": PLANTED}}
+SECRET = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "s", "namespace": "n"},
+    "stringData": {"a": PLANTED},
+}
 KUBECONFIG = {"users": [{"name": "u", "user": {"token": PLANTED}}], "contexts": [], "clusters": []}
 
 
@@ -33,7 +38,9 @@ def test_nothing_planted_comes_out(
     arguments: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(_module.PlatformModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    monkeypatch.setattr(
+        _module.PlatformModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}")
+    )
     with patch_module_args({"kubeconfig": "/nowhere", **arguments}), pytest.raises(SystemExit):
         apply.main()
     shown = capsys.readouterr().out

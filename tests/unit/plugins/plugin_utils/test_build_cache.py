@@ -15,7 +15,12 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._build_cache 
 
 
 def step(folder: Path, **changes: object) -> Step:
-    values: dict[str, object] = {"name": "tool", "title": "Tool", "argv": ("make", "{output}"), "inputs": (str(folder),)}
+    values: dict[str, object] = {
+        "name": "tool",
+        "title": "Tool",
+        "argv": ("make", "{output}"),
+        "inputs": (str(folder),),
+    }
     return Step(**{**values, **changes})  # type: ignore[arg-type]
 
 
