@@ -1,0 +1,87 @@
+"""teardown.yml deletes what site.yml made and nothing else; site.yml brings it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import Cluster, Edge, ansible_playbook
+
+NAMESPACE = "ecommerce"
+TAG = ("--tags", "review_service")
+
+
+@pytest.fixture
+def args(kubeconfig: str) -> tuple[str, ...]:
+    return ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
+
+
+@pytest.fixture
+def foreign(cluster: Cluster) -> Iterator[str]:
+    """A ConfigMap of somebody else's, with a name that could be the service's."""
+    from kubernetes import client
+
+    name = "review-service-notes"
+    meta = client.V1ObjectMeta(name=name, labels={"app": "review-service"})
+    cluster.core.create_namespaced_config_map(NAMESPACE, client.V1ConfigMap(metadata=meta, data={"mine": "yes"}))
+    yield name
+    cluster.core.delete_namespaced_config_map(name, NAMESPACE)
+
+
+def objects(cluster: Cluster, part: str) -> set[str]:
+    """Kind/name of what carries the label of one set, among the kinds that a service is made of."""
+    found = set()
+    for path in (
+        f"/api/v1/namespaces/{NAMESPACE}/services",
+        f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
+        f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
+        f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices",
+        f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/destinationrules",
+        f"/apis/security.istio.io/v1/namespaces/{NAMESPACE}/authorizationpolicies",
+    ):
+        for item in cluster.get(path)["items"]:
+            if (item["metadata"].get("labels") or {}).get("app.kubernetes.io/part-of") == part:
+                found.add(f"{path.rpartition('/')[2]}/{item['metadata']['name']}")
+    return found
+
+
+def answers(edge: Edge, path: str, within: float) -> bool:
+    """Whether a path answers 200 within so many seconds: a pod is ready a moment before the gateways' Envoys know of it."""
+    deadline = time.monotonic() + within
+    while edge("GET", path).status != 200:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def test_a_check_run_deletes_nothing(args: tuple[str, ...], cluster: Cluster) -> None:
+    before = objects(cluster, "review-service")
+    run = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", "--check")
+    assert run.returncode == 0, run.text
+    assert all(counters["changed"] >= 10 for counters in run.recap.values()), run.text
+    assert objects(cluster, "review-service") == before
+
+
+@pytest.mark.slow
+def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster, edge: Edge, foreign: str) -> None:
+    before = {name: objects(cluster, name) for name in ("review-service", "user-service")}
+    assert "deployments/review-service" in before["review-service"]
+    try:
+        run = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
+        assert run.returncode == 0, run.text
+        assert objects(cluster, "review-service") == set()
+        assert objects(cluster, "user-service") == before["user-service"]
+        assert cluster.core.read_namespaced_config_map(foreign, NAMESPACE).data == {"mine": "yes"}
+        assert edge("GET", "/api/reviews").status in (403, 404, 503)
+        assert edge("GET", "/api/products").status == 200
+        again = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
+        assert again.returncode == 0, again.text
+        assert all(counters["changed"] == 0 for counters in again.recap.values()), again.text
+    finally:
+        back = ansible_playbook("site.yml", *args, *TAG)
+    assert back.returncode == 0, back.text
+    assert objects(cluster, "review-service") == before["review-service"]
+    assert answers(edge, "/api/reviews", within=15), "the gateway does not hear of the new pod"
