@@ -126,3 +126,11 @@ def test_filters_are_documented_beside_their_code(path: Any) -> None:
     names = re.findall(r"^\s+\"(\w+)\": ", source, re.MULTILINE)
     for name in names:
         assert (path.parent / f"{name}.yml").is_file(), f"plugins/filter/{name}.yml is missing"
+
+
+def test_every_platform_variable_is_documented() -> None:
+    from ansible_collections.servicemesh.platform.plugins.action.check_variables import known_platform_names
+
+    text = (ROOT / "docs" / "variables.md").read_text(encoding="utf-8")
+    modules = {path.stem for path in MODULES}
+    assert sorted(name for name in known_platform_names(ROOT) - modules if f"`{name}`" not in text) == []
