@@ -127,7 +127,8 @@ def _ensure_cgroups(node: Node) -> None:
                     (parent / name).write_text(inherited.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def _remove_cgroups(node: Node) -> None:
+def remove_cgroups(node: Node) -> None:
+    """Remove the node's cgroups. A kubelet that starts looks at each one it finds, for seconds when its container is gone."""
     for folder in cgroup_folders(node):
         for root, _folders, _files in os.walk(folder, topdown=False):
             _remove_cgroup(pathlib.Path(root))
@@ -351,7 +352,7 @@ def destroy(node: Node) -> bool:
     there = stop(node) or node.netns_path.exists() or node.home.exists()
     wait_until_empty(node)
     remove_network(node)
-    _remove_cgroups(node)
+    remove_cgroups(node)
     if node.home.exists():
         shutil.rmtree(node.home)
     for folder in made:

@@ -186,6 +186,7 @@ def ensure_started(node: core.Node, params: dict[str, t.Any], check: bool) -> li
 def _start(node: core.Node, params: dict[str, t.Any], digest: str, mark: pathlib.Path) -> None:
     core.stop(node)
     core.wait_until_empty(node)
+    core.remove_cgroups(node)
     core.ensure_network(node)
     core.start(node, ["supervisord", "--nodaemon", "--configuration", params["supervisor_config"]])
     mark.write_text(digest, encoding="utf-8")
