@@ -37,6 +37,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._outcome impo
     numbered,
     secret_values,
     unknown_kind,
+    worded,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._wait import Target, Waiter
 from ansible_collections.servicemesh.platform.plugins.module_utils._waves import CRD_WAVE, retirement, wave_of, waves
@@ -47,7 +48,6 @@ _ATTEMPTS = 5
 _LAST_PODS = 15.0
 _LATER = "pods on their way out may still use it; a call that finds the set ready deletes it"
 _APPLIED = frozenset({"created", "changed", "unchanged"})
-_FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
 
 class ApplyError(KubeError):
@@ -161,25 +161,13 @@ class Applier:
                 outcome.seconds = time.monotonic() - start
                 self.result.outcomes.append(outcome)
             except KubeError as error:
-                errors.append(f"{ref_of(obj)}: {self._worded(error)}")
+                errors.append(f"{ref_of(obj)}: {worded(error, self._secrets)}")
 
         self._client.each(attempt, members)
         self.result.outcomes.sort(key=lambda outcome: (outcome.wave, outcome.ref.key))
         if errors:
             later = "; no later wave was begun" if len(self.result.outcomes) else ""
             raise ApplyError(numbered(f"Wave {number} failed{later}", sorted(errors)))
-
-    def _worded(self, error: KubeError) -> str:
-        text = scrubbed(str(error), self._secrets)
-        if isinstance(error, ApiError):
-            hint = {
-                403: " (the identity of this kubeconfig lacks the right, or an admission rule refused it)",
-                404: " (a namespace or kind that it needs is not there)" if "namespaces" in text else "",
-            }.get(error.status, "")
-            if "field is immutable" in text or "updates to statefulset spec" in text:
-                hint = " (delete the object first, or leave the field as it is)"
-            return f"{error.status} {error.reason}: {text}{hint}"
-        return text
 
     def _apply_one(self, obj: Mapping[str, Any], wave: int) -> Outcome:
         ref = ref_of(obj)
@@ -377,14 +365,8 @@ class Applier:
         outcome.action = "deleted"
         if self._options.check:
             return outcome
-        body = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "preconditions": {"uid": live["metadata"]["uid"]},
-            "propagationPolicy": "Foreground" if ref.kind in _FOREGROUND else "Background",
-        }
         try:
-            answer = self._client.request("DELETE", resource.path(ref), body=body)[1]
+            answer = self._client.request("DELETE", resource.path(ref), body=_objects.delete_options(live))[1]
         except ApiError as error:
             if error.status == 404 or (error.status == 409 and "uid" in error.message):
                 return outcome  # gone, or gone and made anew by somebody else

@@ -16,6 +16,9 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 PART_OF_LABEL = "app.kubernetes.io/part-of"
 CREATE_ONLY_ANNOTATION = "servicemesh.platform/create-only"
 
+# Their pods go before they do.
+_FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
+
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
@@ -198,3 +201,13 @@ def is_create_only(obj: Mapping[str, Any]) -> bool:
 def is_secret(obj: Mapping[str, Any]) -> bool:
     """Whether `data` and `stringData` of this object must never be shown."""
     return obj.get("kind") == "Secret" and group_of(str(obj.get("apiVersion", ""))) == ""
+
+
+def delete_options(live: Mapping[str, Any]) -> dict[str, Any]:
+    """Body of the request that deletes this very object, and not one that was made anew under its name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": live["metadata"]["uid"]},
+        "propagationPolicy": "Foreground" if live["kind"] in _FOREGROUND else "Background",
+    }

@@ -13,7 +13,9 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._connection import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._discovery import Catalog
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import FIELD_MANAGER, Ref
 
 Obj = dict[str, Any]
@@ -130,3 +132,17 @@ def numbered(title: str, problems: list[str]) -> str:
     if len(problems) == 1:
         return f"{title}: {problems[0]}"
     return f"{title} ({len(problems)} problems):\n" + "\n".join(f"  - {problem}" for problem in problems)
+
+
+def worded(error: KubeError, secrets: Iterable[str]) -> str:
+    """An error about one object as a person should read it, with a hint where one helps and without values of `secrets`."""
+    text = scrubbed(str(error), secrets)
+    if not isinstance(error, ApiError):
+        return text
+    hint = {
+        403: " (the identity of this kubeconfig lacks the right, or an admission rule refused it)",
+        404: " (a namespace or kind that it needs is not there)" if "namespaces" in text else "",
+    }.get(error.status, "")
+    if "field is immutable" in text or "updates to statefulset spec" in text:
+        hint = " (delete the object first, or leave the field as it is)"
+    return f"{error.status} {error.reason}: {text}{hint}"

@@ -60,7 +60,7 @@ options:
     description:
       - Files with YAML documents, on the machine that the module runs on. Patterns as C(*.yml) are allowed.
     type: list
-    elements: str
+    elements: path
   state:
     description:
       - V(present) applies the set, V(absent) deletes it.
@@ -236,7 +236,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._outcome impo
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
     retired={"type": "raw"},
-    src={"type": "list", "elements": "str"},
+    src={"type": "list", "elements": "path"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     name={"type": "str", "default": ""},
     wait={"type": "bool", "default": True},
@@ -262,7 +262,7 @@ def _parsed(text: str, where: str) -> list[Any]:
 def _from_files(patterns: list[str]) -> list[Any]:
     found: list[Any] = []
     for pattern in patterns:
-        whole = Path(pattern).expanduser()
+        whole = Path(pattern)
         paths = sorted(path for path in whole.parent.glob(whole.name) if path.is_file())
         if not paths:
             raise KubeError(f"src is '{pattern}': no such file. Expected files with YAML documents.")
