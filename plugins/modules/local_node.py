@@ -50,9 +50,11 @@ options:
     type: dict
     default: {}
   state:
-    description: Whether the node runs or is gone.
+    description:
+      - Whether the node runs or is gone. V(checked) looks whether it could run here (root, a network that nothing else on this machine
+        uses) and changes nothing.
     type: str
-    choices: [started, absent]
+    choices: [started, absent, checked]
     default: started
 attributes:
   check_mode:
@@ -203,7 +205,7 @@ def main() -> None:
             "config": {"type": "list", "elements": "path", "default": []},
             "binds": {"type": "dict", "default": {}},
             "links": {"type": "dict", "default": {}},
-            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "state": {"type": "str", "choices": ["started", "absent", "checked"], "default": "started"},
         },
         required_if=[("state", "started", ("supervisor_config",))],
         supports_check_mode=True,
@@ -221,7 +223,10 @@ def main() -> None:
     binds = {target: str(home / source) for target, source in params["binds"].items()}
     node = core.Node(params["name"], home, network, params["service_cidr"], binds)
     try:
-        if params["state"] == "started":
+        if params["state"] == "checked":
+            core.check_network_is_free(node)
+            actions = []
+        elif params["state"] == "started":
             actions = ensure_started(node, params, module.check_mode)
         elif module.check_mode:
             actions = ["node removed"] if home.exists() or node.netns_path.exists() else []
