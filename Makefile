@@ -105,9 +105,12 @@ e2e: setup ## The platform from its edge and from inside
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
 	@echo "== Molecule"
+	export MOLECULE_GLOB='molecule/*/molecule.yml'
 	for role in $(ROLES); do
 	  echo "-- $$role"
-	  $(with_cluster) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --scenario-name $$role --destroy never
+	  # Molecule remembers that a scenario was prepared, though its cleanup takes that away again.
+	  molecule reset --scenario-name $$role > /dev/null
+	  $(with_cluster) molecule test --scenario-name $$role --destroy never
 	done
 
 .PHONY: bench

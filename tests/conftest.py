@@ -1,0 +1,13 @@
+"""One way to import the collection in every test: Ansible's own loader, as in a run of ansible-playbook.
+
+Without it the first test that happens to import a part of Ansible which brings the loader up changes how later ones import: collections
+that were found by path have no metadata then, and a module that warns or deprecates fails.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([str(Path(__file__).parent.parent / ".collections")])
