@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import time
 import typing as t
 
@@ -25,6 +26,8 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._build_cache 
 
 display = Display()
 HEARTBEAT_SECONDS = 15.0
+# Stands for the Python that runs Ansible: where its virtualenv lies must not enter a step's key.
+PYTHON = "{python}"
 
 
 def _elapsed(seconds: float) -> str:
@@ -80,7 +83,7 @@ class ActionModule(ActionBase):
             partial = target + ".partial"
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)
-            argv = [expand(word, partial, outputs) for word in step.argv]
+            argv = [expand(word, partial, outputs).replace(PYTHON, sys.executable) for word in step.argv]
             environment = {key: expand(value, partial, outputs) for key, value in step.environment.items()}
             self._execute(step, argv, environment, target + ".log", label)
             os.rename(partial, target)

@@ -36,7 +36,8 @@ options:
         type: str
       argv:
         description:
-          - Command and arguments. V({output}) is the folder to fill, V({output:NAME}) that of an earlier step.
+          - Command and arguments. V({output}) is the folder to fill, V({output:NAME}) that of an earlier step,
+            V({python}) the Python that runs Ansible.
         type: list
         elements: str
         required: true
