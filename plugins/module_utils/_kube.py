@@ -351,9 +351,10 @@ def _parsed(data: bytes) -> dict[str, Any]:
 
 def _status_body(data: bytes) -> dict[str, Any]:
     body = _parsed(data)
-    return (
-        body if body.get("kind") == "Status" else {"message": str(body.get("text") or body.get("message") or "")[:500]}
-    )
+    if body.get("kind") == "Status":
+        return body
+    # Somebody behind the API server's proxy: its words are under a name of its own (`error` with Prometheus).
+    return {"message": str(body.get("text") or body.get("message") or body.get("error") or "")[:500]}
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
