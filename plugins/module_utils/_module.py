@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.servicemesh.platform.plugins.module_utils._diff import redacted
@@ -24,6 +24,20 @@ _KUBECONFIG_SECRETS = (
 )
 
 
+class Call(Protocol):
+    """What a module's work sees of the call: a process of its own (`PlatformModule`) or the controller's."""
+
+    params: dict[str, Any]
+    check_mode: bool
+    _diff: bool
+
+    def warn(self, warning: str) -> None:
+        """Shows a warning to the user."""
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """Ends the call as failed."""
+
+
 class PlatformModule(AnsibleModule):
     """AnsibleModule that keeps the values of Secrets out of the system log and of the shown invocation."""
 
@@ -31,7 +45,7 @@ class PlatformModule(AnsibleModule):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        for secret in _kubeconfig_secrets(self.params.get("kubeconfig")):
+        for secret in kubeconfig_secrets(self.params.get("kubeconfig")):
             self.no_log_values.add(secret)
 
     def _log_invocation(self) -> None:
@@ -46,13 +60,18 @@ class PlatformModule(AnsibleModule):
         super()._return_formatted(kwargs)
 
     def _shown_params(self) -> dict[str, Any]:
-        shown = dict(self.params)
-        for name in ("definitions", "retired"):
-            if name in shown:
-                shown[name] = hidden(shown[name])
-        if isinstance(shown.get("kubeconfig"), Mapping):
-            shown["kubeconfig"] = _HIDDEN
-        return shown
+        return shown_params(self.params)
+
+
+def shown_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they may be shown: without the values of Secrets and the credentials of a kubeconfig."""
+    shown = dict(params)
+    for name in ("definitions", "retired"):
+        if name in shown:
+            shown[name] = hidden(shown[name])
+    if isinstance(shown.get("kubeconfig"), Mapping):
+        shown["kubeconfig"] = _HIDDEN
+    return shown
 
 
 def hidden(definitions: Any) -> Any:
@@ -72,7 +91,8 @@ def hidden(definitions: Any) -> Any:
     return _HIDDEN if isinstance(definitions, str) and definitions else definitions
 
 
-def _kubeconfig_secrets(node: Any) -> list[str]:
+def kubeconfig_secrets(node: Any) -> list[str]:
+    """Credentials in a kubeconfig that was given as a mapping."""
     if isinstance(node, Mapping):
         return [
             found
@@ -80,15 +100,15 @@ def _kubeconfig_secrets(node: Any) -> list[str]:
             for found in (
                 [value]
                 if key in _KUBECONFIG_SECRETS and isinstance(value, str) and value
-                else _kubeconfig_secrets(value)
+                else kubeconfig_secrets(value)
             )
         ]
     if isinstance(node, list):
-        return [found for item in node for found in _kubeconfig_secrets(item)]
+        return [found for item in node for found in kubeconfig_secrets(item)]
     return []
 
 
-def connected(module: PlatformModule, concurrency: int = 16) -> Client:
+def connected(module: Call, concurrency: int = 16) -> Client:
     """A client for the module's connection options; warns when the server's certificate goes unchecked."""
     client = Client(module.params, concurrency=concurrency)
     if client.insecure:
@@ -99,7 +119,7 @@ def connected(module: PlatformModule, concurrency: int = 16) -> Client:
     return client
 
 
-def run(module: PlatformModule, work: Callable[[PlatformModule], Mapping[str, Any]]) -> None:
+def run(module: PlatformModule, work: Callable[[Call], Mapping[str, Any]]) -> None:
     """Runs a module's work and hands its result, or a message that names what is wrong, to Ansible."""
     try:
         result = work(module)

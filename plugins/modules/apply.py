@@ -300,7 +300,7 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
     return {"before_header": str(outcome.ref), "after_header": str(outcome.ref), "before": before, "after": after}
 
 
-def _result(module: _module.PlatformModule, applier: Applier, requests: int) -> dict[str, Any]:
+def _result(module: _module.Call, applier: Applier, requests: int) -> dict[str, Any]:
     result = applier.result
     shown: dict[str, Any] = {
         "changed": result.changed,
@@ -315,7 +315,8 @@ def _result(module: _module.PlatformModule, applier: Applier, requests: int) -> 
     return shown
 
 
-def _work(module: _module.PlatformModule) -> dict[str, Any]:
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
     params = module.params
     _check(params)
     definitions = params["definitions"]
@@ -345,7 +346,7 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), _work)
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,17 @@ from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._module import PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
 
+ARGUMENTS = _args.spec(
+    namespaces={
+        "type": "list",
+        "elements": "str",
+        "default": ["ecommerce", "istio-system", "ingress-nginx", "monitoring"],
+    },
+    domain={"type": "str", "default": ""},
+    url={"type": "str", "default": ""},
+)
 MANAGED = "app.kubernetes.io/managed-by in (servicemesh-platform,Helm)"
 
 KINDS = (
@@ -173,7 +182,7 @@ def nodes_of(client: Client) -> list[dict[str, Any]]:
         raise
 
 
-def gather(module: PlatformModule) -> dict[str, Any]:
+def work(module: Call) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
     wanted = [
@@ -204,19 +213,7 @@ def gather(module: PlatformModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    module = PlatformModule(
-        argument_spec=_args.spec(
-            namespaces={
-                "type": "list",
-                "elements": "str",
-                "default": ["ecommerce", "istio-system", "ingress-nginx", "monitoring"],
-            },
-            domain={"type": "str", "default": ""},
-            url={"type": "str", "default": ""},
-        ),
-        supports_check_mode=True,
-    )
-    run(module, gather)
+    run(PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

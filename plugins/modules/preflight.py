@@ -235,7 +235,8 @@ def _shown(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _work(module: _module.PlatformModule) -> dict[str, Any]:
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
     params = module.params
     client = _module.connected(module)
     facts = gather(client, webhooks=params["webhooks"])
@@ -270,7 +271,7 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), _work)
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,8 @@ ARGUMENTS = _args.spec(
 )
 
 
-def _work(module: _module.PlatformModule) -> dict[str, Any]:
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
     start = time.monotonic()
     if module.check_mode:
         return {"changed": False, "objects": [], "requests": 0, "seconds": 0.0}
@@ -128,7 +129,7 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), _work)
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,8 @@ ARGUMENTS = _args.spec(
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
 
 
-def _work(module: _module.PlatformModule) -> dict[str, Any]:
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
     client = _module.connected(module)
     folder = f"/api/v1/namespaces/{quote(module.params['namespace'], safe='')}/secrets"
     names = sorted(set(module.params["names"]))
@@ -96,7 +97,7 @@ def _work(module: _module.PlatformModule) -> dict[str, Any]:
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), _work)
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -54,21 +54,21 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 
 
 def test_what_is_not_there_is_passed_over(client: FakeClient) -> None:
-    result = platform_info.gather(FakeModule())
+    result = platform_info.work(FakeModule())
     assert [row["name"] for row in result["services"]] == ["x", "y"]
     assert result["summary"] == "All 2 workloads are healthy."
     assert (result["changed"], result["url"], result["domain"]) == (False, "", "")
 
 
 def test_only_what_the_platform_made_is_asked_for(client: FakeClient) -> None:
-    platform_info.gather(FakeModule(namespaces=["a", "a"]))
+    platform_info.work(FakeModule(namespaces=["a", "a"]))
     assert len(client.asked) == len({path for path, _query in client.asked}), "a namespace given twice is read once"
     for path, query in client.asked:
         assert path.endswith(("/pods", "/nodes")) or query == {"labelSelector": platform_info.MANAGED}
 
 
 def test_a_given_url_and_domain_win(client: FakeClient) -> None:
-    result = platform_info.gather(FakeModule(url="http://198.18.0.2:30080/", domain="shop.example.com"))
+    result = platform_info.work(FakeModule(url="http://198.18.0.2:30080/", domain="shop.example.com"))
     assert (result["url"], result["domain"]) == ("http://198.18.0.2:30080", "shop.example.com")
 
 

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Do a module's work in the process that runs its task, where that is what a new process would come to.
+
+A module in a process of its own is packed, unpacked, and imports everything again: 0.5 s and more for each task, against
+0.05 s for the work of a task that changes nothing. Nearly every cluster is managed from the controller itself
+(``ansible_connection: local``), and Ansible's strategies load an action plugin in the parent of all workers, so that what
+this file imports is there once for all tasks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import types
+import typing as t
+from collections.abc import Iterator, Mapping
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.json import Direction, get_module_decoder, get_module_encoder
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.module_utils import _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
+
+display = Display()
+# Set to 0 to have every module in a process of its own.
+SWITCH = "SERVICEMESH_IN_PROCESS"
+_SECRETS = ("api_key", "password")
+
+
+class FailedError(Exception):
+    """The module failed; the argument is its result."""
+
+
+class InProcess:
+    """What a module's work sees of its call, as :class:`_module.PlatformModule` shows it."""
+
+    def __init__(self, params: dict[str, t.Any], *, check_mode: bool, diff: bool) -> None:
+        self.params, self.check_mode, self._diff = params, check_mode, diff
+        self.warnings: list[str] = []
+
+    def warn(self, warning: str) -> None:
+        """Shows a warning to the user, with the result."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
+        """Ends the call as failed."""
+        raise FailedError({**result, "failed": True, "msg": msg})
+
+
+def as_module_sees(args: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A task's arguments as they come out of the way to a module: plain values, without tags and lazy templates."""
+    text = json.dumps(dict(args), cls=get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE))
+    plain: dict[str, t.Any] = json.loads(text, cls=get_module_decoder("legacy", Direction.CONTROLLER_TO_MODULE))
+    return plain
+
+
+def secrets_in(params: Mapping[str, t.Any]) -> Iterator[str]:
+    """Credentials among a module's connection options; they may stand in no result."""
+    headers = params.get("proxy_headers") or {}
+    for value in (
+        *(params.get(name) for name in _SECRETS),
+        *(headers.get(n) for n in ("proxy_basic_auth", "basic_auth")),
+    ):
+        if isinstance(value, str) and value:
+            yield value
+    yield from _module.kubeconfig_secrets(params.get("kubeconfig"))
+
+
+def same_python(interpreter: t.Any, running: str = sys.executable) -> bool:
+    """Whether a host's ``ansible_python_interpreter`` is the Python that runs Ansible.
+
+    Links are not followed: a virtualenv's Python is a link, and which packages there are depends on where it lies.
+    Nothing, or discovery (``auto``), leaves the choice to us.
+    """
+    text = str(interpreter or "auto")
+    return text.startswith("auto") or os.path.abspath(os.path.expanduser(text)) == os.path.abspath(running)
+
+
+class InProcessAction(ActionBase):
+    """An action plugin that does the work of the module of its name.
+
+    A subclass gives the module, which has ``ARGUMENTS`` and ``work``.
+    """
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = True
+    MODULE: types.ModuleType
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The module's result."""
+        task_vars = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if reason := self._reason_for_a_process(task_vars):
+            display.vvv(f"{self._task.action} runs in a process of its own: {reason}")
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
+            return result
+        params = self._validated(as_module_sees(self._task.args))
+        call = InProcess(params, check_mode=bool(self._task.check_mode), diff=bool(self._task.diff))
+        try:
+            done = dict(self.MODULE.work(call))
+        except FailedError as failure:
+            done = failure.args[0]
+        except KubeError as error:
+            done = {"failed": True, "msg": str(error)}
+        done.setdefault("changed", False)
+        if call.warnings:
+            done["warnings"] = call.warnings
+        if display.verbosity >= 3:
+            done["invocation"] = {"module_args": self._shown(params)}
+        result.update(remove_values(done, list(secrets_in(params))))
+        return result
+
+    def _validated(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The module's parameters. Not by ``validate_argument_spec``, whose error shows all arguments, Secrets too."""
+        found = ArgumentSpecValidator(self.MODULE.ARGUMENTS).validate(args)
+        if found.error_messages:
+            worded = (
+                f"unsupported parameters: {error.msg}" if isinstance(error, UnsupportedError) else str(error.msg)
+                for error in found.errors
+            )
+            raise AnsibleActionFail(f"{self._task.action}: {'; '.join(worded)}")
+        return {name: found.validated_parameters.get(name) for name in self.MODULE.ARGUMENTS}
+
+    def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        shown = _module.shown_params(params)
+        for name, spec in self.MODULE.ARGUMENTS.items():
+            if spec.get("no_log") and shown.get(name) is not None:
+                shown[name] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+        return shown
+
+    def _reason_for_a_process(self, task_vars: Mapping[str, t.Any]) -> str:
+        """Why the module needs a process of its own; an empty string when it does not."""
+        if os.environ.get(SWITCH) == "0":
+            return f"{SWITCH} is 0"
+        if self._connection.transport != "local":
+            return f"the connection is {self._connection.transport}"
+        if self._task.async_val:
+            return "the task is asynchronous"
+        if self._connection.become is not None:
+            return "it becomes another user"
+        if any(self._task.environment or []):
+            return "the task has an environment"
+        interpreter = task_vars.get("ansible_python_interpreter")
+        if not same_python(self._templar.template(interpreter)):
+            return f"ansible_python_interpreter is {interpreter}"
+        return ""
