@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: helm_release_info
+short_description: Tell which Helm releases are what they should be
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Reads the records that Helm keeps, one request a namespace, and compares chart, versions and values with what is wanted. A
+    playbook then calls C(kubernetes.core.helm) only for the releases that differ; by its rules these are the ones that it
+    would change.
+  - Does not run C(helm). Values of a release are compared and not returned.
+extends_documentation_fragment:
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Reads as it does otherwise.
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+options:
+  releases:
+    description:
+      - The releases, as they should be.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the release.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+      chart:
+        description:
+          - Path of the chart, or where it is fetched from. Left out, the release is looked at without comparing it.
+        type: str
+        default: ""
+      version:
+        description: Version of a chart that is fetched. Without it nobody can tell whether there is a newer one.
+        type: str
+        default: ""
+      values:
+        description: Values of the chart.
+        type: dict
+        default: {}
+seealso:
+  - module: kubernetes.core.helm
+  - module: kubernetes.core.helm_info
+"""
+
+EXAMPLES = r"""
+- name: See which releases differ
+  servicemesh.platform.helm_release_info:
+    releases:
+      - name: istiod
+        namespace: istio-system
+        chart: oci://gcr.io/istio-release/charts/istiod
+        version: 1.31.0
+        values: {global: {logging: {level: "default:info"}}}
+  register: found
+
+- name: Upgrade those
+  kubernetes.core.helm:
+    name: "{{ item.name }}"
+    namespace: "{{ item.namespace }}"
+    chart_ref: oci://gcr.io/istio-release/charts/istiod
+    chart_version: 1.31.0
+    values: {global: {logging: {level: "default:info"}}}
+  loop: "{{ found.releases | rejectattr('current') }}"
+"""
+
+RETURN = r"""
+releases:
+  description: State of each release, in the order of the option.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: Its name., type: str, sample: istiod}
+    namespace: {description: Its namespace., type: str, sample: istio-system}
+    status: {description: Status of its newest record; empty when it is not installed., type: str, sample: deployed}
+    revision: {description: Number of its newest record., type: int, sample: 3}
+    chart: {description: Chart and version of its newest record., type: str, sample: istiod-1.31.0}
+    app_version: {description: The chart's app version., type: str, sample: 1.31.0}
+    managed: {description: Whether its values carry the mark of this collection., type: bool, sample: true}
+    unfinished:
+      description: States of records that an operation left which failed, or was killed, or is under way.
+      type: list
+      elements: str
+      sample: [pending-upgrade]
+    current: {description: Whether it is what is wanted., type: bool, sample: true}
+    differs:
+      description: What is not as wanted, without values.
+      type: list
+      elements: str
+      sample: ["values: global.proxy.logLevel"]
+requests:
+  description: Number of requests made to the API server.
+  returned: success
+  type: int
+  sample: 1
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _helm, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._chart_files import chart_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
+
+ARGUMENTS = _args.spec(
+    releases={
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            "chart": {"type": "str", "default": ""},
+            "version": {"type": "str", "default": ""},
+            "values": {"type": "dict", "default": {}},
+        },
+    },
+)
+
+
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
+    client = _module.connected(module)
+    wanted = module.params["releases"]
+
+    def records(namespace: str) -> list[dict[str, Any]]:
+        names = ",".join(sorted({entry["name"] for entry in wanted if entry["namespace"] == namespace}))
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
+        return client.list_all(path, {"labelSelector": f"owner=helm,name in ({names}),status!=superseded"})[0]
+
+    namespaces = list(dict.fromkeys(entry["namespace"] for entry in wanted))
+    found = dict(zip(namespaces, client.each(records, namespaces), strict=True))
+    try:
+        releases = [
+            _helm.release_of(
+                entry["name"],
+                entry["namespace"],
+                [s for s in found[entry["namespace"]] if s["metadata"]["labels"]["name"] == entry["name"]],
+                chart_of(entry["chart"], entry["version"]) if entry["chart"] else None,
+                entry["values"],
+            )
+            for entry in wanted
+        ]
+    except ValueError as error:
+        raise KubeError(f"{error}. Expected what Helm 3 writes; remove the Secret if nothing uses it.") from None
+    return {
+        "changed": False,
+        "releases": [release.as_dict() for release in releases],
+        "requests": client.requests,
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()
