@@ -17,6 +17,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._wait import 
 
 # A kind is no object that could be watched before its CRD is known; so this is asked for again (seconds).
 _KIND_PAUSE = 2.0
+# Nor is there anything to watch while nobody listens (seconds).
+_API_PAUSE = 0.25
 # What a chart made failed to make its pods some time before the module was asked (seconds).
 _EVENT_AGE = 60.0
 
@@ -41,6 +43,22 @@ def wait_for(client: Client, wanted: Iterable[Mapping[str, Any]], timeout: float
         time.sleep(_KIND_PAUSE)
     Waiter(client, deadline, event_age=_EVENT_AGE).ready(targets)
     return [target.ref for target in targets]
+
+
+def api_answers(client: Client, timeout: float) -> None:
+    """Returns when the API server says that it is ready, after `timeout` seconds at most. Raises KubeError.
+
+    For a server that has just been started: nobody listens at first, and then it says which of its parts are not ready.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            client.request("GET", "/readyz", budget=0.0)
+            return
+        except KubeError:
+            if time.monotonic() + _API_PAUSE > deadline:
+                raise
+        time.sleep(_API_PAUSE)
 
 
 def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[list[Target], list[str]]:

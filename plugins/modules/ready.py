@@ -58,6 +58,11 @@ options:
       - Seconds to wait at most.
     type: int
     default: 300
+  api_timeout:
+    description:
+      - Seconds that the API server itself gets to answer first, for one that has just been started.
+    type: int
+    default: 0
 seealso:
   - module: servicemesh.platform.apply
 """
@@ -94,7 +99,7 @@ import time
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._ready import wait_for
+from ansible_collections.servicemesh.platform.plugins.module_utils._ready import api_answers, wait_for
 
 ARGUMENTS = _args.spec(
     objects={
@@ -109,6 +114,7 @@ ARGUMENTS = _args.spec(
         },
     },
     wait_timeout={"type": "int", "default": 300},
+    api_timeout={"type": "int", "default": 0},
 )
 
 
@@ -118,6 +124,8 @@ def work(module: _module.Call) -> dict[str, Any]:
     if module.check_mode:
         return {"changed": False, "objects": [], "requests": 0, "seconds": 0.0}
     client = _module.connected(module)
+    if module.params["api_timeout"]:
+        api_answers(client, module.params["api_timeout"])
     refs = wait_for(client, module.params["objects"], module.params["wait_timeout"])
     return {
         "changed": False,
