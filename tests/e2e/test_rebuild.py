@@ -1,0 +1,134 @@
+"""The platform taken down whole, site.yml killed half-way again and again, then ``make up``: the same platform as before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, Cluster, Edge, ansible_playbook
+
+pytestmark = pytest.mark.slow
+
+NAMESPACES = ("ecommerce", "istio-system", "ingress-nginx", "monitoring")
+KINDS = (
+    "api/v1/{}/configmaps",
+    "api/v1/{}/services",
+    "api/v1/{}/serviceaccounts",
+    "apis/apps/v1/{}/deployments",
+    "apis/apps/v1/{}/statefulsets",
+    "apis/policy/v1/{}/poddisruptionbudgets",
+    "apis/networking.k8s.io/v1/{}/ingresses",
+    "apis/networking.istio.io/v1/{}/gateways",
+    "apis/networking.istio.io/v1/{}/virtualservices",
+    "apis/networking.istio.io/v1/{}/destinationrules",
+    "apis/security.istio.io/v1/{}/peerauthentications",
+    "apis/security.istio.io/v1/{}/authorizationpolicies",
+    "apis/security.istio.io/v1/{}/requestauthentications",
+    "apis/telemetry.istio.io/v1/{}/telemetries",
+)
+# Beginnings of task headers of site.yml: while Helm works, while Secrets are made, and while a service's pods start.
+MOMENTS = (
+    "TASK [servicemesh.platform.helm_release : Install or upgrade istiod]",
+    "TASK [servicemesh.platform.datastore : Create the Secrets that are missing]",
+    "TASK [servicemesh.platform.datastore : Apply the databases and the cache]",
+    "TASK [servicemesh.platform.microservice : Apply the service]",
+)
+COLLECTIONS = ("users", "products", "orders", "payments", "reviews", "recommendations")
+
+
+def platform_objects(cluster: Cluster) -> set[str]:
+    """Path and name of everything that this collection or Helm made in the platform's namespaces."""
+    found = set()
+    for namespace in NAMESPACES:
+        for kind in KINDS:
+            path = "/" + kind.format(f"namespaces/{namespace}")
+            for item in cluster.get(path)["items"]:
+                manager = (item["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by")
+                if manager in ("servicemesh-platform", "Helm"):
+                    found.add(f"{path}/{item['metadata']['name']}")
+    return found
+
+
+def namespaces(cluster: Cluster) -> set[str]:
+    return {item["metadata"]["name"] for item in cluster.get("/api/v1/namespaces")["items"]}
+
+
+def of_run(mark: str) -> list[int]:
+    """Processes that carry the mark of one run in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:  # it has just ended
+            continue
+    return found
+
+
+def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
+    """Runs site.yml and kills it, with everything that it started, soon after a task began. Returns what it had printed."""
+    mark = f"E2E_RUN={uuid.uuid4().hex}"
+    name, _equals, value = mark.partition("=")
+    run = subprocess.Popen(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/site.yml", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "PYTHONUNBUFFERED": "1", name: value},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    seen = []
+    assert run.stdout is not None
+    for line in run.stdout:
+        seen.append(line)
+        if line.startswith(moment):
+            time.sleep(0.7)
+            while processes := of_run(mark):
+                for process in processes:
+                    try:
+                        os.kill(process, signal.SIGKILL)
+                    except ProcessLookupError:
+                        continue
+                run.poll()
+            break
+    run.stdout.close()
+    run.wait(timeout=30)
+    assert run.returncode == -signal.SIGKILL, "".join(seen)[-3000:]
+    return "".join(seen)
+
+
+def test_a_platform_torn_down_and_killed_half_way_comes_back_whole(
+    kubeconfig: str, cluster: Cluster, edge: Edge
+) -> None:
+    arguments = ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
+    before, others = platform_objects(cluster), namespaces(cluster) - set(NAMESPACES)
+    assert len(before) > 80
+
+    down = ansible_playbook("teardown.yml", *arguments, "-e", "confirm=local")
+    assert down.returncode == 0, down.text
+    assert namespaces(cluster) == others
+    again = ansible_playbook("teardown.yml", *arguments, "-e", "confirm=local")
+    assert again.returncode == 0, again.text
+    assert again.recap["local"]["changed"] == 0, again.text
+
+    for moment in MOMENTS:
+        killed_at(moment, arguments)
+
+    up = subprocess.run(
+        ["make", "up"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert up.returncode == 0, up.stdout
+    assert platform_objects(cluster) == before
+    for collection in COLLECTIONS:
+        assert edge("GET", f"/api/{collection}").status == 200, collection
+    second = ansible_playbook("site.yml", *arguments)
+    assert second.returncode == 0, second.text
+    assert second.recap["local"]["changed"] == 0, second.text
