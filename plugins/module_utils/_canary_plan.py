@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a canary: which weights, for how long, and what a verdict does to it. Pure: no I/O, no clock of its own."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FULL = 100  # percent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Weights and times of a run. Weights are percent of the requests, times seconds.
+
+    `steps` rise strictly and end at 100 or below; whatever the last one is, promotion comes after it.
+    `hold_at`: weight after whose window the run stops until somebody says `resume` or `promote`; 0 holds nowhere.
+    `failures`, `inconclusives`: so many windows of that verdict in a row end the run. `passes`: so many are needed for each step.
+    """
+
+    steps: tuple[int, ...]
+    interval: float = 60.0
+    warmup: float = 0.0
+    max_duration: float = 3600.0
+    progress_deadline: float = 300.0
+    drain: float = 10.0
+    hold_at: int = 0
+    on_failure: str = "rollback"
+    failures: int = 1
+    inconclusives: int = 3
+    passes: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record in the cluster; `plan_of` reads it back."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(self)}
+
+
+def _fields(plan: Plan) -> list[tuple[str, Any]]:
+    return [(name, getattr(plan, name)) for name in Plan.__slots__]
+
+
+def plan_of(stored: Mapping[str, Any]) -> Plan:
+    """The plan that `as_dict` wrote. Keys of a newer release are left out."""
+    known = {key: value for key, value in stored.items() if key in Plan.__slots__}
+    return Plan(**{**known, "steps": tuple(known.get("steps") or ())})
+
+
+def problems(options: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with the options of a plan; one line each, naming option, value and what was expected."""
+    return [*_step_problems(options.get("steps")), *_number_problems(options), *_hold_problems(options)]
+
+
+def _step_problems(steps: Any) -> list[str]:
+    if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
+        return [f"steps: {steps!r} is not a list of weights; expected for example [5, 20, 50]"]
+    found = []
+    for index, step in enumerate(steps):
+        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= FULL:
+            found.append(f"steps[{index}]: {step!r} is not a weight; expected a whole number from 1 to 100 (percent)")
+    if found:
+        return found
+    return [
+        f"steps[{index + 1}]: {after} does not rise above {before}; expected rising weights such as [5, 20, 50]"
+        for index, (before, after) in enumerate(itertools.pairwise(steps))
+        if after <= before
+    ]
+
+
+_NUMBERS = (
+    ("interval", 1, 86400, "seconds"),
+    ("warmup", 0, 86400, "seconds"),
+    ("max_duration", 1, 30 * 86400, "seconds"),
+    ("progress_deadline", 1, 86400, "seconds"),
+    ("drain", 0, 3600, "seconds"),
+    ("failures", 1, 1000, "windows"),
+    ("inconclusives", 1, 1000, "windows"),
+    ("passes", 1, 1000, "windows"),
+)
+
+
+def _number_problems(options: Mapping[str, Any]) -> list[str]:
+    found = []
+    for name, low, high, unit in _NUMBERS:
+        value = options.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            found.append(f"{name}: {value!r} is not a number of {unit} from {low} to {high}")
+    return found
+
+
+def _hold_problems(options: Mapping[str, Any]) -> list[str]:
+    found = []
+    hold_at, steps = options.get("hold_at") or 0, options.get("steps")
+    if hold_at and isinstance(steps, Sequence) and hold_at not in steps:
+        found.append(f"hold_at: {hold_at!r} is none of the steps {list(steps)}; expected one of them")
+    on_failure = options.get("on_failure", "rollback")
+    if on_failure not in ("rollback", "freeze"):
+        found.append(f"on_failure: {on_failure!r} is neither rollback nor freeze")
+    interval, passes, warmup, longest = (options.get(name) for name in ("interval", "passes", "warmup", "max_duration"))
+    numbers = all(isinstance(value, (int, float)) for value in (interval, passes, warmup, longest))
+    if isinstance(steps, Sequence) and numbers:
+        least = float(warmup or 0) + len(steps) * int(passes or 1) * float(interval or 0)
+        if least > float(longest or 0):
+            found.append(
+                f"max_duration: {longest} seconds are less than the windows of the steps take ({least:g}); expected more than that"
+            )
+    return found
+
+
+def make(options: Mapping[str, Any]) -> Plan:
+    """A plan of options without problems; options that are null take their defaults."""
+    return plan_of({key: value for key, value in options.items() if value is not None})
+
+
+def next_index(plan: Plan, index: int) -> int | None:
+    """Index of the step after `index` (-1 before the first), or null when promotion comes next."""
+    return index + 1 if index + 1 < len(plan.steps) else None
+
+
+def weight_at(plan: Plan, index: int) -> int:
+    """Weight of a step; 0 before the first."""
+    return plan.steps[index] if 0 <= index < len(plan.steps) else 0
+
+
+def pods_needed(weight: int, baseline: int) -> int:
+    """Pods that carry `weight` percent of what `baseline` pods carry; at least one as soon as there is any weight."""
+    return max(1, math.ceil(max(baseline, 1) * weight / FULL)) if weight > 0 else 0
+
+
+def carried(ready: int, baseline: int) -> int:
+    """Percent of the whole load that `ready` of `baseline` pods carry; 100 when nobody knows how many are needed."""
+    return FULL if baseline <= 0 else min(FULL, FULL * max(ready, 0) // baseline)
+
+
+def step_back(current: int, ready: int, baseline: int) -> int:
+    """Weight of the canary while stable has too few pods for everything: never above `current`."""
+    return min(current, FULL - carried(ready, baseline))
