@@ -17,13 +17,21 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _connection, _discovery
+from ansible_collections.servicemesh.platform.plugins.module_utils._answers import (
+    parsed,
+    retry_after,
+    status_body,
+    typed,
+    warnings_in,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._connection import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._gate import Gate, Outage
 
 with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
     import urllib3
@@ -74,32 +82,6 @@ class UnreachableError(KubeError):
     """No answer at all."""
 
 
-class _Gate:
-    """Lets at most `limit` requests through at once; halves on 429 and grows back slowly."""
-
-    def __init__(self, limit: int) -> None:
-        self._most = self._limit = float(limit)
-        self._running = 0
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        with self._changed:
-            while self._running >= max(1, int(self._limit)):
-                self._changed.wait()
-            self._running += 1
-
-    def __exit__(self, *_error: object) -> None:
-        with self._changed:
-            self._running -= 1
-            self._limit = min(self._most, self._limit + 0.1)
-            self._changed.notify()
-
-    def slow_down(self) -> None:
-        """The server has too much to do."""
-        with self._changed:
-            self._limit = max(1.0, self._limit / 2)
-
-
 class Client:
     """Requests to one cluster. Safe to use from several threads."""
 
@@ -116,7 +98,8 @@ class Client:
         self.requests = 0
         self.catalog = _discovery.Catalog()
         self._options, self._origin = _connection.options_of(params, os.environ if environ is None else environ)
-        self._gate = _Gate(concurrency)
+        self.warnings: dict[str, None] = {}  # what the server warned of, once each, in order
+        self._gate, self._outage = Gate(concurrency), Outage()
         self._lock = threading.Lock()
         self._reached = False
         self._renewed_at = 0.0
@@ -191,8 +174,9 @@ class Client:
     ) -> tuple[int, dict[str, Any]]:
         """Status and body of one answer. Raises ApiError, or UnreachableError.
 
-        Retried with jitter while `budget` (seconds) lasts: 429, 5xx and broken connections. Everything sent here is
-        safe to send twice: reads, server-side apply, deletion by uid, creation under a name.
+        Retried with jitter while `budget` (seconds) lasts: 429, 5xx and broken connections. The budget counts from when
+        the server gave its last good answer to any request, so an outage ends a call once and not for each object.
+        Everything sent here is safe to send twice: reads, server-side apply, deletion by uid, creation under a name.
         `webhook_budget` (seconds) holds instead while an admission webhook cannot be reached.
         """
         start, attempt, renewed = time.monotonic(), 0, False
@@ -215,9 +199,14 @@ class Client:
                 self._reached = True
                 if headers_to is not None:
                     headers_to.update(answer.headers)
+                for text in warnings_in(answer.headers.getlist("Warning")):
+                    self.warnings[text] = None
+                if answer.status not in _RETRIED:
+                    self._outage.over()
+                    self._gate.served()
                 if answer.status < 400:
-                    return answer.status, _parsed(answer.data)
-                error = ApiError(method, path, answer.status, _status_body(answer.data))
+                    return answer.status, parsed(answer.data)
+                error = ApiError(method, path, answer.status, status_body(answer.data))
                 if answer.status == 401 and not renewed and self._renew_identity(start):
                     renewed = True
                     continue
@@ -229,8 +218,9 @@ class Client:
                     self._gate.slow_down()
                 if error.by_webhook:
                     limit, wait = max(webhook_budget, 0.0), max(wait, 0.5)
-                wait = max(wait, _retry_after(answer.headers))
-            if time.monotonic() - start + wait > limit:
+                if asked := retry_after(answer.headers):  # all that were sent away together must not come back so
+                    wait = max(wait, asked + random.uniform(0.0, min(1.0, asked / 4)))  # noqa: S311
+            if self._outage.lasted(start) + wait > limit:
                 raise error
             time.sleep(wait)
 
@@ -238,7 +228,7 @@ class Client:
         """Open answer of a watch; read it with `events_of` and close it."""
         answer = self._send("GET", path, query, None, "application/json", None, read_timeout, True)
         if answer.status >= 400:
-            body = _status_body(answer.read())
+            body = status_body(answer.read())
             answer.release_conn()
             raise ApiError("GET", path, answer.status, body)
         return answer
@@ -263,7 +253,7 @@ class Client:
                 while True:
                     page = {**(query or {}), "limit": 500, **({"continue": token} if token else {})}
                     body = self.request("GET", path, query=page, headers_to=headers_to)[1]
-                    items += _typed(body)
+                    items += typed(body)
                     token = body["metadata"].get("continue") or ""
                     if not token:
                         return items, str(body["metadata"].get("resourceVersion") or "")
@@ -322,46 +312,6 @@ class Client:
             "Check that the cluster runs and that this machine may reach it, or set another kubeconfig or context "
             "(platform_kubeconfig, platform_context in the inventory)."
         )
-
-
-def events_of(answer: Any) -> Iterator[dict[str, Any]]:
-    """Events of an open watch, as they arrive."""
-    rest = b""
-    for chunk in answer.stream(decode_content=True):
-        rest += chunk
-        *lines, rest = rest.split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
-
-
-def _typed(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Items of a list, which the server sends without apiVersion and kind."""
-    kind, api_version = str(body.get("kind", "")).removesuffix("List"), body.get("apiVersion")
-    return [{"apiVersion": api_version, "kind": kind, **item} for item in body.get("items") or []]
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(data) if data else {}
-    except ValueError:
-        return {"text": data.decode(errors="replace")}
-    return body if isinstance(body, dict) else {"value": body}
-
-
-def _status_body(data: bytes) -> dict[str, Any]:
-    body = _parsed(data)
-    if body.get("kind") == "Status":
-        return body
-    # Somebody behind the API server's proxy: its words are under a name of its own (`error` with Prometheus).
-    return {"message": str(body.get("text") or body.get("message") or body.get("error") or "")[:500]}
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    try:
-        return min(60.0, float(headers.get("Retry-After") or 0))
-    except ValueError:
-        return 0.0
 
 
 def _in_words(error: Exception) -> str:

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._answers import events_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import (
     ApiError,
     Client,
     KubeError,
     UnreachableError,
-    events_of,
 )
 
 # The server sends a bookmark about once a minute; longer silence means a dead connection.
