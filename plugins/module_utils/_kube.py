@@ -196,14 +196,7 @@ class Client:
                 if isinstance(cause, urllib3.exceptions.NameResolutionError):
                     limit = 0.0 if not self._reached else limit
             else:
-                self._reached = True
-                if headers_to is not None:
-                    headers_to.update(answer.headers)
-                for text in warnings_in(answer.headers.getlist("Warning")):
-                    self.warnings[text] = None
-                if answer.status not in _RETRIED:
-                    self._outage.over()
-                    self._gate.served()
+                self._note(answer, headers_to)
                 if answer.status < 400:
                     return answer.status, parsed(answer.data)
                 error = ApiError(method, path, answer.status, status_body(answer.data))
@@ -223,6 +216,17 @@ class Client:
             if self._outage.lasted(start) + wait > limit:
                 raise error
             time.sleep(wait)
+
+    def _note(self, answer: Any, headers_to: dict[str, str] | None) -> None:
+        """What every answer tells about the server, whatever was asked."""
+        self._reached = True
+        if headers_to is not None:
+            headers_to.update(answer.headers)
+        for text in warnings_in(answer.headers.getlist("Warning")):
+            self.warnings[text] = None
+        if answer.status not in _RETRIED:
+            self._outage.over()
+            self._gate.served()
 
     def stream(self, path: str, query: Mapping[str, Any], read_timeout: float) -> Any:
         """Open answer of a watch; read it with `events_of` and close it."""
