@@ -14,6 +14,8 @@ FIELD_MANAGER = "servicemesh-platform"
 CANARY_MANAGER = "servicemesh-canary"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 PART_OF_LABEL = "app.kubernetes.io/part-of"
+# Of which set's inventory an object is a member; the name is that of ApplySets (KEP-3659).
+SET_LABEL = "applyset.kubernetes.io/part-of"
 CREATE_ONLY_ANNOTATION = "servicemesh.platform/create-only"
 
 # Their pods go before they do.
@@ -163,10 +165,11 @@ def _name_hint(meta: Any) -> str:
     return ""
 
 
-def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, Any]:
+def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str = "") -> dict[str, Any]:
     """Copy of an object as it is sent: without what only the server writes, and marked as ours.
 
     An object that somebody else made (`ours` false) gets no mark, so that a teardown never deletes it.
+    `set_id`: the set that prunes it; empty for none.
     """
     meta = {
         key: value
@@ -179,6 +182,8 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool) -> dict[str, 
         labels[MANAGED_BY_LABEL] = FIELD_MANAGER
         if set_name:
             labels[PART_OF_LABEL] = set_name
+        if set_id:
+            labels[SET_LABEL] = set_id
     elif labels.get(MANAGED_BY_LABEL) == FIELD_MANAGER:
         del labels[MANAGED_BY_LABEL]
         labels.pop(PART_OF_LABEL, None)

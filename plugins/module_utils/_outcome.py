@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a call of apply is asked for and what it did, and the set as it is sent."""
+"""What a call of apply did, and the set as it is sent."""
 
 from __future__ import annotations
 
@@ -16,22 +16,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._connection i
 from ansible_collections.servicemesh.platform.plugins.module_utils._diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._discovery import Catalog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
-from ansible_collections.servicemesh.platform.plugins.module_utils._objects import FIELD_MANAGER, Ref
+from ansible_collections.servicemesh.platform.plugins.module_utils._objects import Ref
 
 Obj = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a call of the module asks for. `wait_timeout` in seconds, for all waiting of the call together."""
-
-    name: str = ""
-    state: str = "present"
-    wait: bool = True
-    wait_timeout: float = 300.0
-    field_manager: str = FIELD_MANAGER
-    force_conflicts: tuple[str, ...] = ()
-    check: bool = False
 
 
 @dataclass(slots=True)
@@ -75,6 +62,7 @@ class Result:
     """What a call did, also when it failed in the middle."""
 
     outcomes: list[Outcome] = field(default_factory=list)
+    pruned: list[Ref] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _routing
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import group_of
 
 READY = "ready"
@@ -226,6 +227,10 @@ def _crd(obj: Obj) -> Verdict:
     return Verdict(WAITING, _explained(established) if established else "not established yet")
 
 
+def _served(reason: Callable[[Obj], str]) -> Callable[[Obj], Verdict]:
+    return lambda obj: Verdict(WAITING, found) if (found := reason(obj)) else _READY
+
+
 def _by_condition(obj: Obj, required: str | None) -> Verdict:
     """Ready or Available where an object has it; objects without conditions are ready when they are there."""
     entries = {entry.get("type"): entry for entry in (obj.get("status") or {}).get("conditions") or []}
@@ -252,17 +257,10 @@ _RULES: dict[tuple[str, str], Callable[[Obj], Verdict]] = {
     ("", "Pod"): _pod,
     ("", "Namespace"): _namespace,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
+    ("networking.k8s.io", "Ingress"): _served(_routing.without_address),
+    **{(_routing.GATEWAY_API, kind): _served(_routing.not_accepted) for kind in _routing.ROUTES},
 }
-_WORKLOADS = frozenset(
-    {
-        ("apps", "Deployment"),
-        ("apps", "StatefulSet"),
-        ("apps", "DaemonSet"),
-        ("apps", "ReplicaSet"),
-        ("batch", "Job"),
-        ("", "Pod"),
-    }
-)
+_WORKLOADS = frozenset(key for key in _RULES if key[0] in ("apps", "batch") or key == ("", "Pod"))
 
 # Reasons of a container's `state.waiting` (pkg/kubelet/kuberuntime, pkg/kubelet/images/types.go).
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})

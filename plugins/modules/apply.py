@@ -26,6 +26,10 @@ description:
     this module owned the field, it goes to the manager C(servicemesh-autoscaling) first.
   - A number of replicas that an autoscaler set (C(kube-controller-manager), C(servicemesh-autoscaling)) is taken over when no
     HorizontalPodAutoscaler of the namespace scales the object any more. RV(objects[].note) tells it.
+  - An object that C(kubectl apply) wrote on the client's side is taken over when it is in the set. What was applied then
+    and is not in the definition any more is removed, as C(kubectl apply) would, and its annotation
+    C(kubectl.kubernetes.io/last-applied-configuration) goes. RV(objects[].note) tells it. Fields of other managers stay theirs.
+  - Warnings of the API server, of deprecated APIs for instance, become warnings of the task, each once.
   - Values of Secrets appear in no result, difference, message or log. A digest tells that a value changed.
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -70,15 +74,49 @@ options:
   name:
     description:
       - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates.
+      - With O(prune=true) it names the inventory, so it has to be the name of a ConfigMap too.
     type: str
     default: ""
+  prune:
+    description:
+      - Whether to delete what the set once applied and no longer holds, as the last step, when all else succeeded.
+      - Needs O(name) and O(inventory_namespace). There, the ConfigMap C(applyset-<name>) lists what the set applied. It is written
+        before anything else is, so that a call that was killed loses nothing; the next one prunes. It costs one request, and one more
+        for each time that the list changes.
+      - Names and labels are those of ApplySets (KEP-3659), so that kubectl and others see whose the objects are.
+      - Only what the set created is deleted. What somebody else made, applies too or has taken over, and what another set holds by now,
+        is kept and told (RV(kept), RV(objects[].note)).
+      - An empty set, the deletion of more than half of the set, and that of a Namespace, a CustomResourceDefinition or a
+        PersistentVolumeClaim are refused before anything is sent. O(prune_allow) allows them by name.
+      - With O(state=absent), all that the set ever applied is deleted, whatever O(definitions) are, and the inventory with it.
+      - An object that is not in the inventory is never pruned, so nothing goes in the first call with O(prune=true).
+    type: bool
+    default: false
+  prune_allow:
+    description:
+      - What O(prune) may do though it is dangerous. O(name) allows an empty set and the deletion of more than half of the set. An object
+        as messages show it, V(Namespace shop) or V(PersistentVolumeClaim shop/data), allows that one to go.
+    type: list
+    elements: str
+    default: []
+  inventory_namespace:
+    description:
+      - Namespace of the inventory. It has to stay the same for all calls with this O(name).
+      - It has to exist, or to be a Namespace of the set.
+    type: str
   wait:
     description:
-      - Whether to wait until the objects are ready (Deployment, StatefulSet, DaemonSet, Job, Pod, PersistentVolumeClaim, CRD,
-        APIService, and any kind with a condition C(Ready) or C(Available)), or until they are gone.
+      - Whether to wait until the objects are ready, or until they are gone. V(true), V(false), or a mapping of kinds to one of these, in
+        which C(*) stands for all kinds that are not named (V(true) by default).
+      - Ready is known of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, Pod, PersistentVolumeClaim, Namespace, CRD and APIService;
+        of the Gateway API (a Gateway is programmed, a route is accepted by all its parents); and of any kind with a condition C(Ready)
+        or C(Available). All else is ready once it is there.
+      - An Ingress is ready when it has an address of a load balancer. As many clusters never give it one, it is waited for only when it
+        is named.
+      - CRDs are waited for in any case, because the objects that follow need them.
       - The module stops as soon as waiting cannot help (an image that cannot be pulled, a container that crashes again and
         again, a quota) and says why, with the pod, its last log line and the last events.
-    type: bool
+    type: raw
     default: true
   wait_timeout:
     description:
@@ -103,6 +141,9 @@ options:
     default: 16
 seealso:
   - module: servicemesh.platform.ready
+  - name: ApplySets
+    description: The convention for labels and inventories that O(prune) follows.
+    link: https://git.k8s.io/enhancements/keps/sig-cli/3659-kubectl-apply-prune
   - module: kubernetes.core.k8s
 """
 
@@ -137,6 +178,18 @@ EXAMPLES = r"""
     name: user-service
     definitions: "{{ definition | servicemesh.platform.service_manifests }}"
     retired: "{{ definition | servicemesh.platform.retired_manifests }}"
+
+- name: Apply what is there now, and delete what the set held before
+  servicemesh.platform.apply:
+    name: shop
+    src: [manifests/*.yml]
+    prune: true
+    inventory_namespace: ecommerce
+
+- name: Wait for the load balancer too, and not for jobs
+  servicemesh.platform.apply:
+    src: [manifests/*.yml]
+    wait: {Ingress: true, Job: false}
 
 - name: Take over the number of replicas from whoever set it
   servicemesh.platform.apply:
@@ -195,9 +248,15 @@ objects:
       description: In check mode, that the server could not do a dry run of it.
       type: bool
       returned: when true
+pruned:
+  description: Objects that were deleted because the set no longer holds them; in check mode, those that would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [ConfigMap ecommerce/old]
 kept:
-  description: Objects that were not deleted, because somebody else made them or pods may still use them, and create-only objects
-    that were there.
+  description: Objects that were not deleted, because somebody else made them or took them over or pods may still use them, and
+    create-only objects that were there.
   returned: success
   type: list
   elements: str
@@ -225,13 +284,13 @@ diff:
   elements: dict
 """
 
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _fields, _module, _objects
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module, _objects, _sources
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import Options, Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._options import options_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import Outcome, checked
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
@@ -239,7 +298,10 @@ ARGUMENTS = _args.spec(
     src={"type": "list", "elements": "path"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     name={"type": "str", "default": ""},
-    wait={"type": "bool", "default": True},
+    prune={"type": "bool", "default": False},
+    prune_allow={"type": "list", "elements": "str", "default": []},
+    inventory_namespace={"type": "str"},
+    wait={"type": "raw", "default": True},
     wait_timeout={"type": "int", "default": 300},
     field_manager={"type": "str", "default": _objects.FIELD_MANAGER},
     force_conflicts={"type": "list", "elements": "str", "default": []},
@@ -247,65 +309,20 @@ ARGUMENTS = _args.spec(
 )
 
 
-def _parsed(text: str, where: str) -> list[Any]:
-    import yaml  # with the C loader, 8 times as fast
-
-    try:
-        return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", "") or "not YAML"
-        line = f", line {mark.line + 1}" if mark else ""
-        raise KubeError(f"{where}{line}: {problem}") from None
-
-
-def _from_files(patterns: list[str]) -> list[Any]:
-    found: list[Any] = []
-    for pattern in patterns:
-        whole = Path(pattern)
-        paths = sorted(path for path in whole.parent.glob(whole.name) if path.is_file())
-        if not paths:
-            raise KubeError(f"src is '{pattern}': no such file. Expected files with YAML documents.")
-        for path in paths:
-            try:
-                found += _parsed(path.read_text(encoding="utf-8"), str(path))
-            except OSError as error:
-                raise KubeError(f"src is '{path}': {error.strerror}. Expected a readable file.") from None
-    return found
-
-
-def _check(params: dict[str, Any]) -> None:
-    problems = []
-    if params["definitions"] is None and params["src"] is None:
-        problems.append("one of definitions and src is needed")
-    if not 1 <= params["concurrency"] <= 32:
-        problems.append(f"concurrency is {params['concurrency']}; expected 1 to 32")
-    if params["wait_timeout"] < 0:
-        problems.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
-    if problem := _objects.label_value_problem(params["name"]):
-        problems.append(f"name is {params['name']!r}; expected {problem}")
-    if not 1 <= len(params["field_manager"]) <= 128 or not params["field_manager"].isprintable():
-        problems.append("field_manager must have 1 to 128 printable characters")
-    problems += [
-        f"force_conflicts has {path!r}; expected the path of single fields, as .spec.replicas"
-        for path in params["force_conflicts"]
-        if _fields.covers(path, ".spec") or path in ("", ".", "*")
-    ]
-    if problems:
-        raise KubeError("; ".join(problems))
-
-
 def _shown(outcome: Outcome) -> dict[str, Any]:
     before, after = outcome.difference or ({}, {})
     return {"before_header": str(outcome.ref), "after_header": str(outcome.ref), "before": before, "after": after}
 
 
-def _result(module: _module.Call, applier: Applier, requests: int) -> dict[str, Any]:
+def _result(module: _module.Call, applier: Applier, client: Client) -> dict[str, Any]:
     result = applier.result
+    for warning in client.warnings:
+        module.warn(applier.scrubbed(warning))
     shown: dict[str, Any] = {
         "changed": result.changed,
         "objects": [outcome.as_dict() for outcome in result.outcomes],
-        "requests": requests,
+        "pruned": [str(ref) for ref in result.pruned],
+        "requests": client.requests,
         "seconds": result.seconds,
         "kept": [str(outcome.ref) for outcome in result.outcomes if outcome.action == "kept"],
         "held": [str(outcome.ref) for outcome in result.outcomes if outcome.held],
@@ -318,30 +335,19 @@ def _result(module: _module.Call, applier: Applier, requests: int) -> dict[str, 
 def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     params = module.params
-    _check(params)
+    options = options_of(params, check=module.check_mode)
     definitions = params["definitions"]
     if isinstance(definitions, str):
-        definitions = _parsed(definitions, "definitions")
-    everything = checked([definitions, _from_files(params["src"] or []), params["retired"]])
+        definitions = _sources.parsed(definitions, "definitions")
+    everything = checked([definitions, _sources.from_files(params["src"] or []), params["retired"]])
     last = len(everything) - len(list(_objects.flatten(params["retired"])))
     client = _module.connected(module, params["concurrency"])
-    applier = Applier(
-        client,
-        Options(
-            name=params["name"],
-            state=params["state"],
-            wait=params["wait"],
-            wait_timeout=params["wait_timeout"],
-            field_manager=params["field_manager"],
-            force_conflicts=tuple(params["force_conflicts"]),
-            check=module.check_mode,
-        ),
-    )
+    applier = Applier(client, options)
     try:
         applier.run(everything[:last], everything[last:])
     except KubeError as error:
-        module.fail_json(msg=str(error), **_result(module, applier, client.requests))
-    return _result(module, applier, client.requests)
+        module.fail_json(msg=str(error), **_result(module, applier, client))
+    return _result(module, applier, client)
 
 
 def main() -> None:

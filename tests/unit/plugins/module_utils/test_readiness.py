@@ -207,3 +207,48 @@ def test_a_refused_pod_is_final_only_when_waiting_does_not_mend_it() -> None:
     assert r.is_final_create_failure('pods "x" is forbidden: violates PodSecurity "restricted:latest"')
     assert not r.is_final_create_failure('failed calling webhook "sidecar-injector.istio.io": connection refused')
     assert not r.is_final_create_failure('error looking up service account n/x: serviceaccount "x" not found')
+
+
+def ingress(*addresses: dict[str, str]) -> dict[str, Any]:
+    return obj("networking.k8s.io/v1", "Ingress", status={"loadBalancer": {"ingress": list(addresses)}})
+
+
+def test_an_ingress_is_ready_with_an_address() -> None:
+    assert r.verdict(ingress()).state == r.WAITING
+    assert r.verdict(ingress({})).state == r.WAITING
+    assert r.verdict(ingress({"ip": "192.0.2.1"})).state == r.READY
+    assert r.verdict(ingress({"hostname": "lb.example.com"})).state == r.READY
+
+
+def accepted(name: str, status: str = "True", generation: int = 2, **ref: Any) -> dict[str, Any]:
+    entry = {"type": "Accepted", "status": status, "observedGeneration": generation, "reason": "R", "message": "m"}
+    group = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+    return {"parentRef": {**group, "name": name, **ref}, "conditions": [entry]}
+
+
+@pytest.mark.parametrize(
+    ("parents", "reason"),
+    [
+        ([], "Gateway a has not looked at it yet"),
+        ([accepted("a")], "Gateway b has not looked"),
+        ([accepted("a"), accepted("b")], "Gateway b has not looked"),
+        ([accepted("a"), accepted("b", sectionName="web")], ""),
+        ([accepted("a", "False"), accepted("b", sectionName="web")], "Gateway a: R: m"),
+        ([accepted("a", "False"), accepted("a"), accepted("b", sectionName="web", namespace="n")], ""),
+        ([accepted("a", generation=1), accepted("b", sectionName="web")], "has not seen the change"),
+    ],
+)
+def test_a_route_is_ready_when_all_its_parents_accept_it(parents: Any, reason: str) -> None:
+    refs = [{"name": "a"}, {"name": "b", "sectionName": "web"}]
+    for kind in ("HTTPRoute", "TCPRoute"):
+        route = obj("gateway.networking.k8s.io/v1", kind, {"parentRefs": refs}, {"parents": parents})
+        found = r.verdict(route)
+        assert found.state == (r.WAITING if reason else r.READY)
+        assert reason in found.reason
+
+
+def test_a_gateway_is_ready_when_it_is_programmed() -> None:
+    gateway = obj("gateway.networking.k8s.io/v1", "Gateway", status=conditions(Accepted="True"))
+    assert r.verdict(gateway).state == r.WAITING
+    gateway["status"].update(conditions(Accepted="True", Programmed="True"))
+    assert r.verdict(gateway).state == r.READY
