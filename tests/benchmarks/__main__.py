@@ -1,129 +1,157 @@
-"""``make bench``: our `apply` against what people use today, whole commands on the same cluster in the same run.
+"""``make bench``: every benchmark in turn, the table of all, and docs/performance.md with its chart.
 
-251 objects: a Namespace and 50 each of ServiceAccount, ConfigMap, Service, VirtualService, DestinationRule. Each row is the median of
-RUNS; the raw seconds stand beside it. "first" creates the objects in an empty namespace, "again" finds them unchanged.
+A benchmark is a module of this package with ``TITLE`` and ``rows(harness) -> list[Row]`` whose name begins with no underscore.
+``python -m tests.benchmarks`` does all of them, ``python -m tests.benchmarks platform memory`` these, and keeps what the others measured.
 """
 
 from __future__ import annotations
 
+import datetime
+import importlib
+import importlib.metadata
+import json
 import os
-import statistics
-import subprocess
+import pkgutil
+import platform as machine
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable
+import traceback
 from pathlib import Path
 from typing import Any
 
-import yaml
+from tests import benchmarks
+from tests.benchmarks import _chart, _page
+from tests.benchmarks._harness import ROOT, BenchmarkError, Harness, opened
+from tests.benchmarks._rows import Row, failed, table
 
-ROOT = Path(__file__).parent.parent.parent
-RUNS = 5
-SERVICES = 50
-KUBECONFIG = os.environ.get("KUBECONFIG", "")
-KUBECTL = str(Path(KUBECONFIG).parent / "bin" / "kubectl")
-
-
-def objects(namespace: str) -> list[dict[str, Any]]:
-    """The set that everybody applies."""
-    made: list[dict[str, Any]] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}]
-    for number in range(SERVICES):
-        name = f"service-{number}"
-        meta = {"name": name, "namespace": namespace}
-        host = f"{name}.{namespace}.svc.cluster.local"
-        made += [
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"key": "value " * 20}},
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": meta,
-                "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
-            },
-            {
-                "apiVersion": "networking.istio.io/v1",
-                "kind": "VirtualService",
-                "metadata": meta,
-                "spec": {"hosts": [host], "http": [{"route": [{"destination": {"host": host, "subset": "stable"}}]}]},
-            },
-            {
-                "apiVersion": "networking.istio.io/v1",
-                "kind": "DestinationRule",
-                "metadata": meta,
-                "spec": {"host": host, "subsets": [{"name": "stable", "labels": {"track": "stable"}}]},
-            },
-        ]
-    return made
+# Those named here come first, in this order; others join by being there.
+_ORDER = ("convergence", "distance", "readiness", "memory", "platform")
+RESULTS = Path(__file__).parent / "results.json"
+PAGE = ROOT / "docs" / "performance.md"
+CHART = ROOT / "docs" / "images" / "performance.svg"
 
 
-def playbook(folder: Path, task: dict[str, Any]) -> list[str]:
-    """A playbook of one task, as a user would run it."""
-    path = folder / f"play-{uuid.uuid4().hex[:6]}.yml"
-    play = {"hosts": "localhost", "gather_facts": False, "vars": {"ansible_python_interpreter": sys.executable}}
-    path.write_text(yaml.safe_dump([{**play, "tasks": [{"name": "Apply", **task}]}]))
-    return [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(path)]
+def registry() -> dict[str, Any]:
+    """Name -> module of each benchmark, in their order."""
+    names = [info.name for info in pkgutil.iter_modules(benchmarks.__path__) if not info.name.startswith("_")]
+    names.sort(key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    modules = {name: importlib.import_module(f"tests.benchmarks.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "rows")}
 
 
-def seconds(argv: list[str]) -> float:
-    """Wall-clock time of a whole command; a command that fails ends the benchmark with its output."""
-    started = time.perf_counter()
-    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
-    return time.perf_counter() - started
+def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
+    """One benchmark: its part of the results, and its rows. One that fails has one row that says so."""
+    begun, load = time.time(), os.getloadavg()[0]
+    print(f"\n{module.TITLE}", file=sys.stderr, flush=True)
+    try:
+        rows = list(module.rows(harness))
+    except Exception as error:  # the others are still wanted
+        traceback.print_exc()
+        rows = [failed(module.TITLE, str(error).splitlines()[0] if str(error) else type(error).__name__)]
+    stored = {
+        "title": module.TITLE,
+        "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "minutes": round((time.time() - begun) / 60, 1),
+        "rounds": harness.runs,
+        "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+        "rows": [row.as_dict() for row in rows],
+    }
+    return stored, rows
 
 
-def contestants(folder: Path, manifest: Path) -> dict[str, list[str]]:
-    """Name -> command."""
-    ours = {"servicemesh.platform.apply": {"src": [str(manifest)], "wait": False}}
-    theirs = {"kubernetes.core.k8s": {"src": str(manifest), "state": "present"}}
+def surroundings(harness: Harness) -> dict[str, str]:
+    """What was measured on."""
+    versions = json.loads(harness.kubectl("version", "-o", "json"))
+    galaxy = str(Path(sys.executable).parent / "ansible-galaxy")
+    found = json.loads(
+        harness.timed(
+            [galaxy, "collection", "list", "kubernetes.core", "--format", "json"],
+            env={"ANSIBLE_LOG_PATH": os.devnull, "ANSIBLE_DEPRECATION_WARNINGS": "False"},
+        ).text
+    )
+    core = next(iter(found.values()))["kubernetes.core"]["version"]
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        machine.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
-        "servicemesh.platform.apply (playbook)": playbook(folder, ours),
-        "kubectl apply --server-side": [KUBECTL, "apply", "--server-side", "-f", str(manifest)],
-        "kubernetes.core.k8s src (playbook)": playbook(folder, theirs),
+        "cores": f"{os.cpu_count()} ({cpu}), shared by the client and all of the cluster",
+        "memory": f"{memory:.0f} GiB",
+        "kernel": machine.release(),
+        "Kubernetes": str(versions["serverVersion"]["gitVersion"]),
+        "kubectl": str(versions["clientVersion"]["gitVersion"]),
+        "Python": machine.python_version(),
+        "ansible-core": importlib.metadata.version("ansible-core"),
+        "kubernetes.core": core,
+        "kubernetes (Python)": importlib.metadata.version("kubernetes"),
     }
 
 
-def measure(report: Callable[[str, str, list[float]], None]) -> None:
-    """Each round gives every contestant a namespace of its own, first empty, then full."""
-    with tempfile.TemporaryDirectory() as scratch:
-        times: dict[tuple[str, str], list[float]] = {}
-        for number in range(RUNS):
-            print(f"round {number + 1} of {RUNS}", file=sys.stderr, flush=True)
-            for position, contestant in enumerate(contestants(Path(scratch), Path("x"))):
-                namespace = f"bench-{number}-{position}"
-                manifest = Path(scratch) / f"{namespace}.yml"
-                manifest.write_text(yaml.safe_dump_all(objects(namespace)))
-                argv = contestants(Path(scratch), manifest)[contestant]
-                try:
-                    for when in ("first", "again"):
-                        times.setdefault((when, contestant), []).append(seconds(argv))
-                finally:
-                    subprocess.run(
-                        [KUBECTL, "delete", "namespace", namespace, "--wait=true", "--timeout=120s"],
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        check=False,
-                    )
-        for (when, contestant), figures in sorted(times.items()):
-            report(when, contestant, figures)
+def stored_results() -> dict[str, Any]:
+    """What was measured before; of benchmarks that are still there."""
+    results: dict[str, Any] = {"machine": {}, "benchmarks": {}}
+    if RESULTS.is_file():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return results
+
+
+def write(results: dict[str, Any], harness: Harness) -> None:
+    """The results, page and chart; of a trial under build/, where nobody takes them for measurements."""
+    folder = ROOT / "build" / "benchmarks"
+    results_at, page_at, chart_at = RESULTS, PAGE, CHART
+    if not harness.full:
+        results_at, page_at, chart_at = folder / RESULTS.name, folder / PAGE.name, folder / "images" / CHART.name
+    chart_at.parent.mkdir(parents=True, exist_ok=True)
+    results_at.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    page_at.write_text(_page.page(results), encoding="utf-8")
+    chart_at.write_text(_chart.chart(_page.all_rows(results)), encoding="utf-8")
+    print(f"\nwritten: {', '.join(str(path.relative_to(ROOT)) for path in (results_at, page_at, chart_at))}")
+
+
+def run(names: list[str]) -> int:
+    """Does these benchmarks, or all. Exit code 1 when one of them failed; a target that is not reached is no failure."""
+    known = registry()
+    if unknown := [name for name in names if name not in known]:
+        raise BenchmarkError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+    broken = False
+    with opened() as harness:
+        before = stored_results() if harness.full else {"benchmarks": {}}
+        results: dict[str, Any] = {"machine": surroundings(harness), "benchmarks": {}}
+        everything: list[Row] = []
+        for name, module in known.items():
+            if names and name not in names:
+                if name in before["benchmarks"]:
+                    results["benchmarks"][name] = before["benchmarks"][name]
+                continue
+            results["benchmarks"][name], rows = measure(harness, module)
+            broken = broken or any(not row.raw for row in rows)
+            everything += rows
+            print(f"\n{module.TITLE}\n{table(rows)}", flush=True)
+        print(f"\nAll of this run, median of {harness.runs}\n{table(everything)}")
+        write(results, harness)
+    return int(broken)
+
+
+def alone(name: str) -> None:
+    """One benchmark by itself: prints its table, writes nothing."""
+    try:
+        with opened() as harness:
+            print(table(importlib.import_module(f"tests.benchmarks.{name}").rows(harness)))
+    except BenchmarkError as error:
+        raise SystemExit(str(error)) from None
 
 
 def main() -> None:
-    if not KUBECONFIG or not Path(KUBECTL).exists():
-        raise SystemExit("KUBECONFIG must name the local cluster's kubeconfig: run this as make bench, after make up")
-    rows: list[tuple[str, str, list[float]]] = []
-    measure(lambda when, who, figures: rows.append((when, who, figures)))
-    ours = {when: statistics.median(figures) for when, who, figures in rows if who.startswith("servicemesh")}
-    print(
-        f"{len(objects('x'))} objects, whole command, median of {RUNS} (load average at the end: {os.getloadavg()[0]:.1f})"
-    )
-    for when, who, figures in rows:
-        middle = statistics.median(figures)
-        raw = " ".join(f"{figure:.2f}" for figure in figures)
-        print(f"{when:6} {who:40} {middle:6.2f} s  {middle / ours[when]:5.2f}x of ours   [{raw}]")
+    """Entry point."""
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except BenchmarkError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,259 @@
+"""What every benchmark runs on: whole commands timed on the local cluster, in namespaces that are gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.benchmarks import _sets
+
+ROOT = Path(__file__).parent.parent.parent
+DEFAULT_RUNS = 5
+_RECAP = re.compile(
+    r"^\S+\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)\s+failed=(?P<failed>\d+)",
+    re.M,
+)
+_DELETION = 900  # seconds that thousands of objects get to be gone
+# Runs a command and writes down the peak memory of the largest process among it and all that it waited for.
+_PEAK = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_pid, status, usage = os.wait4(process.pid, 0)
+with open(sys.argv[1], "w") as file:
+    json.dump(usage.ru_maxrss * 1024, file)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+class BenchmarkError(Exception):
+    """A benchmark could not be done; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended well: wall-clock seconds and what it wrote."""
+
+    seconds: float
+    text: str
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, of a playbook."""
+        recap = _RECAP.search(self.text.rpartition("PLAY RECAP")[2])
+        if recap is None or recap["failed"] != "0" or recap["unreachable"] != "0" or recap["ok"] == "0":
+            raise BenchmarkError(f"a playbook that should have done its work ended so:\n{self.text[-3000:]}")
+        return int(recap["changed"])
+
+
+class Harness:
+    """The local cluster, a scratch folder, and how often to do things."""
+
+    def __init__(self, kubeconfig: Path, scratch: Path, *, runs: int = DEFAULT_RUNS, scale: float = 1.0) -> None:
+        self.kubeconfig, self.scratch, self.runs, self.scale = kubeconfig, scratch, runs, scale
+        self.home = kubeconfig.parent
+        self.kubectl_path = str(self.home / "bin" / "kubectl")
+
+    @property
+    def full(self) -> bool:
+        """Whether this is the real measurement and no trial."""
+        return self.runs >= DEFAULT_RUNS and self.scale >= 1
+
+    def count(self, number: int) -> int:
+        """How many services to take where the full measurement takes `number`."""
+        return max(1, round(number * self.scale))
+
+    def say(self, text: str) -> None:
+        """Tells a person who waits what goes on."""
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+    # Commands ----------------------------------------------------------------------------------------------------
+
+    def timed(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Done:
+        """A whole command, from its start to its end. Raises BenchmarkError with its output when it fails."""
+        started = time.perf_counter()
+        done = subprocess.run(
+            list(argv),
+            cwd=ROOT,
+            env=self.environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            raise BenchmarkError(f"{' '.join(argv)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        return Done(seconds, done.stdout)
+
+    def peak(self, argv: Sequence[str]) -> tuple[Done, float]:
+        """The command, and the most memory (MB of 10^6 bytes, resident) that the largest of its processes had."""
+        note = self.scratch / f"peak-{uuid.uuid4().hex[:6]}"
+        # Not from this process: a new one is born with the size of the one that starts it.
+        done = self.timed([sys.executable, "-S", "-c", _PEAK, str(note), *argv])
+        return done, float(note.read_text()) / 1e6
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What commands see: this cluster, and nothing that somebody set for Ansible in a shell."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
+        return {**kept, "KUBECONFIG": str(self.kubeconfig), **(more or {})}
+
+    def kubectl(self, *words: str) -> str:
+        """What kubectl prints."""
+        return self.timed([self.kubectl_path, *words]).text
+
+    def playbook(self, *tasks: Mapping[str, Any]) -> list[str]:
+        """The command for a playbook as a user would write it for the machine that it runs on."""
+        play = {
+            "name": "Benchmark",
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": list(tasks),
+        }
+        path = self.scratch / f"play-{uuid.uuid4().hex[:6]}.yml"
+        path.write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
+        return [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(path)]
+
+    # Objects -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def services(self, count: int) -> Iterator[tuple[str, Path]]:
+        """Name of a namespace that is not there yet, and the file of a set that makes it; the namespace is gone afterwards."""
+        with self.namespace(create=False) as name:
+            path = self.scratch / f"{name}.yml"
+            path.write_text(_sets.text(_sets.services(name, count)), encoding="utf-8")
+            yield name, path
+
+    @contextlib.contextmanager
+    def namespace(self, *, create: bool = True) -> Iterator[str]:
+        """A namespace of its own, gone afterwards."""
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        try:
+            if create:
+                self.create(_sets.namespace(name))
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--ignore-not-found", f"--timeout={_DELETION}s")
+
+    @contextlib.contextmanager
+    def kind(self) -> Iterator[str]:
+        """The API group of a new kind Thing, gone afterwards."""
+        group = f"b{uuid.uuid4().hex[:8]}.benchmark.example.com"
+        name = f"things.{group}"
+        try:
+            self.create(_sets.watched_kind(group))
+            self.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=60s")
+            yield group
+        finally:
+            self.kubectl("delete", "crd", name, "--ignore-not-found", f"--timeout={_DELETION}s")
+
+    def create(self, *objects: Mapping[str, Any]) -> None:
+        """Makes objects, as part of no measurement."""
+        path = self.scratch / f"make-{uuid.uuid4().hex[:6]}.yml"
+        path.write_text(_sets.text([dict(obj) for obj in objects]), encoding="utf-8")
+        self.kubectl("create", "-f", str(path))
+
+    def check_there(self, namespace: str, count: int) -> None:
+        """Raises BenchmarkError unless all objects of a set of `count` services are in their namespace."""
+        kinds = ",".join(f"{resource}.{group}".rstrip(".") for resource, group in _sets.KINDS.items())
+        names = self.kubectl("-n", namespace, "get", kinds, "-o", "name").split()
+        found = sum("/service-" in name for name in names)
+        if found != count * len(_sets.KINDS):
+            raise BenchmarkError(f"{namespace} has {found} objects of the set, expected {count * len(_sets.KINDS)}")
+
+    def sweep(self) -> None:
+        """Removes what a benchmark that was killed left behind."""
+        kinds = "namespaces,customresourcedefinitions,clusterrolebindings,flowschemas"
+        self.kubectl("delete", kinds, "-l", f"{_sets.LABEL}=true", "--ignore-not-found", f"--timeout={_DELETION}s")
+
+    def client(self, kubeconfig: Path | None = None) -> Any:
+        """The collection's own client, to arrange things and to look."""
+        _load_collection()
+        from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+
+        return Client({"kubeconfig": str(kubeconfig or self.kubeconfig)}, environ={})
+
+
+def _load_collection() -> None:
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.utils.collection_loader import AnsibleCollectionConfig
+
+    if AnsibleCollectionConfig.collection_finder is None:
+        init_plugin_loader([str(ROOT / ".collections")])
+
+
+def local_kubeconfig(environ: Mapping[str, str]) -> Path:
+    """KUBECONFIG, when it is a local cluster's. A benchmark puts thousands of objects into a cluster, and any other is not ours."""
+    text = environ.get("KUBECONFIG", "")
+    path = Path(text)
+    if not text or not path.is_file() or not (path.parent / "run" / "node.json").is_file():
+        raise BenchmarkError(
+            f"KUBECONFIG is {text!r}; expected the kubeconfig of a local cluster (make up). Run make bench, or "
+            "KUBECONFIG=$(make -s kubeconfig) python -m tests.benchmarks.<name>"
+        )
+    return path
+
+
+def _positive(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise BenchmarkError(f"{name} is {text!r}; expected a number above 0, such as {default:g}")
+    return value
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Harness]:
+    """The harness for one run, one at a time on a cluster. BENCH_RUNS: rounds (5). BENCH_SCALE: share of the objects (1), for trials."""
+    kubeconfig = local_kubeconfig(os.environ)
+    runs = int(_positive(os.environ, "BENCH_RUNS", DEFAULT_RUNS))
+    scale = _positive(os.environ, "BENCH_SCALE", 1)
+    signal.signal(signal.SIGTERM, _ended)  # so that namespaces go then too
+    with open(kubeconfig.parent / "run" / "benchmark.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BenchmarkError("another benchmark runs on this cluster; wait until it has ended") from None
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            harness = Harness(kubeconfig, Path(scratch), runs=max(1, runs), scale=scale)
+            harness.sweep()
+            try:
+                yield harness
+            finally:
+                harness.sweep()
+
+
+def _ended(_number: int, _frame: types.FrameType | None) -> None:
+    raise SystemExit("benchmark: told to end")
+
+
+def kubeconfig_at(harness: Harness, server: str, server_name: str) -> Path:
+    """A copy of the kubeconfig (in the scratch folder, for its owner only) that leads to another address of the same server."""
+    config = yaml.safe_load(harness.kubeconfig.read_text(encoding="utf-8"))
+    for entry in config["clusters"]:
+        entry["cluster"].update({"server": server, "tls-server-name": server_name})
+    path = harness.scratch / f"kubeconfig-{uuid.uuid4().hex[:6]}"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path

@@ -1,0 +1,89 @@
+"""docs/performance.md, from the results. No I/O."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.benchmarks._rows import Row, raw_text, row_of, times
+
+_INTRO = """# Performance
+
+<!-- Written by `make bench` from tests/benchmarks/results.json. Change the benchmarks, not this page. -->
+
+What `servicemesh.platform.apply` and the platform take, against what people use instead: whole commands, on the same cluster in the same
+run. A playbook's time has the start of Ansible in it. Every figure stands below with the rounds that it is the median of.
+
+![Bar chart of the figures below](images/performance.svg)
+"""
+_HOW = """## How it is measured
+
+* `make bench` on the local cluster, with nothing else to do. Five rounds; the median counts. Each contestant gets a namespace of its own in
+  each round, who begins changes from round to round, and a first round with one service fills everybody's caches and is not counted.
+* The set: a Namespace, and for each service a ServiceAccount, ConfigMap, Service, VirtualService and DestinationRule. 50 services are 251
+  objects, 200 are 1,001, 1,000 are 5,001.
+* A playbook is what a user would write: `hosts: localhost`, `connection: local`, one task, and
+  `ansible_python_interpreter: "{{ ansible_playbook_python }}"`. `apply` keeps its defaults, so it waits until what it made is ready; the
+  others do not wait.
+* A contestant that did not do the work fails the benchmark: all objects are counted in the API server after a first run, and a second
+  one has to find nothing to change.
+* Requests are counted by the module and by the API server (`apiserver_request_total`); the higher number counts.
+* Distance: the API server's answers come later, by netem inside the cluster's network namespace where the kernel has it, else by a TCP
+  proxy on loopback. By how much is measured and stands in the table.
+* Readiness: from just before the request that turns an object's condition, to the return of the module's work.
+* Memory: the resident memory of the largest process, as the kernel counts it (`ru_maxrss`), in MB of 10^6 bytes.
+
+`python -m tests.benchmarks.<name>` does one of them and prints its table. With `BENCH_RUNS=1 BENCH_SCALE=0.1` it is a trial, which
+writes nothing here.
+"""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _lines(rows: Sequence[Row]) -> list[str]:
+    lines = ["| what | target | measured | ratio | |", "|---|---|---|---|---|"]
+    for row in rows:
+        ratio = "" if row.ratio is None else times(row.ratio)
+        verdict = "reached" if row.reached else "**not reached**"
+        lines.append(f"| {_cell(row.what)} | {_cell(row.target)} | {_cell(row.measured)} | {ratio} | {verdict} |")
+    return lines
+
+
+def _section(stored: Mapping[str, Any]) -> list[str]:
+    rows = [row_of(row) for row in stored["rows"]]
+    lines = [f"## {stored['title']}", "", *_lines(rows), ""]
+    shown: set[str] = set()
+    for row in rows:
+        for text in raw_text(row):
+            if text not in shown:
+                shown.add(text)
+                lines.append(f"* {text}")
+    missed = [row for row in rows if not row.reached]
+    if missed:
+        lines += ["", "Why not reached:", ""]
+        for row in missed:
+            lines += textwrap.wrap(f"* {row.what}: {row.reason}.", 140, subsequent_indent="  ", break_on_hyphens=False)
+    lines += [
+        "",
+        f"Measured on {stored['when']} in {stored['minutes']} minutes, {stored['rounds']} rounds; load average ",
+    ]
+    lines[-1] += f"{stored['load'][0]} at the beginning, {stored['load'][1]} at the end."
+    return [*lines, ""]
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The whole file, from what `results.json` holds: `machine` (name -> text) and `benchmarks` (name -> its results)."""
+    lines = [_INTRO]
+    for stored in results["benchmarks"].values():
+        lines += _section(stored)
+    lines += ["## Where", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {_cell(str(value))} |" for name, value in results["machine"].items()]
+    return "\n".join([*lines, "", _HOW])
+
+
+def all_rows(results: Mapping[str, Any]) -> list[Row]:
+    """The rows of all benchmarks, in their order."""
+    return [row_of(row) for stored in results["benchmarks"].values() for row in stored["rows"]]

@@ -1,0 +1,61 @@
+"""Requests as the API server itself counts them. No I/O.
+
+Its metric of requests by kind cannot tell who sent them. Priority and fairness counts by FlowSchema, and a FlowSchema can be for one user:
+so a user of the benchmark's own sends the requests, and nobody else's are counted (Kubernetes,
+staging/src/k8s.io/apiserver/pkg/util/flowcontrol/metrics/metrics.go).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.benchmarks._sets import LABEL
+
+_SAMPLE = re.compile(
+    r"^apiserver_flowcontrol_dispatched_requests_total\{(?P<labels>.*)\} (?P<value>[0-9.eE+-]+)$", re.MULTILINE
+)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def counting_objects(user: str) -> list[dict[str, Any]]:
+    """The FlowSchema that counts the requests of `user` under the name of that user, and what lets the user do everything."""
+    meta = {"name": user, "labels": {LABEL: "true"}}
+    subject = {"kind": "User", "user": {"name": user}}
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
+    return [
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        },
+        {
+            "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+            "kind": "FlowSchema",
+            "metadata": meta,
+            "spec": {
+                # As for every user that is no node and no part of the control plane, but before the others look.
+                "priorityLevelConfiguration": {"name": "global-default"},
+                "matchingPrecedence": 50,
+                "distinguisherMethod": {"type": "ByUser"},
+                "rules": [
+                    {
+                        "subjects": [subject],
+                        "resourceRules": [everything],
+                        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+                    }
+                ],
+            },
+        },
+    ]
+
+
+def counted(metrics: str, schema: str) -> int:
+    """Requests that a FlowSchema let through, from the text of /metrics."""
+    total = 0.0
+    for sample in _SAMPLE.finditer(metrics):
+        if dict(_LABEL.findall(sample["labels"])).get("flow_schema") == schema:
+            total += float(sample["value"])
+    return int(total)

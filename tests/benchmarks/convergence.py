@@ -1,0 +1,134 @@
+"""251 objects, whole commands: ours against kubectl and kubernetes.core, first and again, and the requests that it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import _sets
+from tests.benchmarks._harness import BenchmarkError, Harness
+from tests.benchmarks._race import AGAIN, KUBECTL, LOOP, OURS, SRC, START, race
+from tests.benchmarks._rows import Row, at_most, faster, number, quantity
+from tests.benchmarks._server_count import counted, counting_objects
+
+TITLE = "Convergence: 251 objects"
+SERVICES = 50
+_PATIENCE = 20  # seconds
+
+
+def rows(harness: Harness) -> list[Row]:
+    """All rows of this benchmark."""
+    services = harness.count(SERVICES)
+    counts = requests(harness, services)
+    times = race(harness, [OURS, KUBECTL, SRC, LOOP, START], services)
+    objects = 1 + services * len(_sets.KINDS)
+    what = f"{objects} objects, first run"
+    start = times[START.name, "first"]
+    first, again = times[OURS.name, "first"], times[OURS.name, AGAIN]
+    made = []
+    for opponent, least in ((KUBECTL, 4), (SRC, 2), (LOOP, 60)):
+        theirs = times[opponent.name, "first"]
+        made.append(
+            faster(
+                f"{what}, against {opponent.name}",
+                (OURS.name, first),
+                (opponent.name, theirs),
+                least=least,
+                reason=why_slow(first, theirs, start, least),
+            )
+        )
+    theirs = times[KUBECTL.name, AGAIN]
+    made.append(
+        faster(
+            f"{objects} objects, nothing to change, against kubectl diff --server-side",
+            (OURS.name, again),
+            ("kubectl diff --server-side", theirs),
+            least=1,
+            reason=why_slow(again, theirs, start, 1),
+        )
+    )
+    return made + counts
+
+
+def why_slow(ours: list[float], theirs: list[float], start: list[float], least: float) -> str:
+    """Where our time goes, against the time that the target leaves."""
+    mine, allowed, idle = statistics.median(ours), statistics.median(theirs) / least, statistics.median(start)
+    text = f"{least:g}x would be {quantity(allowed, 's')} for everything; "
+    share = f"ansible-playbook with one debug task takes {quantity(idle, 's')}"
+    if idle >= allowed:
+        return f"{text}{share} before any module does anything, so no module can reach it; apply adds {quantity(mine - idle, 's')}"
+    return f"{text}{share}, apply adds {quantity(mine - idle, 's')}"
+
+
+def requests(harness: Harness, services: int) -> list[Row]:
+    """Requests for each object, as the module says and as the API server counts."""
+    objects = 1 + services * len(_sets.KINDS)
+    made = []
+    with harness.services(services) as (_namespace, manifest), _counting_user(harness) as user:
+        for what, limit in (("first run", 2.0), ("nothing to change", 1.0)):
+            said, seen, result = _counted_run(harness, manifest, user)
+            figure = max(said, seen) / objects
+            made.append(
+                at_most(
+                    f"Requests for each of {objects} objects, {what}",
+                    {"the module's own count": [float(said)], "the API server's count": [float(seen)]},
+                    limit=limit,
+                    unit="requests",
+                    value=figure,
+                    measured=f"{number(figure)} for each",
+                    target=f"{limit:g} for each at most",
+                    reason=(
+                        "one server-side apply for each object is what tells whether it would change; "
+                        f"{max(said, seen) - objects} requests beside them, for the whole call, ask which kinds the server "
+                        "knows and read what is there"
+                    ),
+                )
+            )
+            phases = ", ".join(f"{name} {seconds} s" for name, seconds in result["seconds"].items())
+            harness.say(f"{what}: {said} requests, {seen} by the API server's count; phases: {phases}")
+    return made
+
+
+@contextlib.contextmanager
+def _counting_user(harness: Harness) -> Iterator[str]:
+    """A user whose requests the API server counts apart."""
+    user = f"bench-{uuid.uuid4().hex[:8]}"
+    harness.create(*counting_objects(user))
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while not counted(harness.kubectl("get", "--raw", "/metrics"), user):  # the server takes a moment to know it
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"the API server does not count the requests of user {user}")
+            harness.kubectl("--as", user, "get", "--raw", "/version")
+        yield user
+    finally:
+        harness.kubectl("delete", "flowschema,clusterrolebinding", user, "--ignore-not-found")
+
+
+def _counted_run(harness: Harness, manifest: Path, user: str) -> tuple[int, int, dict[str, Any]]:
+    note = harness.scratch / "result.json"
+    ours = {"src": [str(manifest)], "impersonate_user": user}
+    argv = harness.playbook(
+        {"name": "Apply", "servicemesh.platform.apply": ours, "register": "benchmark"},
+        {
+            "name": "Keep the result",
+            "ansible.builtin.copy": {"content": "{{ benchmark | to_json }}", "dest": str(note), "mode": "0600"},
+        },
+    )
+    before = counted(harness.kubectl("get", "--raw", "/metrics"), user)
+    harness.timed(argv)
+    seen = counted(harness.kubectl("get", "--raw", "/metrics"), user) - before
+    result = json.loads(note.read_text(encoding="utf-8"))
+    return int(result["requests"]), seen, result
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.__main__ import alone
+
+    alone("convergence")

@@ -1,0 +1,41 @@
+"""1,001 objects with 10 ms between this machine and the API server."""
+
+from __future__ import annotations
+
+from tests.benchmarks import _sets
+from tests.benchmarks._delay import delayed
+from tests.benchmarks._harness import Harness
+from tests.benchmarks._race import KUBECTL, OURS, SRC, START, Contestant, race
+from tests.benchmarks._rows import Row, faster, number
+from tests.benchmarks.convergence import why_slow
+
+TITLE = "Distance: 1,000 objects, 10 ms away"
+SERVICES = 200
+MILLISECONDS = 10
+
+
+def rows(harness: Harness) -> list[Row]:
+    """All rows of this benchmark."""
+    services = harness.count(SERVICES)
+    objects = 1 + services * len(_sets.KINDS)
+    contestants = [*(Contestant(each.name, each.first, None, each.playbook) for each in (OURS, KUBECTL, SRC)), START]
+    with delayed(harness, MILLISECONDS) as distance:
+        harness.say(f"{distance.how}: answers come {distance.added:.1f} ms later")
+        times = race(harness, contestants, services, {"KUBECONFIG": str(distance.kubeconfig)})
+    ours, start = times[OURS.name, "first"], times[START.name, "first"]
+    return [
+        faster(
+            f"{objects} objects, {number(distance.added)} ms added ({distance.how}), against {opponent.name}",
+            (OURS.name, ours),
+            (opponent.name, times[opponent.name, "first"]),
+            least=least,
+            reason=why_slow(ours, times[opponent.name, "first"], start, least),
+        )
+        for opponent, least in ((KUBECTL, 5), (SRC, 10))
+    ]
+
+
+if __name__ == "__main__":
+    from tests.benchmarks.__main__ import alone
+
+    alone("distance")
