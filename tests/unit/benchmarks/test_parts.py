@@ -1,0 +1,187 @@
+"""The other parts of the benchmarks that need no cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+
+from tests.benchmarks import _delay, _sets
+from tests.benchmarks._harness import ROOT, BenchmarkError, Done, Harness, kubeconfig_at, local_kubeconfig
+from tests.benchmarks._server_count import counted, counting_objects
+from tests.benchmarks.convergence import why_slow
+
+METRICS = """# TYPE apiserver_flowcontrol_dispatched_requests_total counter
+apiserver_flowcontrol_dispatched_requests_total{flow_schema="bench-1",priority_level="global-default"} 259
+apiserver_flowcontrol_dispatched_requests_total{flow_schema="bench-1",priority_level="exempt"} 1
+apiserver_flowcontrol_dispatched_requests_total{flow_schema="bench-12",priority_level="global-default"} 7
+apiserver_flowcontrol_dispatched_requests_total{flow_schema="exempt",priority_level="exempt"} 1.4e+06
+apiserver_request_total{code="200",resource="services",verb="APPLY"} 50
+"""
+RECAP = "PLAY RECAP ***\nlocalhost                  : ok=1    changed={}    unreachable=0    failed={}    skipped=0\n"
+
+
+def test_the_set_has_the_objects_that_the_issue_names() -> None:
+    objects = checked(_sets.services("n", 50))
+    assert len(objects) == 251
+    kinds = [obj["kind"] for obj in objects]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "Namespace": 1, "ServiceAccount": 50, "ConfigMap": 50, "Service": 50, "VirtualService": 50, "DestinationRule": 50,
+    }  # fmt: skip
+    assert list(yaml.safe_load_all(_sets.text(objects))) == objects
+
+
+def test_the_server_counts_for_one_schema() -> None:
+    assert counted(METRICS, "bench-1") == 260
+    assert counted(METRICS, "bench-2") == 0
+    assert {obj["metadata"]["name"] for obj in counting_objects("bench-1")} == {"bench-1"}
+
+
+def test_changed_is_read_from_the_recap_and_a_failed_playbook_has_none() -> None:
+    assert Done(1.0, RECAP.format(1, 0)).changed == 1
+    for text in (RECAP.format(1, 1), "ok: changed=3"):
+        with pytest.raises(BenchmarkError, match="ended so"):
+            _ = Done(1.0, text).changed
+
+
+def test_any_cluster_but_a_local_one_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "kubeconfig"
+    for environ in ({}, {"KUBECONFIG": str(config)}):
+        with pytest.raises(BenchmarkError, match="make bench"):
+            local_kubeconfig(environ)
+    config.write_text("{}")
+    with pytest.raises(BenchmarkError, match="make bench"):
+        local_kubeconfig({"KUBECONFIG": str(config)})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "node.json").write_text("{}")
+    assert local_kubeconfig({"KUBECONFIG": str(config)}) == config
+
+
+def test_a_command_runs_without_what_a_shell_set_for_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_FORKS", "1")
+    harness = Harness(tmp_path / "kubeconfig", tmp_path)
+    done = harness.timed([sys.executable, "-c", "import os, time; time.sleep(0.2); print(sorted(os.environ))"])
+    assert "ANSIBLE_FORKS" not in done.text
+    assert "KUBECONFIG" in done.text
+    assert 0.2 <= done.seconds < 10
+    with pytest.raises(BenchmarkError, match="ended with 3"):
+        harness.timed([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_the_peak_is_that_of_the_largest_process_among_all(tmp_path: Path) -> None:
+    harness = Harness(tmp_path / "kubeconfig", tmp_path)
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = bytearray(60_000_000)'], check=True)"
+    _done, peak = harness.peak([sys.executable, "-c", code])
+    _done, small = harness.peak([sys.executable, "-c", "pass"])
+    assert 60 < peak < 120
+    assert small < 40
+
+
+def test_a_reason_says_when_ansible_alone_takes_more_than_the_target_leaves() -> None:
+    assert "before any module does anything" in why_slow([1.2], [2.0], [0.8], 4)
+    assert why_slow([1.2], [6.0], [0.8], 4) == (
+        "4x would be 1.50 s for everything; ansible-playbook with one debug task takes 0.800 s, apply adds 0.400 s"
+    )
+
+
+def test_a_copy_of_the_kubeconfig_leads_elsewhere_and_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump({"clusters": [{"name": "c", "cluster": {"server": "https://198.18.0.2:6443"}}]}))
+    copy = kubeconfig_at(Harness(path, tmp_path), "https://127.0.0.1:1", "198.18.0.2")
+    assert copy.stat().st_mode & 0o077 == 0
+    (entry,) = yaml.safe_load(copy.read_text())["clusters"]
+    assert entry["cluster"] == {"server": "https://127.0.0.1:1", "tls-server-name": "198.18.0.2"}
+
+
+# Distance ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_done_is_undone_at_the_end_and_after_an_error(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    with _delay.undone_at_the_end(["touch", str(mark)], ["rm", str(mark)]):
+        assert mark.exists()
+    assert not mark.exists()
+    with pytest.raises(ZeroDivisionError), _delay.undone_at_the_end(["touch", str(mark)], ["rm", str(mark)]):
+        _ = 1 / 0
+    assert not mark.exists()
+    with pytest.raises(BenchmarkError, match="false failed"), _delay.undone_at_the_end(["false"], ["rm", str(mark)]):
+        pytest.fail("it was not done")
+
+
+def test_what_was_done_is_undone_though_the_benchmark_is_killed(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    code = (
+        "import time; from tests.benchmarks._delay import undone_at_the_end\n"
+        f"with undone_at_the_end(['touch', {str(mark)!r}], ['rm', {str(mark)!r}]):\n    print('in', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in\n"
+        assert mark.exists()
+        os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while mark.exists():
+        assert time.monotonic() < deadline, "it was not undone"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def echo() -> Iterator[int]:
+    """A server on loopback that sends everything back and closes when its client does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    talk, _address = server.accept()
+                except OSError:
+                    return
+                with talk:
+                    while data := talk.recv(1 << 16):
+                        talk.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def _send(talk: socket.socket, data: bytes) -> None:
+    talk.sendall(data)
+    talk.shutdown(socket.SHUT_WR)
+
+
+def test_the_proxy_gives_answers_later_in_order_and_whole() -> None:
+    sent = bytes(range(256)) * 4000
+    with echo() as port, _delay.proxy("127.0.0.1", port, 0.1) as near:
+        with socket.create_connection(("127.0.0.1", near), timeout=10) as talk:
+            begun = time.monotonic()
+            talk.sendall(b"first")
+            assert talk.recv(100) == b"first"
+            assert 0.2 <= time.monotonic() - begun < 1.0, "the handshake and the answer"
+            begun = time.monotonic()
+            talk.sendall(b"second")
+            assert talk.recv(100) == b"second"
+            assert 0.1 <= time.monotonic() - begun < 0.6
+            threading.Thread(target=_send, args=(talk, sent), daemon=True).start()
+            got = b""
+            while data := talk.recv(1 << 16):
+                got += data
+        assert got == sent
+
+
+def test_the_proxy_ends_with_whoever_started_it() -> None:
+    with echo() as port, _delay.proxy("127.0.0.1", port, 0.01) as near:
+        pass
+    with pytest.raises(OSError, match=r"refused|reset"):
+        socket.create_connection(("127.0.0.1", near), timeout=5)
