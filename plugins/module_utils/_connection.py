@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import ssl
+import sys
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _identity
+
 try:
-    import kubernetes.client
-    import kubernetes.config
     import urllib3
     import yaml
 
@@ -24,6 +28,25 @@ except ImportError as error:  # told to the user by the module, with the interpr
 
 class KubeError(Exception):
     """A message for the user: what was tried, what was found, what to do."""
+
+
+def missing(error: Exception) -> KubeError:
+    """What to tell when a Python package is not there."""
+    return KubeError(
+        f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({error}). "
+        "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
+        'to "{{ ansible_playbook_python }}".'
+    )
+
+
+def _library() -> Any:
+    """The `kubernetes` package, imported when it is needed: that takes 0.2 s."""
+    try:
+        importlib.import_module("kubernetes.client")
+        importlib.import_module("kubernetes.config")
+    except ImportError as error:
+        raise missing(error) from None
+    return sys.modules["kubernetes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,6 @@ def _from_text(name: str, text: str) -> Any:
 
 def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
     """Client configuration and its description. Raises KubeError with what is wrong and what to do."""
-    configuration = kubernetes.client.Configuration()
     kubeconfig, context = options.get("kubeconfig"), options.get("context")
     complete = options.get("host") and (
         options.get("api_key")
@@ -117,22 +139,38 @@ def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
     described = (
         "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
     )
-    if not complete:
+    configuration = _plain(options, bool(complete))
+    if complete:
+        described, context = "", None
+        configuration = configuration or _library().client.Configuration()
+    elif configuration is None:
+        configuration = _library().client.Configuration()
         if kubeconfig or context:
             described = _load_kubeconfig(configuration, kubeconfig, context, origin)
         else:
             described = _load_default(configuration)
             origin = "the default" if described else ""
-    else:
-        described, context = "", None
     _override(configuration, options)
     return configuration, Source(described, origin, str(context or ""), str(configuration.host))
 
 
+def _plain(options: Mapping[str, Any], complete: bool) -> Any:
+    """A configuration without the library, where nothing but a certificate or a token is needed; else null."""
+    if options.get("proxy") or options.get("no_proxy") or options.get("proxy_headers") or urllib.request.getproxies():
+        return None
+    if complete:
+        return _identity.Plain()
+    kubeconfig = options.get("kubeconfig")
+    if not kubeconfig or (isinstance(kubeconfig, str) and os.pathsep in kubeconfig):
+        return None  # perhaps inside a pod, or several files to merge
+    return _identity.plain(kubeconfig, options.get("context"))
+
+
 def _load_default(configuration: Any) -> str:
+    config = _library().config
     try:
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    except kubernetes.config.ConfigException:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
         pass
     else:
         return ""
@@ -143,6 +181,7 @@ def _load_default(configuration: Any) -> str:
 
 
 def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> str:
+    config = _library().config
     if kubeconfig is None:
         kubeconfig, origin = str(_DEFAULT.expanduser()), "the default"
     described = "given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig)
@@ -161,11 +200,11 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
                 f"(platform_context in the inventory) is empty; expected one of: {', '.join(sorted(names)) or 'none'}."
             )
         if isinstance(kubeconfig, Mapping):
-            kubernetes.config.load_kube_config_from_dict(
+            config.load_kube_config_from_dict(
                 dict(kubeconfig), context=context, client_configuration=configuration, persist_config=False
             )
         else:
-            kubernetes.config.load_kube_config(
+            config.load_kube_config(
                 os.pathsep.join(map(str, _paths(kubeconfig))),
                 context=context,
                 client_configuration=configuration,
@@ -177,7 +216,7 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
         raise KubeError(
             f"kubeconfig {described} ({origin}) is not YAML{line}. Expected a kubeconfig file. {_HINT}."
         ) from None
-    except (kubernetes.config.ConfigException, OSError, TypeError, KeyError, AttributeError) as error:
+    except (config.ConfigException, OSError, TypeError, KeyError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise KubeError(f"kubeconfig {described} ({origin}) cannot be used: {first}. {_HINT}.") from None
     return described
@@ -242,8 +281,23 @@ def _override(configuration: Any, options: Mapping[str, Any]) -> None:
 
 
 def pool_of(configuration: Any) -> Any:
-    """The pool of connections that the client package makes for a configuration: TLS, client certificate, proxy."""
-    return kubernetes.client.ApiClient(configuration).rest_client.pool_manager
+    """The pool of connections for a configuration: TLS, client certificate, proxy. Raises KubeError."""
+    if not isinstance(configuration, _identity.Plain):
+        return _library().client.ApiClient(configuration).rest_client.pool_manager
+    settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
+    if configuration.host.startswith("https"):
+        try:
+            settings["ssl_context"] = _identity.tls_context(configuration)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            raise KubeError(
+                f"The certificates or the key for server {configuration.host} cannot be used: {error}. Expected PEM, and a "
+                f"key that belongs to the certificate. {_HINT}."
+            ) from None
+        if not configuration.verify_ssl:
+            settings["cert_reqs"] = "CERT_NONE"
+        if configuration.tls_server_name:
+            settings["server_hostname"] = configuration.tls_server_name
+    return urllib3.PoolManager(**settings)
 
 
 def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:

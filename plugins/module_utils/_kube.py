@@ -13,7 +13,6 @@ import json
 import os
 import random
 import re
-import sys
 import threading
 import time
 import warnings
@@ -89,11 +88,7 @@ class Client:
         self, params: Mapping[str, Any], *, concurrency: int = 16, environ: Mapping[str, str] | None = None
     ) -> None:
         if _connection.IMPORT_ERROR is not None:
-            raise KubeError(
-                f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({_connection.IMPORT_ERROR}). "
-                "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
-                'to "{{ ansible_playbook_python }}".'
-            )
+            raise _connection.missing(_connection.IMPORT_ERROR)
         self.concurrency = concurrency
         self.requests = 0
         self.catalog = _discovery.Catalog()

@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plain identities: a client certificate or a token in one kubeconfig, or in options. Everything else is the library's.
+
+Importing the library takes 0.2 s, mostly for login plugins (google-auth, requests, oauth). Whoever logs in with a certificate or a token
+needs none of them. Nothing is judged here: what is not plain, or looks wrong, is left to the library and its messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+    import yaml
+    from urllib3.util.ssl_ import create_urllib3_context
+
+_USER = frozenset({"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"})
+_CLUSTER = frozenset(
+    {
+        "server",
+        "certificate-authority",
+        "certificate-authority-data",
+        "insecure-skip-tls-verify",
+        "tls-server-name",
+        "extensions",
+    }
+)
+
+
+@dataclass(slots=True)
+class Plain:
+    """What a connection needs; named as in the library's Configuration, so that `_connection` treats both alike.
+
+    Certificates and the key are text (PEM) or paths of files.
+    """
+
+    host: str = ""
+    verify_ssl: bool = True
+    ssl_ca_cert: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    tls_server_name: str | None = None
+    username: str = ""
+    password: str = ""
+    api_key: dict[str, str] = field(default_factory=dict)
+    api_key_prefix: dict[str, str] = field(default_factory=dict)
+    connection_pool_maxsize: int = 1
+    refresh_api_key_hook: Any = None
+
+    def auth_settings(self) -> dict[str, dict[str, str]]:
+        """Headers that say who asks."""
+        token = self.api_key.get("authorization")
+        return {"BearerToken": {"key": "authorization", "value": token}} if token else {}
+
+    def get_basic_auth_token(self) -> str:
+        """Header of HTTP basic authentication."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+def plain(kubeconfig: str | Mapping[str, Any], context: str | None) -> Plain | None:
+    """The identity and cluster of a context, or null when it is for the library to find them."""
+    base = ""
+    if isinstance(kubeconfig, Mapping):
+        config: Any = kubeconfig
+    else:
+        path = os.path.expanduser(kubeconfig)
+        try:
+            with open(path, encoding="utf-8") as stream:
+                config = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            return None
+        base = os.path.dirname(os.path.abspath(path))
+    try:
+        return _from_config(config, context, base)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _from_config(config: Mapping[str, Any], context: str | None, base: str) -> Plain | None:
+    chosen = _named(config, "contexts", context or config["current-context"])["context"]
+    cluster = _named(config, "clusters", chosen["cluster"])["cluster"]
+    user = _named(config, "users", chosen["user"])["user"] or {}
+    if not set(user) <= _USER or not set(cluster) <= _CLUSTER:
+        return None
+    server = cluster["server"].rstrip("/")
+    found = Plain(host=server, verify_ssl=not cluster.get("insecure-skip-tls-verify", False))
+    found.tls_server_name = cluster.get("tls-server-name")
+    if server.startswith("https"):
+        found.ssl_ca_cert = _pem(cluster, "certificate-authority", base)
+        found.cert_file = _pem(user, "client-certificate", base)
+        found.key_file = _pem(user, "client-key", base)
+        if (found.cert_file is None) != (found.key_file is None):
+            return None
+    elif not server.startswith("http://"):
+        return None
+    if token := user.get("token"):
+        found.api_key["authorization"] = "Bearer " + token
+    return found
+
+
+def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
+    """The one entry of a name; anything else is the library's to complain about."""
+    (entry,) = [entry for entry in config[kind] if entry["name"] == name]
+    found: Mapping[str, Any] = entry
+    return found
+
+
+def _pem(entry: Mapping[str, Any], name: str, base: str) -> str | None:
+    if data := entry.get(f"{name}-data"):
+        return base64.b64decode(data, validate=True).decode("ascii")
+    if f"{name}-data" in entry:
+        raise ValueError("empty")
+    if (path := entry.get(name)) is None:
+        return None
+    if not os.path.isabs(path) and not base:
+        raise ValueError("relative to nothing")
+    path = os.path.normpath(os.path.join(base, path))
+    if not os.path.isfile(path):
+        raise ValueError("not there")
+    return str(path)
+
+
+def tls_context(identity: Plain) -> ssl.SSLContext:
+    """One TLS context for all connections. A key never stays on disk: it is there only while it is being read."""
+    context: ssl.SSLContext = create_urllib3_context()
+    if not identity.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif identity.ssl_ca_cert is None:
+        context.load_default_certs()
+    elif _is_text(identity.ssl_ca_cert):
+        context.load_verify_locations(cadata=identity.ssl_ca_cert)
+    else:
+        context.load_verify_locations(cafile=identity.ssl_ca_cert)
+    if identity.cert_file is not None:
+        _load_chain(context, identity.cert_file, identity.key_file)
+    return context
+
+
+def _is_text(value: str) -> bool:
+    return "-----BEGIN" in value
+
+
+def _load_chain(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    if not _is_text(cert) and not (key and _is_text(key)):
+        context.load_cert_chain(cert, key)
+        return
+    with tempfile.TemporaryDirectory() as room:  # for this user only
+        paths: list[str | None] = []
+        for name, value in (("cert", cert), ("key", key)):
+            if value is None or not _is_text(value):
+                paths.append(value)
+                continue
+            path = os.path.join(room, name)
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
+                stream.write(value)
+            paths.append(path)
+        assert paths[0] is not None
+        context.load_cert_chain(paths[0], paths[1])
