@@ -114,5 +114,5 @@ molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
 	done
 
 .PHONY: bench
-bench: setup ## Benchmarks on the local cluster
-	@$(with_cluster) python -m tests.benchmarks
+bench: setup ## Benchmarks on the local cluster (an hour), or BENCH="platform memory"
+	@$(with_cluster) python -m tests.benchmarks $(BENCH)
