@@ -37,9 +37,8 @@ def unique() -> str:
     return uuid.uuid4().hex[:12]
 
 
-@pytest.fixture(scope="session")
-def account(edge: Edge) -> Iterator[dict[str, Any]]:
-    """A registered user with an address, and a token of theirs under ``token``."""
+def registered(edge: Edge) -> dict[str, Any]:
+    """A new user with an address, and a token of theirs under ``token``."""
     name = f"e2e-{uuid.uuid4().hex[:12]}"
     answer = edge(
         "POST",
@@ -55,8 +54,15 @@ def account(edge: Edge) -> Iterator[dict[str, Any]]:
     assert answer.status == 201, answer
     login = edge("POST", "/api/users/login", {"username": name, "password": PASSWORD})
     assert login.status == 200, login
-    yield {**answer.json, "token": login.json["access_token"]}
-    edge("DELETE", f"/api/users/{answer.json['id']}")
+    return {**answer.json, "token": login.json["access_token"]}
+
+
+@pytest.fixture(scope="session")
+def account(edge: Edge) -> Iterator[dict[str, Any]]:
+    """A registered user, removed at the end."""
+    user = registered(edge)
+    yield user
+    edge("DELETE", f"/api/users/{user['id']}")
 
 
 @pytest.fixture
