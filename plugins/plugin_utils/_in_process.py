@@ -123,11 +123,14 @@ class InProcessAction(ActionBase):
         """The module's parameters. Not by ``validate_argument_spec``, whose error shows all arguments, Secrets too."""
         found = ArgumentSpecValidator(self.MODULE.ARGUMENTS).validate(args)
         if found.error_messages:
+            name = self._task.action
             worded = (
-                f"unsupported parameters: {error.msg}" if isinstance(error, UnsupportedError) else str(error.msg)
+                f"Unsupported parameters for ({name}) module: {error.msg}"
+                if isinstance(error, UnsupportedError)
+                else str(error.msg)
                 for error in found.errors
             )
-            raise AnsibleActionFail(f"{self._task.action}: {'; '.join(worded)}")
+            raise AnsibleActionFail("; ".join(worded))
         return {name: found.validated_parameters.get(name) for name in self.MODULE.ARGUMENTS}
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
