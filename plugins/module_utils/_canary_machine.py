@@ -22,6 +22,7 @@ APPLY_CANARY, SCALE_CANARY, REMOVE_CANARY = "apply_canary", "scale_canary", "rem
 APPLY_STABLE, SCALE_STABLE, RESTORE_STABLE = "apply_stable", "scale_stable", "restore_stable"
 RELEASE = "release"
 
+PROMOTION_GATE = 101  # stands for a weight: the gate before the promotion
 POLL = 1.0  # seconds between two looks at pods that are to get ready
 _MOVING = frozenset({states.RESETTING, states.PREPARING, states.SHIFTING, states.ANALYSING})
 
@@ -117,10 +118,10 @@ def _enough(state: State, workload: Workload | None, needed: int, now: float, sc
     """Scales a Deployment up and waits for its pods; null when so many are ready. Too late is a STOP, which callers reword."""
     if workload is None:
         return Action(STOP, why="the Deployment is not there")
-    if workload.failure:
-        return Action(STOP, why=workload.failure)
     if workload.ready >= needed:
         return None
+    if workload.failure:
+        return Action(STOP, why=workload.failure)
     if now - state.since > state.plan.progress_deadline:
         return Action(
             STOP,
@@ -211,6 +212,8 @@ def _full_load(state: State, world: World) -> int:
 
 def _cover(state: State, world: World, now: float) -> Action:
     """The canary gets as many pods as stable has, because it is about to carry everything."""
+    if not state.approved:
+        return Action(GATE, number=PROMOTION_GATE)
     if short := _enough(state, world.canary, _full_load(state, world), now, SCALE_CANARY):
         return _or_fail(state, short, "canary", now)
     return Action(BECOME, states.staged(states.aimed(state, plans.FULL), states.SWITCH, now))
@@ -224,7 +227,10 @@ def _update(state: State, world: World, now: float) -> Action:
     """Stable takes the new version while nobody calls it."""
     if not state.applied:
         return Action(APPLY_STABLE)
-    if world.stable is not None and not world.stable.complete and not world.stable.failure:
+    if world.stable is None or world.stable.failure:
+        why = world.stable.failure if world.stable else "its Deployment is gone"
+        return Action(BECOME, states.failed(state, f"stable: {why}", now))
+    if not world.stable.complete:
         if now - state.since <= state.plan.progress_deadline:
             return Action(WAIT, seconds=POLL, why=world.stable.waiting or "stable takes the new version")
         late = (
@@ -274,15 +280,12 @@ def _restore(state: State, world: World, now: float) -> Action:
     """Stable gets its old version back while traffic stays where it is, on the copy that is ready."""
     if not state.applied:
         return Action(RESTORE_STABLE)
-    if world.stable is None or world.stable.failure:
-        return Action(STOP, why=f"stable: {world.stable.failure if world.stable else 'the Deployment is not there'}")
-    if not world.stable.complete:
+    if world.stable is None or not world.stable.complete:
+        waiting = world.stable.failure or world.stable.waiting if world.stable else "its Deployment is gone"
         if now - state.since > state.plan.progress_deadline:
-            return Action(
-                STOP,
-                why=f"stable: not ready with its old version ({world.stable.waiting}); the weights stay as they are",
-            )
-        return Action(WAIT, seconds=POLL, why=world.stable.waiting or "stable takes its old version back")
+            why = f"stable: not ready with its old version ({waiting}); the weights stay as they are"
+            return Action(STOP, why=why)
+        return Action(WAIT, seconds=POLL, why=waiting or "stable takes its old version back")
     return Action(BECOME, states.staged(state, states.CAPACITY, now))
 
 

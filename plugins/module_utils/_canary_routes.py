@@ -81,10 +81,13 @@ def named(virtual_service: Obj) -> str:
 
 
 def concerns(virtual_service: Obj, aim: Aim) -> bool:
-    """Whether any route of a VirtualService leads to the canary subset: then it is shifted when nobody named VirtualServices."""
+    """Whether a VirtualService is shifted when nobody named any: a route of it leads to the canary subset, or to both versions' pods.
+
+    The latter is refused by `find`: calls that take it would pass every weight by.
+    """
     namespace = virtual_service["metadata"].get("namespace") or ""
     return any(
-        (target := entry.get("destination") or {}).get("subset") == aim.canary
+        str((target := entry.get("destination") or {}).get("subset") or "") in (aim.canary, "")
         and aim.means(str(target.get("host") or ""), namespace)
         for _protocol, _index, route in _routes(virtual_service)
         for entry in route.get("route") or []
@@ -214,6 +217,15 @@ def patch(
     if held:
         guards.append({"op": "test", "path": f"/metadata/annotations/{_escaped(ANNOTATION)}", "value": held})
     return guards + changes
+
+
+def marked(virtual_service: Obj, mark: str) -> list[Op]:
+    """Operations that change the annotation alone; empty removes it."""
+    changes = _mark_ops(virtual_service, mark)
+    if not changes:
+        return []
+    version = virtual_service["metadata"]["resourceVersion"]
+    return [{"op": "test", "path": "/metadata/resourceVersion", "value": version}, *changes]
 
 
 def _weight_ops(virtual_service: Obj, place: Place, weight: int) -> list[Op]:

@@ -51,6 +51,7 @@ PROMOTION = (COVER, SWITCH, UPDATE, RETURN, DRAIN, REMOVE, FINISH)
 RESTORE, CAPACITY, WATCH = "restore", "capacity", "watch"
 ROLLBACK = (RESTORE, CAPACITY, WATCH, DRAIN, REMOVE, FINISH)
 
+TAKEN_BACK = "the step was taken back after a signal"
 HISTORY_LIMIT = 300  # entries; a ConfigMap holds at most 1 MiB
 RUNS_LIMIT = 20
 
@@ -63,7 +64,8 @@ class State:
     `since`: when the present phase or stage began; `proved`: when the weight was seen in the proxies, 0 when it was not yet.
     `baseline`: pods that stable had at the begin, so many carry everything. `template`: digest of the canary's pod template.
     `touched`: stable has begun to take the new version; `applied`: what the stage writes to stable is written.
-    `approved`: gates before the present step are open. `restore`: the pod template that stable had, to go back to.
+    `approved`: gates before the present step are open. `restore`: what stable had (`template`, `configs`), to go back to.
+    `settings`: names and options of the run, without secrets.
     """
 
     run: str
@@ -187,7 +189,7 @@ def advanced(state: State, now: float) -> State:
 
 def promoting(state: State, now: float) -> State:
     """Into promotion, whatever step the run is at."""
-    return state.entered(PROMOTING, now, stage=COVER, reason="", applied=False)
+    return state.entered(PROMOTING, now, stage=COVER, reason="", applied=False, approved=False)
 
 
 def failed(state: State, reason: str, now: float) -> State:
@@ -247,16 +249,15 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     if state.phase in FINAL or state.phase == PROMOTING:
         return state
     state = state.replace(plan=dataclasses.replace(state.plan, hold_at=0))
-    return promoting(state, now) if full and not state.touched else resumed(state, now)
+    if full and not state.touched:
+        return promoting(state, now).replace(approved=True)
+    return resumed(state, now)
 
 
 def interrupted(state: State, now: float) -> State:
-    """After SIGTERM: the step that no verdict has been given on is taken back to the one before."""
+    """After SIGTERM: holds, and takes back the step that no verdict was given on."""
     if state.phase not in (SHIFTING, ANALYSING) or state.index < 0 or state.passes:
         return state
     index = state.index - 1
-    if index < 0:
-        return state.entered(
-            PREPARING, now, index=-1, before=state.weight, weight=0, proved=0.0, reason="taken back after a signal"
-        )
-    return shift_to(state, index, now).replace(reason="taken back after a signal")
+    weight = plans.weight_at(state.plan, index)
+    return state.entered(HOLDING, now, index=index, before=state.weight, weight=weight, proved=0.0, reason=TAKEN_BACK)

@@ -298,9 +298,9 @@ def test_held_then_promoted_goes_on_with_the_steps_unless_full() -> None:
 def test_a_signal_takes_back_the_step_that_was_not_judged() -> None:
     state = states.State("r", "s", "n", plans.Plan((10, 50)), phase=states.ANALYSING, index=1, before=10, weight=50)
     back = states.interrupted(state, 5.0)
-    assert (back.phase, back.index, back.weight, back.before) == (states.SHIFTING, 0, 10, 50)
+    assert (back.phase, back.index, back.weight, back.before) == (states.HOLDING, 0, 10, 50)
     first = states.interrupted(state.replace(index=0, before=0, weight=10), 5.0)
-    assert (first.phase, first.weight, first.before) == (states.PREPARING, 0, 10)
+    assert (first.phase, first.weight, first.before) == (states.HOLDING, 0, 10)
 
 
 def test_a_state_survives_its_json_and_other_text_is_refused() -> None:

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stay with a canary until it has ended: short calls of the module, one line for each step, an end even when told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import signal
+import socket
+import time
+import types
+import typing as t
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
+from ansible_collections.servicemesh.platform.plugins.modules import canary
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
+    FailedError,
+    InProcess,
+    InProcessAction,
+    as_module_sees,
+    secrets_in,
+)
+
+display = Display()
+Result = dict[str, t.Any]
+
+# Verbs that stay until the rollout has ended; the others are one call.
+STAYING = ("run", "promote", "rollback")
+_NAP = 0.2  # seconds; how soon a signal is heard
+_TELL = 15.0  # seconds between two lines about the same wait
+_BACK = 30.0  # seconds that a rollback may take after a signal
+
+
+class ActionModule(InProcessAction):
+    """Action plugin of ``servicemesh.platform.canary``; the module of that name documents it."""
+
+    MODULE = canary
+    _told = 0  # number of the signal that was heard
+    _fence = 0
+    _changed = False
+    _last_tell = ("", 0.0)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
+        """The module's result; of the last call, when there were several."""
+        verb = str(self._task.args.get("verb") or "run")
+        if verb not in STAYING or self._task.check_mode or self._task.async_val:
+            return super().run(tmp, task_vars)
+        result: Result = ActionBase.run(self, tmp, task_vars)
+        self._vars = task_vars or {}
+        self._apart = bool(self._reason_for_a_process(self._vars))
+        self._args = as_module_sees(self._task.args)
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            result.update(self._stay(verb))
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return result
+
+    def _hear(self, number: int, _frame: types.FrameType | None) -> None:
+        self._told = number
+
+    # Calls -------------------------------------------------------------------------------------------------------
+
+    def _call(self, verb: str, **more: t.Any) -> Result:
+        """Result of one call of the module, with this run's name and lease."""
+        args = {**self._args, "verb": verb, "holder": self._holder, **more}
+        if self._fence:
+            args["fence"] = self._fence
+        if self._apart:
+            done: Result = self._execute_module(module_args=args, task_vars=self._vars)
+            done.pop("invocation", None)
+        else:
+            params = self._validated(args)
+            call = InProcess(params, check_mode=False, diff=bool(self._task.diff))
+            try:
+                done = dict(self.MODULE.work(call))
+            except FailedError as failure:
+                done = failure.args[0]
+            except KubeError as error:
+                done = {"failed": True, "msg": str(error)}
+            if call.warnings:
+                done["warnings"] = call.warnings
+            done = dict(remove_values(done, list(secrets_in(params))))
+        self._fence = done.get("fence") or self._fence
+        self._changed = self._changed or bool(done.get("changed"))
+        return done
+
+    def _stay(self, verb: str) -> Result:
+        service = str(self._args.get("service"))
+        self._holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
+        lease = float(self._args.get("lease_duration") or 30)
+        first = result = self._call("start" if verb == "run" else verb)
+        notes = result.get("notes") or []
+        if not result.get("failed"):
+            self._say(lines.heading(result, service))
+        while not result.get("failed") and not result.get("done"):
+            self._tell(notes, result)
+            self._sleep(min(float(result.get("next_in") or 0), lease / 3))
+            if self._heard():
+                return self._stopped(result, service)
+            result = self._call("step")
+            notes = result.get("notes") or []
+        self._tell(notes, result)
+        result.setdefault("diff", {}).update(before=(first.get("diff") or {}).get("before", {}))
+        return self._ended(verb, result, service)
+
+    def _heard(self) -> bool:
+        """Whether a signal came in."""
+        return self._told != 0
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._heard() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(_NAP, left))
+
+    def _stopped(self, result: Result, service: str) -> Result:
+        """After SIGTERM or SIGINT: a step without a verdict is taken back, a rollback is brought to weight 0, the lease is given up."""
+        name = signal.Signals(self._told).name
+        if result.get("phase") == "rolling_back":
+            end = time.monotonic() + _BACK
+            while (
+                result.get("stage") in ("restore", "capacity") and not result.get("failed") and time.monotonic() < end
+            ):
+                time.sleep(min(1.0, float(result.get("next_in") or 0)))
+                result = self._call("step")
+        else:
+            result = self._call("interrupt")
+        self._call("release")
+        end_text = f"told to stop ({name}); {lines.summary(result, service)} Run it again to go on."
+        self._say(end_text)
+        return {**result, "failed": True, "changed": self._changed, "msg": end_text}
+
+    # What people see -----------------------------------------------------------------------------------------------
+
+    def _say(self, text: str, colour: str | None = None) -> None:
+        # The parent that prints may be gone already, after a signal.
+        with contextlib.suppress(OSError, ValueError):
+            display.display(f"  {text}", color=colour)
+
+    def _tell(self, notes: t.Iterable[Mapping[str, t.Any]], result: Result) -> None:
+        for note in notes:
+            if text := lines.line(note, result):
+                self._say(text, constants.COLOR_ERROR if lines.is_bad(note) else None)
+        waiting, seconds = str(result.get("waiting") or ""), float(result.get("next_in") or 0)
+        busy = result.get("phase") in ("preparing", "promoting", "rolling_back")
+        text, since = self._last_tell
+        if busy and waiting and seconds <= _TELL and (waiting != text or time.monotonic() - since > _TELL):
+            self._say(f"     {str(result['phase']).replace('_', ' ')}: {waiting}")
+            self._last_tell = (waiting, time.monotonic())
+
+    def _ended(self, verb: str, result: Result, service: str) -> Result:
+        if self._fence:
+            self._call("release")
+        result = {**result, "changed": self._changed}
+        result.pop("notes", None)
+        if "history" not in result and result.get("failed"):
+            return result
+        if result.get("history") and self._changed:
+            self._write_files(result, service)
+        if not result.get("failed"):
+            text = lines.summary(result, service)
+            self._say(text)
+            result["msg"] = text
+            if result.get("phase") == "frozen" or (result.get("phase") == "rolled_back" and verb != "rollback"):
+                result["failed"] = True
+        return result
+
+    def _write_files(self, result: Result, service: str) -> None:
+        namespace = str(self._args.get("namespace") or "ecommerce")
+        if path := self._args.get("report"):
+            self._write(str(path), page(result, service, namespace))
+            self._say(f"report: {path}")
+        if path := self._args.get("metrics_file"):
+            self._write(str(path), str(result.get("metrics") or ""))
+
+    def _write(self, path: str, text: str) -> None:
+        target = Path(path).expanduser()
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"{path} cannot be written: {error.strerror}; name another file, or none"
+            ) from error

@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_info
+short_description: Tell how a service's canary stands, and what is live
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Reads the record of a service's rollout, the lease, and the version and image of its Deployment.
+options:
+  service:
+    description: Name of the Service.
+    type: str
+    required: true
+  namespace:
+    description: Its namespace.
+    type: str
+    default: ecommerce
+  stable_deployment:
+    description: Deployment of the present version. By default it has the Service's name.
+    type: str
+extends_documentation_fragment:
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Never changes anything.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: full
+seealso:
+  - module: servicemesh.platform.canary
+"""
+
+EXAMPLES = r"""
+- name: See how the canary stands
+  servicemesh.platform.canary_info:
+    service: user-service
+  register: __canary
+
+- name: Show why it went back
+  ansible.builtin.debug:
+    msg: "{{ __canary.reason }}"
+  when: __canary.phase == 'rolled_back'
+"""
+
+RETURN = r"""
+phase:
+  description: Where the rollout is, as RV(servicemesh.platform.canary#module:phase) has it; empty when there never was one.
+  returned: success
+  type: str
+  sample: holding
+active:
+  description: Whether a rollout is under way, be it that it waits for a person.
+  returned: success
+  type: bool
+weight:
+  description: The canary's weight in percent.
+  returned: success
+  type: int
+  sample: 20
+version:
+  description: The version that the last rollout was about.
+  returned: when there was one
+  type: str
+  sample: v1.1
+reason:
+  description: Why it holds, is frozen or went back.
+  returned: when there was one
+  type: str
+history:
+  description: What happened in the last rollout.
+  returned: when there was one
+  type: list
+  elements: dict
+release:
+  description: Image and version that the rollout under way was begun with, and the inventory's of that moment.
+  returned: when a role began it
+  type: dict
+record:
+  description: The release that is live by a promotion, and the inventory's of that moment; null when the inventory's is live.
+  returned: success
+  type: dict
+runs:
+  description: Earlier rollouts, newest last.
+  returned: success
+  type: list
+  elements: dict
+lease:
+  description: Who holds the service now (C(holder), C(age), C(expires_in)); null for nobody.
+  returned: success
+  type: dict
+live:
+  description: Image and version label of the stable Deployment; null when it is not there.
+  returned: success
+  type: dict
+  sample: {image: "docker.io/ecommerce/user-service:v1.0", version: v1.0}
+metrics:
+  description: The rollout in Prometheus' text format, for a textfile collector.
+  returned: success
+  type: str
+"""
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary_result import exposition, state_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary_store import Store
+
+ARGUMENTS = _args.spec(
+    service={"type": "str", "required": True},
+    namespace={"type": "str", "default": "ecommerce"},
+    stable_deployment={"type": "str"},
+)
+
+
+def work(module: _module.Call) -> dict[str, Any]:
+    """The module's result."""
+    client = _module.connected(module)
+    params = module.params
+    store = Store(client, params["namespace"], params["service"])
+    state = store.read()
+    name = params["stable_deployment"] or params["service"]
+    live = client.get(f"/apis/apps/v1/namespaces/{params['namespace']}/deployments/{name}")
+    return {
+        "changed": False,
+        **state_of(state),
+        "active": state is not None and state.active,
+        "release": store.data("release") if state is not None and state.active else None,
+        "record": store.data("record"),
+        "runs": store.data("runs") or [],
+        "lease": store.holder(),
+        "live": _live(live, params["service"]),
+        "metrics": exposition(state),
+    }
+
+
+def _live(deployment: dict[str, Any] | None, service: str) -> dict[str, str] | None:
+    if deployment is None:
+        return None
+    template = deployment["spec"]["template"]
+    containers = template["spec"].get("containers") or [{}]
+    own = next((entry for entry in containers if entry.get("name") == service), containers[0])
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    return {"image": str(own.get("image") or ""), "version": str(labels.get("version") or "")}
+
+
+def main() -> None:
+    """Entry point."""
+    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

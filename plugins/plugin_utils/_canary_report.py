@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE: may change at any time without notice; only this collection may import it.
+"""A rollout as one HTML page that needs nothing else: weight and metrics over time, every decision, where the objects are."""
+
+from __future__ import annotations
+
+import html
+import typing as t
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from ._canary_lines import duration, summary
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 54, 22  # pixels of a chart and of its margins
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;color:#1c2733;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
+.end{padding:.6rem .9rem;border-radius:6px;border-left:5px solid #8795a1;background:#f2f5f7}
+.promoted{border-color:#1f8a4c;background:#eaf6ef}.rolled_back,.frozen{border-color:#c0392b;background:#fbeceb}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#5b6b79}dd{margin:0}
+table{border-collapse:collapse;width:100%;font-size:13px}
+td,th{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #e1e7ec;vertical-align:top}
+td.n{text-align:right;white-space:nowrap}code{font-size:12px;color:#44525f;overflow-wrap:anywhere}
+.pass{color:#1f8a4c}.fail{color:#c0392b;font-weight:600}.inconclusive{color:#a66a00}
+svg text{font:11px system-ui,sans-serif;fill:#5b6b79}details{margin:.1rem 0}
+"""
+_COLOURS = {"canary": "#d9730d", "stable": "#3b6fb6", "weight": "#5b4bb5"}
+
+Point = tuple[float, float]
+Entry = Mapping[str, t.Any]
+
+
+def page(result: Mapping[str, t.Any], service: str, namespace: str) -> str:
+    """The report of a module's result (`history` and what goes with it)."""
+    history: Sequence[Entry] = result.get("history") or []
+    title = f"Canary of {service}: {result.get('old_version') or 'stable'} → {result.get('version') or 'canary'}"
+    phase = str(result.get("phase") or "")
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        f'<p class="end {_text(phase)}">{_text(summary(result, service))}</p>',
+        _facts(result, service, namespace, history),
+        "<h2>Weight of the new version</h2>",
+        chart([("weight", _weights(history))], 0, 100, "%"),
+        "<h2>Success rate</h2>",
+        _metric_chart(history, "success_rate", 100, "%"),
+        "<h2>99th percentile of the duration</h2>",
+        _metric_chart(history, "p99", 1, " ms"),
+        "<h2>Decisions</h2>",
+        _decisions(history),
+        "<h2>Where the objects are</h2>",
+        _objects(result, service, namespace),
+    ]
+    head = f'<meta charset="utf-8"><title>{_text(title)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _text(value: t.Any) -> str:
+    return html.escape(str(value))
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+
+
+def _facts(result: Mapping[str, t.Any], service: str, namespace: str, history: Sequence[Entry]) -> str:
+    begin, end = float(result.get("started") or 0), float(history[-1]["time"]) if history else 0.0
+    windows = [entry for entry in history if entry.get("event") == "window"]
+    counts = ", ".join(
+        f"{sum(entry.get('verdict') == verdict for entry in windows)} {verdict}"
+        for verdict in ("pass", "fail", "inconclusive")
+    )
+    proof = result.get("proof") or {}
+    proved = (
+        f"{'yes' if proof.get('proved') else 'no'} ({', '.join(proof.get('proxies') or []) or proof.get('why', '')})"
+    )
+    rows = {
+        "Service": f"{namespace}/{service}",
+        "Run": result.get("run", ""),
+        "Began": datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if begin else "",
+        "Took": duration(end - begin) if begin else "",
+        "Steps": " → ".join(f"{step} %" for step in result.get("steps") or [])
+        + f", windows of {duration(result.get('interval') or 0)}",
+        "Windows": counts,
+        "Last weight proved": proved,
+    }
+    return "<dl>" + "".join(f"<dt>{_text(key)}</dt><dd>{_text(value)}</dd>" for key, value in rows.items()) + "</dl>"
+
+
+# Charts ----------------------------------------------------------------------------------------------------------------
+
+
+def _weights(history: Sequence[Entry]) -> list[Point]:
+    """Weight over time, as a stair: it jumps, it does not slide."""
+    points: list[Point] = []
+    for entry in history:
+        now, weight = float(entry["time"]), float(entry.get("weight") or 0)
+        if points and points[-1][1] != weight:
+            points.append((now, points[-1][1]))
+        points.append((now, weight))
+    return points
+
+
+def _metric_chart(history: Sequence[Entry], name: str, factor: float, unit: str) -> str:
+    rows = [(who, _points(history, who, name, factor)) for who in ("stable", "canary")]
+    values = [value for _who, points in rows for _time, value in points]
+    if not values:
+        return "<p>Nothing was measured.</p>"
+    if unit == "%":
+        low, high = min(99.0, *values), 100.0
+    else:
+        low, high = 0.0, max(values) * 1.1 or 1.0
+    return chart(rows, low, high, unit)
+
+
+def _points(history: Sequence[Entry], who: str, name: str, factor: float) -> list[Point]:
+    measured = [(entry, (entry.get("shown") or {}).get(who) or {}) for entry in history]
+    return [(float(entry["time"]), factor * float(shown[name])) for entry, shown in measured if name in shown]
+
+
+def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, unit: str) -> str:
+    """Lines over time as SVG. `rows`: name and its points (Unix seconds, value); `low` and `high` bound the values."""
+    rows = [(name, list(points)) for name, points in rows if points]
+    times = [moment for _name, points in rows for moment, _value in points]
+    if not times:
+        return "<p>Nothing was recorded.</p>"
+    begin = min(times)
+    end = max(begin + 1, *times)
+    inner_w, inner_h = WIDTH - LEFT - 10, HEIGHT - BOTTOM - 8
+    span = (high - low) or 1.0
+
+    def place(point: Point) -> str:
+        x = LEFT + inner_w * (point[0] - begin) / (end - begin)
+        y = 8 + inner_h * (1 - (min(max(point[1], low), high) - low) / span)
+        return f"{x:.1f},{y:.1f}"
+
+    marks = []
+    for share in (0.0, 0.5, 1.0):
+        y = 8 + inner_h * (1 - share)
+        marks.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e1e7ec"/>')
+        marks.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low + share * span:.4g}{_text(unit)}</text>'
+        )
+    for share, anchor in ((0.0, "start"), (1.0, "end")):
+        x = LEFT + inner_w * share
+        marks.append(
+            f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_clock(begin + share * (end - begin))}</text>'
+        )
+    lines = []
+    for number, (name, points) in enumerate(rows):
+        colour = _COLOURS.get(name, "#333")
+        path = " ".join(place(point) for point in points)
+        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
+        if name != "weight":
+            dots = [place(point).split(",") for point in points]
+            lines += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in dots]
+            lines.append(
+                f'<text x="{LEFT + 90 * number + 8}" y="{HEIGHT - 6}" style="fill:{colour}">● {_text(name)}</text>'
+            )
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" width="100%">{"".join(marks)}{"".join(lines)}</svg>'
+
+
+# Tables ----------------------------------------------------------------------------------------------------------------
+
+
+def _decisions(history: Sequence[Entry]) -> str:
+    rows = []
+    for entry in history:
+        verdict = str(entry.get("verdict") or "")
+        checks = "".join(_check(check) for check in entry.get("checks") or [])
+        what = f'<span class="{_text(verdict)}">{_text(verdict)}</span> ' if verdict else ""
+        rows.append(
+            f'<tr><td>{_clock(float(entry["time"]))}</td><td class="n">{_text(entry.get("weight") or 0)} %</td>'
+            f"<td>{_text(str(entry.get('event')).replace('_', ' '))}</td><td>{what}{_text(entry.get('message') or '')}{checks}</td></tr>"
+        )
+    return (
+        "<table><tr><th>UTC</th><th>weight</th><th>event</th><th>what was found and decided</th></tr>"
+        + "".join(rows)
+        + "</table>"
+    )
+
+
+def _check(check: Mapping[str, t.Any]) -> str:
+    verdict = _text(check.get("verdict") or "")
+    dry = " (dry run)" if check.get("dry_run") else ""
+    head = (
+        f'<span class="{verdict}">{verdict}</span> {_text(check.get("name"))}{dry}: {_text(check.get("reason") or "")}'
+    )
+    asked = f"<br><code>{_text(check['asked'])}</code>" if check.get("asked") else ""
+    return f"<details><summary>{head}</summary>{asked}</details>"
+
+
+def _objects(result: Mapping[str, t.Any], service: str, namespace: str) -> str:
+    routes = [name.partition("/") for name in result.get("virtual_services") or []]
+    names = [f"kubectl -n {where} get virtualservice {name} -o yaml" for where, _slash, name in routes]
+    names += [
+        f"kubectl -n {namespace} get destinationrule,deployment,pods -l app={service}",
+        f"kubectl -n {namespace} get configmap,lease canary-{service} -o yaml",
+        f"kubectl -n {namespace} get events --field-selector source=servicemesh-canary",
+    ]
+    return "<ul>" + "".join(f"<li><code>{_text(name)}</code></li>" for name in names) + "</ul>"

@@ -1,0 +1,344 @@
+"""A small service in the mesh with a bounded stream of requests, and a Prometheus that looks every second."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.modules import canary
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import FailedError, InProcess
+
+Obj = dict[str, Any]
+IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
+PROMETHEUS = "localhost/prom/prometheus:v2.42.0"
+RATE = 50  # requests a second
+LIFE = 1500  # seconds after which the stream of requests ends by itself
+
+APP = r"""
+import http.server, os, random, sys, threading, time
+version, rate, delay = os.environ["VERSION"], float(os.environ["ERROR_RATE"]), float(os.environ["LATENCY_MS"])
+left = int(os.environ["CRASH_AFTER"])
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        global left
+        work = self.path.startswith("/work")
+        if work:
+            left -= 1
+            if left == 0:
+                os._exit(1)
+            time.sleep(delay / 1000)
+        body = version.encode()
+        self.send_response(500 if work and random.random() < rate else 200)
+        self.send_header("x-version", version)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 128
+Server(("", 8080), Handler).serve_forever()
+"""
+
+# Calls the service at an even pace and says once a second what came back.
+LOAD = r"""
+import collections, http.client, json, os, threading, time
+rate, end, threads = float(os.environ["RATE"]), time.time() + float(os.environ["LIFE"]), 8
+seen, lock = collections.Counter(), threading.Lock()
+def work(number):
+    connection, turn = None, time.time() + number * (1 / rate)
+    while time.time() < end:
+        turn += threads / rate
+        time.sleep(max(0, turn - time.time()))
+        try:
+            if connection is None:
+                connection = http.client.HTTPConnection("web", timeout=10)
+            connection.request("GET", "/work")
+            answer = connection.getresponse()
+            answer.read()
+            what = f"{answer.getheader('x-version')} {answer.status}"
+        except Exception as error:
+            connection, what = None, f"none {type(error).__name__}"
+        with lock:
+            seen[what] += 1
+for number in range(threads):
+    threading.Thread(target=work, args=(number,), daemon=True).start()
+while time.time() < end:
+    time.sleep(1)
+    with lock:
+        print(json.dumps({"time": time.time(), **seen}), flush=True)
+        seen.clear()
+"""
+
+SCRAPE = """
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+- job_name: mesh-proxies
+  metrics_path: /stats/prometheus
+  dns_sd_configs:
+  - {names: [load-metrics.%(namespace)s.svc.cluster.local], type: A, port: 15020, refresh_interval: 1s}
+  metric_relabel_configs:
+  - source_labels: [__name__, cluster_name]
+    regex: "envoy_cluster_upstream_rq(_time_bucket)?;outbound.*[|]web[.].*"
+    target_label: __tmp_keep
+    replacement: "yes"
+  - {source_labels: [__tmp_keep], regex: "yes", action: keep}
+  - {regex: __tmp_keep, action: labeldrop}
+  - {source_labels: [__name__, response_code], regex: "envoy_cluster_upstream_rq;.+", action: drop}
+  - {source_labels: [cluster_name], regex: "(outbound|inbound)[|].*", target_label: direction}
+  - {source_labels: [cluster_name], regex: "[^|]+[|][^|]*[|]([^|]+)[|].*", target_label: subset}
+  - {source_labels: [cluster_name], regex: "[^|]+[|][^|]*[|][^|]*[|]([^.]+)[.].+", target_label: destination_service_name}
+  - source_labels: [cluster_name]
+    regex: "[^|]+[|][^|]*[|][^|]*[|][^.]+[.]([^.]+)[.]svc[.].+"
+    target_label: destination_service_namespace
+"""
+
+
+class Bed:
+    """The namespace and what runs in it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.namespace = f"t-canary-{uuid.uuid4().hex[:8]}"
+        self.host = f"web.{self.namespace}.svc.cluster.local"
+
+    # Objects -----------------------------------------------------------------------------------------------------------
+
+    def app(self, track: str, version: str, replicas: int = 1, image: str = IMAGE, **env: Any) -> Obj:
+        """Deployment of a version; `env`: ERROR_RATE, LATENCY_MS, CRASH_AFTER."""
+        labels = {"app": "web", "track": track}
+        values = {"VERSION": version, "ERROR_RATE": 0, "LATENCY_MS": 0, "CRASH_AFTER": 0, **env}
+        container = {
+            "name": "web",
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["python3", "-c", APP],
+            "env": [{"name": name, "value": str(value)} for name, value in values.items()],
+            "ports": [{"containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+            "lifecycle": {"preStop": {"exec": {"command": ["sleep", "2"]}}},
+            "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}},
+        }
+        name = "web" if track == "stable" else "web-canary"
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": "web"}},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+                "template": {
+                    "metadata": {"labels": {**labels, "version": version}, "annotations": SIDECAR},
+                    "spec": {"terminationGracePeriodSeconds": 5, "containers": [container]},
+                },
+            },
+        }
+
+    def routes(self, weight: int = 0) -> list[Obj]:
+        """Service, DestinationRule and VirtualService of the app, one route by name and one for the rest."""
+        meta = {"name": "web", "namespace": self.namespace}
+        split = [
+            {"destination": {"host": self.host, "subset": subset, "port": {"number": 80}}, "weight": share}
+            for subset, share in (("stable", 100 - weight), ("canary", weight))
+        ]
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+        subsets = [{"name": track, "labels": {"track": track}} for track in ("stable", "canary")]
+        rule = {"host": self.host, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}, "subsets": subsets}
+        http = [
+            {
+                "name": "work",
+                "match": [{"uri": {"prefix": "/work"}}],
+                "route": split,
+                "timeout": "5s",
+                "retries": {"attempts": 0},
+            },
+            {"name": "mesh", "route": split},
+        ]
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": meta,
+                "spec": {"selector": {"app": "web"}, "ports": ports},
+            },
+            {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta, "spec": rule},
+            {
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": meta,
+                "spec": {"hosts": [self.host], "http": http},
+            },
+        ]
+
+    def tools(self) -> list[Obj]:
+        """The stream of requests and Prometheus."""
+        ns = self.namespace
+        script = [{"name": name, "value": str(value)} for name, value in (("RATE", RATE), ("LIFE", LIFE))]
+        load = {"name": "load", "image": IMAGE, "command": ["python3", "-c", LOAD], "env": script}
+        watch = {
+            "name": "prometheus",
+            "image": PROMETHEUS,
+            "args": ["--config.file=/etc/config/prometheus.yml", "--storage.tsdb.path=/data"],
+            "volumeMounts": [{"name": "config", "mountPath": "/etc/config"}, {"name": "data", "mountPath": "/data"}],
+            "readinessProbe": {"httpGet": {"path": "/-/ready", "port": 9090}, "periodSeconds": 1},
+        }
+        plain = {"sidecar.istio.io/inject": "false"}
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "prometheus", "namespace": ns},
+                "data": {"prometheus.yml": SCRAPE % {"namespace": ns}},
+            },
+            _service(ns, "load-metrics", {"app": "load"}, 15020, headless=True),
+            _service(ns, "prometheus", {"app": "prometheus"}, 9090),
+            _deployment(ns, "load", load, {}, annotations=SIDECAR),
+            _deployment(
+                ns,
+                "prometheus",
+                watch,
+                {
+                    "volumes": [
+                        {"name": "config", "configMap": {"name": "prometheus"}},
+                        {"name": "data", "emptyDir": {}},
+                    ],
+                    "securityContext": {"runAsUser": 65534, "fsGroup": 65534},
+                },
+                labels=plain,
+            ),
+        ]
+
+    # Runs --------------------------------------------------------------------------------------------------------------
+
+    def options(self, **more: Any) -> Obj:
+        """Options of a quick canary to version `new`."""
+        new = more.pop("new", {})
+        version = more.pop("version", "v2")
+        return {
+            "service": "web",
+            "namespace": self.namespace,
+            "version": version,
+            "canary_definitions": [self.app("canary", version, **new)],
+            "stable_definitions": [self.app("stable", version, **new)],
+            "steps": [50],
+            "interval": 4,
+            "drain": 1,
+            "progress_deadline": 60,
+            "max_duration": 300,
+            "proof_samples": 2,
+            "lease_duration": 20,
+            "telemetry": "envoy",
+            "prometheus": {"service": f"{self.namespace}/prometheus:9090"},
+            "analysis": [{"metric": "success_rate", "min": 0.95, "min_requests": 20}, {"metric": "p99", "max": 500}],
+            **more,
+        }
+
+    def call(self, verb: str, **options: Any) -> Obj:
+        """Result of one call of the module."""
+        found = ArgumentSpecValidator(canary.ARGUMENTS).validate({"verb": verb, **options})
+        assert not found.error_messages, found.error_messages
+        params = {name: found.validated_parameters.get(name) for name in canary.ARGUMENTS}
+        try:
+            return dict(canary.work(InProcess(params, check_mode=False, diff=True)))
+        except FailedError as failure:
+            return dict(failure.args[0])
+        except KubeError as error:
+            return {"failed": True, "msg": str(error)}
+
+    def drive(self, until: Any = lambda _result: False, limit: float = 180, **options: Any) -> Obj:
+        """A whole run, as the action plugin does it; ends early when `until` says so of a result."""
+        holder = f"test-{uuid.uuid4().hex[:8]}"
+        result = self.call("start", holder=holder, **options)
+        end, notes = time.monotonic() + limit, list(result.get("notes") or [])
+        while not result.get("failed") and not result["done"] and not until(result):
+            assert time.monotonic() < end, f"the run does not end: {result}"
+            time.sleep(min(result["next_in"], 5.0))
+            result = self.call("step", **options, holder=holder, fence=result["fence"])
+            notes += result.get("notes") or []
+        if result.get("fence"):
+            self.call("release", service="web", namespace=self.namespace, holder=holder, fence=result["fence"])
+        return {**result, "all_notes": notes, "holder_was": holder}
+
+    # What there is -----------------------------------------------------------------------------------------------------
+
+    def get(self, path: str) -> Obj:
+        found = self.client.get(path)
+        assert found is not None, path
+        return found
+
+    def virtual_service(self) -> Obj:
+        return self.get(f"/apis/networking.istio.io/v1/namespaces/{self.namespace}/virtualservices/web")
+
+    def weights(self) -> list[int]:
+        """The canary's weight in each route."""
+        return [route["route"][1]["weight"] for route in self.virtual_service()["spec"]["http"]]
+
+    def deployment(self, name: str = "web") -> Obj | None:
+        return self.client.get(f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{name}")
+
+    def version(self) -> str:
+        """The version that stable runs."""
+        live = self.deployment()
+        assert live is not None
+        return str(live["spec"]["template"]["metadata"]["labels"]["version"])
+
+    def answers(self, since: float, until: float | None = None) -> Counter[str]:
+        """What the stream of requests got from one moment (Unix time) to another: `v1 200` -> number."""
+        pods = self.client.list_all(f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": "app=load"})[0]
+        query = {"container": "load", "sinceSeconds": max(1, int(time.time() - since) + 2)}
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pods[0]['metadata']['name']}/log"
+        answer = self.client._send("GET", path, query, None, "application/json", None, 30.0, False)
+        total: Counter[str] = Counter()
+        assert answer.status == 200, answer.data
+        for line in answer.data.decode().splitlines():
+            entry = json.loads(line)
+            if since <= entry.pop("time") <= (until or time.time()):
+                total.update(entry)
+        return total
+
+
+SIDECAR = {
+    "sidecar.istio.io/proxyCPU": "5m",
+    "sidecar.istio.io/proxyMemory": "40Mi",
+    "proxy.istio.io/config": "holdApplicationUntilProxyStarts: true\nterminationDrainDuration: 3s",
+}
+
+
+def failed(answers: Counter[str]) -> int:
+    """Requests that did not get a 200."""
+    return sum(number for what, number in answers.items() if not what.endswith(" 200"))
+
+
+def _service(namespace: str, name: str, selector: Obj, port: int, *, headless: bool = False) -> Obj:
+    spec: Obj = {"selector": selector, "ports": [{"name": "http", "port": port}]}
+    if headless:
+        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def _deployment(
+    namespace: str, name: str, container: Obj, pod: Obj, annotations: Obj | None = None, labels: Obj | None = None
+) -> Obj:
+    meta = {"labels": {"app": name, **(labels or {})}, "annotations": annotations or {}}
+    container = {"imagePullPolicy": "IfNotPresent", **container}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "strategy": {"type": "Recreate"},
+            "template": {
+                "metadata": meta,
+                "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **pod},
+            },
+        },
+    }
