@@ -311,6 +311,8 @@ class Engine:
         client_trap = "" if sends.trap in _ONLY_BROKEN and worst.verdict != BROKEN else sends.trap
         bad = worst.verdict in (BROKEN, "plaintext", "plaintext_allowed", NOT_KNOWN)
         trap = (client_trap or accepts.trap) if bad else (accepts.trap or client_trap)
+        if service.external and worst.verdict in (NO_MESH, NOT_KNOWN):
+            trap = "external"
         if not trap and len({cell.accepts.mode for cell in cells}) > 1:
             trap = "mixed_backends"
         backends = {self.mesh.groups[c.endpoint.group].key for c in cells if c.endpoint.group is not None}

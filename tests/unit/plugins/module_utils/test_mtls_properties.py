@@ -142,7 +142,7 @@ def agree(objects: list[Any], auto: bool) -> int:
     return compared
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(objects=worlds(), auto=st.integers(0, 4).map(bool))
 def test_the_engine_equals_the_oracle(objects: list[Any], auto: bool) -> None:
     agree(objects, auto)

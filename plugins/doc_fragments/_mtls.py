@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  namespaces:
+    description:
+      - Namespaces whose services and workloads are reported; all by default. What is read to judge them is never narrowed.
+    type: list
+    elements: str
+    default: []
+  clients:
+    description:
+      - Clients whose calls are reported, as V(namespace/workload), V(*) for every meshed workload without a rule of its own, V(plaintext)
+        for callers without a sidecar; all by default.
+      - A call to a service that the client's Sidecar object hides is reported only for clients that are named here.
+    type: list
+    elements: str
+    default: []
+  services:
+    description:
+      - Services that are reported, as V(namespace/name); all by default.
+    type: list
+    elements: str
+    default: []
+  want:
+    description:
+      - What is demanded, namespace to V(strict) or V(permissive); V(*) stands for all others. Nothing is demanded of namespaces that are
+        not named.
+      - V(strict) demands that every port of every workload refuses what is not mutual TLS, and that every meshed call is. V(permissive)
+        demands only that every meshed call is mutual TLS.
+    type: dict
+    default: {}
+  exceptions:
+    description:
+      - Deviations from O(want) that are accepted.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: Service, as V(namespace/name).
+        type: str
+        default: ""
+      workload:
+        description: Workload, as V(namespace/name); all services before it are meant.
+        type: str
+        default: ""
+      port:
+        description: Port of the service, or of the container where no service offers it; V(0) for all.
+        type: int
+        default: 0
+      client:
+        description: Client, as in O(clients); empty for all.
+        type: str
+        default: ""
+      reason:
+        description: Why, for whoever reads it.
+        type: str
+        default: ""
+  what_if:
+    description:
+      - Tell what would break if these were V(STRICT).
+    type: dict
+    suboptions:
+      namespaces:
+        description: Namespaces.
+        type: list
+        elements: str
+        default: []
+      mesh:
+        description: The whole mesh, by the policy of the root namespace.
+        type: bool
+        default: false
+  istio_namespace:
+    description:
+      - Namespace of istiod and of the ConfigMap with the MeshConfig. The root namespace is read from there.
+    type: str
+    default: istio-system
+  cluster_domain:
+    description:
+      - The cluster's DNS domain.
+    type: str
+    default: cluster.local
+  prometheus:
+    description:
+      - Ask Prometheus for C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter, and hold their
+        C(connection_security_policy) against the verdicts. Without such series nothing is concluded.
+    type: dict
+    suboptions:
+      url:
+        description: URL of Prometheus. Either this or O(prometheus.service).
+        type: str
+      service:
+        description: Service that is asked through the API server, as V(namespace/name:port), with V(https:) in front for TLS.
+        type: str
+      window:
+        description: How far back, in seconds.
+        type: int
+        default: 3600
+      headers:
+        description: Headers that go with queries by O(prometheus.url).
+        type: dict
+        default: {}
+      username:
+        description: User for HTTP basic authentication.
+        type: str
+        default: ""
+      password:
+        description: Password for HTTP basic authentication.
+        type: str
+        default: ""
+      validate_certs:
+        description: Whether to check the server's certificate.
+        type: bool
+        default: true
+      ca_cert:
+        description: Path of the CA certificate of the server.
+        type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: full
+"""
