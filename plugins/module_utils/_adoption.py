@@ -80,6 +80,12 @@ def adoption(live: Mapping[str, Any], manager: str) -> Adoption | None:
     return Adoption(names, [target, *kept], fields, [e.get("fieldsV1") or {} for e in kept], patch)
 
 
+def is_untracked(live: Mapping[str, Any]) -> bool:
+    """Whether an object comes from client-side apply and the server does not follow yet who owns what of it."""
+    meta = live["metadata"]
+    return not meta.get("managedFields") and LAST_APPLIED in (meta.get("annotations") or {})
+
+
 def _is_applied_by(entry: Mapping[str, Any], manager: str) -> bool:
     return entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
 

@@ -111,6 +111,8 @@ class Writer:
     def _adopted(self, path: str, live: Obj | None, outcome: Outcome) -> tuple[Obj | None, Adoption | None]:
         """The live object as it is owned once it is taken over from client-side apply, and how that is done."""
         manager = self._options.field_manager
+        if live is not None and _adoption.is_untracked(live):
+            live = self._tracked(path, live)
         adopted = None if live is None else _adoption.adoption(live, manager)
         if live is None or adopted is None:
             return live, None
@@ -132,6 +134,13 @@ class Writer:
                     raise
             owned = self._client.get(path)
         raise AssertionError("unreachable")
+
+    def _tracked(self, path: str, live: Obj) -> Obj:
+        """An object from before ownership was followed: to apply nothing makes the server name `before-first-apply`."""
+        meta = {key: live["metadata"][key] for key in ("name", "namespace", "uid") if key in live["metadata"]}
+        nothing = {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": meta}
+        query = {"fieldManager": self._options.field_manager, **({"dryRun": "All"} if self._options.check else {})}
+        return self._client.request("PATCH", path, query=query, body=nothing, content_type=APPLY)[1]
 
     def _preview(self, path: str, adopted: Adoption, after: Obj, body: Obj, outcome: Outcome) -> Obj:
         """What a dry run of the apply leaves when the fields that are taken over go with it.
