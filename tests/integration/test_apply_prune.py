@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import APPLY, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._prune import Pruner
 
 from tests.integration.conftest import actions, config_map, deployment, run_module
 
@@ -251,3 +252,22 @@ def test_an_autoscaler_that_left_the_set_lets_go_of_the_number_of_pods(
     result = the_set("a", deployment(namespace, replicas=0), wait=False)
     assert result["pruned"] == [f"HorizontalPodAutoscaler {namespace}/d"], result
     assert not the_set("a", deployment(namespace, replicas=0), wait=False)["changed"]
+
+
+def test_two_calls_at_the_same_moment_forget_nothing(
+    the_set: Set, client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another call runs from its beginning to its end after this one has read the inventory."""
+    the_set(*"abcdef", "old")
+    write_ahead = Pruner.write_ahead
+
+    def late(self: Pruner) -> None:
+        monkeypatch.setattr(Pruner, "write_ahead", write_ahead)
+        assert not the_set(*"abcdef", "old", "theirs").get("failed")
+        write_ahead(self)
+
+    monkeypatch.setattr(Pruner, "write_ahead", late)
+    result = the_set(*"abcdef", "mine")
+    assert result["pruned"] == [f"ConfigMap {namespace}/old"]
+    assert listed(client, namespace) == {*"abcdef", "mine", "theirs"}
+    assert the_set(*"abcdef", "mine")["pruned"] == [f"ConfigMap {namespace}/theirs"]
