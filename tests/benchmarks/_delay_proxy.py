@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import selectors
 import socket
 import sys
@@ -66,6 +67,7 @@ async def _serve(host: str, port: int, delay: float) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
+    os._exit(0)  # the kernel closes what is open; nobody is left who reads on
 
 
 def main() -> None:

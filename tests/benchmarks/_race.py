@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.benchmarks._harness import BenchmarkError, Done, Harness
+from tests.benchmarks._rows import quantity
+from tests.benchmarks._server_count import processor_seconds
 
 Command = Callable[[Harness, Path], list[str]]
 
@@ -58,9 +62,10 @@ KUBECTL = Contestant("kubectl apply --server-side", _kubectl_apply, _kubectl_dif
 SRC = Contestant("kubernetes.core.k8s src", _k8s_src)
 LOOP = Contestant("kubernetes.core.k8s loop", _k8s_loop)
 START = Contestant("a playbook of one debug task", _nothing, makes=False)
-AGAIN = "again"  # key of the second run
+FIRST, AGAIN = "first", "again"  # the two runs of a round
+SERVER = "server "  # in front of them: the processor time that the API server had meanwhile
 
-Times = dict[tuple[str, str], list[float]]  # (contestant, "first" or AGAIN): seconds of each round
+Times = dict[tuple[str, str], list[float]]  # (contestant, run): seconds of each round
 
 
 def race(harness: Harness, contestants: list[Contestant], services: int, env: Mapping[str, str] | None = None) -> Times:
@@ -75,22 +80,51 @@ def race(harness: Harness, contestants: list[Contestant], services: int, env: Ma
         turn = number % len(contestants)
         for contestant in contestants[turn:] + contestants[:turn]:
             _one(harness, contestant, services, env, times)
-            last = [f"{figures[-1]:.2f} s" for (name, _when), figures in times.items() if name == contestant.name]
+            last = [
+                f"{times[contestant.name, run][-1]:.2f} s" for run in (FIRST, AGAIN) if (contestant.name, run) in times
+            ]
             harness.say(f"round {number + 1} of {harness.runs}: {contestant.name}: {', then '.join(last)}")
     return times
 
 
 def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[str, str] | None, times: Times) -> None:
+    def timed(run: str, argv: list[str]) -> Done:
+        idle = _server_seconds(harness)
+        begun = _server_seconds(harness)  # twice: to ask costs the server something as well
+        done = harness.timed(argv, env=env)
+        spent = max(0.0, _server_seconds(harness) - begun - (begun - idle))
+        times.setdefault((contestant.name, run), []).append(done.seconds)
+        times.setdefault((contestant.name, SERVER + run), []).append(spent)
+        return done
+
     with harness.services(services) as (namespace, manifest):
-        done = harness.timed(contestant.first(harness, manifest), env=env)
-        times.setdefault((contestant.name, "first"), []).append(done.seconds)
+        done = timed(FIRST, contestant.first(harness, manifest))
         if contestant.makes:
             _check(done, contestant, changed=True)
             harness.check_there(namespace, services)
         if contestant.again is not None:
-            done = harness.timed(contestant.again(harness, manifest), env=env)
-            times.setdefault((contestant.name, AGAIN), []).append(done.seconds)
+            done = timed(AGAIN, contestant.again(harness, manifest))
             _check(done, contestant, changed=False)
+
+
+def _server_seconds(harness: Harness) -> float:
+    return processor_seconds(harness.kubectl("get", "--raw", "/metrics"))
+
+
+def why_slow(times: Times, run: str, theirs: list[float], least: float) -> str:
+    """Where the time of our `run` goes, against what the target leaves."""
+    mine, idle = statistics.median(times[OURS.name, run]), statistics.median(times[START.name, FIRST])
+    allowed, server = statistics.median(theirs) / least, statistics.median(times[OURS.name, SERVER + run])
+    cores = os.cpu_count() or 1
+    floor = idle + server / cores
+    text = (
+        f"{least:g}x would be {quantity(allowed, 's')} for everything. ansible-playbook with one debug task takes "
+        f"{quantity(idle, 's')}; the API server computes {quantity(server, 's')} for these requests, which {cores} cores do "
+        f"in {quantity(server / cores, 's')} at best; apply takes {quantity(mine, 's')} altogether"
+    )
+    if floor > allowed:
+        return f"{text}. Ansible's start and the API server alone need more than the target leaves, whatever the module does"
+    return text
 
 
 def _check(done: Done, contestant: Contestant, *, changed: bool) -> None:

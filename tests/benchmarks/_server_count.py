@@ -18,6 +18,17 @@ _SAMPLE = re.compile(
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
+_CPU = re.compile(r"^process_cpu_seconds_total (?P<value>[0-9.eE+-]+)$", re.MULTILINE)
+
+
+def processor_seconds(metrics: str) -> float:
+    """Seconds of processor time that the API server's process has had, from the text of /metrics."""
+    found = _CPU.search(metrics)
+    if found is None:
+        raise ValueError("no process_cpu_seconds_total in the API server's metrics")
+    return float(found["value"])
+
+
 def counting_objects(user: str) -> list[dict[str, Any]]:
     """The FlowSchema that counts the requests of `user` under the name of that user, and what lets the user do everything."""
     meta = {"name": user, "labels": {LABEL: "true"}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from typing import Any
 
 from tests.benchmarks import _sets
 from tests.benchmarks._harness import BenchmarkError, Harness
-from tests.benchmarks._race import AGAIN, KUBECTL, LOOP, OURS, SRC, START, race
-from tests.benchmarks._rows import Row, at_most, faster, number, quantity
+from tests.benchmarks._race import AGAIN, FIRST, KUBECTL, LOOP, OURS, SRC, START, race, why_slow
+from tests.benchmarks._rows import Row, at_most, faster, number
 from tests.benchmarks._server_count import counted, counting_objects
 
 TITLE = "Convergence: 251 objects"
@@ -29,41 +28,29 @@ def rows(harness: Harness) -> list[Row]:
     times = race(harness, [OURS, KUBECTL, SRC, LOOP, START], services)
     objects = 1 + services * len(_sets.KINDS)
     what = f"{objects} objects, first run"
-    start = times[START.name, "first"]
-    first, again = times[OURS.name, "first"], times[OURS.name, AGAIN]
     made = []
     for opponent, least in ((KUBECTL, 4), (SRC, 2), (LOOP, 60)):
-        theirs = times[opponent.name, "first"]
+        theirs = times[opponent.name, FIRST]
         made.append(
             faster(
                 f"{what}, against {opponent.name}",
-                (OURS.name, first),
+                (OURS.name, times[OURS.name, FIRST]),
                 (opponent.name, theirs),
                 least=least,
-                reason=why_slow(first, theirs, start, least),
+                reason=why_slow(times, FIRST, theirs, least),
             )
         )
     theirs = times[KUBECTL.name, AGAIN]
     made.append(
         faster(
             f"{objects} objects, nothing to change, against kubectl diff --server-side",
-            (OURS.name, again),
+            (OURS.name, times[OURS.name, AGAIN]),
             ("kubectl diff --server-side", theirs),
             least=1,
-            reason=why_slow(again, theirs, start, 1),
+            reason=why_slow(times, AGAIN, theirs, 1),
         )
     )
     return made + counts
-
-
-def why_slow(ours: list[float], theirs: list[float], start: list[float], least: float) -> str:
-    """Where our time goes, against the time that the target leaves."""
-    mine, allowed, idle = statistics.median(ours), statistics.median(theirs) / least, statistics.median(start)
-    text = f"{least:g}x would be {quantity(allowed, 's')} for everything; "
-    share = f"ansible-playbook with one debug task takes {quantity(idle, 's')}"
-    if idle >= allowed:
-        return f"{text}{share} before any module does anything, so no module can reach it; apply adds {quantity(mine - idle, 's')}"
-    return f"{text}{share}, apply adds {quantity(mine - idle, 's')}"
 
 
 def requests(harness: Harness, services: int) -> list[Row]:

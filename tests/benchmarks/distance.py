@@ -5,9 +5,8 @@ from __future__ import annotations
 from tests.benchmarks import _sets
 from tests.benchmarks._delay import delayed
 from tests.benchmarks._harness import Harness
-from tests.benchmarks._race import KUBECTL, OURS, SRC, START, Contestant, race
+from tests.benchmarks._race import FIRST, KUBECTL, OURS, SRC, START, Contestant, race, why_slow
 from tests.benchmarks._rows import Row, faster, number
-from tests.benchmarks.convergence import why_slow
 
 TITLE = "Distance: 1,000 objects, 10 ms away"
 SERVICES = 200
@@ -22,14 +21,13 @@ def rows(harness: Harness) -> list[Row]:
     with delayed(harness, MILLISECONDS) as distance:
         harness.say(f"{distance.how}: answers come {distance.added:.1f} ms later")
         times = race(harness, contestants, services, {"KUBECONFIG": str(distance.kubeconfig)})
-    ours, start = times[OURS.name, "first"], times[START.name, "first"]
     return [
         faster(
             f"{objects} objects, {number(distance.added)} ms added ({distance.how}), against {opponent.name}",
-            (OURS.name, ours),
-            (opponent.name, times[opponent.name, "first"]),
+            (OURS.name, times[OURS.name, FIRST]),
+            (opponent.name, times[opponent.name, FIRST]),
             least=least,
-            reason=why_slow(ours, times[opponent.name, "first"], start, least),
+            reason=why_slow(times, FIRST, times[opponent.name, FIRST], least),
         )
         for opponent, least in ((KUBECTL, 5), (SRC, 10))
     ]

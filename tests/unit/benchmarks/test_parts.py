@@ -19,8 +19,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._outcome impo
 
 from tests.benchmarks import _delay, _sets
 from tests.benchmarks._harness import ROOT, BenchmarkError, Done, Harness, kubeconfig_at, local_kubeconfig
-from tests.benchmarks._server_count import counted, counting_objects
-from tests.benchmarks.convergence import why_slow
+from tests.benchmarks._race import FIRST, SERVER, START, why_slow
+from tests.benchmarks._server_count import counted, counting_objects, processor_seconds
 
 METRICS = """# TYPE apiserver_flowcontrol_dispatched_requests_total counter
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="bench-1",priority_level="global-default"} 259
@@ -88,11 +88,23 @@ def test_the_peak_is_that_of_the_largest_process_among_all(tmp_path: Path) -> No
     assert small < 40
 
 
-def test_a_reason_says_when_ansible_alone_takes_more_than_the_target_leaves() -> None:
-    assert "before any module does anything" in why_slow([1.2], [2.0], [0.8], 4)
-    assert why_slow([1.2], [6.0], [0.8], 4) == (
-        "4x would be 1.50 s for everything; ansible-playbook with one debug task takes 0.800 s, apply adds 0.400 s"
+def test_a_reason_says_when_ansible_and_the_server_alone_take_more_than_the_target_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    times = {("apply", FIRST): [1.2], ("apply", SERVER + FIRST): [0.6], (START.name, FIRST): [0.8]}
+    assert "whatever the module does" in why_slow(times, FIRST, [4.0], 4)
+    text = why_slow(times, FIRST, [4.8], 4)
+    assert text == (
+        "4x would be 1.20 s for everything. ansible-playbook with one debug task takes 0.800 s; the API server computes "
+        "0.600 s for these requests, which 2 cores do in 0.300 s at best; apply takes 1.20 s altogether"
     )
+
+
+def test_the_servers_processor_time_is_its_own_metric() -> None:
+    assert processor_seconds("x 1\nprocess_cpu_seconds_total 97.25\nprocess_cpu_seconds_total_more 3\n") == 97.25
+    with pytest.raises(ValueError, match="no process_cpu"):
+        processor_seconds("x 1\n")
 
 
 def test_a_copy_of_the_kubeconfig_leads_elsewhere_and_is_its_owners_alone(tmp_path: Path) -> None:
