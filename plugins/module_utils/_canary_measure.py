@@ -26,6 +26,7 @@ except ImportError:  # told by `problems`
 
 # Seconds that one question may take, tries included: a check is as long as its slowest question.
 _PATIENCE = 4.0
+_FIRST_PATIENCE = 15.0  # before the start nobody waits for anything else
 SHOWN = (metrics.REQUESTS, metrics.SUCCESS, "p99")
 
 
@@ -69,7 +70,7 @@ class Measurer:
         for query in (self._query(metric, self.canary, 60.0), metrics.filled(metric.freshness, self.canary, 60.0)):
             try:
                 if query:
-                    self._prometheus.query(query, timeout=_PATIENCE, budget=_PATIENCE)
+                    self._prometheus.query(query, timeout=_FIRST_PATIENCE, budget=_FIRST_PATIENCE)
             except PrometheusError as error:
                 if error.kind == "query":
                     return f"analysis {metric.name}: Prometheus does not understand the query: {error}"

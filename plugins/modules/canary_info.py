@@ -25,6 +25,41 @@ options:
   stable_deployment:
     description: Deployment of the present version. By default it has the Service's name.
     type: str
+  inventory:
+    description:
+      - Image and version that the inventory states. With it RV(decision) tells which release is to be live, and a warning names what
+        differs from the inventory.
+    type: dict
+    suboptions:
+      image:
+        description: Image of the container.
+        type: str
+        required: true
+      version:
+        description: Its version.
+        type: str
+        required: true
+  asked:
+    description: Image and version of the command line, to be brought by a canary.
+    type: dict
+    suboptions:
+      image:
+        description: Image of the container.
+        type: str
+        required: true
+      version:
+        description: Its version.
+        type: str
+        required: true
+  rollout:
+    description: How a new version of the inventory gets live.
+    type: str
+    choices: [rolling, canary]
+    default: rolling
+  variable:
+    description: The variable that a warning tells to change.
+    type: str
+    default: the version
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -106,6 +141,26 @@ live:
   returned: success
   type: dict
   sample: {image: "docker.io/ecommerce/user-service:v1.0", version: v1.0}
+decision:
+  description: What a role is to do.
+  returned: with O(inventory)
+  type: dict
+  contains:
+    action:
+      description: V(apply), V(canary), or V(watch) while a run is under way that is somebody else's.
+      type: str
+    image:
+      description: Image of the release.
+      type: str
+    version:
+      description: Its version.
+      type: str
+    settle:
+      description: Whether the record of a promotion has had its day.
+      type: bool
+    warning:
+      description: What differs from the inventory, empty when nothing does.
+      type: str
 metrics:
   description: The rollout in Prometheus' text format, for a textfile collector.
   returned: success
@@ -115,13 +170,19 @@ metrics:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary_release import decide
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_result import exposition, state_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_store import Store
 
+RELEASE = {"image": {"type": "str", "required": True}, "version": {"type": "str", "required": True}}
 ARGUMENTS = _args.spec(
     service={"type": "str", "required": True},
     namespace={"type": "str", "default": "ecommerce"},
     stable_deployment={"type": "str"},
+    inventory={"type": "dict", "options": RELEASE},
+    asked={"type": "dict", "options": RELEASE},
+    rollout={"type": "str", "choices": ["rolling", "canary"], "default": "rolling"},
+    variable={"type": "str", "default": "the version"},
 )
 
 
@@ -133,7 +194,7 @@ def work(module: _module.Call) -> dict[str, Any]:
     state = store.read()
     name = params["stable_deployment"] or params["service"]
     live = client.get(f"/apis/apps/v1/namespaces/{params['namespace']}/deployments/{name}")
-    return {
+    found = {
         "changed": False,
         **state_of(state),
         "active": state is not None and state.active,
@@ -144,6 +205,18 @@ def work(module: _module.Call) -> dict[str, Any]:
         "live": _live(live, params["service"]),
         "metrics": exposition(state),
     }
+    if params["inventory"]:
+        decision = decide(
+            params["inventory"],
+            found,
+            rollout=params["rollout"],
+            asked=params["asked"],
+            variable=params["variable"],
+        )
+        found["decision"] = decision.as_dict()
+        if decision.warning:
+            module.warn(f"{params['namespace']}/{params['service']}: {decision.warning}")
+    return found
 
 
 def _live(deployment: dict[str, Any] | None, service: str) -> dict[str, str] | None:

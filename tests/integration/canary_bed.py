@@ -81,8 +81,9 @@ global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
 - job_name: mesh-proxies
   metrics_path: /stats/prometheus
+  params: {usedonly: [""], filter: ["[|]web[.].*[.]upstream_rq"]}
   dns_sd_configs:
-  - {names: [load-metrics.%(namespace)s.svc.cluster.local], type: A, port: 15020, refresh_interval: 1s}
+  - {names: [load-metrics.%(namespace)s.svc.cluster.local], type: A, port: 15090, refresh_interval: 1s}
   metric_relabel_configs:
   - source_labels: [__name__, cluster_name]
     regex: "envoy_cluster_upstream_rq(_time_bucket)?;outbound.*[|]web[.].*"
@@ -197,7 +198,7 @@ class Bed:
                 "metadata": {"name": "prometheus", "namespace": ns},
                 "data": {"prometheus.yml": SCRAPE % {"namespace": ns}},
             },
-            _service(ns, "load-metrics", {"app": "load"}, 15020, headless=True),
+            _service(ns, "load-metrics", {"app": "load"}, 15090, headless=True),
             _service(ns, "prometheus", {"app": "prometheus"}, 9090),
             _deployment(ns, "load", load, {}, annotations=SIDECAR),
             _deployment(
