@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from tests.benchmarks._rows import Row, number, quantity, times
 
 WIDTH = 860
-_LEFT, _RIGHT = 300, 760  # where bars begin and the longest one ends
+_LEFT, _RIGHT = 260, 560  # where bars begin and the longest one ends; behind it there is room for its figure
 _BAR, _STEP, _HEAD, _TITLE, _GAP = 18, 26, 30, 52, 22  # pixels
 _STYLE = """
   .page { fill: #ffffff } .text { fill: #1f2328 } .quiet { fill: #59636e } .line { stroke: #d1d9e0 }
@@ -19,7 +19,7 @@ _STYLE = """
     .page { fill: #0d1117 } .text { fill: #f0f6fc } .quiet { fill: #9198a1 } .line { stroke: #3d444d }
     .ours { fill: #4493f8 } .theirs { fill: #6e7681 } .bad { fill: #f85149 } .mark { stroke: #f0f6fc }
   }
-  text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
+  text { font-size: 13px; font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
   .title { font-size: 17px; font-weight: 600 } .head { font-weight: 600 }
 """
 
@@ -55,7 +55,9 @@ class _Drawing:
 def chart(rows: Sequence[Row]) -> str:
     """The whole file: comparisons as seconds on a logarithmic scale, all else as share of what is allowed."""
     drawing = _Drawing()
-    races = [row for row in rows if row.ratio is not None and row.raw]
+    races = [
+        row for row in rows if row.ratio is not None and row.unit == "s" and row.raw and all(map(min, row.raw.values()))
+    ]
     limits = [row for row in rows if row.ratio is None and row.raw and row.limit > 0]
     if races:
         _races(drawing, races)
@@ -88,10 +90,9 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[str, tuple[float, ...]], list[Row
 
 
 def decades(figures: Sequence[float]) -> tuple[int, int]:
-    """Powers of ten between which all figures lie."""
-    return math.floor(math.log10(min(figures))), max(
-        math.ceil(math.log10(max(figures))), math.floor(math.log10(min(figures))) + 1
-    )
+    """Powers of ten between which all figures lie; the least one well inside, so that its bar can be seen."""
+    low = math.floor(math.log10(min(figures) / 3))
+    return low, max(math.ceil(math.log10(max(figures))), low + 1)
 
 
 def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
@@ -123,8 +124,10 @@ def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
         for row in members:
             other = list(row.raw)[-1]
             value = statistics.median(row.raw[other])
-            shown = f"{quantity(value, row.unit)}  ({times(row.ratio or 0)})"
-            drawing.bar(other, place(value), "theirs", shown)
+            asked = f"{row.limit:g}x asked for: {row.verdict}"
+            drawing.bar(
+                other, place(value), "theirs", f"{quantity(value, row.unit)}, {times(row.value)} as long ({asked})"
+            )
         drawing.y += _GAP
     grid = _Drawing()
     for power in range(low, high + 1):
@@ -147,6 +150,7 @@ def _limits(drawing: _Drawing, rows: Sequence[Row]) -> None:
         share = row.value / row.limit
         unit = "" if row.unit == "requests" else f" {row.unit}"
         label = f"{number(row.value)}{unit} of {row.limit:g}{unit}"
-        drawing.bar(label, share / most * (_RIGHT - _LEFT), "ours" if row.reached else "bad", f"{share * 100:.0f} %")
+        shown = f"{share * 100:.0f} %: {row.verdict}"
+        drawing.bar(label, share / most * (_RIGHT - _LEFT), "ours" if row.reached else "bad", shown)
         drawing.y += 4
     drawing.line(_LEFT + (_RIGHT - _LEFT) / most, top, drawing.y - 6, "mark", "4 3")

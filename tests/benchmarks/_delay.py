@@ -85,11 +85,11 @@ def delayed(harness: Harness, milliseconds: float) -> Iterator[Distance]:
     near = answer_time(harness, harness.kubeconfig)
     with contextlib.ExitStack() as stack:
         if has_netem():
-            how = "netem inside the cluster's network namespace"
+            how = "by netem"
             _by_netem(stack, harness, str(server.hostname), milliseconds)
             kubeconfig = harness.kubeconfig
         else:
-            how = "a delaying TCP proxy on loopback, because this kernel has no netem"
+            how = "by a proxy, as this kernel has no netem"
             kubeconfig = _by_proxy(stack, harness, server, milliseconds, near)
         yield Distance(how, kubeconfig, (answer_time(harness, kubeconfig) - near) * 1000)
 

@@ -141,7 +141,7 @@ def at_most(
 
 def failed(what: str, error: str) -> Row:
     """A benchmark that came to no figure."""
-    return Row(what, "a figure", "none", None, {}, False, f"it failed: {error}", "", math.nan, math.nan)
+    return Row(what, "a figure", "none", None, {}, False, f"it failed: {error}", "")
 
 
 def raw_text(row: Row) -> list[str]:

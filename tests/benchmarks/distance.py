@@ -19,11 +19,11 @@ def rows(harness: Harness) -> list[Row]:
     objects = 1 + services * len(_sets.KINDS)
     contestants = [*(Contestant(each.name, each.first, None, each.playbook) for each in (OURS, KUBECTL, SRC)), START]
     with delayed(harness, MILLISECONDS) as distance:
-        harness.say(f"{distance.how}: answers come {distance.added:.1f} ms later")
+        harness.say(f"answers come {distance.added:.1f} ms later, {distance.how}")
         times = race(harness, contestants, services, {"KUBECONFIG": str(distance.kubeconfig)})
     return [
         faster(
-            f"{objects} objects, {number(distance.added)} ms added ({distance.how}), against {opponent.name}",
+            f"{objects} objects, {number(distance.added)} ms added {distance.how}, against {opponent.name}",
             (OURS.name, times[OURS.name, FIRST]),
             (opponent.name, times[opponent.name, FIRST]),
             least=least,
