@@ -30,7 +30,8 @@ attributes:
 options:
   objects:
     description:
-      - What to wait for.
+      - What to wait for. When an object counts as ready is said at option C(wait) of M(servicemesh.platform.apply); here, an Ingress is
+        always waited for.
     type: list
     elements: dict
     required: true

@@ -271,3 +271,22 @@ def test_two_calls_at_the_same_moment_forget_nothing(
     assert result["pruned"] == [f"ConfigMap {namespace}/old"]
     assert listed(client, namespace) == {*"abcdef", "mine", "theirs"}
     assert the_set(*"abcdef", "mine")["pruned"] == [f"ConfigMap {namespace}/theirs"]
+
+
+def test_what_pods_may_still_use_waits_for_a_call_that_finds_the_set_ready(
+    the_set: Set, client: Client, namespace: str
+) -> None:
+    used = deployment(namespace, container={"envFrom": [{"configMapRef": {"name": "old"}}]})
+    the_set("a", "b", "old", used)
+    first = the_set("a", "b", deployment(namespace), wait=False)
+    assert (first["pruned"], first["kept"]) == ([], [f"ConfigMap {namespace}/old"])
+    assert listed(client, namespace) == {"a", "b", "old"}
+    assert the_set("a", "b", deployment(namespace))["pruned"] == [f"ConfigMap {namespace}/old"]
+
+
+def test_what_is_retired_is_not_pruned_twice(the_set: Set, client: Client, namespace: str) -> None:
+    the_set("a", "b", "c")
+    result = the_set("a", "b", retired=[config_map(namespace, "c")])
+    assert (actions(result)["ConfigMap/c"], result["pruned"]) == ("deleted", [])
+    assert len(result["objects"]) == 3
+    assert listed(client, namespace) == {"a", "b"}

@@ -162,3 +162,21 @@ def test_a_killed_call_loses_nothing(calls: Any) -> None:
             listed = inventory.after(listed, wanted, {ref.key for ref in [*plan.delete, *plan.forget]})
             assert set(cluster) == set(listed) == set(wanted)
         assert set(cluster) <= set(listed)
+
+
+@pytest.mark.parametrize(
+    ("ref", "dangerous"),
+    [
+        (Ref("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "things.example.com"), True),
+        (Ref("v1", "Namespace", "", "shop"), True),
+        (Ref("v1", "PersistentVolumeClaim", "shop", "data"), True),
+        (Ref("example.com/v1", "Namespace", "shop", "x"), False),
+        (Ref("v1", "Secret", "shop", "x"), False),
+    ],
+)
+def test_what_takes_other_things_along_goes_only_by_name(ref: Ref, dangerous: bool) -> None:
+    found = inventory.Plan(delete=[ref])
+    listed = inventory.members([ref, *(Ref("v1", "ConfigMap", "n", name) for name in "abc")])
+    assert bool(inventory.refusals(found, listed, SET, ["shop"], whole=False)) == dangerous
+    assert bool(inventory.refusals(found, listed, SET, ["shop"], whole=True)) == dangerous
+    assert inventory.refusals(found, listed, SET, [str(ref)], whole=False) == []
