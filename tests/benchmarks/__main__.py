@@ -83,7 +83,7 @@ def surroundings(harness: Harness) -> dict[str, str]:
     return {
         "cores": f"{os.cpu_count()} ({cpu}), shared by the client and all of the cluster",
         "memory": f"{memory:.0f} GiB",
-        "kernel": machine.release(),
+        "kernel": machine.release().partition("-")[0],
         "Kubernetes": str(versions["serverVersion"]["gitVersion"]),
         "kubectl": str(versions["clientVersion"]["gitVersion"]),
         "Python": machine.python_version(),

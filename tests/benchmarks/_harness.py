@@ -8,10 +8,10 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import types
 import uuid
@@ -235,13 +235,17 @@ def opened() -> Iterator[Harness]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BenchmarkError("another benchmark runs on this cluster; wait until it has ended") from None
-        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            harness = Harness(kubeconfig, Path(scratch), runs=max(1, runs), scale=scale)
+        # It may hold a kubeconfig: so it lies in the cluster's own folder, where the next run or make down finds what was left.
+        scratch = kubeconfig.parent / "run" / "benchmark"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        harness = Harness(kubeconfig, scratch, runs=max(1, runs), scale=scale)
+        try:
             harness.sweep()
-            try:
-                yield harness
-            finally:
-                harness.sweep()
+            yield harness
+        finally:
+            harness.sweep()
+            shutil.rmtree(scratch)
 
 
 def _ended(_number: int, _frame: types.FrameType | None) -> None:

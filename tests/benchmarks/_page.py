@@ -13,7 +13,7 @@ _INTRO = """# Performance
 <!-- Written by `make bench` from tests/benchmarks/results.json. Change the benchmarks, not this page. -->
 
 What `servicemesh.platform.apply` and the platform take, against what people use instead: whole commands, on the same cluster in the same
-run. A playbook's time has the start of Ansible in it. Every figure stands below with the rounds that it is the median of.
+run. A playbook's time has the start of Ansible in it. Below each table stand the figures of all rounds.
 
 ![Bar chart of the figures below](images/performance.svg)
 """
@@ -28,7 +28,8 @@ _HOW = """## How it is measured
   others do not wait.
 * A contestant that did not do the work fails the benchmark: all objects are counted in the API server after a first run, and a second
   one has to find nothing to change.
-* Requests are counted by the module and by the API server (`apiserver_request_total`); the higher number counts.
+* Requests are counted by the module and by the API server, which has a FlowSchema for a user of the benchmark's own and so counts nobody
+  else's (`apiserver_flowcontrol_dispatched_requests_total`); the higher number counts.
 * Distance: the API server's answers come later, by netem inside the cluster's network namespace where the kernel has it, else by a TCP
   proxy on loopback. By how much is measured and stands in the table.
 * Readiness: from just before the request that turns an object's condition, to the return of the module's work.
@@ -68,7 +69,7 @@ def _section(stored: Mapping[str, Any]) -> list[str]:
             lines += textwrap.wrap(f"* {row.what}: {row.reason}.", 140, subsequent_indent="  ", break_on_hyphens=False)
     lines += [
         "",
-        f"Measured on {stored['when']} in {stored['minutes']} minutes, {stored['rounds']} rounds; load average ",
+        f"Measured on {stored['when']} in {stored['minutes']} minutes; rounds: {stored['rounds']}; load average ",
     ]
     lines[-1] += f"{stored['load'][0]} at the beginning, {stored['load'][1]} at the end."
     return [*lines, ""]

@@ -92,7 +92,10 @@ def test_a_reason_says_when_ansible_and_the_server_alone_take_more_than_the_targ
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    times = {("apply", FIRST): [1.2], ("apply", SERVER + FIRST): [0.6], (START.name, FIRST): [0.8]}
+    times = {
+        ("apply", FIRST): [1.2], ("apply", SERVER + FIRST): [0.75],
+        (START.name, FIRST): [0.8], (START.name, SERVER + FIRST): [0.1],
+    }  # fmt: skip
     assert "whatever the module does" in why_slow(times, FIRST, [4.0], 4)
     text = why_slow(times, FIRST, [4.8], 4)
     assert text == (
