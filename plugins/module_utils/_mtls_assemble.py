@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_parse, _mtls_pods
@@ -36,7 +36,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A mesh as it was read. `notes` are oddities in words (kind, object, text); `stats` are numbers for the result."""
+    """A mesh as it was read. `notes` are oddities in words (object, text); `stats` are numbers for the result.
+
+    `pods` is the group of a pod by (namespace, name), `addresses` its first address.
+    """
 
     mesh: Mesh
     namespace_labels: Mapping[str, Mapping[str, str]]
@@ -44,6 +47,7 @@ class Snapshot:
     notes: tuple[tuple[str, str], ...]
     stats: Mapping[str, Any]
     pods: Mapping[tuple[str, str], int]
+    addresses: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
@@ -123,7 +127,8 @@ def assembled(
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
-    return Snapshot(replace(mesh, services=tuple(services)), labels, going, (), {}, by_name)
+    addresses = {(pod.group.namespace, pod.name): pod.ips[0] for pod in found["Pod"] if pod.ips}
+    return Snapshot(replace(mesh, services=tuple(services)), labels, going, (), {}, by_name, addresses)
 
 
 def _services(

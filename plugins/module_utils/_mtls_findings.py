@@ -165,8 +165,14 @@ class Wanted:
         return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(edge)), "")
 
 
+def fault(edge: Edge, wanted: Wanted) -> tuple[str, str]:
+    """Why an edge is not as wanted, and why that is accepted; both empty when it is as wanted or nothing is."""
+    level = wanted.level(edge.service.partition("/")[0])
+    why = _fault(edge, level) if level else ""
+    return why, wanted.excepted(edge) if why else ""
+
+
 def _fault(edge: Edge, level: str) -> str:
-    """Why an edge is not as wanted, or nothing."""
     if edge.trap in ("no_endpoints", "external"):
         return ""
     if edge.client == WITHOUT_SIDECAR:
@@ -180,9 +186,9 @@ def violations(engine: Engine, edges: Iterable[Edge], wanted: Wanted) -> list[Fi
     """What is not as wanted: edges by their verdict, and workloads that would take plain text on a port of no service."""
     found = []
     for edge in edges:
-        level = wanted.level(edge.service.partition("/")[0])
-        why = _fault(edge, level) if level else ""
-        if why and not wanted.excepted(edge):
+        why, excepted = fault(edge, wanted)
+        if why and not excepted:
+            level = wanted.level(edge.service.partition("/")[0])
             what = f"{level} is wanted and {why} (client {edge.client}): {edge.reason}"
             found.append(
                 Finding(

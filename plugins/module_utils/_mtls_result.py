@@ -22,6 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_finding
     Excepted,
     Finding,
     Wanted,
+    fault,
     of_edges,
     of_reading,
     ordered,
@@ -146,6 +147,11 @@ def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _row(edge: Edge, wanted: Wanted) -> dict[str, Any]:
+    why, excepted = fault(edge, wanted)
+    return {**edge.as_dict(), "fault": why, "excepted": excepted}
+
+
 def result(
     client: Client, params: Mapping[str, Any], judged: Judged, edges: list[Edge], more: list[Finding]
 ) -> dict[str, Any]:
@@ -176,7 +182,7 @@ def result(
         what_if = _mtls_summary.what_if(engine, judged.all_edges, asked["namespaces"], asked["mesh"])
     return {
         "changed": False,
-        "edges": [edge.as_dict() for edge in edges],
+        "edges": [_row(edge, wanted) for edge in edges],
         "workloads": _mtls_summary.workloads(engine, params["namespaces"]),
         "namespaces": _mtls_summary.namespaces(snapshot, engine, judged.all_edges, params["namespaces"]),
         "findings": [finding.as_dict() for finding in findings],

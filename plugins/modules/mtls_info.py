@@ -123,6 +123,14 @@ edges:
       type: list
       elements: str
       sample: [ecommerce/user-service]
+    fault:
+      description: Why it is not as O(want) demands, or nothing.
+      type: str
+      sample: ""
+    excepted:
+      description: Reason of the exception that accepts RV(edges[].fault), or nothing.
+      type: str
+      sample: ""
     subset:
       description: Subset of the DestinationRule that the entry is about, or nothing.
       type: str

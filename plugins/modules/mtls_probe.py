@@ -1,0 +1,296 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mtls_probe
+short_description: Prove mutual TLS of a mesh on its proxies and on the wire
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Computes what M(servicemesh.platform.mtls_info) computes, and then proves a sample of it.
+  - V(listener) reads the inbound listener that Envoy really runs, over a port forward to its admin interface, and holds the client
+    certificates that it asks for against the computed mode of each port.
+  - V(certificates) reads the workload certificates in the same way and checks identity, time left, and that all proxies trust the same
+    roots.
+  - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. In plain text straight to the pod, which must end
+    as computed. With the probe's own certificate, which shows that the port lives and which SPIFFE identity answers there. Through the
+    sidecar, whose own counters tell whether the call was mutual TLS.
+  - Each edge ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
+    V(violated) (something that was seen contradicts what was computed).
+  - Nothing stays. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
+    plane deletes it.
+extends_documentation_fragment:
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+  - servicemesh.platform._mtls
+options:
+  probes:
+    description:
+      - What to prove with.
+    type: list
+    elements: str
+    choices: [listener, certificates, calls]
+    default: [listener, certificates, calls]
+  samples:
+    description:
+      - Proxies that are asked for each workload.
+    type: int
+    default: 1
+  max_pods:
+    description:
+      - Proxies that are asked in all.
+    type: int
+    default: 200
+  patience:
+    description:
+      - Seconds to ask a proxy again that does not run yet what was computed, because istiod may still be pushing.
+    type: float
+    default: 5.0
+  max_calls:
+    description:
+      - Calls in all; three go to each pod.
+    type: int
+    default: 150
+  rate:
+    description:
+      - Calls a second, at most.
+    type: float
+    default: 20.0
+  deadline:
+    description:
+      - Seconds after which the probe pod ends by itself.
+    type: int
+    default: 300
+  probe_namespace:
+    description:
+      - Namespace that the probe calls from; it must inject sidecars. By default the first namespace of the services that has some.
+    type: str
+    default: ""
+  probe_labels:
+    description:
+      - Further labels of the probe pod, as policies of the namespace may ask for.
+    type: dict
+    default: {}
+  probe_image:
+    description:
+      - Image of the probe's own container, with C(sleep) and C(curl). By default the image of a running sidecar.
+    type: str
+    default: ""
+  paths:
+    description:
+      - Service (V(namespace/name)) to the path that the meshed call asks for, where no route leads from V(/).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    details:
+      - Without V(calls) nothing is changed. In check mode V(calls) is left out, because it starts a pod.
+notes:
+  - Needs the rights to list what M(servicemesh.platform.mtls_info) lists, to create C(pods/portforward), and for V(calls) to create and
+    delete C(jobs) and to create C(pods/exec) in the probe's namespace.
+  - V(calls) needs C(curl) 7.88 or newer in the image of the sidecar, so a distroless proxy can prove V(listener) and V(certificates) only.
+seealso:
+  - module: servicemesh.platform.mtls_info
+"""
+
+EXAMPLES = r"""
+- name: Prove the services of a namespace
+  servicemesh.platform.mtls_probe:
+    namespaces: [ecommerce]
+    want: {ecommerce: strict}
+  register: __mtls
+  failed_when: not __mtls.compliant
+
+- name: Look at the running listeners only, without a call
+  servicemesh.platform.mtls_probe:
+    probes: [listener]
+"""
+
+RETURN = r"""
+edges:
+  description: One entry a client, service and port, as RV(servicemesh.platform.mtls_info#module:edges), with its C(proof) and C(evidence).
+  returned: success
+  type: list
+  elements: dict
+workloads:
+  description: As RV(servicemesh.platform.mtls_info#module:workloads).
+  returned: success
+  type: list
+  elements: dict
+namespaces:
+  description: As RV(servicemesh.platform.mtls_info#module:namespaces).
+  returned: success
+  type: list
+  elements: dict
+findings:
+  description: As RV(servicemesh.platform.mtls_info#module:findings), with what was refuted and what could not be proved.
+  returned: success
+  type: list
+  elements: dict
+compliant:
+  description:
+    - As RV(servicemesh.platform.mtls_info#module:compliant). An edge that is V(violated) and a certificate that is wrong are not compliant;
+      what is V(unproved) is judged by its verdict.
+  returned: success
+  type: bool
+violations:
+  description: As RV(servicemesh.platform.mtls_info#module:violations).
+  returned: success
+  type: list
+  elements: dict
+what_if:
+  description: As RV(servicemesh.platform.mtls_info#module:what_if).
+  returned: success
+  type: dict
+callers:
+  description: As RV(servicemesh.platform.mtls_info#module:callers).
+  returned: success
+  type: list
+  elements: dict
+mesh:
+  description: As RV(servicemesh.platform.mtls_info#module:mesh).
+  returned: success
+  type: dict
+stats:
+  description: As RV(servicemesh.platform.mtls_info#module:stats), with C(proxies_asked), C(calls), C(ask_seconds), C(call_seconds).
+  returned: success
+  type: dict
+certificates:
+  description: Certificates of the proxies that were asked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: V(namespace/workload).
+      type: str
+      sample: ecommerce/user-service
+    pod:
+      description: V(namespace/pod).
+      type: str
+      sample: ecommerce/user-service-5d9c-x2x9s
+    identity:
+      description: SPIFFE identity in the certificate.
+      type: str
+      sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
+    expected:
+      description: SPIFFE identity of the pod's ServiceAccount.
+      type: str
+      sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
+    hours_left:
+      description: Hours until it runs out.
+      type: float
+      sample: 23.5
+    days_left:
+      description: Whole days until it runs out.
+      type: int
+      sample: 0
+    serial:
+      description: Its serial number.
+      type: str
+      sample: 6ca8203fbd1f0339295ee16c454468c4
+    roots:
+      description: Serial numbers of the roots that the proxy trusts.
+      type: list
+      elements: str
+calls:
+  description: What the calls showed, one entry a pod and service port.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: V(namespace/name).
+      type: str
+      sample: ecommerce/user-service
+    port:
+      description: Port of the service.
+      type: int
+      sample: 80
+    pod:
+      description: V(namespace/pod) that was called.
+      type: str
+      sample: ecommerce/user-service-5d9c-x2x9s
+    plaintext:
+      description: V(refused), V(accepted) or V(silent).
+      type: str
+      sample: refused
+    control:
+      description: SPIFFE identity that answered a call with a certificate; empty when none did.
+      type: str
+      sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
+    issuer:
+      description: Issuer of that certificate.
+      type: str
+      sample: O = cluster.local
+    expected:
+      description: SPIFFE identity that should answer; empty for pods without a sidecar.
+      type: str
+      sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
+    meshed:
+      description: The call through a sidecar, with C(ok), C(status) and C(mtls) (null when that could not be told).
+      type: dict
+      sample: {ok: true, status: 200, mtls: true}
+    note:
+      description: Why nothing could be seen, or nothing.
+      type: str
+      sample: ""
+"""
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _mtls_probing, _mtls_result
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+
+_PROBES = ["listener", "certificates", "calls"]
+ARGUMENTS = _args.spec(
+    **_mtls_result.OPTIONS,
+    probes={"type": "list", "elements": "str", "choices": _PROBES, "default": _PROBES},
+    samples={"type": "int", "default": 1},
+    max_pods={"type": "int", "default": 200},
+    patience={"type": "float", "default": 5.0},
+    max_calls={"type": "int", "default": 150},
+    rate={"type": "float", "default": 20.0},
+    deadline={"type": "int", "default": 300},
+    probe_namespace={"type": "str", "default": ""},
+    probe_labels={"type": "dict", "default": {}},
+    probe_image={"type": "str", "default": ""},
+    paths={"type": "dict", "default": {}},
+)
+
+
+def work(module: Call) -> dict[str, Any]:
+    """The module's result."""
+    params = dict(module.params)
+    for name, least in (
+        ("samples", 1),
+        ("max_pods", 0),
+        ("max_calls", 0),
+        ("deadline", 30),
+        ("rate", 0.1),
+        ("patience", 0),
+    ):
+        if params[name] < least:
+            module.fail_json(msg=f"{name} is {params[name]}. Expected {least} or more.")
+    if module.check_mode:
+        params["probes"] = [name for name in params["probes"] if name != "calls"]
+    client = connected(module, concurrency=8)
+    judged = _mtls_result.judge(client, params)
+    proofs = _mtls_probing.prove(client, params, judged)
+    result = _mtls_result.result(client, params, judged, proofs.edges, proofs.findings)
+    result["stats"] |= proofs.stats
+    return {**result, "certificates": proofs.certificates, "calls": proofs.calls}
+
+
+def main() -> None:
+    """Entry point."""
+    run(PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workloads to break mutual TLS on, and calls between them that know nothing of the modules under test.
+
+The servers answer with the certificate header that their sidecar adds to a mutual TLS call, so a call's answer tells how it came. Calls are
+made by Python in the callers' own containers: `meshed` has a sidecar, `outside` has none.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+
+from tests.integration.conftest import run_module
+from tests.support import Cluster
+
+IMAGE = "localhost/ecommerce/user-service:v1.0"
+GONE = "gone"  # the connection was closed or reset
+
+_SERVER = """
+import http.server, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        data = (self.headers.get("x-forwarded-client-cert") or "plain").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+    def log_message(self, *_): pass
+servers = [http.server.ThreadingHTTPServer(("0.0.0.0", port), Handler) for port in (8080, 9090)]
+threads = [threading.Thread(target=server.serve_forever) for server in servers]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+# URL [HOST] -> status and body, or `gone`
+_CALL = """
+import http.client, json, sys, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+connection = http.client.HTTPConnection(url.hostname, url.port, timeout=8)
+try:
+    connection.request("GET", "/", headers={"Host": sys.argv[2]} if len(sys.argv) > 2 else {})
+    answer = connection.getresponse()
+    print(json.dumps([answer.status, answer.read().decode(errors="replace")]))
+except (ConnectionError, http.client.HTTPException):
+    print(json.dumps("gone"))
+"""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a caller got: HTTP status (0: the connection was closed) and whether the server's sidecar saw mutual TLS."""
+
+    status: int
+    mutual: bool
+
+    @property
+    def came_through(self) -> bool:
+        return self.status == 200
+
+
+def deployment(
+    namespace: str, name: str, *, inject: bool = True, annotations: dict[str, str] | None = None
+) -> dict[str, Any]:
+    labels = {"app": name, "pool": "mixed" if name in ("web", "bare") else "none"}
+    container = {
+        "name": "app",
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["python3", "-c", _SERVER],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {
+                    "labels": {**labels, "sidecar.istio.io/inject": str(inject).lower()},
+                    "annotations": annotations or {},
+                },
+                "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+            },
+        },
+    }
+
+
+def service(
+    namespace: str, name: str, selector: dict[str, str], ports: dict[int, int], *, headless: bool = False
+) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "selector": selector,
+        "ports": [{"name": f"http-{port}", "port": port, "targetPort": target} for port, target in ports.items()],
+    }
+    if headless:
+        spec["clusterIP"] = "None"
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+class Bed:
+    """A namespace with servers and callers, and the policies that a test puts into it."""
+
+    def __init__(self, kubeconfig: str, namespace: str) -> None:
+        self.cluster, self.namespace = Cluster(kubeconfig), namespace
+        self.client = Client({"kubeconfig": kubeconfig}, environ={})
+        self._pods: dict[str, tuple[str, str]] = {}
+
+    def make(self) -> None:
+        """Makes namespace, workloads and services, and waits until they are ready."""
+        name, two = self.namespace, {80: 8080, 81: 9090}
+        space = {
+            "metadata": {"name": name, "labels": {"istio-injection": "enabled"}},
+            "apiVersion": "v1",
+            "kind": "Namespace",
+        }
+        aside = {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"}
+        result = run_module(
+            "apply",
+            definitions=[
+                space,
+                deployment(name, "web"),
+                deployment(name, "bare", inject=False),
+                deployment(name, "aside", annotations=aside),
+                deployment(name, "meshed"),
+                deployment(name, "outside", inject=False),
+                service(name, "web", {"app": "web"}, two),
+                service(name, "bare", {"app": "bare"}, two),
+                service(name, "aside", {"app": "aside"}, two),
+                service(name, "web-headless", {"app": "web"}, {8080: 8080}, headless=True),
+                service(name, "mixed", {"pool": "mixed"}, {8080: 8080}, headless=True),
+            ],
+            wait_timeout=180,
+        )
+        assert not result.get("failed"), result["msg"]
+        for app in ("web", "bare", "aside", "meshed", "outside"):
+            (pod,) = self.cluster.pods(name, f"app={app}")
+            self._pods[app] = (pod.metadata.name, pod.status.pod_ip)
+
+    def ip(self, app: str) -> str:
+        return self._pods[app][1]
+
+    def call(self, caller: str, url: str, host: str = "") -> Heard:
+        """A call from a caller's own container."""
+        done = self.cluster.execute(
+            self.namespace, self._pods[caller][0], "app", ["python3", "-c", _CALL, url, *([host] if host else [])]
+        )
+        assert done.code == 0, done.out
+        answer = json.loads(done.out)
+        if answer == GONE:
+            return Heard(0, False)
+        status, body = answer
+        return Heard(status, f"URI=spiffe://cluster.local/ns/{self.namespace}/sa/default" in body)
+
+    def host(self, name: str) -> str:
+        return f"{name}.{self.namespace}.svc.cluster.local"
+
+    def policies(self, *objects: dict[str, Any]) -> None:
+        """Puts these policies into the namespace, and takes all others away."""
+        for group, plural in (
+            ("security.istio.io", "peerauthentications"),
+            ("networking.istio.io", "destinationrules"),
+        ):
+            self.client.request("DELETE", f"/apis/{group}/v1/namespaces/{self.namespace}/{plural}")
+        for entry in objects:
+            group, plural = {
+                "PeerAuthentication": ("security.istio.io", "peerauthentications"),
+                "DestinationRule": ("networking.istio.io", "destinationrules"),
+            }[entry["kind"]]
+            if entry["metadata"]["name"].startswith("younger"):
+                time.sleep(1.1)  # times of creation have whole seconds
+            self.client.request("POST", f"/apis/{group}/v1/namespaces/{self.namespace}/{plural}", body=entry)
+
+    def peer(
+        self, name: str = "default", mode: str = "STRICT", app: str = "", ports: dict[int, str] | None = None
+    ) -> dict[str, Any]:
+        spec: dict[str, Any] = {"mtls": {"mode": mode}}
+        if app:
+            spec["selector"] = {"matchLabels": {"app": app}}
+        if ports:
+            spec["portLevelMtls"] = {str(port): {"mode": value} for port, value in ports.items()}
+        meta = {"name": name, "namespace": self.namespace}
+        return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": meta, "spec": spec}
+
+    def rule(self, service: str, mode: str) -> dict[str, Any]:
+        meta = {"name": f"rule-{service}", "namespace": self.namespace}
+        spec = {"host": self.host(service), "trafficPolicy": {"tls": {"mode": mode}}}
+        return {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta, "spec": spec}
+
+    def edges(self, **options: Any) -> dict[tuple[str, str, int], dict[str, Any]]:
+        """What mtls_info computes: (client, service, port) -> edge."""
+        result = run_module("mtls_info", namespaces=[self.namespace], **options)
+        assert not result.get("failed"), result["msg"]
+        return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["edges"]}
+
+
+def settled(look: Callable[[], Any], right: Callable[[Any], bool], patience: float = 20.0, still: float = 2.0) -> Any:
+    """The answer, once it is right and still is after `still` seconds, because istiod pushes what was applied when it gets to it;
+    or the last one when it never is."""
+    end = time.monotonic() + patience
+    while True:
+        answer = look()
+        if right(answer):
+            time.sleep(still)
+            again = look()
+            if right(again):
+                return again
+            answer = again
+        if time.monotonic() > end:
+            return answer
+        time.sleep(0.5)

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mtls_probe: what it proves, what it refutes, and what it leaves behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_engine, _mtls_server
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import ServerMode
+
+from tests.integration.conftest import run_module
+from tests.integration.mtls_bed import Bed
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+
+
+@pytest.fixture(scope="module")
+def bed(cluster: None) -> Iterator[Bed]:
+    made = Bed(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
+    try:
+        made.make()
+        yield made
+    finally:
+        with contextlib.suppress(ApiError):
+            made.client.request("DELETE", f"/api/v1/namespaces/{made.namespace}")
+
+
+def probe(bed: Bed, **options: Any) -> dict[str, Any]:
+    result = run_module("mtls_probe", namespaces=[bed.namespace], **{"patience": 15, **options})
+    assert not result.get("failed"), result["msg"]
+    return result
+
+
+def by_service(result: dict[str, Any], client: str) -> dict[tuple[str, int], tuple[str, str]]:
+    edges = [edge for edge in result["edges"] if edge["client"] == client]
+    return {(e["service"].partition("/")[2], e["port"]): (e["verdict"], e["proof"]) for e in edges}
+
+
+def probes_left(bed: Bed) -> list[str]:
+    """Jobs and pods of probes in the namespace."""
+    selector = {"labelSelector": "app.kubernetes.io/part-of=mtls-probe"}
+    found = []
+    for path in (f"/apis/batch/v1/namespaces/{bed.namespace}/jobs", f"/api/v1/namespaces/{bed.namespace}/pods"):
+        items = bed.client.list_all(path, selector)[0]
+        found += [entry["metadata"]["name"] for entry in items if not entry["metadata"].get("deletionTimestamp")]
+    return found
+
+
+def gone(bed: Bed, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while probes_left(bed):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def test_strict_is_proved_and_nothing_stays(bed: Bed) -> None:
+    bed.policies(bed.peer())
+    result = probe(bed)
+    assert by_service(result, "*")[("web", 80)] == ("strict", "proved")
+    assert by_service(result, "plaintext")[("web", 80)] == ("broken", "proved")
+    assert by_service(result, "plaintext")[("bare", 80)] == ("plaintext", "proved"), (
+        "an un-injected pod answers plain text"
+    )
+    assert by_service(result, "*")[("aside", 80)] == ("broken", "proved"), (
+        "TLS to a port that the sidecar does not take"
+    )
+    assert "violated" not in {edge["proof"] for edge in result["edges"]}, result["findings"]
+    identity = f"spiffe://cluster.local/ns/{bed.namespace}/sa/default"
+    (row,) = [call for call in result["calls"] if (call["service"], call["port"]) == (f"{bed.namespace}/web", 80)]
+    assert (row["plaintext"], row["control"], row["meshed"]["mtls"]) == ("refused", identity, True)
+    assert {entry["identity"] for entry in result["certificates"]} == {identity}
+    assert all(0 < entry["hours_left"] <= 24 for entry in result["certificates"])
+    assert len({tuple(entry["roots"]) for entry in result["certificates"]}) == 1
+    assert gone(bed, 15), probes_left(bed)
+
+
+@pytest.mark.parametrize(
+    ("mode", "star", "plain"),
+    [
+        ("PERMISSIVE", ("encrypted_not_enforced", "proved"), ("plaintext_allowed", "proved")),
+        ("DISABLE", ("plaintext", "proved"), ("plaintext", "proved")),
+    ],
+)
+def test_weaker_modes_are_proved_as_what_they_are(
+    bed: Bed, mode: str, star: tuple[str, str], plain: tuple[str, str]
+) -> None:
+    bed.policies(bed.peer(mode=mode))
+    result = probe(bed, services=[f"{bed.namespace}/web"], want={bed.namespace: "strict"})
+    assert by_service(result, "*")[("web", 80)] == star
+    assert by_service(result, "plaintext")[("web", 80)] == plain
+    assert result["compliant"] is False
+
+
+def test_a_wrong_computation_is_refuted_by_the_wire(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that takes every server for STRICT must not get away with it, neither by the listener nor by calls."""
+    bed.policies(bed.peer(mode="PERMISSIVE"))
+    lie = ServerMode("STRICT", "", "a lie")
+    monkeypatch.setattr(_mtls_server, "of_group", lambda *_: lie)
+    monkeypatch.setattr(_mtls_engine, "of_group", lambda *_: lie)
+    for probes in (["listener"], ["calls"]):
+        result = probe(
+            bed, services=[f"{bed.namespace}/web"], want={bed.namespace: "strict"}, probes=probes, patience=1
+        )
+        assert by_service(result, "plaintext")[("web", 80)] == ("broken", "violated"), probes
+        assert result["compliant"] is False
+        assert {"error"} == {f["severity"] for f in result["findings"] if f["code"] == "violated"}
+
+
+def test_listeners_alone_start_no_pod(bed: Bed) -> None:
+    bed.policies(bed.peer())
+    result = probe(bed, probes=["listener"])
+    assert by_service(result, "*")[("web", 80)] == ("strict", "claimed")
+    assert (result["calls"], result["stats"]["calls"]) == ([], 0)
+    assert probes_left(bed) == []
+
+
+def test_check_mode_makes_no_call(bed: Bed) -> None:
+    result = run_module("mtls_probe", namespaces=[bed.namespace], check=True)
+    assert result["calls"] == []
+
+
+def test_calls_are_bounded(bed: Bed) -> None:
+    bed.policies(bed.peer())
+    result = probe(bed, probes=["calls"], max_calls=6)
+    assert len(result["calls"]) == 2
+    assert result["stats"]["calls"] == 6
+
+
+def test_a_namespace_without_injection_cannot_speak_for_the_mesh(bed: Bed) -> None:
+    result = probe(bed, probes=["calls"], probe_namespace="t-mtls-not-there")
+    (finding,) = [f for f in result["findings"] if f["code"] == "unproved"]
+    assert "t-mtls-not-there" in finding["message"]
+    assert {edge["proof"] for edge in result["edges"]} == {"unproved"}
+
+
+def test_a_killed_probe_leaves_nothing(bed: Bed) -> None:
+    """SIGKILL in the middle of the calls: the Job's deadline ends the pod, and the control plane deletes the Job."""
+    root = Path(__file__).parents[2]
+    code = (
+        "import sys; sys.path[:0] = ['.', '.collections']; import tests.conftest\n"
+        "from tests.integration.conftest import run_module\n"
+        f"run_module('mtls_probe', namespaces=['{bed.namespace}'], probes=['calls'], rate=0.2, deadline=30)\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code], cwd=root)
+    end = time.monotonic() + 60
+    try:
+        while not probes_left(bed):
+            assert time.monotonic() < end, "no probe was started"
+            assert running.poll() is None
+            time.sleep(0.2)
+    finally:
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    assert probes_left(bed), "killed before it could clean up"
+    assert gone(bed, 60), probes_left(bed)

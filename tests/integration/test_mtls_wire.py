@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every way of breaking mutual TLS, made real: what mtls_info computes against what an actual call, plain or meshed, comes to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
+
+from tests.integration.conftest import run_module
+from tests.integration.mtls_bed import Bed, Heard, settled
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+
+
+@pytest.fixture(scope="module")
+def bed(cluster: None) -> Iterator[Bed]:
+    made = Bed(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
+    try:
+        made.make()
+        yield made
+    finally:
+        with contextlib.suppress(ApiError):
+            made.client.request("DELETE", f"/api/v1/namespaces/{made.namespace}")
+
+
+def foreseen(edge: dict[str, Any]) -> Heard:
+    """What a call must come to by an edge's verdict and modes. Only a sidecar before the server adds the certificate header."""
+    through = edge["verdict"] in ("strict", "encrypted_not_enforced", "plaintext_allowed", "plaintext")
+    mutual = through and edge["client_mode"] == "mtls" and edge["server_mode"] in ("STRICT", "PERMISSIVE")
+    return Heard(200, mutual) if through else Heard(0, False)
+
+
+def same(heard: Heard, expected: Heard) -> bool:
+    """A broken call is a closed connection, or the caller's sidecar's own 503; an answer must be of the foreseen kind."""
+    return heard == expected if expected.came_through else heard.status in (0, 502, 503)
+
+
+# name: policies (as functions of the bed), service, port -> (verdict of *, verdict of plaintext, trap of *)
+CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
+    "strict": (lambda b: [b.peer()], "web", 80, "strict", "broken", ""),
+    "permissive": (lambda b: [b.peer(mode="PERMISSIVE")], "web", 80, "encrypted_not_enforced", "plaintext_allowed", ""),
+    "disable": (lambda b: [b.peer(mode="DISABLE")], "web", 80, "plaintext", "plaintext", ""),
+    "no policy": (lambda _b: [], "web", 80, "encrypted_not_enforced", "plaintext_allowed", ""),
+    "port exception": (
+        lambda b: [b.peer(), b.peer("wl", app="web", ports={9090: "DISABLE"})],
+        "web", 81, "plaintext", "plaintext", "port_exception",
+    ),
+    "port exception leaves the other port": (
+        lambda b: [b.peer(), b.peer("wl", app="web", ports={9090: "DISABLE"})],
+        "web", 80, "strict", "broken", "",
+    ),
+    "port exception on the service's port": (
+        lambda b: [b.peer(), b.peer("wl", app="web", ports={81: "DISABLE"})],
+        "web", 81, "strict", "broken", "service_port_in_port_level_mtls",
+    ),
+    "namespace DISABLE, workload STRICT": (
+        lambda b: [b.peer(mode="DISABLE"), b.peer("wl", app="web")],
+        "web", 80, "broken", "broken", "namespace_disable",
+    ),
+    "workload DISABLE": (
+        lambda b: [b.peer(), b.peer("wl", "DISABLE", app="web")],
+        "web", 80, "plaintext", "plaintext", "",
+    ),
+    "DestinationRule DISABLE against STRICT": (
+        lambda b: [b.peer(), b.rule("web", "DISABLE")],
+        "web", 80, "broken", "broken", "destination_rule_disable",
+    ),
+    "DestinationRule ISTIO_MUTUAL against DISABLE": (
+        lambda b: [b.peer(mode="DISABLE"), b.rule("web", "ISTIO_MUTUAL")],
+        "web", 80, "broken", "plaintext", "",
+    ),
+    "DestinationRule SIMPLE against STRICT": (
+        lambda b: [b.peer(), b.rule("web", "SIMPLE")],
+        "web", 80, "broken", "broken", "tls_origination",
+    ),
+    "the older of two policies": (
+        lambda b: [b.peer("older"), b.peer("younger", "DISABLE")],
+        "web", 80, "strict", "broken", "oldest_wins",
+    ),
+    "the older of two workload policies": (
+        lambda b: [b.peer("older", "DISABLE", app="web"), b.peer("younger", "STRICT", app="web")],
+        "web", 80, "plaintext", "plaintext", "oldest_wins",
+    ),
+    "UNSET inherits": (lambda b: [b.peer(), b.peer("wl", "UNSET", app="web")], "web", 80, "strict", "broken", ""),
+    "un-injected pod": (lambda b: [b.peer()], "bare", 80, "plaintext", "plaintext", "no_sidecar"),
+    "ISTIO_MUTUAL to an un-injected pod": (
+        lambda b: [b.rule("bare", "ISTIO_MUTUAL")],
+        "bare", 80, "broken", "plaintext", "istio_mutual_without_sidecar",
+    ),
+    "port kept from the sidecar": (lambda b: [b.peer()], "aside", 80, "broken", "plaintext", "excluded_port"),
+    "its other port": (lambda b: [b.peer()], "aside", 81, "strict", "broken", ""),
+    "headless": (lambda b: [b.peer()], "web-headless", 8080, "strict", "broken", ""),
+    "headless, workload DISABLE": (
+        lambda b: [b.peer(), b.peer("wl", "DISABLE", app="web")],
+        "web-headless", 8080, "broken", "plaintext", "",
+    ),
+    "headless with a pod without sidecar": (lambda b: [b.peer()], "mixed", 8080, "broken", "plaintext", "headless_mixed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
+    make, service, port, star, plain, trap = CASES[case]
+    bed.policies(*make(bed))
+    edges = bed.edges()
+    meshed, outside = edges[("*", service, port)], edges[("plaintext", service, port)]
+    assert (meshed["verdict"], outside["verdict"], meshed["trap"]) == (star, plain, trap), meshed["reason"]
+    if service in ("web-headless", "mixed"):  # the pod that the verdict is about, by its address, as DNS would give it
+        url, host = f"http://{bed.ip('web')}:8080/", bed.host(service)
+        direct = f"http://{bed.ip('bare' if service == 'mixed' else 'web')}:8080/"
+    else:
+        url, host = f"http://{bed.host(service)}:{port}/", ""
+        direct = url
+    wanted = (foreseen(meshed), foreseen(outside))
+    heard = settled(
+        lambda: (bed.call("meshed", url, host), bed.call("outside", direct)),
+        lambda pair: all(same(have, want) for have, want in zip(pair, wanted, strict=True)),
+    )
+    assert same(heard[0], wanted[0]), (heard[0], meshed)
+    assert same(heard[1], wanted[1]), (heard[1], outside)
+
+
+def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
+    """A DestinationRule for one workload of the namespace: its calls break, the others' do not."""
+    rule = bed.rule("web", "DISABLE")
+    rule["spec"]["workloadSelector"] = {"matchLabels": {"app": "meshed"}}
+    bed.policies(bed.peer(), rule)
+    edges = bed.edges()
+    own = edges[(f"{bed.namespace}/meshed", "web", 80)]
+    assert (own["verdict"], edges[("*", "web", 80)]["verdict"]) == ("broken", "strict")
+    url = f"http://{bed.host('web')}:80/"
+    for caller, edge in (("meshed", own), ("aside", edges[("*", "web", 80)])):
+        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, edge=edge: same(h, foreseen(edge)))
+        assert same(heard, foreseen(edge)), (caller, heard)
+
+
+def test_what_if_foresees_what_breaks(bed: Bed) -> None:
+    bed.policies(bed.rule("web", "DISABLE"))
+    told = run_module("mtls_info", what_if={"namespaces": [bed.namespace]}, namespaces=[bed.namespace])["what_if"]
+    broken = {(entry["client"], entry["service"], entry["port"]) for entry in told["breaks"]}
+    # The headless service breaks too: one of its pods has no sidecar, so all of them get plain text.
+    web = f"{bed.namespace}/web"
+    assert broken == {("*", web, 80), ("*", web, 81), ("*", f"{bed.namespace}/mixed", 8080)}
+    assert f"{bed.namespace}/outside" in told["callers"]
+    url = f"http://{bed.host('web')}:80/"
+    assert settled(lambda: bed.call("meshed", url), lambda h: h.came_through).came_through, "now it works"
+    bed.policies(bed.rule("web", "DISABLE"), bed.peer())
+    heard = settled(lambda: bed.call("meshed", url), lambda h: not h.came_through)
+    assert not heard.came_through, "and then it does not"
