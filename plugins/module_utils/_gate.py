@@ -60,15 +60,15 @@ class Outage:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._good = 0.0  # when the last good answer came, monotonic seconds
 
     def over(self) -> None:
         """The server has answered as it should."""
-        self._since = None
+        self._since, self._good = None, time.monotonic()
 
     def lasted(self, begun: float) -> float:
-        """Seconds that a request which `begun` (monotonic) and has just failed was without an answer, or all were."""
-        now = time.monotonic()
+        """Seconds without a good answer: to a request which `begun` (monotonic) and has just failed, or to any."""
         since = self._since
         if since is None:
-            since = self._since = begun
-        return now - min(begun, since)
+            since = self._since = max(begun, self._good)
+        return time.monotonic() - min(begun, since)

@@ -86,4 +86,6 @@ def test_an_outage_counts_for_all_requests_and_ends_with_a_good_answer(clock: Cl
     clock.now = 110.0
     assert outage.lasted(begun=109.0) == 12.0, "since the first of them began"
     outage.over()
-    assert outage.lasted(begun=109.0) == 1.0
+    clock.now = 111.0
+    assert outage.lasted(begun=99.0) == 12.0, "a request has its own budget, whatever others get"
+    assert outage.lasted(begun=110.5) == 1.0, "and others are not charged for what was before the good answer"
