@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._objects import CANARY_MANAGER, Ref, ref_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._settled import settled
 from ansible_collections.servicemesh.platform.plugins.module_utils._wait import Target, Waiter
 
 Obj = dict[str, Any]
@@ -60,6 +61,8 @@ class Writer:
         owned, adopted = self._adopted(resource.path(ref), live, outcome)
         if (patch := _replicas.handed_over(owned, body, self._options.field_manager)) is not None:
             body = self._hand_over(resource.path(ref), patch, body)
+        elif live is not None and adopted is None and settled(body, live, self._options.field_manager):
+            return outcome
         after = self._after(ref, resource, body, outcome, live, adopted)
         if after is None:
             return self._predicted(outcome, body)
