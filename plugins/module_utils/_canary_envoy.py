@@ -1,20 +1,17 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask proxies for the weights that they really use. Reads Envoy's own configuration inside its pod, over `pods/exec`."""
+"""Ask proxies for the weights that they really use. Reads Envoy's own configuration inside its pod, through a port forward."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
-import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _envoy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_guard import is_ready
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_plan import FULL
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_routes import (
@@ -24,14 +21,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary_route
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
 
-with contextlib.suppress(ImportError):  # comes with the kubernetes package, whose absence _connection tells
-    import websocket
-
 Obj = Mapping[str, Any]
 PROXY = "istio-proxy"
-_COMMAND = ("pilot-agent", "request", "GET", "config_dump?resource=dynamic_route_configs")
+_DUMP = "/config_dump?resource=dynamic_route_configs"
 _PAUSE = 0.25  # seconds between two looks
-_TIMEOUT = 10.0  # seconds for one answer of a proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +154,14 @@ class Prover:
     def _shares(self, pod: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
         meta = pod["metadata"]
         try:
-            return shares(json.loads(self.execute(meta["namespace"], meta["name"], PROXY, _COMMAND)), aim, names)
-        except ValueError:
-            return set()
+            dump = _envoy.admin_json(self._client, meta["namespace"], meta["name"], _DUMP)
+        except _envoy.PodError as error:
+            if error.right:
+                raise KubeError(
+                    f"{error}. Without it no weight can be proved; give the right, or go without proof (proof_samples: 0)"
+                ) from None
+            return set()  # asked again until the time is over
+        return shares(dump, aim, names)
 
     def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
         found: dict[str, Obj] = {}
@@ -183,68 +181,6 @@ class Prover:
 
     def _sidecars(self, aim: Aim) -> Sequence[Obj]:
         return self._client.list_all(f"/api/v1/namespaces/{aim.namespace}/pods")[0]
-
-    def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
-        """What a command in a container prints. Raises KubeError when it may not run there."""
-        query = [("command", word) for word in command]
-        query += [("container", container), ("stdout", "1"), ("stderr", "0")]
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
-        try:
-            socket = _open(self._client, path)
-        except (websocket.WebSocketException, OSError) as error:
-            raise KubeError(
-                f"pod {namespace}/{pod}: its proxy cannot be asked for the weights ({error}). Expected the right to create pods/exec; "
-                "give it, or go without this proof (proof_samples: 0)"
-            ) from None
-        try:
-            return _output(socket)
-        finally:
-            socket.close()
-
-
-def _open(client: Client, path: str) -> Any:
-    """A websocket to the API server, with the identity and the TLS settings of the client's pool."""
-    pool, host = client._pool.connection_pool_kw, str(client._configuration.host)
-    tls = (
-        {"context": pool["ssl_context"]}
-        if pool.get("ssl_context")
-        else {
-            "cert_reqs": ssl.CERT_NONE if pool.get("cert_reqs") in (ssl.CERT_NONE, "CERT_NONE") else ssl.CERT_REQUIRED,
-            **{
-                ours: pool[theirs]
-                for ours, theirs in (("ca_certs", "ca_certs"), ("certfile", "cert_file"), ("keyfile", "key_file"))
-                if pool.get(theirs)
-            },
-        }
-    )
-    if tls.get("cert_reqs") == ssl.CERT_NONE:
-        tls["check_hostname"] = False
-    headers = [f"{key}: {value}" for key, value in client._headers("*/*", None).items()]
-    return websocket.create_connection(
-        host.replace("http", "ws", 1) + path,
-        timeout=_TIMEOUT,
-        header=headers,
-        subprotocols=["v4.channel.k8s.io"],
-        sslopt=tls,
-    )
-
-
-def _output(socket: Any) -> str:
-    """Standard output of a command: frames of channel 1 (kubernetes/kubernetes, remotecommand protocol v4)."""
-    parts: list[bytes] = []
-    while True:
-        try:
-            frame = socket.recv()
-        except (websocket.WebSocketException, OSError):
-            break
-        if not frame:
-            break
-        data = frame if isinstance(frame, bytes) else frame.encode()
-        if data[:1] == b"\x01":
-            parts.append(data[1:])
-        elif data[:1] == b"\x03":
-            break
-    return b"".join(parts).decode(errors="replace")
 
 
 def _named(pod: Obj) -> str:

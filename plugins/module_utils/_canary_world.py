@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_guard as guard
@@ -28,6 +29,7 @@ Obj = dict[str, Any]
 ISTIO = "/apis/networking.istio.io/v1"
 # A canary that crashes twice crashes; what is wrong at once (no such image) is wrong.
 _LIMITS = Limits(restarts=2)
+_GRACE = 10.0  # seconds that a pod gets before such a problem can begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ def _workload(
         for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
         if (problem := pod_problem(pod, _LIMITS)) is not None
     ]
-    final = [str(problem) for problem in found if problem.patience == 0]
+    # A problem that may pass (a registry that does not answer) is final when the pod is older than one waits for it.
+    ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
+    final = [
+        str(problem) for problem in found if problem.patience == 0 or ages[problem.pod] > problem.patience + _GRACE
+    ]
     return Workload(
         desired=int((obj.get("spec") or {}).get("replicas", 1)),
         ready=len(ready),
@@ -104,6 +110,12 @@ def _workload(
         failure=final[0] if final else "",
         waiting=str(found[0]) if found else state.reason,
     )
+
+
+def _age(pod: Obj) -> float:
+    """Seconds since a pod was made."""
+    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
+    return (datetime.now(UTC) - made).total_seconds()
 
 
 def virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[str]]:

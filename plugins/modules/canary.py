@@ -108,7 +108,7 @@ options:
     elements: str
     choices: [flagger, argo-rollouts, argocd, flux]
   proof_samples:
-    description: Proxies that are asked whether they have a new weight, over C(pods/exec). 0 asks none; nothing is called proved then.
+    description: Proxies that are asked whether they have a new weight, by a port forward. 0 asks none; nothing is called proved then.
     type: int
     default: 3
   proof_timeout:

@@ -122,7 +122,13 @@ class Bed:
             "command": ["python3", "-c", APP],
             "env": [{"name": name, "value": str(value)} for name, value in values.items()],
             "ports": [{"containerPort": 8080}],
-            "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1},
+            # Patient: a busy machine must not look like a bad version.
+            "readinessProbe": {
+                "httpGet": {"path": "/health", "port": 8080},
+                "periodSeconds": 1,
+                "timeoutSeconds": 10,
+                "failureThreshold": 30,
+            },
             "lifecycle": {"preStop": {"exec": {"command": ["sleep", "2"]}}},
             "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}},
         }
@@ -231,10 +237,11 @@ class Bed:
             "steps": [50],
             "interval": 4,
             "drain": 1,
-            "progress_deadline": 60,
+            "progress_deadline": 90,
             "max_duration": 300,
             "proof_samples": 2,
-            "lease_duration": 20,
+            "proof_timeout": 60,
+            "lease_duration": 60,
             "telemetry": "envoy",
             "prometheus": {"service": f"{self.namespace}/prometheus:9090"},
             "analysis": [{"metric": "success_rate", "min": 0.95, "min_requests": 20}, {"metric": "p99", "max": 500}],

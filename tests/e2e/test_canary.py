@@ -1,0 +1,273 @@
+"""A new version of a platform's service goes live by canary.yml, and site.yml knows; a bad one goes back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Cluster, Edge, Run, ansible_playbook
+
+NAMESPACE = "ecommerce"
+SERVICE = "user-service"
+# Prometheus looks every 15 s.
+CANARY = {
+    "steps": [50],
+    "interval": 40,
+    "drain": 5,
+    "analysis": [{"metric": "success_rate", "min": 0.95, "min_requests": 20}],
+}
+RATE = 12  # requests a second from outside, one after another
+
+# USER COUNT -> versions that answered so many calls of the product service through its own sidecar.
+CALLS = """
+import collections, http.client, json, sys
+seen = collections.Counter()
+for _ in range(int(sys.argv[2])):
+    connection = http.client.HTTPConnection("user-service", timeout=15)
+    connection.request("GET", f"/api/users/{sys.argv[1]}/profile")
+    answer = connection.getresponse()
+    answer.read()
+    seen[f"{answer.getheader('x-service-version')} {answer.status}"] += 1
+print(json.dumps(seen))
+"""
+
+
+class Stream:
+    """Requests from outside at an even pace, until it is closed; every answer is kept with its time."""
+
+    def __init__(self, edge: Edge, path: str) -> None:
+        self._edge, self._path = edge, path
+        self.answers: list[tuple[float, str, int]] = []
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _number in range(4)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self) -> None:
+        while not self._ended.wait(4 / RATE):
+            try:
+                answer = self._edge("GET", self._path)
+                seen = (time.time(), answer.headers.get("x-service-version", ""), answer.status)
+            except OSError:
+                seen = (time.time(), "", 0)
+            self.answers.append(seen)
+
+    def close(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(40)
+
+    def between(self, begin: float, end: float) -> Counter[str]:
+        """Answers of a time by version and status."""
+        return Counter(
+            f"{version} {status}" for moment, version, status in list(self.answers) if begin <= moment <= end
+        )
+
+
+@pytest.fixture
+def args(kubeconfig: str) -> tuple[str, ...]:
+    return ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
+
+
+@pytest.fixture
+def as_before(args: tuple[str, ...], cluster: Cluster) -> Iterator[None]:
+    """The service runs the inventory's version before and after, and no canary of it was ever."""
+    yield
+    forget(cluster)
+    run = ansible_playbook("site.yml", *args, "--tags", "user_service")
+    assert run.returncode == 0, run.text
+    assert live(cluster) == "v1.0"
+
+
+@pytest.fixture
+def stream(edge: Edge, account: dict[str, Any]) -> Iterator[Stream]:
+    stream = Stream(edge, f"/api/users/{account['id']}")
+    yield stream
+    stream.close()
+
+
+def forget(cluster: Cluster) -> None:
+    from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
+
+    for path in (
+        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/canary-{SERVICE}",
+        f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{SERVICE}",
+    ):
+        with contextlib.suppress(ApiError):
+            cluster.raw.request("DELETE", path)
+
+
+def live(cluster: Cluster) -> str:
+    """Version of the stable pods."""
+    found = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}")
+    return str(found["spec"]["template"]["metadata"]["labels"]["version"])
+
+
+def routes(cluster: Cluster) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.get(
+        f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices/{SERVICE}"
+    )
+    return found
+
+
+def state(cluster: Cluster) -> dict[str, Any]:
+    found = cluster.raw.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{SERVICE}")
+    text = ((found or {}).get("data") or {}).get("state")
+    return dict(json.loads(text)) if text else {}
+
+
+class Playbook(threading.Thread):
+    """A playbook that runs while the test looks on."""
+
+    def __init__(self, name: str, *args: str) -> None:
+        super().__init__(daemon=True)
+        self._name, self._args = name, args
+        self.result: Run | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.result = ansible_playbook(self._name, *self._args)
+
+    def ended(self) -> Run:
+        self.join(600)
+        assert self.result is not None, f"{self._name} does not end"
+        return self.result
+
+
+def canary(args: tuple[str, ...], version: str, report: Path, **more: Any) -> Playbook:
+    values = {"service": SERVICE, "version": version, "report": str(report), "platform_canary": CANARY, **more}
+    return Playbook("canary.yml", *args, "-e", json.dumps(values))
+
+
+def until_analysing(cluster: Cluster, playbook: Playbook) -> None:
+    """Waits until the first window is open."""
+    while state(cluster).get("phase") != "analysing":
+        assert playbook.is_alive(), playbook.ended().text
+        time.sleep(0.5)
+
+
+def assert_half(seen: Counter[str], old: str, new: str) -> None:
+    """About half of the answers are the new version's: five standard deviations."""
+    total, found = seen[f"{old} 200"] + seen[f"{new} 200"], seen[f"{new} 200"]
+    assert total >= 50, seen
+    assert abs(found - total / 2) <= 5 * math.sqrt(total / 4), seen
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_before")
+def test_a_version_goes_live_and_site_yml_knows(
+    args: tuple[str, ...], cluster: Cluster, stream: Stream, account: dict[str, Any], tmp_path: Path
+) -> None:
+    report, spec = tmp_path / "report.html", routes(cluster)["spec"]
+    playbook = canary(args, "v1.1", report)
+    until_analysing(cluster, playbook)
+    begin = time.time()
+    # From outside and from inside the mesh, half of the calls reach the new version.
+    pod, container = cluster.app_container(NAMESPACE, "product-service")
+    done = cluster.execute(NAMESPACE, pod, container, ["python3", "-c", CALLS, str(account["id"]), "150"])
+    assert done.code == 0, done.out
+    inside = Counter(json.loads(done.out.splitlines()[-1]))
+    assert_half(inside, "v1.0", "v1.1")
+    # site.yml in the middle leaves the weights and the pods to the canary.
+    site = ansible_playbook("site.yml", *args, "--tags", "user_service")
+    assert site.returncode == 0, site.text
+    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.text
+    assert "a canary to v1.1 is under way" in site.text
+    assert [route["route"][1]["weight"] for route in routes(cluster)["spec"]["http"]] == [50, 50]
+    while state(cluster).get("phase") == "analysing":
+        time.sleep(0.5)
+    assert_half(stream.between(begin, time.time() - 2), "v1.0", "v1.1")
+    run = playbook.ended()
+    assert run.returncode == 0, run.text
+    assert "PASS" in run.text
+    assert "user-service v1.1 is live." in run.text
+    assert live(cluster) == "v1.1"
+    after = routes(cluster)
+    assert after["spec"] == spec
+    assert "servicemesh-canary" not in [entry["manager"] for entry in after["metadata"]["managedFields"]]
+    assert "<svg" in report.read_text()
+    stream.close()
+    failed = [answer for answer in stream.answers if answer[2] != 200]
+    assert failed == [], f"{len(failed)} of {len(stream.answers)} requests failed"
+
+    old = ansible_playbook("site.yml", *args, "--tags", "user_service")
+    assert old.returncode == 0, old.text
+    assert all(counters["changed"] == 0 for counters in old.recap.values()), old.text
+    assert old.text.count("v1.1 is live by a promotion, though the inventory still says v1.0") == 1
+    assert "user_service_version: v1.1" in old.text
+    new = ansible_playbook("site.yml", *args, "--tags", "user_service", "-e", "user_service_version=v1.1")
+    assert new.returncode == 0, new.text
+    assert all(counters["changed"] == 0 for counters in new.recap.values()), new.text
+    assert "promotion" not in new.text
+    # The inventory has caught up: from now on its edits win, the way back too.
+    back = ansible_playbook("site.yml", *args, "--tags", "user_service")
+    assert back.returncode == 0, back.text
+    assert all(counters["changed"] == 1 for counters in back.recap.values()), back.text
+    assert live(cluster) == "v1.0"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_before")
+def test_a_bad_version_goes_back_and_the_play_fails(
+    args: tuple[str, ...], cluster: Cluster, stream: Stream, tmp_path: Path
+) -> None:
+    report, spec = tmp_path / "report.html", routes(cluster)["spec"]
+    run = canary(args, "v2.0-bad", report).ended()
+    assert run.returncode == 2, run.text
+    assert "FAIL" in run.text
+    assert "went back to v1.0" in run.text
+    assert "Rollback proved" in run.text
+    assert live(cluster) == "v1.0"
+    assert routes(cluster)["spec"] == spec
+    own = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}-canary"
+    end = time.monotonic() + 90
+    while (left := cluster.raw.get(own)) is not None:  # its pods may take their time to end
+        assert "deletionTimestamp" in left["metadata"]
+        assert time.monotonic() < end
+        time.sleep(1)
+    page = report.read_text()
+    assert "rolled_back" in page
+    assert "is below 0.95" in page
+    # Every failed request was the bad version's, and none came after the decision but those that were under way.
+    decided = next(entry["time"] for entry in state(cluster)["history"] if entry["event"] == "rolling_back")
+    failed = [answer for answer in stream.answers if answer[2] != 200]
+    assert failed, "the version is not bad at all"
+    assert {version for _time, version, _status in failed} == {"v2.0-bad"}
+    assert max(moment for moment, _version, _status in failed) < decided + 3
+    site = ansible_playbook("site.yml", *args, "--tags", "user_service")
+    assert site.returncode == 0, site.text
+    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.text
+
+
+@pytest.mark.parametrize(
+    ("playbook", "values", "words"),
+    [
+        ("canary.yml", {}, "expected -e service=NAME"),
+        (
+            "canary.yml",
+            {"service": "user-service", "platform_canary": {"steps": [50, 20]}},
+            "20 does not rise above 50",
+        ),
+        ("canary.yml", {"service": "user-service", "version": "v1.1", "hold_at": 7}, "hold_at: 7 is none of the steps"),
+        ("promote.yml", {"service": "review-service"}, "no canary of review-service is under way"),
+        ("rollback.yml", {"service": "review-service"}, "There is no canary of ecommerce/review-service"),
+    ],
+)
+def test_wrong_input_changes_nothing(
+    args: tuple[str, ...], cluster: Cluster, playbook: str, values: dict[str, Any], words: str
+) -> None:
+    before = routes(cluster)["metadata"]["resourceVersion"]
+    run = ansible_playbook(playbook, *args, "-e", json.dumps({"version": "v1.1", **values}))
+    assert run.returncode == 2, run.text
+    assert words in " ".join(run.text.split()), run.text
+    assert routes(cluster)["metadata"]["resourceVersion"] == before
+    assert cluster.raw.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}-canary") is None

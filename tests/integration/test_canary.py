@@ -1,0 +1,411 @@
+"""Canaries on the real cluster, under a steady stream of requests: good versions, bad ones, and runs that are killed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary_routes import ANNOTATION
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
+from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+
+from tests.integration.canary_bed import RATE, Bed, failed
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+ROOT = Path(__file__).parent.parent.parent
+Obj = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Bed]:
+    bed = Bed(Client({}))
+    labels = {"istio-injection": "enabled"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bed.namespace, "labels": labels}}
+    apply(bed, [namespace, *bed.routes(), bed.app("stable", "v1"), *bed.tools()])
+    wait_for(lambda: bed.answers(time.time() - 3)["v1 200"] > 0, "the stream of requests")
+    wait_for(lambda: scraped(bed), "Prometheus' first look")
+    yield bed
+    bed.client.request("DELETE", f"/api/v1/namespaces/{bed.namespace}")
+
+
+@pytest.fixture
+def bed(whole: Bed) -> Bed:
+    """The service as at the begin: v1, all weight on stable, no rollout ever. Roles' definitions apply without a conflict."""
+    if live := whole.client.get(f"/api/v1/namespaces/{whole.namespace}/configmaps/canary-web"):
+        state = json.loads(live["data"]["state"])
+        if state["phase"] not in ("promoted", "rolled_back"):
+            delete(whole, f"/apis/coordination.k8s.io/v1/namespaces/{whole.namespace}/leases/canary-web")
+            whole.call("rollback", service="web", namespace=whole.namespace)
+            finish(whole)
+    for path in (
+        "/api/v1/namespaces/{}/configmaps/canary-web",
+        "/apis/coordination.k8s.io/v1/namespaces/{}/leases/canary-web",
+    ):
+        delete(whole, path.format(whole.namespace))
+    apply(whole, [*whole.routes(), whole.app("stable", "v1")])
+    wait_for(lambda: whole.deployment("web-canary") is None, "the canary's end")
+    assert whole.weights() == [0, 0]
+    return whole
+
+
+def apply(bed: Bed, objects: list[Obj]) -> None:
+    Applier(bed.client, Options(name="bed", wait_timeout=180)).run(checked(objects), [])
+
+
+def delete(bed: Bed, path: str) -> None:
+    if bed.client.get(path) is not None:
+        bed.client.request("DELETE", path)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} does not come"
+        time.sleep(0.3)
+
+
+def scraped(bed: Bed) -> bool:
+    path = f"/api/v1/namespaces/{bed.namespace}/services/prometheus:9090/proxy/api/v1/query"
+    body = bed.client.get(path, query={"query": "envoy_cluster_upstream_rq"}) or {}
+    return bool((body.get("data") or {}).get("result"))
+
+
+def spec_of(bed: Bed) -> Obj:
+    return copy.deepcopy(bed.virtual_service()["spec"])
+
+
+def assert_untouched(bed: Bed, spec: Obj) -> None:
+    """Routes as before the run, no mark, and nobody holds a field any more."""
+    live = bed.virtual_service()
+    assert live["spec"] == spec
+    assert ANNOTATION not in (live["metadata"].get("annotations") or {})
+    for obj in (live, bed.deployment() or {}):
+        assert "servicemesh-canary" not in [entry["manager"] for entry in obj["metadata"]["managedFields"]]
+
+
+def assert_back(bed: Bed, spec: Obj, result: Obj) -> None:
+    assert result["phase"] == "rolled_back", result
+    assert bed.version() == "v1"
+    assert_untouched(bed, spec)
+    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
+
+
+def events(bed: Bed) -> set[str]:
+    query = {"fieldSelector": "source=servicemesh-canary"}
+    return {item["reason"] for item in bed.client.list_all(f"/api/v1/namespaces/{bed.namespace}/events", query)[0]}
+
+
+# Good versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
+    spec, begin = spec_of(bed), time.time()
+    result = bed.drive(**bed.options(steps=[20, 60], interval=6))
+    assert result["phase"] == "promoted", result
+    assert (bed.weights(), bed.version()) == ([0, 0], "v2")
+    assert_untouched(bed, spec)
+    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
+    time.sleep(1.5)
+    answers = bed.answers(begin)
+    assert failed(answers) == 0, answers
+    assert {"CanaryStarted", "CanaryStep", "CanaryPass", "CanaryPromoted"} <= events(bed)
+    # What clients saw in each window follows its weight: five standard deviations are one run in two million.
+    windows = [note for note in result["all_notes"] if note["event"] == "window"]
+    proved = [note["time"] for note in result["all_notes"] if note["event"] == "proved"]
+    assert [note["weight"] for note in windows] == [20, 60]
+    for start, window in zip(proved, windows, strict=True):
+        seen = bed.answers(start + 1, window["time"])
+        total, new = sum(seen.values()), seen["v2 200"]
+        share = window["weight"] / 100
+        assert total > RATE
+        assert abs(new - share * total) <= 5 * math.sqrt(total * share * (1 - share)), (window["weight"], seen)
+        assert window["checks"][0]["asked"].startswith("1 - (sum(")
+    again = bed.call("start", **bed.options(steps=[20, 60], interval=6))
+    assert (again["changed"], again["done"], again["phase"]) == (False, True, "promoted")
+
+
+def test_a_hold_waits_for_a_person_and_a_promotion_can_be_taken_back(bed: Bed) -> None:
+    spec = spec_of(bed)
+    header = {"headers": {"x-tester": {"exact": "yes"}}}
+    options = bed.options(steps=[10, 30], hold_at=10, match=header)
+    held = bed.drive(**options)
+    assert (held["phase"], held["weight"]) == ("holding", 10)
+    names = [route["name"] for route in bed.virtual_service()["spec"]["http"]]
+    assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
+    assert bed.call("status", service="web", namespace=bed.namespace)["phase"] == "holding"
+    same = bed.call("start", **options)
+    assert (same["changed"], same["done"]) == (False, True)
+    promoted = bed.call("promote", **options, full=True)
+    assert promoted["changed"]
+    done = bed.drive(**{**options, "hold_at": 0})
+    assert (done["phase"], bed.version()) == ("promoted", "v2")
+    assert_untouched(bed, spec)
+    back = bed.call("rollback", service="web", namespace=bed.namespace, reason="tickets")
+    assert back["phase"] == "rolling_back"
+    assert_back(bed, spec, finish(bed))
+
+
+def finish(bed: Bed, **more: Any) -> Obj:
+    """Goes on with what is recorded, as rollback.yml does: without definitions."""
+    holder, fence = f"test-{uuid.uuid4().hex[:6]}", 0
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        given = {"fence": fence} if fence else {}
+        result = bed.call("step", service="web", namespace=bed.namespace, holder=holder, **given, **more)
+        assert not result.get("failed"), result
+        fence = result["fence"]
+        if result["done"]:
+            bed.call("release", service="web", namespace=bed.namespace, holder=holder, fence=fence)
+            return result
+        time.sleep(min(result["next_in"], 2))
+    raise AssertionError("it does not end")
+
+
+# Bad versions ----------------------------------------------------------------------------------------------------------
+
+ERRORS = [{"metric": "success_rate", "min": 0.95, "min_requests": 20}]
+
+
+@pytest.mark.parametrize(
+    ("new", "options", "words"),
+    [
+        ({"ERROR_RATE": 0.5}, {"analysis": ERRORS}, "success_rate: 0."),
+        (
+            {"LATENCY_MS": 400},
+            {"interval": 12, "analysis": [{"metric": "p50", "max": 200, "min_requests": 20}]},
+            "is above 200",
+        ),
+        ({"image": "localhost/ecommerce/nowhere:v9"}, {}, "nowhere:v9"),
+        ({"CRASH_AFTER": 60}, {"interval": 12, "analysis": ERRORS}, "no pod is ready"),
+    ],
+    ids=["errors", "slow", "not starting", "crashing at 50 %"],
+)
+def test_a_bad_version_goes_back(bed: Bed, new: Obj, options: Obj, words: str) -> None:
+    spec, begin = spec_of(bed), time.time()
+    result = bed.drive(**bed.options(new=new, **options))
+    assert_back(bed, spec, result)
+    assert words in result["reason"]
+    assert result["proof"]["proved"], result["proof"]
+    time.sleep(1.5)
+    answers = bed.answers(begin)
+    shifted = next((note["time"] for note in result["all_notes"] if note["event"] == "step"), None)
+    if shifted is None:
+        assert failed(answers) == 0, answers
+        return
+    back = next(note["time"] for note in result["all_notes"] if note["event"] == "rolling_back")
+    # From the shift to 3 s after the decision every second request can have reached the bad version, and no other.
+    assert failed(answers) <= 0.5 * RATE * (back - shifted + 3) * 1.3, answers
+
+
+@pytest.mark.parametrize("kind", ["no traffic", "NaN", "Prometheus down"])
+def test_what_is_not_known_is_no_pass(bed: Bed, kind: str) -> None:
+    spec = spec_of(bed)
+    nan = [{"name": "odd", "query": "vector(0) / vector(0)", "max": 1}]
+    # Only the route that nobody calls is shifted.
+    more = {"no traffic": {"routes": ["mesh"]}, "NaN": {"analysis": nan}, "Prometheus down": {}}[kind]
+    scale = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/prometheus/scale"
+
+    def interfere(result: Obj) -> bool:
+        if kind == "Prometheus down" and result["phase"] == "analysing":
+            bed.client.request(
+                "PATCH", scale, body={"spec": {"replicas": 0}}, content_type="application/merge-patch+json"
+            )
+        return False
+
+    try:
+        result = bed.drive(until=interfere, **bed.options(inconclusives=2, interval=3, **more))
+    finally:
+        bed.client.request("PATCH", scale, body={"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
+        wait_for(lambda: up(bed), "Prometheus")
+    assert_back(bed, spec, result)
+    assert "2 windows in a row told nothing" in result["reason"]
+    verdicts = [note["verdict"] for note in result["all_notes"] if note["event"] == "window"]
+    assert verdicts[-2:] == ["inconclusive", "inconclusive"]
+    assert "pass" not in verdicts
+    assert result["proof"]["proved"] == (kind != "Prometheus down"), "what was not measured is not proved"
+
+
+def up(bed: Bed) -> bool:
+    try:
+        return scraped(bed)
+    except ApiError:
+        return False
+
+
+def test_a_failure_can_freeze_instead_and_a_person_takes_it_back(bed: Bed) -> None:
+    spec = spec_of(bed)
+    frozen = bed.drive(**bed.options(new={"ERROR_RATE": 0.5}, analysis=ERRORS, on_failure="freeze"))
+    assert (frozen["phase"], bed.weights()) == ("frozen", [50, 50])
+    assert bed.call("freeze", service="web", namespace=bed.namespace)["changed"] is False
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"] is True
+    assert_back(bed, spec, finish(bed))
+
+
+# Killed, stopped, at once ------------------------------------------------------------------------------------------------
+
+
+def spawn(path: Path, number: int, how: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), str(path), str(number), how]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("kind", ["good", "bad"])
+@pytest.mark.slow
+def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, kind: str) -> None:
+    """Each process is killed after its first write, so that the next one finds the cluster just as that write left it."""
+    spec, begin = spec_of(bed), time.time()
+    new = {"ERROR_RATE": 0.6} if kind == "bad" else {}
+    path = tmp_path / "options.json"
+    path.write_text(json.dumps(bed.options(new=new, analysis=ERRORS, interval=3, drain=0, max_duration=600)))
+    lease = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
+    killed, ended = 0, False
+    while not ended:
+        delete(bed, lease)  # runs out at once
+        run = spawn(path, 1, "kill")
+        out, _err = run.communicate(timeout=90)
+        assert run.returncode in (0, -signal.SIGKILL), out
+        assert set(bed.weights()) <= {0, 50, 100}
+        ended, killed = run.returncode == 0, killed + 1
+        assert killed < 80, "80 kills were not enough"
+    result = json.loads(out.splitlines()[-1])
+    assert killed > 12, "it was hardly killed at all"
+    assert result["phase"] == ("promoted" if kind == "good" else "rolled_back"), result
+    assert (bed.version(), bed.weights()) == ("v2" if kind == "good" else "v1", [0, 0])
+    assert_untouched(bed, spec)
+    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
+    if kind == "good":
+        answers = bed.answers(begin)
+        assert failed(answers) == 0, answers
+
+
+def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(bed.call, "start", **bed.options(holder=f"runner-{number}")) for number in (1, 2)]
+        results = [call.result() for call in calls]
+    won = [result for result in results if not result.get("failed")]
+    lost = [result for result in results if result.get("failed")]
+    assert (len(won), len(lost)) == (1, 1), results
+    late = bed.call("start", **bed.options(holder="runner-3"))
+    assert late["failed"]
+    assert f"{won[0]['holder']} holds it for" in late["msg"]
+    assert "Nothing was done" in lost[0]["msg"]
+    bed.call("release", service="web", namespace=bed.namespace, holder=won[0]["holder"], fence=won[0]["fence"])
+
+
+def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_write(bed: Bed, tmp_path: Path) -> None:
+    path = tmp_path / "options.json"
+    options = bed.options(interval=8, lease_duration=3, analysis=ERRORS)
+    path.write_text(json.dumps(options))
+    begun = bed.drive(until=lambda result: result["phase"] == "preparing", **options)
+    assert begun["phase"] == "preparing"
+    # The sleeper stops right before it writes: the first write is its mark, which a takeover makes again and again.
+    sleeper = spawn(path, 1, "stop")
+    try:
+        wait_for(lambda: stopped(sleeper), "the sleeper's stop")
+        time.sleep(3.5)
+        moved = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
+        assert moved["weight"] == 50
+        before = bed.virtual_service()["metadata"]["resourceVersion"]
+        sleeper.send_signal(signal.SIGCONT)
+        out, _err = sleeper.communicate(timeout=60)
+    finally:
+        sleeper.kill()
+    said = json.loads(out.splitlines()[-1])
+    assert said["failed"], said
+    assert "Nothing" in said["msg"], said
+    assert bed.virtual_service()["metadata"]["resourceVersion"] == before
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    finish(bed)
+
+
+def stopped(process: subprocess.Popen[str]) -> bool:
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+# Others in the middle --------------------------------------------------------------------------------------------------
+
+
+def test_somebody_elses_weight_stops_the_run_and_somebody_elses_timeout_does_not(bed: Bed) -> None:
+    spec = spec_of(bed)
+    options = bed.options(steps=[30, 60], interval=3, analysis=ERRORS)
+    path = f"/apis/networking.istio.io/v1/namespaces/{bed.namespace}/virtualservices/web"
+
+    def edit(*ops: Obj) -> None:
+        bed.client.request("PATCH", path, body=list(ops), content_type="application/json-patch+json")
+
+    def interfere(result: Obj) -> bool:
+        if result["phase"] == "analysing" and result["weight"] == 30:
+            edit({"op": "replace", "path": "/spec/http/0/timeout", "value": "7s"})
+        if result["phase"] == "analysing" and result["weight"] == 60:
+            edit(
+                {"op": "replace", "path": "/spec/http/1/route/0/weight", "value": 95},
+                {"op": "replace", "path": "/spec/http/1/route/1/weight", "value": 5},
+            )
+        return False
+
+    result = bed.drive(until=interfere, **options)
+    assert result["failed"]
+    assert "the canary's weight is 5 %, but this run had set 60 %" in result["msg"]
+    assert bed.weights() == [60, 5], "nothing was done"
+    assert bed.virtual_service()["spec"]["http"][0]["timeout"] == "7s"
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    done = finish(bed)
+    spec["http"][0]["timeout"] = "7s"
+    assert_back(bed, spec, done)
+
+
+def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> None:
+    apply(bed, [bed.app("stable", "v1", replicas=2)])
+    spec, begin = spec_of(bed), time.time()
+    assert bed.drive(**bed.options(steps=[50, 80], hold_at=50, analysis=ERRORS))["phase"] == "holding"
+    # As an autoscaler does that sees half of the load.
+    scale = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/web/scale"
+    bed.client.request("PATCH", scale, body={"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
+    wait_for(lambda: (bed.deployment() or {})["status"].get("replicas") == 1, "the pod's end")
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    first = bed.call("step", service="web", namespace=bed.namespace)
+    assert (first["phase"], first["weight"]) == ("rolling_back", 50), "one pod of two carries half"
+    watched = finish(bed)
+    assert watched["phase"] == "rolled_back"
+    assert (bed.deployment() or {})["status"]["readyReplicas"] == 2
+    assert_back(bed, spec, watched)
+    assert failed(bed.answers(begin)) == 0
+
+
+# Wrong input -----------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_changes(bed: Bed) -> None:
+    before = bed.virtual_service()["metadata"]["resourceVersion"]
+    wrong = bed.options(steps=[50, 20, 200], interval=0, hold_at=7, analysis=[{"name": "x", "query": "up"}])
+    result = bed.call("start", **wrong)
+    assert result["failed"]
+    for words in ("200 is not a weight", "interval: 0.0", "hold_at: 7", "has no limit"):
+        assert words in result["msg"], result["msg"]
+    later = bed.options(
+        virtual_services=["web", "nobody"],
+        stable_deployment="nothing",
+        analysis=[{"name": "broken", "query": "sum(", "max": 1}],
+    )
+    result = bed.call("start", **later)
+    for words in ("there is no VirtualService", "the stable Deployment is not there", "does not understand the query"):
+        assert words in result["msg"], result["msg"]
+    assert "no such service" not in result["msg"]
+    assert bed.call("start", **bed.options(service="nobody"))["failed"]
+    assert bed.call("start", **bed.options(canary_subset="third"))["failed"]
+    assert bed.virtual_service()["metadata"]["resourceVersion"] == before
+    assert bed.client.get(f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-web") is None
+    assert bed.deployment("web-canary") is None
