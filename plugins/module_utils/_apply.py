@@ -211,28 +211,32 @@ class Applier:
     def _wave(
         self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]
     ) -> None:
-        """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong."""
+        """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong, but for an outage."""
         errors: list[str] = []
         lost: list[str] = []
 
         def attempt(obj: Mapping[str, Any]) -> None:
-            start = time.monotonic()
-            if lost:  # nobody answers any more: no use in asking for each object
+            if lost:
                 return
+            start = time.monotonic()
             try:
                 outcome = work(obj, number)
                 outcome.seconds = time.monotonic() - start
                 self.result.outcomes.append(outcome)
-            except UnreachableError as error:
-                lost.append(worded(error, self._secrets))
             except KubeError as error:
-                errors.append(f"{ref_of(obj)}: {worded(error, self._secrets)}")
+                text = worded(error, self._secrets)
+                if isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.by_outage):
+                    lost.append(text)
+                else:
+                    errors.append(f"{ref_of(obj)}: {text}")
 
+        members, before = list(members), len(self.result.outcomes)
         self._client.each(attempt, members)
+        left = len(members) - (len(self.result.outcomes) - before) - len(errors)
         self.result.outcomes.sort(key=lambda outcome: (outcome.wave, outcome.ref.key))
         errors.sort()
         if lost:
-            errors.append(lost[0])
+            errors.append(f"{lost[0]} ({left} of {len(members)} objects of the wave are not done)")
         if errors:
             later = "; no later wave was begun" if len(self.result.outcomes) else ""
             raise ApplyError(numbered(f"Wave {number} failed{later}", errors))

@@ -76,6 +76,11 @@ class ApiError(KubeError):
         """Whether what was sent is wrong, though the status says that the server is."""
         return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
 
+    @property
+    def by_outage(self) -> bool:
+        """Whether the server had no time for it or is not there, whatever was asked."""
+        return self.status in (429, 502, 503, 504) and not self.by_webhook
+
 
 class UnreachableError(KubeError):
     """No answer at all."""

@@ -62,6 +62,11 @@ class Request:
 Script = Callable[[Request], Fault | None]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # connections that wait to be accepted; a full queue would be a fault of its own
+
+
 class FaultProxy:
     """`script` chooses the fault of each request; `seen` holds them all, `most` how many were under way at once."""
 
@@ -90,8 +95,7 @@ class FaultProxy:
             def log_message(self, *_args: Any) -> None:
                 pass
 
-        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._httpd.daemon_threads = True
+        self._httpd = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._httpd.server_address[1]}"
         threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 

