@@ -47,6 +47,10 @@ def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dic
         for entry in permissions
         for verb in entry["verbs"]
     ]
+    # Whoever may do everything is asked once and not 200 times (a rule's `*` alone allows the verb `*`:
+    # plugin/pkg/auth/authorizer/rbac, pkg/apis/rbac/v1/evaluation_helpers.go).
+    if wanted and _may(client, {"group": "*", "resource": "*", "verb": "*", "namespace": ""}):
+        return []
     answers = client.each(functools.partial(_may, client), wanted)
     return [entry for entry, allowed in zip(wanted, answers, strict=True) if not allowed]
 
