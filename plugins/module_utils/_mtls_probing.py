@@ -135,9 +135,17 @@ def _refuted(edge: Edge, namespace: str) -> list[Finding]:
 
 
 def _targets(judged: Judged, edges: Sequence[Edge], most: int) -> list[Target]:
-    """One pod of each group behind each reported service port, `most` in all; gateways speak for themselves."""
-    engine, snapshot = judged.engine, judged.snapshot
-    wanted = {(edge.service, edge.port) for edge in edges if edge.client in (ANYBODY, WITHOUT_SIDECAR)}
+    """One pod of each group behind each reported service port, `most` in all; gateways speak for themselves.
+
+    Where something is demanded, only that is called: nobody else's services get calls that they did not ask for.
+    """
+    engine, snapshot, demanded = judged.engine, judged.snapshot, judged.wanted
+    wanted = {
+        (edge.service, edge.port)
+        for edge in edges
+        if edge.client in (ANYBODY, WITHOUT_SIDECAR)
+        and (not demanded.levels or demanded.level(edge.service.partition("/")[0]))
+    }
     first: dict[int, tuple[str, str]] = {}
     for pod, index in sorted(snapshot.pods.items()):
         if pod in snapshot.addresses:

@@ -22,6 +22,7 @@ description:
     sidecar, whose own counters tell whether the call was mutual TLS.
   - Each edge ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
     V(violated) (something that was seen contradicts what was computed).
+  - Where O(want) demands something, only services of those namespaces are called.
   - Nothing stays. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
     plane deletes it.
 extends_documentation_fragment:

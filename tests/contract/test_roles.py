@@ -26,6 +26,7 @@ EXPECTED_ROLES = {
     "recommendation_service",
     "review_service",
     "user_service",
+    "verify_mtls",
 }
 # Roles that other roles or playbooks use, and that are tested through them.
 WITHOUT_SCENARIO = {"helm_release", "local_cluster"}

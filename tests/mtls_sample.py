@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result of mtls_probe on a mesh that has every verdict, computed by the engine itself, and its reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_findings import Excepted, Wanted
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_result import OPTIONS, Judged, result
+
+from tests.unit.plugins.module_utils.mtls_objects import (
+    destination_rule,
+    mesh,
+    namespace,
+    obj,
+    peer_authentication,
+    pod,
+    service,
+)
+
+ROOT = Path(__file__).parent.parent
+
+
+class _NoClient:
+    requests = 12
+
+
+def sample(extra: int = 0) -> dict[str, Any]:
+    """The result; `extra` adds that many services."""
+    names = ["cart", "catalog", "checkout", "legacy", "search", *(f"extra-{number:03d}" for number in range(extra))]
+    pods = {name: pod("shop", name, account=name) for name in names}
+    bare = pod("shop", "batch", sidecar=False)
+    objects: list[Any] = [
+        *pods.values(),
+        bare,
+        pod("web", "front", account="front"),
+        *(service("shop", name, [pods[name]], {80: 8080, 9090: 9090}) for name in names),
+        service("shop", "batch", [bare]),
+        service("shop", "idle", []),
+        obj(
+            "ServiceEntry",
+            "web",
+            "pay",
+            {"hosts": ["pay.example.com"], "ports": [{"number": 443}], "resolution": "DNS"},
+        ),
+        namespace("shop", **{"istio-injection": "enabled"}),
+        namespace("web", **{"istio-injection": "enabled"}),
+        peer_authentication("shop"),
+        peer_authentication("shop", "catalog", "PERMISSIVE", selector={"app": "catalog"}),
+        peer_authentication("shop", "legacy", "DISABLE", selector={"app": "legacy"}),
+        peer_authentication("shop", "search", "STRICT", selector={"app": "search"}, ports={9090: "PERMISSIVE"}),
+        destination_rule("web", "checkout.shop.svc.cluster.local", "DISABLE", name="no-tls"),
+        destination_rule("shop", "search.shop.svc.cluster.local", "DISABLE", ports=[]),
+    ]
+    made = mesh(objects)
+    engine = Engine(made)
+    labels = {"shop": {"istio-injection": "enabled"}, "web": {"istio-injection": "enabled"}}
+    snapshot = Snapshot(made, labels, (), (), {"objects": {}, "groups": len(made.groups)}, {})
+    wanted = Wanted({"shop": "strict"}, [Excepted(service="shop/legacy", reason="until June <b>")])
+    edges = engine.edges()
+    proofs = {
+        "strict": ("proved", "a meshed call was mutual TLS"),
+        "broken": ("claimed", "listener: Envoy runs STRICT"),
+    }
+    seen = [
+        dataclasses.replace(
+            edge, proof=proofs.get(edge.verdict, ("unproved", ""))[0], evidence=proofs.get(edge.verdict, ("", ""))[1]
+        )
+        for edge in edges
+    ]
+    seen[0] = dataclasses.replace(
+        seen[0], proof="violated", evidence="plain text was answered </script><script>alert(1)</script>"
+    )
+    judged = Judged(snapshot, engine, seen, seen, wanted, (), [], {})
+    params = {name: spec.get("default") for name, spec in OPTIONS.items()} | {
+        "what_if": {"namespaces": ["shop"], "mesh": False}
+    }
+    told = result(_NoClient(), params, judged, seen, [])  # type: ignore[arg-type]
+    certificate = {
+        "workload": "shop/cart",
+        "pod": "shop/cart-0",
+        "identity": "spiffe://cluster.local/ns/shop/sa/cart",
+        "expected": "spiffe://cluster.local/ns/shop/sa/cart",
+        "hours_left": 23.5,
+        "days_left": 0,
+        "serial": "1",
+        "roots": ["2"],
+    }
+    return {**told, "certificates": [certificate], "calls": []}
+
+
+def reports(folder: Path, told: dict[str, Any]) -> dict[str, Path]:
+    """Renders JSON, XML and HTML as the role does; suffix -> file."""
+    data = folder / "result.json"
+    data.write_text(json.dumps(told))
+    done = subprocess.run(
+        [
+            *(
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                "-i",
+                "localhost,",
+                "tests/unit/roles/verify_mtls/render.yml",
+            ),
+            *(
+                "-e",
+                f"result={data}",
+                "-e",
+                f"directory={folder / 'reports'}",
+                "-e",
+                f"ansible_python_interpreter={sys.executable}",
+            ),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {suffix: folder / "reports" / f"mtls-localhost.{suffix}" for suffix in ("json", "xml", "html")}
