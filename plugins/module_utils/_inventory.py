@@ -101,8 +101,9 @@ def read(live: Mapping[str, Any], set_name: str, namespace: str) -> Members:
     try:
         grouped = json.loads((live.get("data") or {})[_FIELD])
         found = [
-            Ref(*shown.split(" ", 1), namespace=space, name=name)
+            Ref(api_version, kind, space, name)
             for shown, spaces in grouped.items()
+            for api_version, kind in [shown.split(" ", 1)]
             for space, names in spaces.items()
             for name in names
         ]
