@@ -107,7 +107,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class EgressHost:
-    """One host of a Sidecar's egress: namespace (`*` for all, the Sidecar's own for `.`), host or wildcard, listener port or 0."""
+    """One host of a Sidecar's egress: namespace (`*` for all, `.` for the client's own), host or wildcard, listener port or 0."""
 
     namespace: str
     host: str

@@ -74,7 +74,9 @@ def sees(client: Client, service: Service, port: int) -> bool:
         return False
     if client.scope is None or client.scope.egress is None:
         return True
-    of_namespace = [entry for entry in client.scope.egress if entry.namespace in ("*", service.namespace)]
+    # `.` is the client's namespace, also in the Sidecar object of the root namespace that holds for all others.
+    meant = {"*", service.namespace, "." if client.namespace == service.namespace else ""}
+    of_namespace = [entry for entry in client.scope.egress if entry.namespace in meant]
     if any(entry.excluded and _covered(service.host, entry.host) for entry in of_namespace):
         return False
     return any(

@@ -72,7 +72,7 @@ class Engine:
         self._by_host = {service.host: service for service in mesh.services}
         self.classes = self._client_classes()
         self.anybody = self._anybody()
-        self.hidden: dict[str, set[str]] = {}  # Sidecar object or namespace -> services that its workloads do not see
+        self.hidden: dict[str, set[str]] = {}  # Sidecar object -> services that its workloads do not see
 
     def rules(self, config: MeshConfig) -> Rules:
         """DestinationRules as a revision sees them."""
@@ -100,7 +100,7 @@ class Engine:
         return found
 
     def _anybody(self) -> Client:
-        """A workload without a rule of its own: in a namespace that no rule, Sidecar object or exportTo names."""
+        """A workload without a rule of its own: in a namespace that no rule and no Sidecar object is for."""
         kinds = {client.kind for client, _names in self.classes.values()}
         kind = "ambient" if kinds and kinds <= {"ambient", "gateway"} and "ambient" in kinds else "sidecar"
         config = self.mesh.config
@@ -152,7 +152,7 @@ class Engine:
         for port in target.ports or service.ports:
             if service.kind == "alias" and offered and port.number not in offered:
                 continue
-            star = self.judge(self.anybody, ANYBODY, target, port)
+            star = self.judge(self._anybody_who_sees(target, port.number), ANYBODY, target, port)
             found = [star, self._plain(target, port), *self._own_edges(target, port, star, clients)]
             for edge in found:
                 if clients and edge.client not in clients:
@@ -160,6 +160,17 @@ class Engine:
                 if service is not target:
                     edge = replace(edge, service=service.key, reason=f"alias of {target.key}: {edge.reason}")  # noqa: PLW2901
                 yield edge
+
+    def _anybody_who_sees(self, service: Service, port: int) -> Client:
+        """Stands for every workload that sees a service. One that few see is judged from a namespace that does: its own, or one that
+        exportTo names; a report of callers that cannot call says nothing."""
+        named = service.export_to or self.mesh.config.service_export_to
+        for place in ("", service.namespace, *sorted(set(named) - {"*", ".", "~"})):
+            client = replace(self.anybody, namespace=place)
+            outside = self._sender.outside(client, service, port)
+            if outside is None or outside.trap != "not_visible":
+                return client
+        return self.anybody
 
     def _own_edges(self, service: Service, port: Port, star: Edge, clients: Collection[str]) -> Iterator[Edge]:
         """Edges of the workloads whose calls end otherwise than those of `*`; of a workload in several classes the worst."""
@@ -169,8 +180,8 @@ class Engine:
         for client, names in self.classes.values():
             edge = self._judged(judged, client, service, port)
             if edge.trap == "not_visible" and star.trap != "not_visible":
-                where = client.scope.key if client.scope else service.key
-                self.hidden.setdefault(where, set()).add(service.key)
+                if client.scope and client.scope.egress is not None:
+                    self.hidden.setdefault(client.scope.key, set()).add(service.key)
                 if not any(name in clients for name in names):
                     continue
             alike = (edge.client_mode, edge.client_policy, edge.verdict, edge.subset)

@@ -130,7 +130,7 @@ def sidecar(obj: Obj) -> SidecarScope:
             excluded = where.startswith("~")  # `~/*`: nothing at all (istio pilot/pkg/model/sidecar.go)
             where = (where[1:] or "*") if excluded else where
             if hosts is not None:
-                hosts.append(EgressHost(namespace if where == "." else where, host, port, excluded))
+                hosts.append(EgressHost(where, host, port, excluded))
     ingress = {
         int(part["port"]["number"]): bool(part.get("tls"))
         for part in spec.get("ingress") or []

@@ -64,8 +64,8 @@ edges:
   contains:
     client:
       description:
-        - V(namespace/workload) for a workload whose calls end otherwise than others', V(*) for every meshed workload without such an entry,
-          V(plaintext) for a caller without a sidecar.
+        - V(namespace/workload) for a workload whose calls end otherwise than others', V(*) for every meshed workload that sees the service
+          and has no such entry, V(plaintext) for a caller without a sidecar.
       type: str
       sample: "*"
     service:

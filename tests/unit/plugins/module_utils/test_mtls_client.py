@@ -412,11 +412,27 @@ def test_a_sidecar_object_for_some_workloads_goes_before_the_namespaces() -> Non
     assert [edge.client for edge in engine.edges(clients=["b/far", "b/other"])] == ["b/other"]
 
 
-def test_a_service_that_is_not_exported() -> None:
+@pytest.mark.parametrize("export_to", [".", "a", "a,c"])
+def test_a_service_that_is_not_exported_is_judged_for_those_who_see_it(export_to: str) -> None:
     web, near, far = pod("a", "web"), pod("a", "near"), pod("b", "far")
-    found = edges([web, near, far, service("a", "web", [web], export_to="."), PA("a")])
+    engine = Engine(mesh([web, near, far, service("a", "web", [web], export_to=export_to), PA("a")]))
+    assert [(edge.client, edge.verdict) for edge in engine.edges()] == [("*", "strict"), ("plaintext", "broken")]
+    assert engine.hidden == {}, "exportTo says so itself"
+    (hidden,) = engine.edges(clients=["b/far"])
+    assert summary(hidden)[2:] == ("broken", "not_visible")
+
+
+def test_a_service_that_nobody_sees() -> None:
+    web = pod("a", "web")
+    found = edges([web, service("a", "web", [web], export_to="~"), PA("a")])
     assert summary(pick(found, "a/web"))[2:] == ("broken", "not_visible")
-    assert pick(found, "a/web", "a/near").verdict == "strict"
+
+
+def test_the_roots_sidecar_object_means_each_clients_own_namespace() -> None:
+    web, near, far = pod("a", "web"), pod("a", "near"), pod("b", "far")
+    engine = Engine(mesh([web, near, far, service("a", "web", [web]), PA("a"), scope(ROOT, "./*", f"{ROOT}/*")]))
+    assert [(edge.client, edge.verdict) for edge in engine.edges()] == [("*", "strict"), ("plaintext", "broken")]
+    assert [edge.client for edge in engine.edges(clients=["a/near", "b/far"])] == ["b/far"]
 
 
 @pytest.mark.parametrize(
