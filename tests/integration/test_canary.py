@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import http.server
 import json
 import math
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
 
-from tests.integration.canary_bed import RATE, Bed, failed
+from tests.integration.canary_bed import IMAGE, RATE, Bed, failed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parent.parent.parent
@@ -140,9 +142,9 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
 def test_a_hold_waits_for_a_person_and_a_promotion_can_be_taken_back(bed: Bed) -> None:
     spec = spec_of(bed)
     header = {"headers": {"x-tester": {"exact": "yes"}}}
-    options = bed.options(steps=[10, 30], hold_at=10, match=header)
+    options = bed.options(steps=[40, 60], hold_at=40, match=header, analysis=ERRORS)
     held = bed.drive(**options)
-    assert (held["phase"], held["weight"]) == ("holding", 10)
+    assert (held["phase"], held["weight"]) == ("holding", 40)
     names = [route["name"] for route in bed.virtual_service()["spec"]["http"]]
     assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
     assert bed.call("status", service="web", namespace=bed.namespace)["phase"] == "holding"
@@ -210,12 +212,13 @@ def test_a_bad_version_goes_back(bed: Bed, new: Obj, options: Obj, words: str) -
     assert failed(answers) <= 0.5 * RATE * (back - shifted + 3) * 1.3, answers
 
 
-@pytest.mark.parametrize("kind", ["no traffic", "NaN", "Prometheus down"])
+@pytest.mark.parametrize("kind", ["no traffic and NaN", "Prometheus down"])
 def test_what_is_not_known_is_no_pass(bed: Bed, kind: str) -> None:
     spec = spec_of(bed)
-    nan = [{"name": "odd", "query": "vector(0) / vector(0)", "max": 1}]
+    nan = {"name": "odd", "query": "vector(0) / vector(0)", "max": 1}
     # Only the route that nobody calls is shifted.
-    more = {"no traffic": {"routes": ["mesh"]}, "NaN": {"analysis": nan}, "Prometheus down": {}}[kind]
+    quiet = {"routes": ["mesh"], "analysis": [*ERRORS, nan]}
+    more = quiet if kind == "no traffic and NaN" else {"analysis": ERRORS}
     scale = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/prometheus/scale"
 
     def interfere(result: Obj) -> bool:
@@ -235,6 +238,9 @@ def test_what_is_not_known_is_no_pass(bed: Bed, kind: str) -> None:
     verdicts = [note["verdict"] for note in result["all_notes"] if note["event"] == "window"]
     assert verdicts[-2:] == ["inconclusive", "inconclusive"]
     assert "pass" not in verdicts
+    if kind == "no traffic and NaN":
+        assert "success_rate: number of requests" in result["reason"]
+        assert "odd: the value is NaN" in result["reason"]
     assert result["proof"]["proved"] == (kind != "Prometheus down"), "what was not measured is not proved"
 
 
@@ -262,27 +268,51 @@ def spawn(path: Path, number: int, how: str) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
 
 
+def seen_of(bed: Bed) -> tuple[Any, ...]:
+    """How far a run has come."""
+    found = bed.client.get(f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-web")
+    state = json.loads(found["data"]["state"]) if found else {}
+    recorded = tuple(
+        str(state.get(key)) for key in ("phase", "stage", "index", "weight", "applied", "passes", "template")
+    )
+    proved = bool(state.get("proved"))
+    fields = [entry["manager"] for entry in bed.virtual_service()["metadata"]["managedFields"]]
+    canary = (bed.deployment("web-canary") or {"metadata": {}})["metadata"]
+    return (
+        *recorded,
+        proved,
+        bed.weights(),
+        bed.version(),
+        "servicemesh-canary" in fields,
+        bool(canary),
+        "deletionTimestamp" in canary,
+    )
+
+
 @pytest.mark.parametrize("kind", ["good", "bad"])
 @pytest.mark.slow
 def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, kind: str) -> None:
-    """Each process is killed after its first write, so that the next one finds the cluster just as that write left it."""
+    """Each process is killed after a write, one further each time, so that the next one finds the cluster just as that write left it."""
     spec, begin = spec_of(bed), time.time()
     new = {"ERROR_RATE": 0.6} if kind == "bad" else {}
     path = tmp_path / "options.json"
     path.write_text(json.dumps(bed.options(new=new, analysis=ERRORS, interval=3, drain=0, max_duration=600)))
     lease = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
-    killed, ended = 0, False
+    kills, number, ended = 0, 1, False
     while not ended:
+        before = seen_of(bed)
         delete(bed, lease)  # runs out at once
-        run = spawn(path, 1, "kill")
+        run = spawn(path, number, "kill")
         out, _err = run.communicate(timeout=90)
         assert run.returncode in (0, -signal.SIGKILL), out
         assert set(bed.weights()) <= {0, 50, 100}
-        ended, killed = run.returncode == 0, killed + 1
-        assert killed < 80, "80 kills were not enough"
-    result = json.loads(out.splitlines()[-1])
-    assert killed > 12, "it was hardly killed at all"
-    assert result["phase"] == ("promoted" if kind == "good" else "rolled_back"), result
+        # Killed after the very last write, it has ended too: another run would begin anew.
+        ended, kills = run.returncode == 0 or seen_of(bed)[0] in ("promoted", "rolled_back"), kills + 1
+        # Every process first writes that it took the run up; where that is all, the next one lives for a write longer.
+        number = number + 1 if seen_of(bed) == before else 1
+        assert kills < 150, "150 kills were not enough"
+    assert kills > 20, "it was hardly killed at all"
+    assert seen_of(bed)[0] == ("promoted" if kind == "good" else "rolled_back"), out
     assert (bed.version(), bed.weights()) == ("v2" if kind == "good" else "v1", [0, 0])
     assert_untouched(bed, spec)
     wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
@@ -333,6 +363,107 @@ def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_w
 
 def stopped(process: subprocess.Popen[str]) -> bool:
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+PLAY = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: Canary
+      servicemesh.platform.canary: "{{ options }}"
+"""
+
+
+def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, tmp_path: Path) -> None:
+    """SIGTERM to ansible-playbook, as AWX sends it to cancel a job."""
+    spec = spec_of(bed)
+    options = bed.options(interval=15, analysis=ERRORS)
+    (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "options.json").write_text(json.dumps({"options": options}))
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(tmp_path / "play.yml")]
+    argv += ["-e", f"@{tmp_path / 'options.json'}", "-e", f"ansible_python_interpreter={sys.executable}"]
+    play = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(lambda: seen_of(bed)[0] == "analysing", "the first window", 90)
+        assert bed.weights() == [50, 50]
+        begin = time.monotonic()
+        play.terminate()
+        wait_for(lambda: bed.weights() == [0, 0], "the step's end", 30)
+        wait_for(lambda: lease_of(bed) == "", "the lease's end", 30)
+        assert time.monotonic() - begin < 20, "longer than AWX waits"
+        out, _err = play.communicate(timeout=30)
+    finally:
+        play.kill()
+    assert " 50% [##########..........] step: weight 0 % -> 50 %" in out
+    assert seen_of(bed)[0] == "holding"
+    again = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
+    assert (again["phase"], again["weight"], bed.weights()) == ("analysing", 50, [50, 50])
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    assert_back(bed, spec, finish(bed))
+
+
+def lease_of(bed: Bed) -> str:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
+    return str((bed.client.get(path) or {"spec": {}})["spec"].get("holderIdentity") or "")
+
+
+# Other ways to judge ---------------------------------------------------------------------------------------------------
+
+
+class Numbers(http.server.BaseHTTPRequestHandler):
+    """Answers every request with the same JSON."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"checks": [{"name": "basket", "share": 0.93}], "asked": self.path}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: Any) -> None:
+        """Says nothing."""
+
+
+def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Numbers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    script = "import urllib.request; urllib.request.urlopen('http://web/work', timeout=9)"
+    container = {"name": "test", "image": IMAGE, "imagePullPolicy": "Never", "command": ["python3", "-c", script]}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    meta = {"labels": {"sidecar.istio.io/inject": "false"}}
+    options = bed.options(
+        analysis=[
+            {
+                "name": "basket",
+                "url": f"http://127.0.0.1:{server.server_address[1]}/numbers?of=$subset",
+                "value": "checks[?name=='basket'].share | [0]",
+                "min": 0.9,
+            },
+            {"name": "smoke", "job": {"spec": {"template": {"metadata": meta, "spec": pod}}}},
+            {"name": "odd", "query": "vector(7)", "max": 1, "dry_run": True},
+        ],
+        gates=[{"before": "promotion", "annotation": "example.com/approved"}],
+    )
+    asked: list[str] = []
+
+    def approve(result: Obj) -> bool:
+        if result["phase"] == "promoting" and not asked:
+            asked.append(result["stage"])
+            meta = {"metadata": {"annotations": {"example.com/approved": "true"}}}
+            path = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/web"
+            bed.client.request("PATCH", path, body=meta, content_type="application/merge-patch+json")
+        return False
+
+    try:
+        result = bed.drive(until=approve, **options)
+    finally:
+        server.shutdown()
+    assert result["phase"] == "promoted", result
+    assert asked == ["cover"], "the gate was never closed"
+    (window,) = [note for note in result["all_notes"] if note["event"] == "window"]
+    verdicts = {check["name"]: check["verdict"] for check in window["checks"]}
+    assert verdicts == {"basket": "pass", "smoke": "pass", "odd": "fail"}, window
+    assert window["verdict"] == "pass", "a dry run has no say"
 
 
 # Others in the middle --------------------------------------------------------------------------------------------------
