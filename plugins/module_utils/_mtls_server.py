@@ -229,7 +229,10 @@ def _of_gateway(mesh: Mesh, group: Group, port: int, number: int) -> ServerMode:
         return ServerMode(UNKNOWN, "", f"Gateways are unknown: {mesh.missing['Gateway']}", "gateway")
     found = [s for s in mesh.servers if s.port in (number, port) and matches(s.selector, group.labels)]
     if not found:
-        return ServerMode(UNKNOWN, "", f"no Gateway has a server on port {number}, so nothing listens", "gateway")
+        why = (
+            f"no Gateway of Istio's API has a server on port {number}; those of the Kubernetes Gateway API are not read"
+        )
+        return ServerMode(UNKNOWN, "", why, "gateway")
     order = {STRICT: 2, UNKNOWN: 1, DISABLE: 0}
     server: GatewayServer = min(found, key=lambda s: (order[_GATEWAY.get(s.tls, (UNKNOWN, ""))[0]], s.gateway))
     mode, words = _GATEWAY.get(server.tls, (UNKNOWN, f"TLS mode {server.tls}"))

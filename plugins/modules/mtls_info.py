@@ -253,7 +253,7 @@ stats:
   description: How much was read, with how many requests, in what time (seconds).
   returned: success
   type: dict
-  sample: {objects: {Pod: 19}, groups: 19, requests: 12, read_seconds: 0.1, judge_seconds: 0.01, edges: 56}
+  sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, edges: 56}
 """
 
 from typing import Any
