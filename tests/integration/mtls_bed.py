@@ -196,11 +196,20 @@ class Bed:
         spec = {"host": self.host(service), "trafficPolicy": {"tls": {"mode": mode}}}
         return {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta, "spec": spec}
 
+    def judged(self, **options: Any) -> dict[str, Any]:
+        """Result of mtls_info on the namespace, with STRICT demanded of it."""
+        result = run_module("mtls_info", namespaces=[self.namespace], want={self.namespace: "strict"}, **options)
+        assert not result.get("failed"), result["msg"]
+        return result
+
     def edges(self, **options: Any) -> dict[tuple[str, str, int], dict[str, Any]]:
         """What mtls_info computes: (client, service, port) -> edge."""
-        result = run_module("mtls_info", namespaces=[self.namespace], **options)
-        assert not result.get("failed"), result["msg"]
-        return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["edges"]}
+        return edges_of(self.judged(**options))
+
+
+def edges_of(result: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """(client, service, port) -> edge."""
+    return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["edges"]}
 
 
 def settled(look: Callable[[], Any], right: Callable[[Any], bool], patience: float = 20.0, still: float = 2.0) -> Any:

@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
 
 from tests.integration.conftest import run_module
-from tests.integration.mtls_bed import Bed, Heard, settled
+from tests.integration.mtls_bed import Bed, Heard, edges_of, settled
+from tests.support import ansible_playbook
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -110,9 +113,15 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
 def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
     make, service, port, star, plain, trap = CASES[case]
     bed.policies(*make(bed))
-    edges = bed.edges()
+    result = bed.judged()
+    edges = edges_of(result)
     meshed, outside = edges[("*", service, port)], edges[("plaintext", service, port)]
     assert (meshed["verdict"], outside["verdict"], meshed["trap"]) == (star, plain, trap), meshed["reason"]
+    about = f"Service {bed.namespace}/{service} port {port}"
+    not_as_wanted = {finding["object"] for finding in result["violations"]}
+    assert (about in not_as_wanted) == ((star, plain) != ("strict", "broken")), "STRICT is demanded"
+    if trap:
+        assert (about, trap) in {(finding["object"], finding["code"]) for finding in result["findings"]}
     if service in ("web-headless", "mixed"):  # the pod that the verdict is about, by its address, as DNS would give it
         url, host = f"http://{bed.ip('web')}:8080/", bed.host(service)
         direct = f"http://{bed.ip('bare' if service == 'mixed' else 'web')}:8080/"
@@ -155,3 +164,75 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     bed.policies(bed.rule("web", "DISABLE"), bed.peer())
     heard = settled(lambda: bed.call("meshed", url), lambda h: not h.came_through)
     assert not heard.came_through, "and then it does not"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda b: [b.peer(mode="DISABLE"), b.peer("wl", app="web")], "mode DISABLE of namespace"),
+        (lambda b: [b.peer(), b.rule("web", "DISABLE")], "tls DISABLE by DestinationRule"),
+    ],
+    ids=["namespace DISABLE", "DestinationRule DISABLE"],
+)
+def test_the_playbook_fails_with_the_finding(bed: Bed, tmp_path: Path, make: Any, words: str) -> None:
+    bed.policies(*make(bed))
+    others = ["bare", "aside", "web-headless", "mixed"]
+    exceptions = [{"service": f"{bed.namespace}/{name}"} for name in others]
+    exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in ("bare", "outside", "meshed", "aside")]
+    options = {
+        "verify_mtls_want": {bed.namespace: "strict"},
+        "verify_mtls_exceptions": exceptions,
+        "verify_mtls_namespaces": [bed.namespace],
+        "verify_mtls_probes": ["listener"],
+        "verify_mtls_report_directory": str(tmp_path),
+    }
+    run = ansible_playbook("verify_mtls.yml", "-i", "inventories/local", "-e", json.dumps(options))
+    assert run.returncode == 2, run.text
+    assert f"Service {bed.namespace}/web port 80" in run.text
+    assert words in " ".join(run.text.split())
+    report = json.loads((tmp_path / "mtls-local.json").read_text())
+    assert report["compliant"] is False
+    assert {f["object"].split()[1] for f in report["violations"]} == {f"{bed.namespace}/web"}, (
+        "what is excepted is not told"
+    )
+    assert 'failures="0"' not in (tmp_path / "mtls-local.xml").read_text().splitlines()[1]
+
+
+def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None:
+    """A real identity that may list all that is needed but PeerAuthentications, and may forward no port."""
+    name = bed.namespace
+    listed = [
+        *(([""], ["pods", "services", "namespaces", "configmaps"]), (["discovery.k8s.io"], ["endpointslices"])),
+        *((["networking.istio.io"], ["*"]), (["apps"], ["deployments"])),
+    ]
+    rules = [{"apiGroups": groups, "resources": resources, "verbs": ["get", "list"]} for groups, resources in listed]
+    role = {"metadata": {"name": name}, "rules": rules}
+    subject = {"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference}
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    bed.policies(bed.peer())
+    try:
+        bed.client.request("POST", f"{rbac}/clusterroles", body=role)
+        bed.client.request("POST", f"{rbac}/clusterrolebindings", body=binding)
+        result = bed.judged(impersonate_user=name)
+        assert edges_of(result)[("*", "web", 80)]["verdict"] == "unknown"
+        assert "strict" not in {edge["verdict"] for edge in result["edges"]}
+        assert result["compliant"] is False
+        (finding,) = [f for f in result["findings"] if f["code"] == "incomplete"]
+        assert "verb list on peerauthentications.security.istio.io in all namespaces is missing" in finding["message"]
+        rules.append({"apiGroups": ["security.istio.io"], "resources": ["*"], "verbs": ["list"]})
+        bed.client.request("PUT", f"{rbac}/clusterroles/{name}", body=role)
+        asked = settled(
+            lambda: run_module("mtls_probe", namespaces=[name], probes=["listener"], impersonate_user=name),
+            lambda told: edges_of(told)[("*", "web", 80)]["verdict"] == "strict",
+            still=0,
+        )
+        assert edges_of(asked)[("*", "web", 80)]["verdict"] == "strict"
+        assert {edge["proof"] for edge in asked["edges"]} == {"unproved"}
+        (finding,) = [f for f in asked["findings"] if f["code"] == "unproved"]
+        assert finding["change"] == "Grant the right to create pods/portforward."
+    finally:
+        for plural in ("clusterrolebindings", "clusterroles"):
+            with contextlib.suppress(ApiError):
+                bed.client.request("DELETE", f"{rbac}/{plural}/{name}")
