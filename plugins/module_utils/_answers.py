@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +54,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
             seconds = parsedate_to_datetime(text).timestamp() - time.time()
         except ValueError:
             return 0.0
-    return min(_LONGEST, max(0.0, seconds)) if seconds == seconds else 0.0
+    return min(_LONGEST, max(0.0, seconds)) if math.isfinite(seconds) else 0.0
 
 
 def warnings_in(headers: Iterable[str]) -> Iterator[str]:

@@ -279,7 +279,8 @@ class Applier:
     def _prune(self, leaving: list[Obj]) -> None:
         """Deletes what left the set, now that all else succeeded, and lists what the set is."""
         pruner = self._pruner
-        assert pruner is not None  # for the type checker
+        if pruner is None:
+            raise AssertionError("nothing leaves a set that is not pruned")
         first, then, last = retirement(leaving)
         self._delete_all([*first, *then])
         self._delete_last(last)

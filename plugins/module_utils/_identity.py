@@ -163,5 +163,6 @@ def _load_chain(context: ssl.SSLContext, cert: str, key: str | None) -> None:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
                 stream.write(value)
             paths.append(path)
-        assert paths[0] is not None
+        if paths[0] is None:
+            raise AssertionError("a key without a certificate is not plain")
         context.load_cert_chain(paths[0], paths[1])

@@ -125,7 +125,8 @@ class Prometheus:
         return Answer(kind, series, (*(body.get("warnings") or []), *(body.get("infos") or [])))
 
     def _by_proxy(self, path: str, budget: float) -> dict[str, Any]:
-        assert self._client is not None
+        if self._client is None:
+            raise AssertionError("without a client there is an address")
         try:
             return self._client.request("GET", path, budget=budget)[1]
         except ApiError as error:

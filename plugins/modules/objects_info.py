@@ -54,7 +54,7 @@ options:
         type: str
   public_keys:
     description:
-      - Keys of Secrets whose values are no secret and are returned as RV(results[].public), decoded.
+      - Keys of Secrets whose values are no secret and are returned beside the names, decoded.
     type: list
     elements: str
     choices: [tls.crt, ca.crt]

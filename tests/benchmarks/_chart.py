@@ -40,7 +40,7 @@ class _Drawing:
         dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(f'<line x1="{x:g}" y1="{top:g}" x2="{x:g}" y2="{bottom:g}" class="{kind}"{dashed}/>')
 
-    def bar(self, label: str, length: float, kind: str, value: str) -> None:
+    def row(self, label: str, length: float, kind: str, value: str) -> None:
         """One bar with its name on the left and its figure behind it."""
         middle = self.y + _BAR / 2
         self.parts.append(
@@ -120,12 +120,12 @@ def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
         drawing.y += 8
         ours = next(iter(members[0].raw))
         mine = statistics.median(members[0].raw[ours])
-        drawing.bar(ours, place(mine), "ours", quantity(mine, members[0].unit))
+        drawing.row(ours, place(mine), "ours", quantity(mine, members[0].unit))
         for row in members:
             other = list(row.raw)[-1]
             value = statistics.median(row.raw[other])
             asked = f"{row.limit:g}x asked for: {row.verdict}"
-            drawing.bar(
+            drawing.row(
                 other, place(value), "theirs", f"{quantity(value, row.unit)}, {times(row.value)} as long ({asked})"
             )
         drawing.y += _GAP
@@ -151,6 +151,6 @@ def _limits(drawing: _Drawing, rows: Sequence[Row]) -> None:
         unit = "" if row.unit == "requests" else f" {row.unit}"
         label = f"{number(row.value)}{unit} of {row.limit:g}{unit}"
         shown = f"{share * 100:.0f} %: {row.verdict}"
-        drawing.bar(label, share / most * (_RIGHT - _LEFT), "ours" if row.reached else "bad", shown)
+        drawing.row(label, share / most * (_RIGHT - _LEFT), "ours" if row.reached else "bad", shown)
         drawing.y += 4
     drawing.line(_LEFT + (_RIGHT - _LEFT) / most, top, drawing.y - 6, "mark", "4 3")

@@ -47,7 +47,7 @@ def parsed(text: str) -> ElementTree.Element:
 
 def lengths(text: str, kind: str) -> list[float]:
     root = parsed(text)
-    return [float(bar.attrib["width"]) for bar in root.iter(f"{SVG}rect") if bar.attrib["class"] == kind]
+    return [float(rect.attrib["width"]) for rect in root.iter(f"{SVG}rect") if rect.attrib["class"] == kind]
 
 
 def test_the_chart_is_well_formed_and_names_itself() -> None:
@@ -76,9 +76,9 @@ def test_no_text_of_the_chart_is_smaller_than_12_pixels_and_both_themes_are_ther
 def test_everything_of_the_chart_lies_on_it() -> None:
     root = parsed(chart(ROWS))
     height = float(root.attrib["height"])
-    for bar in root.iter(f"{SVG}rect"):
-        assert float(bar.attrib.get("x", 0)) + float(bar.attrib["width"]) <= WIDTH
-        assert float(bar.attrib.get("y", 0)) + float(bar.attrib["height"]) <= height
+    for rect in root.iter(f"{SVG}rect"):
+        assert float(rect.attrib.get("x", 0)) + float(rect.attrib["width"]) <= WIDTH
+        assert float(rect.attrib.get("y", 0)) + float(rect.attrib["height"]) <= height
     for text in root.iter(f"{SVG}text"):
         assert 0 < float(text.attrib["y"]) <= height
 

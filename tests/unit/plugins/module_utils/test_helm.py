@@ -25,8 +25,9 @@ VALUES = {"servicemesh.platform/managed-by": "x", "global": {"hub": "h", "tag": 
 
 
 def secret(
-    revision: int = 1, status: str = "deployed", config: Any = VALUES, chart: Chart = CHART, packed: bool = True
+    revision: int = 1, status: str = "deployed", *, chart: Chart = CHART, packed: bool = True, **other: Any
 ) -> dict[str, Any]:
+    config = other.get("config", VALUES)
     metadata = {"name": chart.name, "version": chart.version, "appVersion": chart.app_version}
     record = json.dumps({"config": config, "chart": {"metadata": metadata}}).encode()
     data = base64.b64encode(base64.b64encode(gzip.compress(record) if packed else record)).decode()

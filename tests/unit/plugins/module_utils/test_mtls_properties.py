@@ -157,10 +157,13 @@ def rows(found: list[Edge]) -> list[dict[str, Any]]:
     return [edge.as_dict() for edge in found]
 
 
+TWO = [pod("a", "w0"), pod("a", "w1")]
+
+
 @settings(max_examples=150, deadline=None)
 @given(objects=worlds(), seed=st.integers(0, 2**32))
 @example(
-    objects=[*(w := [pod("a", "w0"), pod("a", "w1")]), *service("a", "s0", w, PORTS), *service("b", "s1", w, PORTS)],
+    objects=[*TWO, *service("a", "s0", TWO, PORTS), *service("b", "s1", TWO, PORTS)],
     seed=1,
 )
 def test_the_order_of_what_is_read_changes_nothing(objects: list[Any], seed: int) -> None:

@@ -22,11 +22,11 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process i
 
 def test_arguments_lose_tags_and_types_that_json_has_not() -> None:
     tagged = trust_as_template("{{ x }}")
-    assert type(tagged) is not str
+    assert tagged.__class__ is not str
     seen = as_module_sees({"definitions": [{"name": tagged, "day": datetime.date(2026, 1, 2)}], "wait": True})
     assert seen == {"definitions": [{"name": "{{ x }}", "day": "2026-01-02"}], "wait": True}
-    assert type(seen["definitions"]) is list
-    assert type(seen["definitions"][0]) is dict
+    assert seen["definitions"].__class__ is list
+    assert seen["definitions"][0].__class__ is dict
 
 
 @pytest.mark.parametrize("interpreter", [None, "", "auto", "auto_silent", sys.executable])
