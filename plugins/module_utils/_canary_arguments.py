@@ -100,7 +100,7 @@ OPTIONS: dict[str, Option] = {
     "on_failure": _text(choices=["rollback", "freeze"], default="rollback"),
     "failures": {"type": "int", "default": 1},
     "inconclusives": {"type": "int", "default": 3},
-    "passes": {"type": "int", "default": 1},
+    "passes": {"type": "int", "default": 1, "no_log": False},  # a number, no password
     "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
     "gates": {"type": "list", "elements": "dict", "options": GATE},

@@ -84,7 +84,8 @@ class Held:
         return state
 
     def _mark(self, state: State) -> str:
-        assert self.result.hold is not None
+        if self.result.hold is None:
+            raise AssertionError("a mark needs a lease")
         return self.result.hold.mark(state.run)
 
     def _ended(self) -> Result:

@@ -27,7 +27,7 @@ _SHOWN = (
 BAD = frozenset({"fail", "rolling_back", "rolled_back", "frozen"})
 
 
-def bar(weight: float, width: int = BAR) -> str:
+def meter(weight: float, width: int = BAR) -> str:
     """``[#####...............]`` for 25 (percent); any weight above 0 shows."""
     filled = min(width, max(int(weight > 0), round(width * weight / 100)))
     return "[" + "#" * filled + "." * (width - filled) + "]"
@@ -67,7 +67,7 @@ def version(numbers: Mapping[str, float] | None) -> str:
 def line(note: Mapping[str, t.Any], result: Mapping[str, t.Any]) -> str:
     """One line for an entry of the history; empty for what nobody needs to see while it runs."""
     event, weight = str(note.get("event")), note.get("weight") or 0
-    head = f"{weight:3d}% {bar(weight)}"
+    head = f"{weight:3d}% {meter(weight)}"
     if event == "window":
         shown = note.get("shown") or {}
         step = int(note.get("step") or 0)

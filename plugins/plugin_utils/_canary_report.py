@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from ._canary_lines import duration, summary
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 54, 22  # pixels of a chart and of its margins
+WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 66, 22  # pixels of a chart and of its margins
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2733;background:#fff;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
@@ -43,7 +43,7 @@ def page(result: Mapping[str, t.Any], service: str, namespace: str) -> str:
         f'<p class="end {_text(phase)}">{_text(summary(result, service))}</p>',
         _facts(result, service, namespace, history),
         "<h2>Weight of the new version</h2>",
-        chart([("weight", _weights(history))], 0, 100, "%"),
+        chart([("weight", _weights(history))], 0, 100, "%", _span(history)),
         "<h2>Success rate</h2>",
         _metric_chart(history, "success_rate", 100, "%"),
         "<h2>99th percentile of the duration</h2>",
@@ -112,7 +112,7 @@ def _metric_chart(history: Sequence[Entry], name: str, factor: float, unit: str)
         low, high = min(99.0, *values), 100.0
     else:
         low, high = 0.0, max(values) * 1.1 or 1.0
-    return chart(rows, low, high, unit)
+    return chart(rows, low, high, unit, _span(history))
 
 
 def _points(history: Sequence[Entry], who: str, name: str, factor: float) -> list[Point]:
@@ -120,20 +120,24 @@ def _points(history: Sequence[Entry], who: str, name: str, factor: float) -> lis
     return [(float(entry["time"]), factor * float(shown[name])) for entry, shown in measured if name in shown]
 
 
-def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, unit: str) -> str:
-    """Lines over time as SVG. `rows`: name and its points (Unix seconds, value); `low` and `high` bound the values."""
+def _span(history: Sequence[Entry]) -> Point:
+    """Begin and end of a rollout, so that all charts have the same time below them."""
+    times = [float(entry["time"]) for entry in history] or [0.0]
+    return min(times), max(times)
+
+
+def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, unit: str, span: Point) -> str:
+    """Lines over time as SVG. `rows`: name and its points (Unix seconds, value); `low` and `high` bound the values, `span` the times."""
     rows = [(name, list(points)) for name, points in rows if points]
-    times = [moment for _name, points in rows for moment, _value in points]
-    if not times:
+    if not rows:
         return "<p>Nothing was recorded.</p>"
-    begin = min(times)
-    end = max(begin + 1, *times)
+    begin, end = span[0], max(span[1], span[0] + 1)
     inner_w, inner_h = WIDTH - LEFT - 10, HEIGHT - BOTTOM - 8
-    span = (high - low) or 1.0
+    height = (high - low) or 1.0
 
     def place(point: Point) -> str:
         x = LEFT + inner_w * (point[0] - begin) / (end - begin)
-        y = 8 + inner_h * (1 - (min(max(point[1], low), high) - low) / span)
+        y = 8 + inner_h * (1 - (min(max(point[1], low), high) - low) / height)
         return f"{x:.1f},{y:.1f}"
 
     marks = []
@@ -141,7 +145,7 @@ def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, 
         y = 8 + inner_h * (1 - share)
         marks.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e1e7ec"/>')
         marks.append(
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low + share * span:.4g}{_text(unit)}</text>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{low + share * height:.4g}{_text(unit)}</text>'
         )
     for share, anchor in ((0.0, "start"), (1.0, "end")):
         x = LEFT + inner_w * share
@@ -157,7 +161,7 @@ def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, 
             dots = [place(point).split(",") for point in points]
             lines += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in dots]
             lines.append(
-                f'<text x="{LEFT + 90 * number + 8}" y="{HEIGHT - 6}" style="fill:{colour}">● {_text(name)}</text>'
+                f'<text x="{LEFT + 90 * number + 320}" y="{HEIGHT - 6}" style="fill:{colour}">● {_text(name)}</text>'
             )
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" width="100%">{"".join(marks)}{"".join(lines)}</svg>'
 

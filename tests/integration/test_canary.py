@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_metrics as metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_routes import ANNOTATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
 from tests.integration.canary_bed import IMAGE, RATE, Bed, failed
 
@@ -540,3 +542,14 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_changes(bed: Bed) -> None
     assert bed.virtual_service()["metadata"]["resourceVersion"] == before
     assert bed.client.get(f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-web") is None
     assert bed.deployment("web-canary") is None
+
+
+@pytest.mark.parametrize("telemetry", metrics.TELEMETRY)
+def test_prometheus_understands_every_built_in_query(whole: Bed, telemetry: str) -> None:
+    prometheus = Prometheus(Endpoint(service=f"{whole.namespace}/prometheus:9090"), whole.client)
+    subject = metrics.Subject("web", whole.namespace, "stable", "web")
+    for metric in (metrics.REQUESTS, *metrics.BUILT_IN):
+        found = prometheus.query(metrics.promql(metric, telemetry, subject, 5))
+        assert found.kind == "vector"
+        assert bool(found.series) == (telemetry == "envoy"), (metric, found)
+    prometheus.query(metrics.freshness(telemetry, subject))

@@ -60,8 +60,8 @@ def test_a_window_without_numbers_is_still_a_line() -> None:
 
 
 @given(st.floats(0, 100))
-def test_a_bar_is_as_long_as_its_weight(weight: float) -> None:
-    text = lines.bar(weight)
+def test_a_meter_is_as_long_as_its_weight(weight: float) -> None:
+    text = lines.meter(weight)
     assert len(text) == lines.BAR + 2
     assert ("#" in text) == (weight > 0)
     assert ("." in text) == (round(lines.BAR * weight / 100) < lines.BAR)
