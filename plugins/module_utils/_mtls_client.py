@@ -174,7 +174,8 @@ class Sender:
                 if hbone
                 else Sends(PLAINTEXT, "ztunnel sends what takes no HBONE as it is")
             )
-        if hbone and client.config.ambient is not False:
+        # A sidecar that takes both gets mutual TLS without a tunnel (endpoint_builder.go, buildEnvoyLbEndpoint).
+        if hbone and _label(self._mesh, endpoint) != "istio" and client.config.ambient is not False:
             if client.config.ambient:
                 return Sends(MTLS, "HBONE: the endpoint takes Istio's tunnel")
             return Sends(UNKNOWN, "the endpoint takes HBONE; whether istiod lets sidecars send it could not be read")
@@ -227,11 +228,8 @@ class Sender:
         return self._for_endpoint(client, call, endpoint, trap)
 
     def _for_endpoint(self, client: Client, call: Call, endpoint: Endpoint, trap: str) -> Sends:
-        if call.tls.hint is not None:
-            if call.tls.hint == "ISTIO_MUTUAL":
-                return Sends(MTLS, f"ISTIO_MUTUAL of DestinationRule {call.rule} marks the endpoints", trap)
-            return Sends(PLAINTEXT, f"tls {call.tls.hint} of DestinationRule {call.rule} marks the endpoints", trap)
-        label = _label(self._mesh, endpoint)
+        """An endpoint keeps its own mark (tlsMode) unless a rule's hint or its own mode takes it away (buildEnvoyLbEndpoint)."""
+        label, hint = _label(self._mesh, endpoint), call.tls.hint
         if label != "istio":
             injected = endpoint.group is not None and self._mesh.groups[endpoint.group].kind == "sidecar"
             why = (
@@ -240,8 +238,10 @@ class Sender:
                 else "the endpoint is not marked as having a sidecar"
             )
             return Sends(PLAINTEXT, f"auto mTLS: {why}", "tls_mode_label" if injected else trap)
+        if hint is not None and hint != "ISTIO_MUTUAL":
+            return Sends(PLAINTEXT, f"tls {hint} of DestinationRule {call.rule} unmarks the endpoints", trap)
         namespace, labels = _where(self._mesh, endpoint)
-        if self._policies.mode(client.config, namespace, labels, endpoint.port).mode == DISABLE:
+        if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode == DISABLE:
             return Sends(PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", trap)
         bare = endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
         return Sends(MTLS, "auto mTLS: the endpoint has a sidecar", "tls_mode_label" if bare else trap)

@@ -177,8 +177,9 @@ class Rules:
 class ClusterTls:
     """What a rule says for one cluster (service port, subset or none).
 
-    `mode` is the cluster's TLS mode, null for none given; `hint` what Istio takes for the endpoints (it inherits where `mode` does
-    not); `original_dst` whether the load balancer is PASSTHROUGH; `instances` whether TLS is inferred from the instances for it.
+    `mode` is the cluster's TLS mode, null for none given; `hint` what Istio takes for the endpoints' marks (it inherits where `mode` does
+    not); `original_dst` whether the load balancer is PASSTHROUGH; `instances` whether TLS is inferred from the instances for it;
+    `not_inherited` whether portLevelSettings dropped the TLS of the whole rule.
     """
 
     mode: str | None = None

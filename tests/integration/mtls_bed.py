@@ -9,13 +9,14 @@ made by Python in the callers' own containers: `meshed` has a sidecar, `outside`
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 
 from tests.integration.conftest import run_module
 from tests.support import Cluster
@@ -113,7 +114,8 @@ class Bed:
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         self.cluster, self.namespace = Cluster(kubeconfig), namespace
         self.client = Client({"kubeconfig": kubeconfig}, environ={})
-        self._pods: dict[str, tuple[str, str]] = {}
+        self.far = f"{namespace}-far"
+        self._pods: dict[str, tuple[str, str, str]] = {}  # app -> namespace, pod, address
 
     def make(self) -> None:
         """Makes namespace, workloads and services, and waits until they are ready."""
@@ -128,6 +130,8 @@ class Bed:
             "apply",
             definitions=[
                 space,
+                {**space, "metadata": {**space["metadata"], "name": self.far}},
+                deployment(self.far, "far"),
                 deployment(name, "web"),
                 deployment(name, "bare", inject=False),
                 deployment(name, "aside", annotations=aside),
@@ -142,43 +146,49 @@ class Bed:
             wait_timeout=180,
         )
         assert not result.get("failed"), result["msg"]
-        for app in ("web", "bare", "aside", "meshed", "outside"):
-            (pod,) = self.cluster.pods(name, f"app={app}")
-            self._pods[app] = (pod.metadata.name, pod.status.pod_ip)
+        for app in ("web", "bare", "aside", "meshed", "outside", "far"):
+            where = self.far if app == "far" else name
+            (pod,) = self.cluster.pods(where, f"app={app}")
+            self._pods[app] = (where, pod.metadata.name, pod.status.pod_ip)
+
+    def remove(self) -> None:
+        """Deletes both namespaces; nobody waits for them."""
+        for name in (self.namespace, self.far):
+            with contextlib.suppress(ApiError):
+                self.client.request("DELETE", f"/api/v1/namespaces/{name}")
 
     def ip(self, app: str) -> str:
-        return self._pods[app][1]
+        return self._pods[app][2]
 
     def call(self, caller: str, url: str, host: str = "") -> Heard:
         """A call from a caller's own container."""
-        done = self.cluster.execute(
-            self.namespace, self._pods[caller][0], "app", ["python3", "-c", _CALL, url, *([host] if host else [])]
-        )
+        namespace, pod, _ip = self._pods[caller]
+        command = ["python3", "-c", _CALL, url, *([host] if host else [])]
+        done = self.cluster.execute(namespace, pod, "app", command)
         assert done.code == 0, done.out
         answer = json.loads(done.out)
         if answer == GONE:
             return Heard(0, False)
         status, body = answer
-        return Heard(status, f"URI=spiffe://cluster.local/ns/{self.namespace}/sa/default" in body)
+        return Heard(status, f"URI=spiffe://cluster.local/ns/{namespace}/sa/default" in body)
 
     def host(self, name: str) -> str:
         return f"{name}.{self.namespace}.svc.cluster.local"
 
     def policies(self, *objects: dict[str, Any]) -> None:
-        """Puts these policies into the namespace, and takes all others away."""
-        for group, plural in (
-            ("security.istio.io", "peerauthentications"),
-            ("networking.istio.io", "destinationrules"),
-        ):
-            self.client.request("DELETE", f"/apis/{group}/v1/namespaces/{self.namespace}/{plural}")
+        """Puts these policies into the namespaces, and takes all others away."""
+        paths = {
+            "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{}/peerauthentications",
+            "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
+            "Sidecar": "/apis/networking.istio.io/v1/namespaces/{}/sidecars",
+        }
+        for path in paths.values():
+            for namespace in (self.namespace, self.far):
+                self.client.request("DELETE", path.format(namespace))
         for entry in objects:
-            group, plural = {
-                "PeerAuthentication": ("security.istio.io", "peerauthentications"),
-                "DestinationRule": ("networking.istio.io", "destinationrules"),
-            }[entry["kind"]]
             if entry["metadata"]["name"].startswith("younger"):
                 time.sleep(1.1)  # times of creation have whole seconds
-            self.client.request("POST", f"/apis/{group}/v1/namespaces/{self.namespace}/{plural}", body=entry)
+            self.client.request("POST", paths[entry["kind"]].format(entry["metadata"]["namespace"]), body=entry)
 
     def peer(
         self, name: str = "default", mode: str = "STRICT", app: str = "", ports: dict[int, str] | None = None
@@ -191,10 +201,26 @@ class Bed:
         meta = {"name": name, "namespace": self.namespace}
         return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": meta, "spec": spec}
 
-    def rule(self, service: str, mode: str) -> dict[str, Any]:
-        meta = {"name": f"rule-{service}", "namespace": self.namespace}
-        spec = {"host": self.host(service), "trafficPolicy": {"tls": {"mode": mode}}}
+    def rule(
+        self, service: str, mode: str, *, namespace: str = "", exported: str = "", **traffic: Any
+    ) -> dict[str, Any]:
+        meta = {"name": f"rule-{service}", "namespace": namespace or self.namespace}
+        spec: dict[str, Any] = {"host": self.host(service), "trafficPolicy": {"tls": {"mode": mode}, **traffic}}
+        if exported:
+            spec["exportTo"] = [exported]
         return {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta, "spec": spec}
+
+    @staticmethod
+    def port_setting(port: int, mode: str = "") -> dict[str, Any]:
+        """An entry of portLevelSettings, without tls when no mode is given."""
+        tls = {"tls": {"mode": mode}} if mode else {"loadBalancer": {"simple": "RANDOM"}}
+        return {"port": {"number": port}, **tls}
+
+    def sidecar(self, *hosts: str) -> dict[str, Any]:
+        """A Sidecar object of the far namespace."""
+        meta = {"name": "default", "namespace": self.far}
+        spec = {"egress": [{"hosts": list(hosts)}]}
+        return {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": meta, "spec": spec}
 
     def judged(self, **options: Any) -> dict[str, Any]:
         """Result of mtls_info on the namespace, with STRICT demanded of it."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_engine, _mtls_server
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import ServerMode
 
 from tests.integration.conftest import run_module
@@ -34,8 +32,7 @@ def bed(cluster: None) -> Iterator[Bed]:
         made.make()
         yield made
     finally:
-        with contextlib.suppress(ApiError):
-            made.client.request("DELETE", f"/api/v1/namespaces/{made.namespace}")
+        made.remove()
 
 
 def probe(bed: Bed, **options: Any) -> dict[str, Any]:

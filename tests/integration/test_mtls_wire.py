@@ -30,8 +30,7 @@ def bed(cluster: None) -> Iterator[Bed]:
         made.make()
         yield made
     finally:
-        with contextlib.suppress(ApiError):
-            made.client.request("DELETE", f"/api/v1/namespaces/{made.namespace}")
+        made.remove()
 
 
 def foreseen(edge: dict[str, Any]) -> Heard:
@@ -83,6 +82,28 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
     "DestinationRule SIMPLE against STRICT": (
         lambda b: [b.peer(), b.rule("web", "SIMPLE")],
         "web", 80, "broken", "broken", "tls_origination",
+    ),
+    "port settings of a rule that is DISABLE": (
+        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
+        "web", 80, "strict", "broken", "",
+    ),
+    "port settings leave the other port DISABLE": (
+        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
+        "web", 81, "broken", "broken", "destination_rule_disable",
+    ),
+    "port settings without tls": (
+        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80)])],
+        "web", 80, "broken", "broken", "port_level_tls_not_inherited",
+    ),
+    "port settings without tls, to an un-injected pod": (
+        lambda b: [b.rule("bare", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)])],
+        "bare", 80, "plaintext", "plaintext", "port_level_tls_not_inherited",
+    ),
+    "port settings without tls under ISTIO_MUTUAL, workload DISABLE": (
+        lambda b: [
+            b.peer(), b.peer("wl", "DISABLE", app="web"), b.rule("web", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)]),
+        ],
+        "web", 80, "broken", "plaintext", "port_level_tls_not_inherited",
     ),
     "the older of two policies": (
         lambda b: [b.peer("older"), b.peer("younger", "DISABLE")],
@@ -149,6 +170,35 @@ def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
     for caller, edge in (("meshed", own), ("aside", edges[("*", "web", 80)])):
         heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, edge=edge: same(h, foreseen(edge)))
         assert same(heard, foreseen(edge)), (caller, heard)
+
+
+@pytest.mark.parametrize(
+    ("make", "near", "far"),
+    [
+        (lambda b: [b.rule("web", "DISABLE", namespace=b.far)], "strict", "broken"),
+        (lambda b: [b.rule("web", "DISABLE", exported=".")], "broken", "strict"),
+        (lambda b: [b.rule("web", "DISABLE"), b.rule("web", "ISTIO_MUTUAL", namespace=b.far)], "broken", "strict"),
+        (lambda b: [b.sidecar("./*")], "strict", "broken"),
+    ],
+    ids=[
+        "the client's namespace",
+        "private to the service's",
+        "the client's before the service's",
+        "a Sidecar object hides it",
+    ],
+)
+def test_each_namespace_has_its_own_rules(bed: Bed, make: Any, near: str, far: str) -> None:
+    bed.policies(bed.peer(), *make(bed))
+    client = f"{bed.far}/far"
+    edges = bed.edges(clients=["*", f"{bed.namespace}/meshed", client], services=[f"{bed.namespace}/web"])
+    url = f"http://{bed.host('web')}:80/"
+    verdicts = {}
+    for caller, name in (("meshed", f"{bed.namespace}/meshed"), ("far", client)):
+        edge = edges.get((name, "web", 80)) or edges[("*", "web", 80)]
+        verdicts[caller] = edge["verdict"]
+        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, edge=edge: same(h, foreseen(edge)))
+        assert same(heard, foreseen(edge)), (caller, heard, edge)
+    assert verdicts == {"meshed": near, "far": far}
 
 
 def test_what_if_foresees_what_breaks(bed: Bed) -> None:

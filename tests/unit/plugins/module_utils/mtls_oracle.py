@@ -224,11 +224,11 @@ class Oracle:
             return "plaintext"
         if headless:
             return "mtls"
-        if mark is not None:
-            return "mtls" if mark == "ISTIO_MUTUAL" else "plaintext"
         meta = pod["metadata"]
         if meta["labels"].get("security.istio.io/tlsMode") != "istio":
             return "plaintext"
+        if mark is not None:
+            return "mtls" if mark == "ISTIO_MUTUAL" else "plaintext"
         return "plaintext" if self.policy_mode(meta["namespace"], meta["labels"], port) == "DISABLE" else "mtls"
 
     def calls(self, client: Obj, service: Obj, number: int) -> list[tuple[str, str]]:

@@ -244,8 +244,10 @@ def test_port_level_settings_replace_the_whole_block() -> None:
 def test_what_is_not_inherited_for_the_cluster_still_marks_the_endpoints() -> None:
     found = world(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, None)]))
     assert summary(pick(found, "a/web")) == ("plaintext", "STRICT", "broken", "port_level_tls_not_inherited")
-    bare = world(DR("a", HOST, "ISTIO_MUTUAL", ports=[port_tls(80, None)]), server={"sidecar": False})
-    assert pick(bare, "a/web").verdict == "broken"
+    mutual = DR("a", HOST, "ISTIO_MUTUAL", ports=[port_tls(80, None)])
+    assert pick(world(mutual, server={"sidecar": False}), "a/web").verdict == "plaintext", "no mark is added"
+    own = world(mutual, PA("a"), PA("a", "wl", "DISABLE", selector=WEB))
+    assert pick(own, "a/web").verdict == "broken", "the mark stays, whatever the endpoint's own mode"
 
 
 def test_a_subsets_tls_counts_for_its_pods_only() -> None:
@@ -458,6 +460,10 @@ def test_ambient_clients_and_servers() -> None:
     assert pick(found, "a/web", "b/far").verdict == "strict"
     assert pick(found, "a/web", "c/third").verdict == "strict"
     assert pick(found, "c/third", "b/far").verdict == "broken", "ztunnel sends plain text to a sidecar without HBONE"
+    both = pod("c", "both", labels={"networking.istio.io/tunnel": "http"})
+    rule = DR("c", "both.c.svc.cluster.local", "DISABLE")
+    tunnel = edges([*objects, both, service("c", "both", [both]), rule], environment={"PILOT_ENABLE_AMBIENT": "true"})
+    assert pick(tunnel, "c/both", "c/third").client_mode == "plaintext", "a sidecar that takes both gets no tunnel"
     unread = edges(objects, mesh_config=MeshConfig())
     assert pick(unread, "a/web", "c/third").verdict == "unknown"
 
