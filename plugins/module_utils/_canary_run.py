@@ -198,7 +198,12 @@ def _change(before: State, after: State) -> tuple[str, str] | None:
                 if (before.phase == states.SHIFTING)
                 else None
             )
-        return after.phase, after.reason or f"{before.phase} -> {after.phase}"
+        said = {
+            states.PREPARING: "the new version gets ready",
+            states.PROMOTING: "the new version takes over",
+            states.PROMOTED: f"{after.version or 'the new version'} is live",
+        }
+        return after.phase, after.reason or said.get(after.phase, f"{before.phase} -> {after.phase}")
     if after.stage != before.stage:
         return "stage", f"{after.phase}: {after.stage}"
     return None

@@ -21,7 +21,7 @@ SERVICE = "user-service"
 # Prometheus looks every 15 s.
 CANARY = {
     "steps": [50],
-    "interval": 40,
+    "interval": 35,
     "drain": 5,
     "analysis": [{"metric": "success_rate", "min": 0.95, "min_requests": 20}],
 }
@@ -95,26 +95,26 @@ def stream(edge: Edge, account: dict[str, Any]) -> Iterator[Stream]:
     stream.close()
 
 
-def forget(cluster: Cluster) -> None:
+def forget(cluster: Cluster, service: str = SERVICE) -> None:
     from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError
 
     for path in (
-        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/canary-{SERVICE}",
-        f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{SERVICE}",
+        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/canary-{service}",
+        f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{service}",
     ):
         with contextlib.suppress(ApiError):
             cluster.raw.request("DELETE", path)
 
 
-def live(cluster: Cluster) -> str:
+def live(cluster: Cluster, service: str = SERVICE) -> str:
     """Version of the stable pods."""
-    found = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}")
+    found = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{service}")
     return str(found["spec"]["template"]["metadata"]["labels"]["version"])
 
 
-def routes(cluster: Cluster) -> dict[str, Any]:
+def routes(cluster: Cluster, service: str = SERVICE) -> dict[str, Any]:
     found: dict[str, Any] = cluster.get(
-        f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices/{SERVICE}"
+        f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices/{service}"
     )
     return found
 
@@ -246,6 +246,47 @@ def test_a_bad_version_goes_back_and_the_play_fails(
     site = ansible_playbook("site.yml", *args, "--tags", "user_service")
     assert site.returncode == 0, site.text
     assert all(counters["changed"] == 0 for counters in site.recap.values()), site.text
+
+
+# Says nothing about the version: for what has to do with people and other services.
+AT_ONCE = {"steps": [50], "interval": 1, "drain": 1, "analysis": [{"name": "x", "query": "vector(1)", "max": 1}]}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_before")
+def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
+    """canary.yml -e hold_at, an approval, promote.yml: what AWX needs for a gate. Then rollback.yml."""
+    spec, report = routes(cluster)["spec"], str(tmp_path / "report.html")
+    held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, hold_at=50).ended()
+    assert held.returncode == 0, held.text
+    assert "holds at 50 %" in held.text
+    assert state(cluster)["phase"] == "holding"
+    given_ = ("-e", f"service={SERVICE}", "-e", f"report={report}")
+    promoted = ansible_playbook("promote.yml", *args, *given_, "-e", json.dumps({"platform_canary": AT_ONCE}))
+    assert promoted.returncode == 0, promoted.text
+    assert (live(cluster), routes(cluster)["spec"]) == ("v1.1", spec)
+    back = ansible_playbook("rollback.yml", *args, *given_, "-e", "reason=tickets")
+    assert back.returncode == 0, back.text
+    assert (live(cluster), routes(cluster)["spec"]) == ("v1.0", spec)
+    again = ansible_playbook("rollback.yml", *args, *given_)
+    assert again.returncode == 0, again.text
+    assert all(counters["changed"] == 0 for counters in again.recap.values()), again.text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_before")
+def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
+    parts = [{"service": "product-service", "version": "v1.1"}, {"service": SERVICE, "version": "v9-nowhere"}]
+    values = {"release": parts, "platform_canary": AT_ONCE, "report": str(tmp_path / "report.html")}
+    run = ansible_playbook("canary.yml", *args, "-e", json.dumps(values))
+    assert run.returncode == 2, run.text
+    assert "product-service holds at 50 %" in run.text
+    assert "The canary of user-service went back to v1.0" in run.text
+    assert "The canary of product-service went back to v1.0: another service of the release failed" in run.text
+    for service in ("product-service", SERVICE):
+        assert live(cluster, service) == "v1.0"
+        assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
+    forget(cluster, "product-service")
 
 
 @pytest.mark.parametrize(

@@ -189,11 +189,11 @@ ERRORS = [{"metric": "success_rate", "min": 0.95, "min_requests": 20}]
         ({"ERROR_RATE": 0.5}, {"analysis": ERRORS}, "success_rate: 0."),
         (
             {"LATENCY_MS": 400},
-            {"interval": 12, "analysis": [{"metric": "p50", "max": 200, "min_requests": 20}]},
+            {"interval": 10, "analysis": [{"metric": "p50", "max": 200, "min_requests": 20}]},
             "is above 200",
         ),
         ({"image": "localhost/ecommerce/nowhere:v9"}, {}, "nowhere:v9"),
-        ({"CRASH_AFTER": 60}, {"interval": 12, "analysis": ERRORS}, "no pod is ready"),
+        ({"CRASH_AFTER": 60}, {"interval": 10, "analysis": ERRORS}, "no pod is ready"),
     ],
     ids=["errors", "slow", "not starting", "crashing at 50 %"],
 )
@@ -516,6 +516,23 @@ def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> Non
     assert (bed.deployment() or {})["status"]["readyReplicas"] == 2
     assert_back(bed, spec, watched)
     assert failed(bed.answers(begin)) == 0
+
+
+def test_another_version_in_the_middle_is_refused_or_begins_anew(bed: Bed) -> None:
+    spec = spec_of(bed)
+    options = bed.options(steps=[50, 60], hold_at=50, analysis=ERRORS)
+    assert bed.drive(**options)["phase"] == "holding"
+    other = {**options, **bed.options(version="v3", steps=[50, 60], hold_at=50, analysis=ERRORS)}
+    refused = bed.call("start", **other)
+    assert refused["failed"]
+    assert "another version (v2) is under way" in refused["msg"]
+    anew = bed.drive(**other, on_new_version="restart")
+    assert (anew["phase"], anew["version"], anew["weight"]) == ("holding", "v3", 50), anew
+    # No weight before the subset was re-pointed: the pods of v2 had no requests any more.
+    weights = [note["weight"] for note in anew["all_notes"] if note["event"] in ("preparing", "step")]
+    assert weights == [0, 50]
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    assert_back(bed, spec, finish(bed))
 
 
 # Wrong input -----------------------------------------------------------------------------------------------------------
