@@ -68,9 +68,16 @@ class Heard:
 
 
 def deployment(
-    namespace: str, name: str, *, inject: bool = True, annotations: dict[str, str] | None = None
+    namespace: str,
+    name: str,
+    *,
+    inject: bool = True,
+    annotations: dict[str, str] | None = None,
+    tls_label: str = "",
 ) -> dict[str, Any]:
     labels = {"app": name, "pool": "mixed" if name in ("web", "bare") else "none"}
+    if tls_label:
+        labels["security.istio.io/tlsMode"] = tls_label
     container = {
         "name": "app",
         "image": IMAGE,
@@ -135,18 +142,23 @@ class Bed:
                 deployment(name, "web"),
                 deployment(name, "bare", inject=False),
                 deployment(name, "aside", annotations=aside),
+                deployment(name, "liar", inject=False, tls_label="istio"),
+                deployment(name, "shy", tls_label="disabled"),
+                deployment(name, "aloof", annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "82"}),
                 deployment(name, "meshed"),
                 deployment(name, "outside", inject=False),
-                service(name, "web", {"app": "web"}, two),
+                service(name, "web", {"app": "web"}, {**two, 82: 8080}),
                 service(name, "bare", {"app": "bare"}, two),
                 service(name, "aside", {"app": "aside"}, two),
+                service(name, "liar", {"app": "liar"}, two),
+                service(name, "shy", {"app": "shy"}, two),
                 service(name, "web-headless", {"app": "web"}, {8080: 8080}, headless=True),
                 service(name, "mixed", {"pool": "mixed"}, {8080: 8080}, headless=True),
             ],
             wait_timeout=180,
         )
         assert not result.get("failed"), result["msg"]
-        for app in ("web", "bare", "aside", "meshed", "outside", "far"):
+        for app in ("web", "bare", "aside", "liar", "shy", "aloof", "meshed", "outside", "far"):
             where = self.far if app == "far" else name
             (pod,) = self.cluster.pods(where, f"app={app}")
             self._pods[app] = (where, pod.metadata.name, pod.status.pod_ip)
@@ -181,6 +193,7 @@ class Bed:
             "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{}/peerauthentications",
             "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
             "Sidecar": "/apis/networking.istio.io/v1/namespaces/{}/sidecars",
+            "VirtualService": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
         }
         for path in paths.values():
             for namespace in (self.namespace, self.far):
@@ -205,16 +218,41 @@ class Bed:
         self, service: str, mode: str, *, namespace: str = "", exported: str = "", **traffic: Any
     ) -> dict[str, Any]:
         meta = {"name": f"rule-{service}", "namespace": namespace or self.namespace}
-        spec: dict[str, Any] = {"host": self.host(service), "trafficPolicy": {"tls": {"mode": mode}, **traffic}}
+        tls = {"tls": {"mode": mode}} if mode else {}
+        spec: dict[str, Any] = {"host": self.host(service), "trafficPolicy": {**tls, **traffic}}
         if exported:
             spec["exportTo"] = [exported]
         return {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": meta, "spec": spec}
+
+    def bare_rule(self, service: str) -> dict[str, Any]:
+        """A rule without a trafficPolicy."""
+        made = self.rule(service, "")
+        del made["spec"]["trafficPolicy"]
+        return made
+
+    def subset_rule(self, service: str, mode: str) -> dict[str, Any]:
+        """A rule that is ISTIO_MUTUAL but for its one subset."""
+        made = self.rule(service, "ISTIO_MUTUAL")
+        labels, policy = {"app": service}, {"tls": {"mode": mode}}
+        made["spec"]["subsets"] = [{"name": "all", "labels": labels, "trafficPolicy": policy}]
+        return made
+
+    @staticmethod
+    def renamed(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+        return {**entry, "metadata": {**entry["metadata"], "name": name}}
 
     @staticmethod
     def port_setting(port: int, mode: str = "") -> dict[str, Any]:
         """An entry of portLevelSettings, without tls when no mode is given."""
         tls = {"tls": {"mode": mode}} if mode else {"loadBalancer": {"simple": "RANDOM"}}
         return {"port": {"number": port}, **tls}
+
+    def route(self, service: str, subset: str) -> dict[str, Any]:
+        """A VirtualService that sends all calls to a subset."""
+        meta = {"name": f"route-{service}", "namespace": self.namespace}
+        destination = {"host": self.host(service), "subset": subset}
+        spec = {"hosts": [self.host(service)], "http": [{"route": [{"destination": destination}]}]}
+        return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec}
 
     def sidecar(self, *hosts: str) -> dict[str, Any]:
         """A Sidecar object of the far namespace."""

@@ -105,6 +105,28 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
         ],
         "web", 80, "broken", "plaintext", "port_level_tls_not_inherited",
     ),
+    "a load balancer that passes through": (
+        lambda b: [b.peer(), b.rule("web", "", loadBalancer={"simple": "PASSTHROUGH"})],
+        "web", 80, "strict", "broken", "",
+    ),
+    "an un-injected pod that is labelled as injected": (
+        lambda _b: [], "liar", 80, "broken", "plaintext", "tls_mode_label",
+    ),
+    "an injected pod that is labelled as not": (
+        lambda b: [b.peer()], "shy", 80, "broken", "broken", "tls_mode_label",
+    ),
+    "a subset's TLS": (
+        lambda b: [b.peer(), b.subset_rule("web", "DISABLE"), b.route("web", "all")],
+        "web", 80, "broken", "broken", "destination_rule_disable",
+    ),
+    "two rules for one host": (
+        lambda b: [b.peer(), b.rule("web", "DISABLE"), b.renamed("younger", b.rule("web", "ISTIO_MUTUAL"))],
+        "web", 80, "broken", "broken", "destination_rule_disable",
+    ),
+    "an older rule without a policy leaves it to the younger": (
+        lambda b: [b.peer(), b.bare_rule("web"), b.renamed("younger", b.rule("web", "DISABLE"))],
+        "web", 80, "broken", "broken", "destination_rule_disable",
+    ),
     "the older of two policies": (
         lambda b: [b.peer("older"), b.peer("younger", "DISABLE")],
         "web", 80, "strict", "broken", "oldest_wins",
@@ -172,6 +194,15 @@ def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
         assert same(heard, foreseen(edge)), (caller, heard)
 
 
+def test_a_call_that_leaves_the_sidecar_out(bed: Bed) -> None:
+    bed.policies(bed.peer())
+    edge = bed.edges()[(f"{bed.namespace}/aloof", "web", 82)]
+    assert (edge["verdict"], edge["trap"]) == ("broken", "client_not_captured")
+    url = f"http://{bed.host('web')}:82/"
+    heard = settled(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(edge)))
+    assert same(heard, foreseen(edge)), heard
+
+
 @pytest.mark.parametrize(
     ("make", "near", "far"),
     [
@@ -206,8 +237,11 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     told = run_module("mtls_info", what_if={"namespaces": [bed.namespace]}, namespaces=[bed.namespace])["what_if"]
     broken = {(entry["client"], entry["service"], entry["port"]) for entry in told["breaks"]}
     # The headless service breaks too: one of its pods has no sidecar, so all of them get plain text.
-    web = f"{bed.namespace}/web"
-    assert broken == {("*", web, 80), ("*", web, 81), ("*", f"{bed.namespace}/mixed", 8080)}
+    web, space = f"{bed.namespace}/web", bed.namespace
+    for port in (80, 81, 82):
+        assert ("*", web, port) in broken
+    assert {("*", f"{space}/mixed", 8080), ("*", f"{space}/shy", 80), (f"{space}/aloof", web, 82)} <= broken
+    assert {service for _client, service, _port in broken} == {web, f"{space}/mixed", f"{space}/shy"}
     assert f"{bed.namespace}/outside" in told["callers"]
     url = f"http://{bed.host('web')}:80/"
     assert settled(lambda: bed.call("meshed", url), lambda h: h.came_through).came_through, "now it works"
@@ -226,9 +260,12 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
 )
 def test_the_playbook_fails_with_the_finding(bed: Bed, tmp_path: Path, make: Any, words: str) -> None:
     bed.policies(*make(bed))
-    others = ["bare", "aside", "web-headless", "mixed"]
+    others = ["bare", "aside", "web-headless", "mixed", "liar", "shy"]
     exceptions = [{"service": f"{bed.namespace}/{name}"} for name in others]
-    exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in ("bare", "outside", "meshed", "aside")]
+    exceptions += [
+        {"workload": f"{bed.namespace}/{name}"}
+        for name in ("bare", "outside", "meshed", "aside", "liar", "shy", "aloof")
+    ]
     options = {
         "verify_mtls_want": {bed.namespace: "strict"},
         "verify_mtls_exceptions": exceptions,
