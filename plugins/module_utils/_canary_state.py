@@ -52,8 +52,9 @@ RESTORE, CAPACITY, WATCH = "restore", "capacity", "watch"
 ROLLBACK = (RESTORE, CAPACITY, WATCH, DRAIN, REMOVE, FINISH)
 
 TAKEN_BACK = "the step was taken back after a signal"
-HISTORY_LIMIT = 300  # entries; a ConfigMap holds at most 1 MiB
+HISTORY_LIMIT = 300  # entries
 RUNS_LIMIT = 20
+SIZE_LIMIT = 700_000  # characters; a ConfigMap holds 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,14 @@ class State:
 
 
 def to_json(state: State) -> str:
-    """For the ConfigMap."""
+    """For the ConfigMap, whose size is limited: the oldest entries of a long history are left out."""
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
-    return json.dumps({**values, "plan": state.plan.as_dict(), "history": list(state.history)}, sort_keys=True)
+    history = list(state.history)
+    while True:
+        text = json.dumps({**values, "plan": state.plan.as_dict(), "history": history}, sort_keys=True)
+        if len(text) <= SIZE_LIMIT or not history:
+            return text
+        history = history[max(1, len(history) // 4) :]
 
 
 def from_json(text: str) -> State:

@@ -303,6 +303,18 @@ def test_a_signal_takes_back_the_step_that_was_not_judged() -> None:
     assert (first.phase, first.weight, first.before) == (states.HOLDING, 0, 10)
 
 
+def test_a_long_history_fits_into_a_config_map() -> None:
+    state = states.State("r", "s", "n", plans.Plan((1, 2)))
+    for number in range(states.HISTORY_LIMIT + 50):
+        state = state.noted(float(number), "window", "x" * 5000)
+    assert len(state.history) == states.HISTORY_LIMIT
+    text = states.to_json(state)
+    assert len(text) <= states.SIZE_LIMIT
+    kept = states.from_json(text).history
+    assert kept[-1] == state.history[-1]
+    assert len(kept) > 50
+
+
 def test_a_state_survives_its_json_and_other_text_is_refused() -> None:
     state = states.State("r", "s", "n", plans.Plan((1, 2)), proof={"envoys": 2}).noted(5.0, "step", "x", checks=[])
     assert states.from_json(states.to_json(state)) == state
