@@ -47,7 +47,9 @@ class Writer:
             )
         return all(mark == self.mark for mark in present)
 
-    def set_weight(self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int, *, extra: Obj | None) -> None:
+    def set_weight(
+        self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int, *, extra: Obj | None, mirror: float = 0.0
+    ) -> None:
         """Gives the canary `weight` percent in all routes, and extra routes of its own when there are any."""
         known = [(item, {place.canary_weight for place in routes.find(item, aim).places}) for item in virtual_services]
 
@@ -64,7 +66,7 @@ class Writer:
                     raise KubeError(
                         f"{routes.named(live)}: somebody set the canary's weight to {min(strange)} just now"
                     )
-                return routes.patch(live, aim, weight, mark=self.mark, extra=extra)
+                return routes.patch(live, aim, weight, mark=self.mark, extra=extra, mirror=mirror)
 
             self._patch(_path(item), item, operations)
 

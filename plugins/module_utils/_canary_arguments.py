@@ -107,6 +107,7 @@ OPTIONS: dict[str, Option] = {
     "prometheus": {"type": "dict", "options": PROMETHEUS},
     "telemetry": _text(choices=list(TELEMETRY), default="istio"),
     "match": {"type": "dict"},
+    "mirror": _number(default=0),
     "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},
     "proof_samples": {"type": "int", "default": 3},
     "proof_timeout": _number(default=30),

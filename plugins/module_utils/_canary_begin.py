@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_routes as routes
 from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_settings as settings_
 from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_state as states
 from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_world as world_
@@ -107,6 +108,8 @@ class Beginning(Held):
         settings = settings_.settings_of(self._params, names)
         seen = world_.observe(self._client, settings)
         found = world_.start_problems(self._client, seen, self._params.get("takeover") or [])
+        if draft["mirror"]:
+            found += [problem for item in seen.virtual_services for problem in routes.mirrors_elsewhere(item, aim)]
         if state is not None and state.active:
             found = [problem for problem in found if "no run is under way" not in problem]
         problems += found

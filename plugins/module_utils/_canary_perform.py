@@ -87,7 +87,8 @@ class Performer:
 
     def _set_weight(self, action: Action, state: State, seen: Seen) -> State:
         extra = self._settings.get("match") if action.number else None
-        self._writer.set_weight(seen.virtual_services, seen.aim, action.number, extra=extra)
+        mirror = float(self._settings.get("mirror") or 0) if action.number else 0.0
+        self._writer.set_weight(seen.virtual_services, seen.aim, action.number, extra=extra, mirror=mirror)
         return state
 
     def _prove(self, action: Action, state: State, seen: Seen) -> State:

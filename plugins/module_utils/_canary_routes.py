@@ -193,7 +193,14 @@ def weights(virtual_services: Iterable[Obj], aim: Aim) -> set[int]:
 
 
 def patch(
-    virtual_service: Obj, aim: Aim, weight: int, *, mark: str | None, held: str | None = None, extra: Obj | None = None
+    virtual_service: Obj,
+    aim: Aim,
+    weight: int,
+    *,
+    mark: str | None,
+    held: str | None = None,
+    extra: Obj | None = None,
+    mirror: float = 0.0,
 ) -> list[Op]:
     """Operations that give the canary `weight` percent in all its routes; empty when nothing is to change.
 
@@ -202,11 +209,13 @@ def patch(
 
     `mark`: what the annotation is to say, empty removes it, null leaves it. `held`: what it must say now; null does not ask.
     `extra`: a match (`{"headers": …}`) whose requests all go to the canary, in routes of their own; null removes such routes.
+    `mirror`: percent of the requests that the canary gets a copy of; 0 removes such a mirror.
     """
     found = find(virtual_service, aim)
     changes: list[Op] = []
     for place in found.places:
         changes += _weight_ops(virtual_service, place, weight)
+        changes += _mirror_ops(virtual_service, aim, place, mirror)
     changes += _extra_ops(virtual_service, found, extra)
     changes += _mark_ops(virtual_service, mark)
     if not changes:
@@ -243,6 +252,41 @@ def _weight_ops(virtual_service: Obj, place: Place, weight: int) -> list[Op]:
     return ops
 
 
+def mirrors_elsewhere(virtual_service: Obj, aim: Aim) -> list[str]:
+    """Routes of a canary that send copies of requests somewhere already, so that they cannot send some to the canary."""
+    return [
+        f"{named(virtual_service)}, {place}: mirrors its requests already; expected no mirror, or the option mirror left out"
+        for place in find(virtual_service, aim).places
+        if place.protocol == "http"
+        and (route := virtual_service["spec"]["http"][place.index])
+        and (route.get("mirrors") or (route.get("mirror") and not _mirrors(virtual_service, aim, route)))
+    ]
+
+
+def _mirrors(virtual_service: Obj, aim: Aim, route: Obj) -> bool:
+    target = route.get("mirror") or {}
+    namespace = virtual_service["metadata"].get("namespace") or ""
+    return target.get("subset") == aim.canary and aim.means(str(target.get("host") or ""), namespace)
+
+
+def _mirror_ops(virtual_service: Obj, aim: Aim, place: Place, percent: float) -> list[Op]:
+    if place.protocol != "http":
+        return []
+    route, path = virtual_service["spec"]["http"][place.index], f"/spec/http/{place.index}"
+    ours = _mirrors(virtual_service, aim, route)
+    if not percent:
+        there = [key for key in ("mirror", "mirrorPercentage") if key in route] if ours else []
+        return [{"op": "remove", "path": f"{path}/{key}"} for key in there]
+    share = {"value": percent}
+    if ours and route.get("mirrorPercentage") == share:
+        return []
+    target = route["route"][place.canary]["destination"]
+    return [
+        {"op": "add", "path": f"{path}/mirror", "value": target},
+        {"op": "add", "path": f"{path}/mirrorPercentage", "value": share},
+    ]
+
+
 def _extra_ops(virtual_service: Obj, found: Found, extra: Obj | None) -> list[Op]:
     """Extra routes stand before all others, so that what they match never reaches a weighted route."""
     http = (virtual_service.get("spec") or {}).get("http") or []
@@ -267,7 +311,9 @@ def extra_route(route: Obj, place: Place, extra: Obj) -> dict[str, Any]:
         for match in route.get("match") or [{}]
     ]
     target = {key: value for key, value in route["route"][place.canary].items() if key != "weight"}
-    kept = {key: value for key, value in route.items() if key not in ("match", "route", "name")}
+    # These requests reach the canary anyway, so they are not mirrored there.
+    own = ("mirror", "mirrorPercentage") if route.get("mirror") == target.get("destination") else ()
+    kept = {key: value for key, value in route.items() if key not in ("match", "route", "name", *own)}
     name = f"{place.name or f'route-{place.index}'}{EXTRA_SUFFIX}"
     return {"name": name, "match": matches, "route": [target], **kept}
 

@@ -51,6 +51,8 @@ def problems(params: Params) -> list[str]:
         for index, gate in enumerate(params.get("gates") or [])
         for problem in _gate_problems(gate, params.get("steps") or [])
     ]
+    if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
+        found.append(f"mirror: {params['mirror']:g} is not a share; expected 0 to 100 (percent)")
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
         found.append(f"canary_definitions: has {len(deployments)} Deployments; expected one")
@@ -107,6 +109,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "virtual_services": list(virtual_services),
         "routes": list(params.get("routes") or []),
         "match": params.get("match"),
+        "mirror": params.get("mirror") or 0,
         "telemetry": params["telemetry"],
         "analysis": [_bare(entry) for entry in _analysis(params)],
         "gates": [_bare(entry) for entry in params.get("gates") or []],

@@ -102,6 +102,12 @@ options:
       - Requests that all go to the new version from the first step on, as a VirtualService's match has them, for example by a header.
         They get routes of their own, which are removed at the end.
     type: dict
+  mirror:
+    description:
+      - Percent of the requests that the new version gets a copy of while it has any weight; its answers to them are thrown away, but count
+        in its metrics. For services that only read.
+    type: float
+    default: 0
   takeover:
     description: Tools that manage the routes or the Deployment and were told to leave the weights alone.
     type: list

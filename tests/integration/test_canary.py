@@ -433,7 +433,9 @@ def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
         gates=[{"before": "50", "annotation": "example.com/approved"}],
         steps=[50, 80],
         hold_at=50,
+        mirror=20,
     )
+    spec = spec_of(bed)
     asked: list[str] = []
 
     def approve(result: Obj) -> bool:
@@ -455,8 +457,10 @@ def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
     verdicts = {check["name"]: check["verdict"] for check in window["checks"]}
     assert verdicts == {"basket": "pass", "smoke": "pass", "odd": "fail"}, window
     assert window["verdict"] == "pass", "a dry run has no say"
+    mirrored = [(route["mirror"]["subset"], route["mirrorPercentage"]) for route in spec_of(bed)["http"]]
+    assert mirrored == [("canary", {"value": 20})] * 2
     assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
-    finish(bed)
+    assert_back(bed, spec, finish(bed))
 
 
 # Others in the middle --------------------------------------------------------------------------------------------------

@@ -120,7 +120,11 @@ def test_there_and_back_is_the_same_object(http: list[Obj], there: int, extra_we
         for entry in route["route"]:
             entry["weight"] = 100 if entry["destination"]["subset"] == "stable" else 0
     header = {"headers": {"x-tester": {"exact": "yes"}}}
-    during = patched(before, routes.patch(before, AIM, there, mark="run/1", extra=header))
+    for route in before["spec"]["http"]:
+        route.pop("mirror", None)
+    during = patched(before, routes.patch(before, AIM, there, mark="run/1", extra=header, mirror=10))
+    assert all(route["mirror"] == to("canary")["destination"] for route in during["spec"]["http"][len(http) :])
+    assert routes.patch(during, AIM, there, mark="run/1", extra=header, mirror=10) == []
     assert len(during["spec"]["http"]) == 2 * len(http)
     assert during["metadata"]["annotations"] == {ANNOTATION: "run/1"}
     during = patched(during, routes.patch(during, AIM, extra_weight, mark="run/1", held="run/1", extra=header))
@@ -222,6 +226,14 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
     assert [place.name for place in found.places] == ["api-users", "internal", "mesh"]
     assert found.problems == found.left == ()
     assert guard.rule_problems([rule], AIM) == []
+
+
+def test_a_mirror_of_somebody_elses_is_told_and_never_taken_away() -> None:
+    route = {"name": "api", "mirror": {"host": "shadow"}, "route": [to("stable", 100), to("canary", 0)]}
+    obj = virtual_service([route])
+    assert "mirrors its requests already" in routes.mirrors_elsewhere(obj, AIM)[0]
+    after = patched(obj, routes.patch(obj, AIM, 5, mark=None))
+    assert after["spec"]["http"][0]["mirror"] == {"host": "shadow"}
 
 
 def test_named_routes_alone() -> None:
