@@ -31,7 +31,7 @@ _MOVING = frozenset({states.RESETTING, states.PREPARING, states.SHIFTING, states
 class Workload:
     """A Deployment as it is. `ready`: pods that take traffic; `complete`: all that is wanted runs, in its newest form.
 
-    `template`: digest of its pod template. `failure`: why it will never get ready, empty while it may.
+    `template`: digest of its pod template. `failure`: why it will never get ready, empty while it may. `ending`: pods on their way out.
     """
 
     desired: int
@@ -40,6 +40,7 @@ class Workload:
     template: str = ""
     failure: str = ""
     waiting: str = ""
+    ending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,9 @@ def _prepare(state: State, world: World, now: float) -> Action:
         return _or_fail(state, short, "canary", now)
     if not world.canary.complete and now - state.since <= state.plan.progress_deadline:
         return Action(WAIT, seconds=POLL, why=world.canary.waiting or "the canary is on its way")
+    if world.canary.ending and now - state.since <= state.plan.progress_deadline:
+        # Proxies may know them still: a request of the first step would reach a pod of an earlier version that is about to go.
+        return Action(WAIT, seconds=POLL, why=f"{world.canary.ending} pods of an earlier canary end")
     if not state.proved:
         return Action(BECOME, state.replace(proved=now, template=world.canary.template))
     left = state.proved + state.plan.warmup - now

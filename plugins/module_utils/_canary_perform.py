@@ -208,6 +208,9 @@ class Performer:
 
     def _apply_canary(self, _action: Action, state: State, seen: Seen) -> State:
         definitions = self._definitions("canary_definitions")
+        if definitions and seen.canary is not None and seen.canary["metadata"].get("deletionTimestamp"):
+            self.wait = _PENDING  # an earlier canary's Deployment goes when its pods have ended
+            return state
         if definitions:
             self._writer.apply(definitions)
         elif seen.canary is None:

@@ -109,6 +109,9 @@ def _workload(
         template=digest(obj["spec"]["template"]),
         failure=final[0] if final else "",
         waiting=str(found[0]) if found else state.reason,
+        ending=sum(
+            bool(pod["metadata"].get("deletionTimestamp")) for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
+        ),
     )
 
 

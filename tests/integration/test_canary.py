@@ -522,7 +522,7 @@ def test_another_version_in_the_middle_is_refused_or_begins_anew(bed: Bed) -> No
     assert refused["failed"]
     assert "another version (v2) is under way" in refused["msg"]
     anew = bed.drive(**other, on_new_version="restart")
-    assert (anew["phase"], anew["version"], anew["weight"]) == ("holding", "v3", 50), anew
+    assert (anew["phase"], anew["version"], anew["weight"]) == ("holding", "v3", 50), anew["reason"]
     # No weight before the subset was re-pointed: the pods of v2 had no requests any more.
     weights = [note["weight"] for note in anew["all_notes"] if note["event"] in ("preparing", "step")]
     assert weights == [0, 50]

@@ -249,6 +249,14 @@ def test_a_rollback_waits_for_pods_and_gives_stable_no_more_than_it_carries() ->
     assert enough.state.weight == 0
 
 
+def test_pods_of_an_earlier_canary_have_to_be_gone_before_the_first_step() -> None:
+    state = states.State("r", "s", "n", plans.Plan((50,)), phase=states.PREPARING, deadline=9e9)
+    world = World(frozenset({0}), Workload(1, 1), Workload(1, 1, template="t", ending=1))
+    assert machine.decide(state, world, 1.0).kind == machine.WAIT
+    gone = dataclasses.replace(world, canary=Workload(1, 1, template="t"))
+    assert machine.decide(state, gone, 1.0).kind == machine.BECOME
+
+
 def test_a_canary_without_ready_pods_is_not_watched_any_longer() -> None:
     state = states.State(
         "r", "s", "n", plans.Plan((50,)), phase=states.ANALYSING, weight=50, template="t", deadline=9e9
