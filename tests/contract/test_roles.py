@@ -168,7 +168,11 @@ def test_tasks_use_full_names_and_no_shell(role: str) -> None:
 def test_a_service_role_is_one_import_of_microservice(role: str) -> None:
     (path,) = task_files(role)
     (task,) = load(path)
-    assert task["ansible.builtin.import_role"] == {"name": "servicemesh.platform.microservice"}
+    # Validated once: what the role hands on is made of its own variables.
+    assert task["ansible.builtin.import_role"] == {
+        "name": "servicemesh.platform.microservice",
+        "rolespec_validate": False,
+    }
     assert {"name", "ansible.builtin.import_role", "vars"} >= set(task) - {"tags"}
     assert "microservice_definition" in task["vars"]
 
