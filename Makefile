@@ -70,7 +70,7 @@ kubeconfig: ## Print the kubeconfig's path
 
 .PHONY: test
 test: up ## Run all tests, setting up what is missing
-	@$(MAKE) --no-print-directory lint units sanity integration e2e molecule
+	@$(MAKE) --no-print-directory lint units sanity browser integration e2e molecule
 
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, mypy, changelog fragments
@@ -91,6 +91,12 @@ units: setup ## Unit, contract and rule tests, without a cluster
 sanity: setup ## ansible-test sanity
 	@echo "== ansible-test sanity"
 	python tests/sanity/run.py
+
+.PHONY: browser
+browser: setup ## HTML reports in headless Chromium
+	@if ! command -v chromium > /dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; fi
+	echo "== HTML reports in Chromium"
+	pytest -q tests/browser
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
