@@ -250,22 +250,29 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     assert not heard.came_through, "and then it does not"
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda b: [b.peer(mode="DISABLE"), b.peer("wl", app="web")], "mode DISABLE of namespace"),
-        (lambda b: [b.peer(), b.rule("web", "DISABLE")], "tls DISABLE by DestinationRule"),
-    ],
-    ids=["namespace DISABLE", "DestinationRule DISABLE"],
+# What a mesh that demands STRICT is broken by, each by its case above.
+BROKEN = (
+    "permissive",
+    "disable",
+    "port exception",
+    "namespace DISABLE, workload STRICT",
+    "DestinationRule DISABLE against STRICT",
+    "the older of two workload policies",
+    "un-injected pod",
+    "headless with a pod without sidecar",
 )
-def test_the_playbook_fails_with_the_finding(bed: Bed, tmp_path: Path, make: Any, words: str) -> None:
+WHOLE = ("strict", "UNSET inherits", "the older of two policies", "headless")
+
+
+@pytest.mark.parametrize("case", [*BROKEN, *WHOLE])
+def test_the_playbook_fails_with_the_finding(bed: Bed, tmp_path: Path, case: str) -> None:
+    make, service, port, *_verdicts = CASES[case]
     bed.policies(*make(bed))
-    others = ["bare", "aside", "web-headless", "mixed", "liar", "shy"]
-    exceptions = [{"service": f"{bed.namespace}/{name}"} for name in others]
-    exceptions += [
-        {"workload": f"{bed.namespace}/{name}"}
-        for name in ("bare", "outside", "meshed", "aside", "liar", "shy", "aloof")
-    ]
+    # All that this namespace has wrong by itself is excepted, but for the service in question.
+    others = {"bare", "aside", "web-headless", "mixed", "liar", "shy", "web"} - {service}
+    workloads = {"bare", "outside", "meshed", "aside", "liar", "shy", "aloof"} - {service}
+    exceptions = [{"service": f"{bed.namespace}/{name}"} for name in sorted(others)]
+    exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in sorted(workloads)]
     options = {
         "verify_mtls_want": {bed.namespace: "strict"},
         "verify_mtls_exceptions": exceptions,
@@ -274,15 +281,23 @@ def test_the_playbook_fails_with_the_finding(bed: Bed, tmp_path: Path, make: Any
         "verify_mtls_report_directory": str(tmp_path),
     }
     run = ansible_playbook("verify_mtls.yml", "-i", "inventories/local", "-e", json.dumps(options))
-    assert run.returncode == 2, run.text
-    assert f"Service {bed.namespace}/web port 80" in run.text
-    assert words in " ".join(run.text.split())
     report = json.loads((tmp_path / "mtls-local.json").read_text())
+    junit = (tmp_path / "mtls-local.xml").read_text().splitlines()[1]
+    if case in WHOLE:
+        assert run.returncode == 0, run.text
+        assert report["compliant"] is True
+        assert 'failures="0"' in junit
+        return
+    assert run.returncode == 2, run.text
+    about = f"Service {bed.namespace}/{service} port {port}"
+    (finding,) = [f for f in report["findings"] if (f["object"], f["severity"]) == (about, "error")]
+    shown = " ".join(run.text.split())
+    assert f"{about}: {' '.join(finding['message'].split())}" in shown, finding
     assert report["compliant"] is False
-    assert {f["object"].split()[1] for f in report["violations"]} == {f"{bed.namespace}/web"}, (
+    assert {f["object"].split()[1] for f in report["violations"]} == {f"{bed.namespace}/{service}"}, (
         "what is excepted is not told"
     )
-    assert 'failures="0"' not in (tmp_path / "mtls-local.xml").read_text().splitlines()[1]
+    assert 'failures="0"' not in junit
 
 
 def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None:
