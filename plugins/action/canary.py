@@ -19,19 +19,14 @@ from pathlib import Path
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
-    FailedError,
-    InProcess,
     InProcessAction,
     as_module_sees,
-    secrets_in,
 )
 
 display = Display()
@@ -84,17 +79,7 @@ class ActionModule(InProcessAction):
             done: Result = self._execute_module(module_args=args, task_vars=self._vars)
             done.pop("invocation", None)
         else:
-            params = self._validated(args)
-            call = InProcess(params, check_mode=False, diff=bool(self._task.diff))
-            try:
-                done = dict(self.MODULE.work(call))
-            except FailedError as failure:
-                done = failure.args[0]
-            except KubeError as error:
-                done = {"failed": True, "msg": str(error)}
-            if call.warnings:
-                done["warnings"] = call.warnings
-            done = dict(remove_values(done, list(secrets_in(params))))
+            done = self._worked(self._validated(args), check_mode=False)
         self._fence = done.get("fence") or self._fence
         self._changed = self._changed or bool(done.get("changed"))
         return done

@@ -31,7 +31,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 display = Display()
 # Set to 0 to have every module in a process of its own.
 SWITCH = "SERVICEMESH_IN_PROCESS"
-_SECRETS = ("api_key", "password")
 
 
 class FailedError(Exception):
@@ -62,16 +61,15 @@ def as_module_sees(args: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return plain
 
 
-def secrets_in(params: Mapping[str, t.Any]) -> Iterator[str]:
-    """Credentials among a module's connection options; they may stand in no result."""
-    headers = params.get("proxy_headers") or {}
-    for value in (
-        *(params.get(name) for name in _SECRETS),
-        *(headers.get(n) for n in ("proxy_basic_auth", "basic_auth")),
-    ):
-        if isinstance(value, str) and value:
+def secrets_in(params: Mapping[str, t.Any], spec: Mapping[str, t.Any]) -> Iterator[str]:
+    """Credentials among a module's parameters, by what its arguments call ``no_log``; they may stand in no result."""
+    for name, entry in spec.items():
+        value = params.get(name)
+        if entry.get("no_log") and isinstance(value, str) and value:
             yield value
-    yield from _module.kubeconfig_secrets(params.get("kubeconfig"))
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Mapping) and "options" in entry:
+                yield from secrets_in(inner, entry["options"])
 
 
 def same_python(interpreter: t.Any, running: str = sys.executable) -> bool:
@@ -104,20 +102,29 @@ class InProcessAction(ActionBase):
             result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
             return result
         params = self._validated(as_module_sees(self._task.args))
-        call = InProcess(params, check_mode=bool(self._task.check_mode), diff=bool(self._task.diff))
+        done = self._worked(params, check_mode=bool(self._task.check_mode))
+        done.setdefault("changed", False)
+        if display.verbosity >= 3:
+            shown = {"module_args": self._shown(params)}
+            done["invocation"] = remove_values(shown, self._secrets(params))
+        result.update(done)
+        return result
+
+    def _worked(self, params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+        """Result of the module's work, or of its failure, without credentials."""
+        call = InProcess(params, check_mode=check_mode, diff=bool(self._task.diff))
         try:
             done = dict(self.MODULE.work(call))
         except FailedError as failure:
             done = failure.args[0]
         except KubeError as error:
             done = {"failed": True, "msg": str(error)}
-        done.setdefault("changed", False)
         if call.warnings:
             done["warnings"] = call.warnings
-        if display.verbosity >= 3:
-            done["invocation"] = {"module_args": self._shown(params)}
-        result.update(remove_values(done, list(secrets_in(params))))
-        return result
+        return dict(remove_values(done, self._secrets(params)))
+
+    def _secrets(self, params: Mapping[str, t.Any]) -> list[str]:
+        return [*secrets_in(params, self.MODULE.ARGUMENTS), *_module.kubeconfig_secrets(params.get("kubeconfig"))]
 
     def _validated(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's parameters. Not by ``validate_argument_spec``, whose error shows all arguments, Secrets too."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible.template import trust_as_template
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     FailedError,
     InProcess,
@@ -48,8 +49,9 @@ def test_every_credential_is_found() -> None:
         "proxy_headers": {"basic_auth": "c3", "proxy_basic_auth": None},
         "kubeconfig": {"users": [{"name": "x", "user": {"token": "d4", "client-key-data": "e5"}}]},
     }
-    assert set(secrets_in(params)) == {"a1", "b2", "c3", "d4", "e5"}
-    assert list(secrets_in({"kubeconfig": "/a/path"})) == []
+    found = {*secrets_in(params, _args.CONNECTION), *_module.kubeconfig_secrets(params["kubeconfig"])}
+    assert found == {"a1", "b2", "c3", "d4", "e5"}
+    assert list(secrets_in({"kubeconfig": "/a/path"}, _args.CONNECTION)) == []
 
 
 def test_a_failure_carries_its_result_and_a_warning_comes_once() -> None:
