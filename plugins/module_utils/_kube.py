@@ -250,21 +250,33 @@ class Client:
         self, path: str, query: Mapping[str, Any] | None = None, headers_to: dict[str, str] | None = None
     ) -> tuple[list[dict[str, Any]], str]:
         """All objects of a collection, in pages of 500, and the resourceVersion to watch from."""
+        return self.list_reduced(path, query, lambda obj: obj, headers_to)
+
+    def list_reduced(
+        self,
+        path: str,
+        query: Mapping[str, Any] | None,
+        reduce: Callable[[dict[str, Any]], T],
+        headers_to: dict[str, str] | None = None,
+    ) -> tuple[list[T], str]:
+        """As `list_all`, of what `reduce` makes of each object as its page arrives, so that no more is ever held."""
         for _attempt in range(3):
-            items: list[dict[str, Any]] = []
+            items: list[T] = []
             token = ""
             try:
                 while True:
                     page = {**(query or {}), "limit": 500, **({"continue": token} if token else {})}
                     body = self.request("GET", path, query=page, headers_to=headers_to)[1]
-                    items += typed(body)
+                    items += [reduce(obj) for obj in typed(body)]
                     token = body["metadata"].get("continue") or ""
                     if not token:
                         return items, str(body["metadata"].get("resourceVersion") or "")
             except ApiError as error:
                 if error.status != 410:  # the page's token is too old: begin again, never half a list
                     raise
-        raise KubeError(f"The list {path} changes faster than it can be read")
+        raise KubeError(
+            f"The list {path} changes faster than it can be read. Run again when fewer objects are changed."
+        )
 
     def discover(self) -> _discovery.Catalog:
         """Asks the server which kinds it knows."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_parse, _mtls_pods
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_assemble import Snapshot, assembled, reducers
 
@@ -25,8 +25,6 @@ with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
 
 T = TypeVar("T")
 Obj = Mapping[str, Any]
-_PAGE = 500
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> tuple[lis
     for version in kind.versions:
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         try:
-            return _pages(client, f"{root}/{kind.plural}", kind.query, reduce), ""
+            return client.list_reduced(f"{root}/{kind.plural}", kind.query, reduce)[0], ""
         except ApiError as error:
             if error.status == 401:
                 raise
@@ -105,25 +103,6 @@ def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> tuple[lis
                 return [], f"no permission: verb list on {where} in all namespaces is missing"
             return [], f"reading {kind.plural} failed: {error}"
     return [], f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
-
-
-def _pages(client: Client, path: str, query: Mapping[str, str] | None, reduce: Callable[[Obj], T]) -> list[T]:
-    """All objects of a collection, reduced page by page. An expired token begins the list again: never half a list."""
-    for _attempt in range(_ATTEMPTS):
-        items: list[T] = []
-        token = ""
-        try:
-            while True:
-                page = {**(query or {}), "limit": _PAGE, **({"continue": token} if token else {})}
-                body = client.request("GET", path, query=page)[1]
-                items += [reduce(obj) for obj in body.get("items") or []]
-                token = (body.get("metadata") or {}).get("continue") or ""
-                if not token:
-                    return items
-        except ApiError as error:
-            if error.status != 410:
-                raise
-    raise KubeError(f"The list {path} changes faster than it can be read. Run again when fewer objects are changed.")
 
 
 def _environments(client: Client, namespace: str) -> dict[str, dict[str, str]] | None:

@@ -131,6 +131,7 @@ summary:
 from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
+from ansible_collections.servicemesh.platform.plugins.module_utils._answers import typed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
 
@@ -166,10 +167,7 @@ class Listing(NamedTuple):
 def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]]:
     """Objects of a collection; none when the namespace or the kind is not there."""
     body = client.get(path, query={"labelSelector": selector} if selector else None)
-    if body is None:
-        return []
-    kind = str(body.get("kind", "")).removesuffix("List")
-    return [{"apiVersion": body.get("apiVersion"), "kind": kind, **item} for item in body.get("items") or []]
+    return [] if body is None else typed(body)
 
 
 def nodes_of(client: Client) -> list[dict[str, Any]]:
