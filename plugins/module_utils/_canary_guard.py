@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary_routes import Aim
-from ansible_collections.servicemesh.platform.plugins.module_utils._readiness import selects
+from ansible_collections.servicemesh.platform.plugins.module_utils._readiness import condition, selects
 
 Obj = Mapping[str, Any]
 
@@ -130,10 +130,7 @@ def subset_labels(rules: Sequence[Obj], aim: Aim, subset: str) -> dict[str, str]
 
 def is_ready(pod: Obj) -> bool:
     """Whether a pod takes traffic: ready, and not on its way out."""
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+    return not pod["metadata"].get("deletionTimestamp") and condition(pod, "Ready").get("status") == "True"
 
 
 def ready_pods(pods: Iterable[Obj], selector: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:

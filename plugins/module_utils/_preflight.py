@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._readiness import condition
+
 ERROR = "error"
 WARNING = "warning"
 
@@ -144,7 +146,7 @@ def _nodes(facts: Facts) -> Iterable[Finding]:
     if not facts.nodes:
         yield Finding("nodes", ERROR, "nodes", "the cluster has none", "Add a node")
         return
-    unready = [node["metadata"]["name"] for node in facts.nodes if not _is_ready(node)]
+    unready = [node["metadata"]["name"] for node in facts.nodes if not is_ready(node)]
     if len(unready) == len(facts.nodes):
         yield Finding(
             "nodes",
@@ -174,9 +176,9 @@ def _nodes(facts: Facts) -> Iterable[Finding]:
             )
 
 
-def _is_ready(node: Mapping[str, Any]) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or []
-    return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether a node takes pods."""
+    return condition(node, "Ready").get("status") == "True"
 
 
 def _info(node: Mapping[str, Any]) -> Mapping[str, Any]:

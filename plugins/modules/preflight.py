@@ -210,11 +210,10 @@ def _shown(facts: Facts) -> dict[str, Any]:
     nodes = []
     for node in facts.nodes or []:
         info = (node.get("status") or {}).get("nodeInfo") or {}
-        conditions = (node.get("status") or {}).get("conditions") or []
         nodes.append(
             {
                 "name": node["metadata"]["name"],
-                "ready": any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
+                "ready": _preflight.is_ready(node),
                 "kubelet": info.get("kubeletVersion", ""),
                 "container_runtime": info.get("containerRuntimeVersion", ""),
                 "kernel": info.get("kernelVersion", ""),
