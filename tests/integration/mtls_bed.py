@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +125,17 @@ class Bed:
         self.client = Client({"kubeconfig": kubeconfig}, environ={})
         self.far = f"{namespace}-far"
         self._pods: dict[str, tuple[str, str, str]] = {}  # app -> namespace, pod, address
+
+    @classmethod
+    @contextlib.contextmanager
+    def standing(cls) -> Iterator[Bed]:
+        """A bed with a name of its own, taken away at the end."""
+        made = cls(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
+        try:
+            made.make()
+            yield made
+        finally:
+            made.remove()
 
     def make(self) -> None:
         """Makes namespace, workloads and services, and waits until they are ready."""

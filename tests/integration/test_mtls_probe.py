@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 @pytest.fixture(scope="module")
 def bed(cluster: None) -> Iterator[Bed]:
-    made = Bed(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
-    try:
-        made.make()
+    with Bed.standing() as made:
         yield made
-    finally:
-        made.remove()
 
 
 def probe(bed: Bed, **options: Any) -> dict[str, Any]:

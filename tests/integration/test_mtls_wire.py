@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +23,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 @pytest.fixture(scope="module")
 def bed(cluster: None) -> Iterator[Bed]:
-    made = Bed(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
-    try:
-        made.make()
+    with Bed.standing() as made:
         yield made
-    finally:
-        made.remove()
 
 
 def foreseen(edge: dict[str, Any]) -> Heard:
