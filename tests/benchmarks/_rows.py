@@ -127,7 +127,7 @@ def at_most(
     reached = found <= limit and also
     return Row(
         what=what,
-        target=target or f"{limit:g} {unit} at most",
+        target=target or f"{limit:g} {unit}".strip() + " at most",
         measured=measured or quantity(found, unit),
         ratio=None,
         raw={name: list(figures) for name, figures in raw.items()},

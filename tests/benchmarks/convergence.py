@@ -71,9 +71,8 @@ def requests(harness: Harness, services: int) -> list[Row]:
                     measured=f"{number(figure)} for each",
                     target=f"{limit:g} for each at most",
                     reason=(
-                        "one server-side apply for each object is what tells whether it would change; "
-                        f"{max(said, seen) - objects} requests beside them, for the whole call, ask which kinds the server "
-                        "knows and read what is there"
+                        f"{objects} objects and {max(said, seen)} requests: some of them ask which kinds the server knows and "
+                        "read what is there, the others were sent more than once"
                     ),
                 )
             )
