@@ -104,13 +104,16 @@ class ActionModule(ActionBase):
                 )
             except OSError as exc:
                 raise AnsibleActionFail(f"{step.title}: cannot run {argv[0]!r}: {exc.strerror}") from exc
+            told = 0  # bytes of the log; a compiler says nothing for minutes, and an old line would look like a download that hangs
             try:
                 while True:
                     try:
                         code = process.wait(HEARTBEAT_SECONDS)
                         break
                     except subprocess.TimeoutExpired:
-                        lines = last_lines(log_path, 1)
+                        written = os.path.getsize(log_path)
+                        lines = last_lines(log_path, 1) if written > told else []
+                        told = written
                         tail = f" - {lines[0][:100]}" if lines else ""
                         display.display(f"  {label} {step.title}: {_elapsed(time.monotonic() - started)}{tail}")
             finally:
