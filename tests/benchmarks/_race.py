@@ -64,6 +64,7 @@ LOOP = Contestant("kubernetes.core.k8s loop", _k8s_loop)
 START = Contestant("a playbook of one debug task", _nothing, makes=False)
 FIRST, AGAIN = "first", "again"  # the two runs of a round
 SERVER = "server "  # in front of them: the processor time that the API server had meanwhile
+BUSY = "busy "  # likewise, that everything on this machine had
 
 Times = dict[tuple[str, str], list[float]]  # (contestant, run): seconds of each round
 
@@ -91,7 +92,9 @@ def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[s
     def timed(run: str, argv: list[str]) -> Done:
         idle = _server_seconds(harness)
         begun = _server_seconds(harness)  # twice: to ask costs the server something as well
+        busy = _busy_seconds()
         done = harness.timed(argv, env=env)
+        times.setdefault((contestant.name, BUSY + run), []).append(_busy_seconds() - busy)
         spent = max(0.0, _server_seconds(harness) - begun - (begun - idle))
         times.setdefault((contestant.name, run), []).append(done.seconds)
         times.setdefault((contestant.name, SERVER + run), []).append(spent)
@@ -111,21 +114,33 @@ def _server_seconds(harness: Harness) -> float:
     return processor_seconds(harness.kubectl("get", "--raw", "/metrics"))
 
 
+def _busy_seconds() -> float:
+    """Processor time that this machine has spent on anything, in seconds of one core (proc_stat(5): all but idle, iowait, steal)."""
+    fields = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+    user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def why_slow(times: Times, run: str, theirs: list[float], least: float) -> str:
     """Where the time of our `run` goes, against what the target leaves."""
     mine, idle = statistics.median(times[OURS.name, run]), statistics.median(times[START.name, FIRST])
     allowed, server = statistics.median(theirs) / least, statistics.median(times[OURS.name, SERVER + run])
     # What it computes anyway, for others: as much as while a playbook ran that asks it nothing.
     server = max(0.0, server - statistics.median(times[START.name, SERVER + FIRST]) / idle * mine)
+    busy = statistics.median(times[OURS.name, BUSY + run])
     cores = os.cpu_count() or 1
     floor = idle + server / cores
     text = (
         f"{least:g}x would be {quantity(allowed, 's')} for everything. ansible-playbook with one debug task takes "
         f"{quantity(idle, 's')}; the API server computes {quantity(server, 's')} for these requests, which {cores} cores do "
-        f"in {quantity(server / cores, 's')} at best; apply takes {quantity(mine, 's')} altogether"
+        f"in {quantity(server / cores, 's')} at best; apply takes {quantity(mine, 's')} altogether, in which all that runs "
+        f"here (the client, the control plane, what stands between them) computes {quantity(busy, 's')} of "
+        f"{quantity(cores * mine, 's')} that there are"
     )
     if floor > allowed:
         return f"{text}. Ansible's start and the API server alone need more than the target leaves, whatever the module does"
+    if busy / cores > allowed:
+        return f"{text}: {quantity(busy / cores, 's')} at best, more than the target leaves where one machine is all of these"
     return text
 
 
