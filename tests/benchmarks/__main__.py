@@ -42,8 +42,9 @@ def registry() -> dict[str, Any]:
 
 def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
     """One benchmark: its part of the results, and its rows. One that fails has one row that says so."""
-    begun, load = time.time(), os.getloadavg()[0]
     print(f"\n{module.TITLE}", file=sys.stderr, flush=True)
+    harness.calm()
+    begun, load = time.time(), os.getloadavg()[0]
     try:
         rows = list(module.rows(harness))
     except Exception as error:  # the others are still wanted

@@ -30,6 +30,11 @@ _RECAP = re.compile(
     re.M,
 )
 _DELETION = 900  # seconds that thousands of objects get to be gone
+_CALM, _LOOK, _PATIENCE = (
+    0.6,
+    5.0,
+    300.0,
+)  # cores that a cluster at rest may keep busy; seconds to look, and to wait for it
 # Runs a command and writes down the peak memory of the largest process among it and all that it waited for.
 _PEAK = """
 import json, os, subprocess, sys
@@ -61,6 +66,13 @@ class Done:
         return int(recap["changed"])
 
 
+def busy_seconds() -> float:
+    """Processor time that this machine has spent on anything, in seconds of one core (proc_stat(5): all but idle, iowait, steal)."""
+    fields = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+    user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 class Harness:
     """The local cluster, a scratch folder, and how often to do things."""
 
@@ -81,6 +93,19 @@ class Harness:
     def say(self, text: str) -> None:
         """Tells a person who waits what goes on."""
         print(f"  {text}", file=sys.stderr, flush=True)
+
+    def calm(self) -> None:
+        """Waits until the cluster is done with what was measured before: it goes on for minutes after thousands of deletions."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            before = busy_seconds()
+            time.sleep(_LOOK)
+            busy = (busy_seconds() - before) / _LOOK
+            if busy <= _CALM:
+                return
+            if time.monotonic() > deadline:
+                self.say(f"measured though {busy:.1f} cores are busy with something else")
+                return
 
     # Commands ----------------------------------------------------------------------------------------------------
 

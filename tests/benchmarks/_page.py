@@ -19,8 +19,9 @@ run. A playbook's time has the start of Ansible in it. Below each table stand th
 """
 _HOW = """## How it is measured
 
-* `make bench` on the local cluster, with nothing else to do. Five rounds; the median counts. Each contestant gets a namespace of its own in
-  each round, who begins changes from round to round, and a first round with one service fills everybody's caches and is not counted.
+* `make bench` on the local cluster, with nothing else to do; a benchmark begins when the cluster has come to rest after the one before.
+  Five rounds; the median counts. Each contestant gets a namespace of its own in each round, who begins changes from round to round, and
+  a first round with one service fills everybody's caches and is not counted.
 * The set: a Namespace, and for each service a ServiceAccount, ConfigMap, Service, VirtualService and DestinationRule. 50 services are 251
   objects, 200 are 1,001, 1,000 are 5,001.
 * A playbook is what a user would write: `hosts: localhost`, `connection: local`, one task, and

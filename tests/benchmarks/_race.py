@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks._harness import BenchmarkError, Done, Harness
+from tests.benchmarks._harness import BenchmarkError, Done, Harness, busy_seconds
 from tests.benchmarks._rows import quantity
 from tests.benchmarks._server_count import processor_seconds
 
@@ -92,9 +92,9 @@ def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[s
     def timed(run: str, argv: list[str]) -> Done:
         idle = _server_seconds(harness)
         begun = _server_seconds(harness)  # twice: to ask costs the server something as well
-        busy = _busy_seconds()
+        busy = busy_seconds()
         done = harness.timed(argv, env=env)
-        times.setdefault((contestant.name, BUSY + run), []).append(_busy_seconds() - busy)
+        times.setdefault((contestant.name, BUSY + run), []).append(busy_seconds() - busy)
         spent = max(0.0, _server_seconds(harness) - begun - (begun - idle))
         times.setdefault((contestant.name, run), []).append(done.seconds)
         times.setdefault((contestant.name, SERVER + run), []).append(spent)
@@ -112,13 +112,6 @@ def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[s
 
 def _server_seconds(harness: Harness) -> float:
     return processor_seconds(harness.kubectl("get", "--raw", "/metrics"))
-
-
-def _busy_seconds() -> float:
-    """Processor time that this machine has spent on anything, in seconds of one core (proc_stat(5): all but idle, iowait, steal)."""
-    fields = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
-    user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def why_slow(times: Times, run: str, theirs: list[float], least: float) -> str:
