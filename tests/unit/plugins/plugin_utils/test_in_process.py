@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _args,
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     FailedError,
     InProcess,
+    InProcessAction,
     as_module_sees,
     same_python,
     secrets_in,
@@ -62,3 +64,12 @@ def test_a_failure_carries_its_result_and_a_warning_comes_once() -> None:
     with pytest.raises(FailedError) as failure:
         call.fail_json("no", objects=[1])
     assert failure.value.args[0] == {"failed": True, "msg": "no", "objects": [1]}
+
+
+def test_what_is_imported_with_a_plugin_is_left_out_of_the_workers_garbage_collections() -> None:
+    before, kept = gc.get_freeze_count(), [[] for _ in range(1000)]
+    try:
+        type("Another", (InProcessAction,), {})
+        assert gc.get_freeze_count() >= before + len(kept)
+    finally:
+        gc.unfreeze()
