@@ -110,8 +110,9 @@ def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
     )
     drawing.y += 20
     ruler, top = drawing.y, drawing.y + 6
-    for power in range(low, high + 1):
-        drawing.text(_LEFT + place(10.0**power), f"{10.0**power:g} s", "quiet", anchor="middle")
+    step = math.ceil((high - low) / 7)  # more labels than these would stand in each other's place
+    for power in range(high, low - 1, -step):
+        drawing.text(_LEFT + place(10.0**power), f"{10.0**power:g}", "quiet", anchor="middle")
     grid_at = len(drawing.parts)
     drawing.y = ruler + _GAP
     for members in _groups(rows).values():

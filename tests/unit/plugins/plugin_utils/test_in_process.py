@@ -67,7 +67,7 @@ def test_a_failure_carries_its_result_and_a_warning_comes_once() -> None:
 
 
 def test_what_is_imported_with_a_plugin_is_left_out_of_the_workers_garbage_collections() -> None:
-    before, kept = gc.get_freeze_count(), [[] for _ in range(1000)]
+    before, kept = gc.get_freeze_count(), [[number] for number in range(1000)]
     try:
         type("Another", (InProcessAction,), {})
         assert gc.get_freeze_count() >= before + len(kept)
