@@ -30,11 +30,8 @@ _RECAP = re.compile(
     re.M,
 )
 _DELETION = 900  # seconds that thousands of objects get to be gone
-_CALM, _LOOK, _PATIENCE = (
-    0.6,
-    5.0,
-    300.0,
-)  # cores that a cluster at rest may keep busy; seconds to look, and to wait for it
+_CALM = 0.6  # cores that a cluster at rest may keep busy
+_LOOK, _PATIENCE = 5.0, 300.0  # seconds: to look whether it is at rest, and to wait for that
 # Runs a command and writes down the peak memory of the largest process among it and all that it waited for.
 _PEAK = """
 import json, os, subprocess, sys

@@ -53,7 +53,7 @@ def rows(harness: Harness) -> list[Row]:
         at_most(
             "failed requests, against the share of the bad version in that time",
             {"failed": bad, "half of half of the requests": bounds},
-            limit=round(max(bounds) * 1.3),
+            limit=max(bounds) * 1.3,
             unit="requests",
         ),
         at_most("a step by itself: verdict, next weight, proof, record", {"ours": costs}, limit=1, unit="s"),
