@@ -16,6 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
+TELLING = re.compile(r"^(?:fatal|failed|changed): |ERROR|WARNING", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Run:
             host: {key: int(number) for key, number in (part.split("=") for part in counters.split())}
             for host, counters in RECAP.findall(self.text.rpartition("PLAY RECAP")[2])
         }
+
+    @property
+    def told(self) -> str:
+        """The output for who has to find out why a run was not as expected: first the tasks that failed or changed
+        something and the recap, because a log of tests is often cut after some lines, then everything.
+        """
+        blocks = re.split(r"\n\n(?=[A-Z])", self.text)
+        telling = [block for block in blocks if TELLING.search(block) or block.startswith("PLAY RECAP")]
+        return "\n\n".join([*telling, "==== the whole output ====", self.text])
 
 
 def ansible_playbook(playbook: str, *args: str, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:

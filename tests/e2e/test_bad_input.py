@@ -162,16 +162,16 @@ def test_a_wrong_variable_is_named(kubeconfig: str, case: str) -> None:
         {"platform_kubeconfig": kubeconfig, **variables}, default_flow_style=True, width=10**6
     ).strip()
     run = ansible_playbook("site.yml", *INVENTORY, "-e", extra)
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     for message in messages:
         assert message in run.text
-    assert all(counters["changed"] == 0 and counters["failed"] == 1 for counters in run.recap.values()), run.text
+    assert all(counters["changed"] == 0 and counters["failed"] == 1 for counters in run.recap.values()), run.told
     assert "Traceback" not in run.text
 
 
 def test_an_unreachable_cluster_is_named(unreachable: str) -> None:
     run = ansible_playbook("site.yml", *INVENTORY, "-e", f"platform_kubeconfig={unreachable}")
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     assert "https://127.0.0.1:" in run.text
     assert "cannot be reached" in run.text
     assert "Traceback" not in run.text
@@ -179,15 +179,15 @@ def test_an_unreachable_cluster_is_named(unreachable: str) -> None:
 
 def test_missing_permissions_are_listed(without_rights: str) -> None:
     run = ansible_playbook("site.yml", *INVENTORY, "-e", f"platform_kubeconfig={without_rights}")
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     for word in ("namespaces", "deployments", "may not"):
         assert word in run.text
-    assert all(counters["changed"] == 0 for counters in run.recap.values()), run.text
+    assert all(counters["changed"] == 0 for counters in run.recap.values()), run.told
 
 
 @pytest.mark.parametrize("confirm", [(), ("-e", "confirm=prod")])
 def test_teardown_wants_the_environments_name(kubeconfig: str, confirm: tuple[str, ...]) -> None:
     run = ansible_playbook("teardown.yml", *INVENTORY, "-e", f"platform_kubeconfig={kubeconfig}", *confirm)
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     assert "Nothing was deleted" in run.text
     assert "confirm=local" in run.text

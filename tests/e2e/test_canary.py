@@ -84,7 +84,7 @@ def as_before(args: tuple[str, ...], cluster: Cluster) -> Iterator[None]:
     yield
     forget(cluster)
     run = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert live(cluster) == "v1.0"
 
 
@@ -179,15 +179,15 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert_half(inside, "v1.0", "v1.1")
     # site.yml in the middle leaves the weights and the pods to the canary.
     site = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert site.returncode == 0, site.text
-    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.text
+    assert site.returncode == 0, site.told
+    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.told
     assert "a canary to v1.1 is under way" in site.text
     assert [route["route"][1]["weight"] for route in routes(cluster)["spec"]["http"]] == [50, 50]
     while state(cluster).get("phase") == "analysing":
         time.sleep(0.5)
     assert_half(stream.between(begin, time.time() - 2), "v1.0", "v1.1")
     run = playbook.ended()
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert "PASS" in run.text
     assert "user-service v1.1 is live." in run.text
     assert live(cluster) == "v1.1"
@@ -200,18 +200,18 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert failed == [], f"{len(failed)} of {len(stream.answers)} requests failed"
 
     old = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert old.returncode == 0, old.text
-    assert all(counters["changed"] == 0 for counters in old.recap.values()), old.text
+    assert old.returncode == 0, old.told
+    assert all(counters["changed"] == 0 for counters in old.recap.values()), old.told
     assert old.text.count("v1.1 is live by a promotion, though the inventory still says v1.0") == 1
     assert "user_service_version: v1.1" in old.text
     new = ansible_playbook("site.yml", *args, "--tags", "user_service", "-e", "user_service_version=v1.1")
-    assert new.returncode == 0, new.text
-    assert all(counters["changed"] == 0 for counters in new.recap.values()), new.text
+    assert new.returncode == 0, new.told
+    assert all(counters["changed"] == 0 for counters in new.recap.values()), new.told
     assert "promotion" not in new.text
     # The inventory has caught up: from now on its edits win, the way back too.
     back = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert back.returncode == 0, back.text
-    assert all(counters["changed"] == 1 for counters in back.recap.values()), back.text
+    assert back.returncode == 0, back.told
+    assert all(counters["changed"] == 1 for counters in back.recap.values()), back.told
     assert live(cluster) == "v1.0"
 
 
@@ -222,7 +222,7 @@ def test_a_bad_version_goes_back_and_the_play_fails(
 ) -> None:
     report, spec = tmp_path / "report.html", routes(cluster)["spec"]
     run = canary(args, "v2.0-bad", report).ended()
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     assert "FAIL" in run.text
     assert "went back to v1.0" in run.text
     assert "Rollback proved" in run.text
@@ -244,8 +244,8 @@ def test_a_bad_version_goes_back_and_the_play_fails(
     assert {version for _time, version, _status in failed} == {"v2.0-bad"}
     assert max(moment for moment, _version, _status in failed) < decided + 3
     site = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert site.returncode == 0, site.text
-    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.text
+    assert site.returncode == 0, site.told
+    assert all(counters["changed"] == 0 for counters in site.recap.values()), site.told
 
 
 # Says nothing about the version: for what has to do with people and other services.
@@ -258,19 +258,19 @@ def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster
     """canary.yml -e hold_at, an approval, promote.yml: what AWX needs for a gate. Then rollback.yml."""
     spec, report = routes(cluster)["spec"], str(tmp_path / "report.html")
     held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, hold_at=50).ended()
-    assert held.returncode == 0, held.text
+    assert held.returncode == 0, held.told
     assert "holds at 50 %" in held.text
     assert state(cluster)["phase"] == "holding"
     given_ = ("-e", f"service={SERVICE}", "-e", f"report={report}")
     promoted = ansible_playbook("promote.yml", *args, *given_, "-e", json.dumps({"platform_canary": AT_ONCE}))
-    assert promoted.returncode == 0, promoted.text
+    assert promoted.returncode == 0, promoted.told
     assert (live(cluster), routes(cluster)["spec"]) == ("v1.1", spec)
     back = ansible_playbook("rollback.yml", *args, *given_, "-e", "reason=tickets")
-    assert back.returncode == 0, back.text
+    assert back.returncode == 0, back.told
     assert (live(cluster), routes(cluster)["spec"]) == ("v1.0", spec)
     again = ansible_playbook("rollback.yml", *args, *given_)
-    assert again.returncode == 0, again.text
-    assert all(counters["changed"] == 0 for counters in again.recap.values()), again.text
+    assert again.returncode == 0, again.told
+    assert all(counters["changed"] == 0 for counters in again.recap.values()), again.told
 
 
 @pytest.mark.slow
@@ -279,7 +279,7 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     parts = [{"service": "product-service", "version": "v1.1"}, {"service": SERVICE, "version": "v9-nowhere"}]
     values = {"release": parts, "platform_canary": AT_ONCE, "report": str(tmp_path / "report.html")}
     run = ansible_playbook("canary.yml", *args, "-e", json.dumps(values))
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     assert "product-service holds at 50 %" in run.text
     assert "The canary of user-service went back to v1.0" in run.text
     assert "The canary of product-service went back to v1.0: another service of the release failed" in run.text
@@ -308,7 +308,7 @@ def test_wrong_input_changes_nothing(
 ) -> None:
     before = routes(cluster)["metadata"]["resourceVersion"]
     run = ansible_playbook(playbook, *args, "-e", json.dumps({"version": "v1.1", **values}))
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     assert words in " ".join(run.text.split()), run.text
     assert routes(cluster)["metadata"]["resourceVersion"] == before
     assert cluster.raw.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}-canary") is None

@@ -114,11 +114,11 @@ def test_a_platform_torn_down_and_killed_half_way_comes_back_whole(
     assert len(before) > 80
 
     down = ansible_playbook("teardown.yml", *arguments, "-e", "confirm=local")
-    assert down.returncode == 0, down.text
+    assert down.returncode == 0, down.told
     assert not namespaces(cluster) & set(NAMESPACES)
     again = ansible_playbook("teardown.yml", *arguments, "-e", "confirm=local")
-    assert again.returncode == 0, again.text
-    assert again.recap["local"]["changed"] == 0, again.text
+    assert again.returncode == 0, again.told
+    assert again.recap["local"]["changed"] == 0, again.told
 
     for moment in MOMENTS:
         killed_at(moment, arguments)
@@ -133,5 +133,5 @@ def test_a_platform_torn_down_and_killed_half_way_comes_back_whole(
         COLLECTIONS, 200
     )
     second = ansible_playbook("site.yml", *arguments)
-    assert second.returncode == 0, second.text
-    assert second.recap["local"]["changed"] == 0, second.text
+    assert second.returncode == 0, second.told
+    assert second.recap["local"]["changed"] == 0, second.told

@@ -60,8 +60,8 @@ def answers(edge: Edge, path: str, within: float) -> bool:
 def test_a_check_run_deletes_nothing(args: tuple[str, ...], cluster: Cluster) -> None:
     before = objects(cluster, "review-service")
     run = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", "--check")
-    assert run.returncode == 0, run.text
-    assert all(counters["changed"] >= 10 for counters in run.recap.values()), run.text
+    assert run.returncode == 0, run.told
+    assert all(counters["changed"] >= 10 for counters in run.recap.values()), run.told
     assert objects(cluster, "review-service") == before
 
 
@@ -71,17 +71,17 @@ def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster
     assert "deployments/review-service" in before["review-service"]
     try:
         run = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
-        assert run.returncode == 0, run.text
+        assert run.returncode == 0, run.told
         assert objects(cluster, "review-service") == set()
         assert objects(cluster, "user-service") == before["user-service"]
         assert cluster.core.read_namespaced_config_map(foreign, NAMESPACE).data == {"mine": "yes"}
         assert edge("GET", "/api/reviews").status in (403, 404, 503)
         assert edge("GET", "/api/products").status == 200
         again = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
-        assert again.returncode == 0, again.text
-        assert all(counters["changed"] == 0 for counters in again.recap.values()), again.text
+        assert again.returncode == 0, again.told
+        assert all(counters["changed"] == 0 for counters in again.recap.values()), again.told
     finally:
         back = ansible_playbook("site.yml", *args, *TAG)
-    assert back.returncode == 0, back.text
+    assert back.returncode == 0, back.told
     assert objects(cluster, "review-service") == before["review-service"]
     assert answers(edge, "/api/reviews", within=15), "the gateway does not hear of the new pod"

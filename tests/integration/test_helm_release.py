@@ -80,7 +80,7 @@ class Release:
         return Run(done.returncode, done.stdout)
 
     def changed(self, run: Run) -> int:
-        assert run.returncode == 0, run.text
+        assert run.returncode == 0, run.told
         return run.recap["local"]["changed"]
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:

@@ -57,7 +57,7 @@ def changed(folder: Path, revision: str, *arguments: str, **settings: Any) -> in
         argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300
     )
     run = Run(done.returncode, done.stdout)
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     return run.recap["local"]["changed"]
 
 

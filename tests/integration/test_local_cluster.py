@@ -116,7 +116,7 @@ def cluster(before: dict[str, object]) -> Iterator[float]:
     started = time.monotonic()
     run = local("local_up.yml")
     seconds = time.monotonic() - started
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     kubectl("create", "configmap", "remember", "--from-literal=me=yes")
     yield seconds
     local("local_down.yml")
@@ -135,14 +135,14 @@ def test_there_is_no_way_out(cluster: float) -> None:
 
 def test_again_changes_nothing(cluster: float) -> None:
     run = local("local_up.yml")
-    assert run.returncode == 0, run.text
-    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.text
+    assert run.returncode == 0, run.told
+    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.told
 
 
 def test_check_mode_on_a_running_cluster_reports_nothing(cluster: float) -> None:
     run = local("local_up.yml", "--check")
-    assert run.returncode == 0, run.text
-    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.text
+    assert run.returncode == 0, run.told
+    assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.told
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
@@ -150,7 +150,7 @@ def test_a_killed_daemon_comes_back(cluster: float, daemon: str) -> None:
     killed = programs()[daemon][1]
     os.kill(outside_pid(killed), signal.SIGKILL)
     run = local("local_up.yml")
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     state, pid = programs()[daemon]
     assert state in ("RUNNING", "STARTING"), (state, run.text)
     assert pid != killed
@@ -161,7 +161,7 @@ def test_a_killed_daemon_comes_back(cluster: float, daemon: str) -> None:
 def test_a_daemon_that_somebody_stopped_is_started(cluster: float) -> None:
     output("supervisorctl", "-c", f"{HOME}/etc/supervisord.conf", "stop", "kube-scheduler")
     run = local("local_up.yml")
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert programs()["kube-scheduler"][0] in ("RUNNING", "STARTING")
 
 
@@ -177,7 +177,7 @@ def test_a_lost_foundation_is_laid_again(cluster: float, victim: str) -> None:
         (link,) = [name for name in traces()["links"] if name not in _links_of_others()]  # type: ignore[attr-defined]
         output("ip", "link", "delete", link)
     run = local("local_up.yml")
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert node_pid() != holder
     assert kubectl("get", "configmap", "remember", "-o", "jsonpath={.data.me}") == "yes"
     assert node_is_ready()
@@ -209,7 +209,7 @@ def test_a_killed_start_is_finished_by_the_next(cluster: float) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     run = local("local_up.yml")
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert node_is_ready()
 
 
@@ -217,14 +217,14 @@ def test_down_is_quick_and_leaves_nothing(cluster: float, before: dict[str, obje
     started = time.monotonic()
     run = local("local_down.yml")
     seconds = time.monotonic() - started
-    assert run.returncode == 0, run.text
+    assert run.returncode == 0, run.told
     assert traces() == before
     assert seconds <= DOWN_SECONDS
 
 
 def test_down_again_changes_nothing(before: dict[str, object]) -> None:
     run = local("local_down.yml")
-    assert run.recap["local"]["changed"] == 0, run.text
+    assert run.recap["local"]["changed"] == 0, run.told
 
 
 @pytest.mark.parametrize(

@@ -282,11 +282,11 @@ def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_pa
     report = json.loads((tmp_path / "mtls-local.json").read_text())
     junit = (tmp_path / "mtls-local.xml").read_text().splitlines()[1]
     if case in WHOLE:
-        assert run.returncode == 0, run.text
+        assert run.returncode == 0, run.told
         assert report["compliant"] is True
         assert 'failures="0"' in junit
         return
-    assert run.returncode == 2, run.text
+    assert run.returncode == 2, run.told
     about = f"Service {bed.namespace}/{service} port {port}"
     findings = [f for f in report["findings"] if (f["object"], f["severity"]) == (about, "error")]
     assert findings, report["findings"]

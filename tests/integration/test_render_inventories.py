@@ -67,8 +67,8 @@ def test_the_api_server_takes_what_an_inventory_renders(namespaces: tuple[str, d
     }
     extra = yaml.safe_dump(variables, default_flow_style=True, width=10**6).strip()
     run = ansible_playbook("site.yml", "-i", f"inventories/{environment}", "--check", "-e", extra)
-    assert run.returncode == 0, run.text
-    assert run.recap, run.text
+    assert run.returncode == 0, run.told
+    assert run.recap, run.told
     for host, counters in run.recap.items():
         assert counters["failed"] == counters["unreachable"] == 0, host
         assert counters["changed"] >= 10, f"{host}: a fresh set of namespaces has everything to be made"
