@@ -151,6 +151,13 @@ CASES = {
         {"istio_version": "1.20.0", "istio_chart_version": "1.20.0"},
         ["1.20.0", "1.35"],
     ),
+    "another controller's class": (
+        {"nginx_ingress_flavour": "f5"},
+        [
+            "IngressClass 'nginx' (nginx_ingress_class) belongs to controller k8s.io/ingress-nginx",
+            "nginx_ingress_flavour 'f5' is nginx.org/ingress-controller",
+        ],
+    ),
     "environment": ({"platform_environment": "moon"}, ["moon"]),
 }
 
