@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import ssl
 import threading
 import time
 import warnings
@@ -189,7 +190,10 @@ class Client:
                 with self._gate:
                     answer = self._send(method, path, query, body, accept, content_type, _READ_TIMEOUT, False)
             except urllib3.exceptions.SSLError as cause:
-                raise UnreachableError(self._unreachable(f"TLS: {cause}")) from None
+                error = UnreachableError(self._unreachable(f"TLS: {cause}"))
+                if not _hung_up(cause):
+                    raise error from None
+                limit = budget if self._reached else min(budget, _FIRST_BUDGET)
             except (urllib3.exceptions.HTTPError, OSError) as cause:
                 error = UnreachableError(self._unreachable(_in_words(cause)))
                 limit = budget if self._reached else min(budget, _FIRST_BUDGET)
@@ -328,6 +332,11 @@ class Client:
             "Check that the cluster runs and that this machine may reach it, or set another kubeconfig or context "
             "(platform_kubeconfig, platform_context in the inventory)."
         )
+
+
+def _hung_up(error: Exception) -> bool:
+    """Whether a handshake ended in the middle, as before a load balancer without a server behind it; it says nothing of TLS."""
+    return any(isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) for cause in error.args)
 
 
 def _in_words(error: Exception) -> str:

@@ -27,14 +27,33 @@ Set = Callable[..., dict[str, Any]]
 MEMBER = "applyset.kubernetes.io/part-of"
 
 
+def pruning(namespace: str, objects: tuple[str | dict[str, Any], ...], options: dict[str, Any]) -> dict[str, Any]:
+    """Result of apply with pruning; ConfigMaps by their names."""
+    definitions = [config_map(namespace, obj) if isinstance(obj, str) else obj for obj in objects]
+    given = {"name": "shop", "prune": True, "inventory_namespace": namespace, "definitions": definitions}
+    return run_module("apply", **{**given, **options})
+
+
 @pytest.fixture
 def the_set(namespace: str) -> Set:
-    """apply with pruning; ConfigMaps by their names."""
+    """apply with pruning; fails the test when the module fails."""
 
     def call(*objects: str | dict[str, Any], **options: Any) -> dict[str, Any]:
-        definitions = [config_map(namespace, obj) if isinstance(obj, str) else obj for obj in objects]
-        pruning = {"name": "shop", "prune": True, "inventory_namespace": namespace}
-        return run_module("apply", **{**pruning, "definitions": definitions, **options})
+        result = pruning(namespace, objects, options)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    return call
+
+
+@pytest.fixture
+def refused_set(namespace: str) -> Set:
+    """apply with pruning; fails the test when the module does not fail."""
+
+    def call(*objects: str | dict[str, Any], **options: Any) -> dict[str, Any]:
+        result = pruning(namespace, objects, options)
+        assert result.get("failed"), result
+        return result
 
     return call
 
@@ -105,7 +124,7 @@ def test_objects_are_marked_as_members_of_an_apply_set(the_set: Set, client: Cli
 
 def test_what_is_not_ours_any_more_is_kept_and_told(the_set: Set, client: Client, namespace: str) -> None:
     names = [*"abcdefgh", "deleted", "anew", "taken", "shared", "moved"]
-    assert not the_set(*names).get("failed")
+    the_set(*names)
     root = f"/api/v1/namespaces/{namespace}/configmaps"
     for name in ("deleted", "anew"):
         client.request("DELETE", f"{root}/{name}")
@@ -125,14 +144,14 @@ def test_what_is_not_ours_any_more_is_kept_and_told(the_set: Set, client: Client
     assert listed(client, namespace) == {*"abcdefgh", "shared"}, "what is still marked as the set's is not forgotten"
 
 
-def test_dangerous_pruning_is_refused_before_anything_is_sent(the_set: Set, client: Client, namespace: str) -> None:
+def test_dangerous_pruning_is_refused_before_anything_is_sent(
+    the_set: Set, refused_set: Set, client: Client, namespace: str
+) -> None:
     the_set("a", "b", "c")
     before = there(client, namespace)
     for check in (True, False):
-        empty, most = the_set(check=check), the_set("a", "new", check=check)
-        assert empty["failed"]
+        empty, most = refused_set(check=check), refused_set("a", "new", check=check)
         assert "the set is empty" in empty["msg"]
-        assert most["failed"]
         assert "2 of 3 objects" in most["msg"]
         assert "prune_allow: ['shop']" in most["msg"]
     assert there(client, namespace) == before
@@ -141,15 +160,14 @@ def test_dangerous_pruning_is_refused_before_anything_is_sent(the_set: Set, clie
     assert there(client, namespace) == set(), "an empty set needs no inventory"
 
 
-def test_namespaces_and_claims_go_only_by_name(the_set: Set, client: Client, namespace: str) -> None:
+def test_namespaces_and_claims_go_only_by_name(the_set: Set, refused_set: Set, client: Client, namespace: str) -> None:
     room = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-x"}}
     claim = {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": namespace},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}, "storageClassName": "none"},
     }  # fmt: skip
     the_set("a", "b", "c", room, claim, wait=False)
-    result = the_set("a", "b", "c")
-    assert result["failed"]
+    result = refused_set("a", "b", "c")
     assert f"Namespace {namespace}-x would be deleted" in result["msg"]
     assert f"PersistentVolumeClaim {namespace}/data would be deleted" in result["msg"]
     named = [f"Namespace {namespace}-x", f"PersistentVolumeClaim {namespace}/data"]
@@ -157,11 +175,10 @@ def test_namespaces_and_claims_go_only_by_name(the_set: Set, client: Client, nam
     assert client.get(f"/api/v1/namespaces/{namespace}-x") is None
 
 
-def test_nothing_is_pruned_when_anything_failed(the_set: Set, client: Client, namespace: str) -> None:
+def test_nothing_is_pruned_when_anything_failed(the_set: Set, refused_set: Set, client: Client, namespace: str) -> None:
     the_set("a", "b", "old")
     bad = {**deployment(namespace, "bad"), "spec": {"selector": {}}}
-    result = the_set("a", "b", "new", bad)
-    assert result["failed"]
+    result = refused_set("a", "b", "new", bad)
     assert result["pruned"] == []
     assert {"old", "new"} <= there(client, namespace)
     assert listed(client, namespace) == {"a", "b", "old", "new"}
@@ -211,13 +228,15 @@ def test_a_set_goes_as_a_whole(the_set: Set, client: Client, namespace: str) -> 
         assert entry["pruned"] == [f"ConfigMap {namespace}/{name}" for name in "bc"]
     assert there(client, namespace) == set()
     again = the_set(state="absent", definitions=None)
-    assert (again["changed"], again.get("failed")) == (False, None)
+    assert not again["changed"]
 
 
-def test_the_namespace_of_the_inventory_may_come_with_the_set(the_set: Set, client: Client, namespace: str) -> None:
+def test_the_namespace_of_the_inventory_may_come_with_the_set(
+    the_set: Set, refused_set: Set, client: Client, namespace: str
+) -> None:
     home = f"{namespace}-x"
     objects = [config_map(home, "a"), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}}]
-    message = the_set(config_map(namespace, "a"), inventory_namespace=home)["msg"]
+    message = refused_set(config_map(namespace, "a"), inventory_namespace=home)["msg"]
     assert f"inventory_namespace is '{home}': no such namespace" in message
     assert there(client, namespace) == set()
     result = the_set(*objects, inventory_namespace=home)
@@ -226,10 +245,11 @@ def test_the_namespace_of_the_inventory_may_come_with_the_set(the_set: Set, clie
     assert not the_set(*objects, inventory_namespace=home)["changed"]
 
 
-def test_somebody_elses_config_map_is_no_inventory(the_set: Set, client: Client, namespace: str) -> None:
+def test_somebody_elses_config_map_is_no_inventory(
+    the_set: Set, refused_set: Set, client: Client, namespace: str
+) -> None:
     write(client, namespace, "applyset-shop", "somebody")
-    result = the_set("a")
-    assert result["failed"]
+    result = refused_set("a")
     assert "is no inventory of this collection" in result["msg"]
     assert there(client, namespace) == {"applyset-shop"}
 
@@ -263,7 +283,7 @@ def test_two_calls_at_the_same_moment_forget_nothing(
 
     def late(self: Pruner) -> None:
         monkeypatch.setattr(Pruner, "write_ahead", write_ahead)
-        assert not the_set(*"abcdef", "old", "theirs").get("failed")
+        the_set(*"abcdef", "old", "theirs")
         write_ahead(self)
 
     monkeypatch.setattr(Pruner, "write_ahead", late)

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.server
+import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -218,6 +221,48 @@ def test_a_server_is_checked(server: str, certificates: Path) -> None:
     ):
         with pytest.raises(UnreachableError, match="TLS"):
             ask(**wrong)
+
+
+class Balancer(socketserver.ThreadingTCPServer):
+    """A load balancer that accepts and hangs up while it has no server behind it, for its first two connections."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: int) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.behind, self.accepted = behind, 0
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        self.accepted += 1
+        hello = request.recv(65536)  # what is left unread would end the connection by a reset
+        if self.accepted <= 2:
+            return
+        with socket.create_connection(("127.0.0.1", self.behind)) as server:
+            server.sendall(hello)
+            back = threading.Thread(target=piped, args=(server, request), daemon=True)
+            back.start()
+            piped(request, server)
+            back.join()
+
+
+def piped(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def test_a_handshake_that_is_cut_off_is_tried_again(server: str, certificates: Path) -> None:
+    ca, cert, key = embedded(certificates, "ca.pem", "client.pem", "client.key")
+    user = {"client-certificate-data": cert, "client-key-data": key}
+    with Balancer(int(server.rpartition(":")[2])) as balancer:
+        threading.Thread(target=balancer.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        cluster = {"server": f"https://127.0.0.1:{balancer.server_address[1]}", "certificate-authority-data": ca}
+        client = Client({"kubeconfig": config(user, cluster)}, environ={})
+        assert client.request("GET", "/")[1] == {"who": "client"}
+        assert (client.requests, balancer.accepted) == (3, 3)
+        client._pool.clear()
+        balancer.shutdown()
 
 
 def test_a_key_that_does_not_fit_is_told_and_none_is_left_on_disk(
