@@ -18,6 +18,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._wait import 
 
 # Seconds that pods of deleted workloads get to be told to stop.
 _LAST_PODS = 15.0
+# What the server says when the object of that name is another one by now (apiserver pkg/registry/rest/delete.go, BeforeDelete, and
+# pkg/storage/interfaces.go, Preconditions.Check).
+_OTHER = ("the UID in the precondition", "UID in precondition")
 
 
 class Remover:
@@ -48,8 +51,12 @@ class Remover:
         try:
             answer = self._client.request("DELETE", resource.path(ref), body=_objects.delete_options(live))[1]
         except ApiError as error:
-            if error.status == 404 or (error.status == 409 and "uid" in error.message):
-                return outcome  # gone, or gone and made anew by somebody else
+            if error.status == 404:
+                return outcome  # gone, perhaps by this very request, whose first answer was lost
+            if error.status == 409 and any(words in error.message for words in _OTHER):
+                outcome.action, outcome.difference = "kept", None
+                outcome.note = "somebody else deleted it and made it anew meanwhile"
+                return outcome
             raise
         # An object that has finalizers or dependents comes back with its deletionTimestamp; a Status says it is gone.
         outcome.live = None if answer.get("kind") == "Status" else answer

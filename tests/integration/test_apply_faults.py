@@ -65,6 +65,24 @@ def test_every_request_fails_once(client: Client, namespace: str, fault: dict[st
     assert not [item for item in left if item["metadata"]["name"].startswith("c")]
 
 
+def test_what_somebody_made_anew_meanwhile_is_not_deleted(client: Client, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    run_module("apply", definitions=[config_map(namespace, "c"), config_map(namespace, "d")])
+
+    def before_it_is_deleted(request: Request) -> None:
+        if request.method == "DELETE" and request.path == f"{path}/c":
+            client.request("DELETE", f"{path}/c")
+            client.request("POST", path, body=config_map(namespace, "c", theirs="1"))
+
+    with FaultProxy(before_it_is_deleted) as proxy:
+        result = through(proxy, config_map(namespace, "c"), config_map(namespace, "d"), state="absent")
+    assert not result.get("failed"), result["msg"]
+    assert actions(result) == {"ConfigMap/c": "kept", "ConfigMap/d": "deleted"}
+    assert "made it anew" in next(entry["note"] for entry in result["objects"] if entry["name"] == "c")
+    assert (client.get(f"{path}/c") or {})["data"] == {"theirs": "1"}
+    assert client.get(f"{path}/d") is None
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_faults_of_all_sorts(namespace: str, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311
