@@ -86,7 +86,7 @@ class Applier:
 
     def _run(self, objects: list[Obj], retired: list[Obj]) -> None:
         present = self._options.state == "present"
-        self._timed("discover", self._discover)
+        self._timed("discover", lambda: self._discover(objects, retired))
         self._check_kinds(objects, retired)
         self._timed("read", lambda: self._read(objects, retired))
         leaving = self._leaving()
@@ -127,8 +127,12 @@ class Applier:
 
     # Looking -----------------------------------------------------------------------------------------------------
 
-    def _discover(self) -> None:
-        asked: list[Callable[[], Any]] = [self._client.discover]
+    def _discover(self, objects: list[Obj], retired: list[Obj]) -> None:
+        for obj in objects:
+            if obj["kind"] == "CustomResourceDefinition":
+                self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
+        wanted = {(obj["apiVersion"], obj["kind"]) for obj in [*objects, *retired]} - set(self._known)
+        asked: list[Callable[[], Any]] = [lambda: self._client.discover(wanted)]
         if self._pruner is not None:
             asked.append(self._pruner.look)
         self._client.each(_called, asked)
@@ -162,9 +166,6 @@ class Applier:
 
     def _check_kinds(self, objects: list[Obj], retired: list[Obj]) -> None:
         """Every kind must be known to the server or come with the set; scope and namespace must fit."""
-        for obj in objects:
-            if obj["kind"] == "CustomResourceDefinition":
-                self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
         problems = []
         for index, obj in enumerate([*objects, *retired]):
             ref = ref_of(obj)
@@ -199,7 +200,7 @@ class Applier:
                 crds = [ref_of(obj) for obj in members]
                 self._waiter.ready([target for ref in crds if (target := self._unready(ref)) is not None])
                 if any(outcome.changed for outcome in self.result.outcomes if outcome.wave == number):
-                    self._client.discover()
+                    self._client.discover((obj["apiVersion"], obj["kind"]) for obj in objects)
                     _live.read(self._client, objects, self._live)
 
     def _homes(self, objects: list[Obj]) -> tuple[list[Obj], list[Obj]]:

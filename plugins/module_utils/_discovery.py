@@ -81,11 +81,15 @@ class Catalog:
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._resources: dict[tuple[str, str], Resource] = {}
-        for resource in resources:
-            self._resources.setdefault((resource.api_version, resource.kind), resource)
+        self.add(resources)
 
     def __len__(self) -> int:
         return len(self._resources)
+
+    def add(self, resources: Iterable[Resource]) -> None:
+        """More kinds; of two resources of one kind the first counts."""
+        for resource in resources:
+            self._resources.setdefault((resource.api_version, resource.kind), resource)
 
     def find(self, api_version: str, kind: str) -> Resource | None:
         """Resource of a kind, or null."""

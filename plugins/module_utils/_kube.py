@@ -17,7 +17,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -282,10 +282,17 @@ class Client:
             f"The list {path} changes faster than it can be read. Run again when fewer objects are changed."
         )
 
-    def discover(self) -> _discovery.Catalog:
-        """Asks the server which kinds it knows."""
+    def discover(self, wanted: Iterable[tuple[str, str]] = ()) -> _discovery.Catalog:
+        """Asks the server which kinds it knows.
+
+        `wanted`: (apiVersion, kind) that the caller needs. What the documents of all kinds lack is asked of its own version: they
+        follow new CRDs with a delay, and are stale where a part of the server could not be asked.
+        """
         found = self.each(self._discover_root, ["/api", "/apis"])
         self.catalog = _discovery.Catalog([resource for resources in found for resource in resources])
+        lacking = sorted({version for version, kind in wanted if self.catalog.find(version, kind) is None})
+        for body in self.each(self.get, [f"/apis/{v}" if "/" in v else f"/api/{v}" for v in lacking]):
+            self.catalog.add(_discovery.resources_in_legacy(body or {}))
         return self.catalog
 
     def _discover_root(self, root: str) -> list[_discovery.Resource]:

@@ -34,8 +34,9 @@ def wait_for(client: Client, wanted: Iterable[Mapping[str, Any]], timeout: float
     ]
     if problems:
         raise KubeError("; ".join(problems))
+    kinds = [(obj["api_version"], obj["kind"]) for obj in objects if obj.get("api_version")]
     while True:
-        targets, missing = _targets(client.discover(), objects)
+        targets, missing = _targets(client.discover(kinds), objects)
         if not missing:
             break
         if time.monotonic() + _KIND_PAUSE > deadline:

@@ -157,7 +157,7 @@ def found(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
 def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
-    client.discover()
+    client.discover((query["api_version"], query["kind"]) for query in module.params["queries"])
 
     def read(query: dict[str, Any]) -> list[dict[str, Any]]:
         return found(client, query)

@@ -126,6 +126,42 @@ def test_pages_are_read_to_the_end_and_from_the_beginning_when_they_expire(fault
     assert version == "9"
 
 
+def discovered(group: str, version: str, freshness: str, *kinds: str) -> dict[str, Any]:
+    """One group of an aggregated discovery document."""
+    resources = [
+        {"resource": f"{kind.lower()}s", "responseKind": {"kind": kind}, "scope": "Namespaced"} for kind in kinds
+    ]
+    return {
+        "metadata": {"name": group},
+        "versions": [{"version": version, "freshness": freshness, "resources": resources}],
+    }
+
+
+def test_what_the_discovery_document_lacks_is_asked_of_its_own_version(faulty: FaultyServer) -> None:
+    """A document lags behind CRDs, and is stale while a part of the server cannot be asked."""
+    lists = {"kind": "APIGroupDiscoveryList"}
+    own = [{"name": "routes", "kind": "Route", "namespaced": True}, {"name": "routes/status", "kind": "Route"}]
+    answers = {
+        "/api": ok(**lists, items=[discovered("", "v1", "Current", "Pod")]),
+        "/apis": ok(**lists, items=[discovered("mesh.io", "v1", "Stale"), discovered("old.io", "v1", "Current", "A")]),
+        "/apis/mesh.io/v1": ok(kind="APIResourceList", groupVersion="mesh.io/v1", resources=own),
+    }
+    faulty.script = lambda _method, path: answers.get(path, status(404))
+    api = client(faulty)
+    wanted = [("v1", "Pod"), ("mesh.io/v1", "Route"), ("mesh.io/v1", "Gate"), ("none.io/v1", "Thing")]
+    catalog = api.discover(wanted)
+    assert [catalog.find(*kind) is not None for kind in wanted] == [True, True, False, False]
+    found = catalog.find("mesh.io/v1", "Route")
+    assert found is not None
+    assert found.collection("a") == "/apis/mesh.io/v1/namespaces/a/routes"
+    assert sorted(path for _method, path, _headers in faulty.seen) == [
+        "/api", "/apis", "/apis/mesh.io/v1", "/apis/none.io/v1",
+    ]  # fmt: skip
+    faulty.seen.clear()
+    assert api.discover([("v1", "Pod"), ("old.io/v1", "A")]).find("old.io/v1", "A")
+    assert len(faulty.seen) == 2, "what the documents have costs no request"
+
+
 def pods(version: str, *names: str) -> Any:
     return ok(
         kind="PodList",
