@@ -196,10 +196,11 @@ class Engine:
                 yield edge
 
     def _judged(self, known: dict[tuple[object, ...], Edge], client: Client, service: Service, port: Port) -> Edge:
-        """The edge of a client class; classes that use the same rule the same way share one."""
+        """The edge of a client class; classes that use the same rule the same way, and find it the same way, share one."""
         outside = self._sender.outside(client, service, port.number)
-        rule = self._rule(client, service)[1]
-        key = (client.kind, client.config, rule.rule.key if rule else "", rule.sources if rule else (), outside)
+        found, rule = self._rule(client, service)
+        used = (rule.rule.key, rule.sources) if rule else ()
+        key = (client.kind, client.config, used, found.lost, outside)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]

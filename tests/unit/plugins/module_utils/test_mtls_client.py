@@ -142,6 +142,15 @@ def test_a_rule_of_the_clients_namespace_comes_first() -> None:
     assert pick(found, "a/web", "c/third").client_policy == "a/rule"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_client_is_told_where_its_own_rule_was_found(turned: bool) -> None:
+    near, far = pod("b", "near"), pod("a", "far")
+    rules = [DR("istio-system", "web.b.svc.cluster.local"), DR("b", "web", export_to=["a", "b"])]
+    found = edges([*([far, near] if turned else [near, far]), *service("b", "web", [near]), *rules])
+    why = {name: [lost.why for lost in pick(found, "b/web", name).overridden] for name in ("b/near", "a/far")}
+    assert [("client's" in text, "service's" in text) for (text,) in why.values()] == [(True, False), (False, True)]
+
+
 def test_then_the_services_namespace_then_root() -> None:
     assert pick(world(DR("a", HOST, "DISABLE"), DR(ROOT, HOST, "ISTIO_MUTUAL")), "a/web").client_mode == "plaintext"
     assert pick(world(DR(ROOT, HOST, "DISABLE")), "a/web").client_mode == "plaintext"
