@@ -38,7 +38,8 @@ class Slice:
 class Snapshot:
     """A mesh as it was read. `notes` are oddities in words (object, text); `stats` are numbers for the result.
 
-    `pods` is the group of a pod by (namespace, name), `addresses` its first address.
+    `pods` is the group of each pod that can be asked, by (namespace, name), `addresses` its first address: a pod that starts or
+    ends can not.
     """
 
     mesh: Mesh
@@ -127,8 +128,10 @@ def assembled(
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
-    addresses = {(pod.group.namespace, pod.name): pod.ips[0] for pod in found["Pod"] if pod.ips}
-    return Snapshot(replace(mesh, services=tuple(services)), labels, going, (), {}, by_name, addresses)
+    up = [pod for pod in found["Pod"] if pod.up]
+    pods = {key: by_name[key] for pod in up if (key := (pod.group.namespace, pod.name)) in by_name}
+    addresses = {(pod.group.namespace, pod.name): pod.ips[0] for pod in up if pod.ips}
+    return Snapshot(replace(mesh, services=tuple(services)), labels, going, (), {}, pods, addresses)
 
 
 def _services(

@@ -29,11 +29,12 @@ _TRAFFIC = "traffic.sidecar.istio.io/"
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What of a pod is kept: its facts as a Group of one, its name and addresses."""
+    """What of a pod is kept: its facts as a Group of one, its name and addresses, and whether it can be asked (`up`)."""
 
     name: str
     group: Group
     ips: tuple[str, ...]
+    up: bool = True
 
 
 def _owner(pod: Obj) -> str:
@@ -103,7 +104,20 @@ def pod(obj: Obj, default_mode: str = "REDIRECT") -> Pod:
         str(spec.get("serviceAccountName") or "default"),
     )
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
-    return Pod(str(meta.get("name") or ""), group, ips or ((status["podIP"],) if status.get("podIP") else ()))
+    ips = ips or ((status["podIP"],) if status.get("podIP") else ())
+    return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(status))
+
+
+def _is_ready(status: Obj) -> bool:
+    """Whether the proxy has its configuration, which its readiness probe tells; of a pod without one, whether the pod is ready.
+
+    A proxy that starts has no listener yet, and one that ends has none any more: neither says anything of the mesh.
+    """
+    for entry in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
+        if entry.get("name") == PROXY:
+            return bool(entry.get("ready"))
+    conditions = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or []}
+    return conditions.get("Ready") == "True"
 
 
 def _why(labels: Mapping[str, str], annotations: Mapping[str, str], host_network: bool) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils import _envoy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import Group
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import Group, MeshConfig
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_assemble import assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_calls import job
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_listener import (
@@ -20,6 +21,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_listene
     mode_of_port,
     trusted_domains,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_pods import pod as reduced
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_proxies import (
     Asked,
     findings,
@@ -141,6 +143,42 @@ RIGHT = "spiffe://td/ns/a/sa/web"
 )
 def test_findings_of_certificates(answers: list[Asked], expected: list[tuple[str, str]]) -> None:
     assert [(f.severity, f.code) for f in findings(answers, WEB, "td")] == expected
+
+
+READY = {"type": "Ready", "status": "True"}
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(
+    ("proxy", "app", "going", "up"),
+    [
+        (True, True, False, True),
+        (True, False, False, True),  # what the app does says nothing of its proxy
+        (False, False, False, False),  # it starts, and has no listener yet
+        (True, True, True, False),  # it ends, and has none any more
+        (None, True, False, False),  # nothing runs yet
+    ],
+)
+def test_a_proxy_is_asked_while_it_is_ready_and_stays(
+    native: bool, proxy: bool | None, app: bool, going: bool, up: bool
+) -> None:
+    entry = pod("a", "web", native=native)
+    statuses = [] if proxy is None else [{"name": "istio-proxy", "ready": proxy}]
+    kind, other = ("initContainerStatuses", "containerStatuses") if native else ("containerStatuses", "x")
+    entry["status"] = {kind: statuses, other: [{"name": "app", "ready": app}], "podIP": "10.0.0.1"}
+    if going:
+        entry["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    found = {kind: [] for kind in reducers("cluster.local")} | {"Pod": [reduced(entry)]}
+    snapshot = assembled(found, {}, MeshConfig(), {}, "cluster.local")
+    assert set(snapshot.pods) == set(snapshot.addresses) == ({("a", "web-0")} if up else set())
+    assert [group.count for group in snapshot.mesh.groups] == [1], "it is judged all the same"
+
+
+@pytest.mark.parametrize(("conditions", "up"), [([READY], True), ([{**READY, "status": "False"}], False), ([], False)])
+def test_a_pod_without_a_proxy_is_called_when_it_is_ready(conditions: list[dict[str, str]], up: bool) -> None:
+    entry = pod("a", "web", sidecar=False)
+    entry["status"] = {"conditions": conditions, "containerStatuses": [{"name": "app", "ready": True}]}
+    assert reduced(entry).up is up
 
 
 def test_a_sample_takes_one_of_each_first() -> None:
