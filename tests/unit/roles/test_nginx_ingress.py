@@ -148,3 +148,18 @@ def test_the_users_values_are_merged_last_and_deep(flavour: str) -> None:
     values = chart(flavour, nginx_ingress_values={"controller": {"terminationGracePeriodSeconds": 5}})
     assert values["controller"]["terminationGracePeriodSeconds"] == 5
     assert values["controller"]["replicaCount"] == 2
+
+
+def test_whose_class_it_is() -> None:
+    def owner(flavour: str, **values: Any) -> Any:
+        return value(
+            "nginx_ingress",
+            "__nginx_ingress_class_controller",
+            nginx_ingress_flavour=flavour,
+            nginx_ingress_values=values,
+        )
+
+    assert owner("f5") == "nginx.org/ingress-controller"
+    assert owner("community") == owner("community", controller={"replicaCount": 2}) == "k8s.io/ingress-nginx"
+    own = {"ingressClassResource": {"controllerValue": "k8s.io/inner"}}
+    assert owner("community", controller=own) == "k8s.io/inner"
