@@ -49,6 +49,11 @@ _BUILT_IN = frozenset(
 )
 
 
+def root_of(api_version: str) -> str:
+    """Path of a version: the core group has a root of its own."""
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """How one kind is addressed."""
@@ -65,7 +70,7 @@ class Resource:
 
     def collection(self, namespace: str = "") -> str:
         """Path of all objects of the kind, in one namespace or in all."""
-        root = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        root = root_of(self.api_version)
         if self.namespaced and namespace:
             root += f"/namespaces/{namespace}"
         return f"{root}/{self.plural}"

@@ -189,13 +189,10 @@ class Client:
             try:
                 with self._gate:
                     answer = self._send(method, path, query, body, accept, content_type, _READ_TIMEOUT, False)
-            except urllib3.exceptions.SSLError as cause:
-                error = UnreachableError(self._unreachable(f"TLS: {cause}"))
-                if not _hung_up(cause):
-                    raise error from None
-                limit = budget if self._reached else min(budget, _FIRST_BUDGET)
             except (urllib3.exceptions.HTTPError, OSError) as cause:
                 error = UnreachableError(self._unreachable(_in_words(cause)))
+                if isinstance(cause, urllib3.exceptions.SSLError) and not _hung_up(cause):
+                    raise error from None
                 limit = budget if self._reached else min(budget, _FIRST_BUDGET)
                 if isinstance(cause, urllib3.exceptions.NameResolutionError):
                     limit = 0.0 if not self._reached else limit
@@ -291,7 +288,7 @@ class Client:
         found = self.each(self._discover_root, ["/api", "/apis"])
         self.catalog = _discovery.Catalog([resource for resources in found for resource in resources])
         lacking = sorted({version for version, kind in wanted if self.catalog.find(version, kind) is None})
-        for body in self.each(self.get, [f"/apis/{v}" if "/" in v else f"/api/{v}" for v in lacking]):
+        for body in self.each(self.get, map(_discovery.root_of, lacking)):
             self.catalog.add(_discovery.resources_in_legacy(body or {}))
         return self.catalog
 
@@ -347,6 +344,8 @@ def _hung_up(error: Exception) -> bool:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"TLS: {error}"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return f"the name {error.host} cannot be resolved" if hasattr(error, "host") else "its name cannot be resolved"
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # itself a ConnectTimeoutError

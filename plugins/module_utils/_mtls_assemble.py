@@ -128,9 +128,9 @@ def assembled(
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
-    up = [pod for pod in found["Pod"] if pod.up]
-    pods = {key: by_name[key] for pod in up if (key := (pod.group.namespace, pod.name)) in by_name}
-    addresses = {(pod.group.namespace, pod.name): pod.ips[0] for pod in up if pod.ips}
+    up = {(pod.group.namespace, pod.name): pod for pod in found["Pod"] if pod.up}
+    pods = {key: by_name[key] for key in up}
+    addresses = {key: pod.ips[0] for key, pod in up.items() if pod.ips}
     return Snapshot(replace(mesh, services=tuple(services)), labels, going, (), {}, pods, addresses)
 
 

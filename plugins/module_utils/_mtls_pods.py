@@ -20,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model i
     Rule,
     SidecarScope,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._readiness import condition
 
 Obj = Mapping[str, Any]
 PROXY = "istio-proxy"
@@ -34,7 +35,7 @@ class Pod:
     name: str
     group: Group
     ips: tuple[str, ...]
-    up: bool = True
+    up: bool
 
 
 def _owner(pod: Obj) -> str:
@@ -105,19 +106,19 @@ def pod(obj: Obj, default_mode: str = "REDIRECT") -> Pod:
     )
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
     ips = ips or ((status["podIP"],) if status.get("podIP") else ())
-    return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(status))
+    return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(obj))
 
 
-def _is_ready(status: Obj) -> bool:
+def _is_ready(obj: Obj) -> bool:
     """Whether the proxy has its configuration, which its readiness probe tells; of a pod without one, whether the pod is ready.
 
     A proxy that starts has no listener yet, and one that ends has none any more: neither says anything of the mesh.
     """
+    status = obj.get("status") or {}
     for entry in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
         if entry.get("name") == PROXY:
             return bool(entry.get("ready"))
-    conditions = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or []}
-    return conditions.get("Ready") == "True"
+    return condition(obj, "Ready").get("status") == "True"
 
 
 def _why(labels: Mapping[str, str], annotations: Mapping[str, str], host_network: bool) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_parse, _mtls_pods
+from ansible_collections.servicemesh.platform.plugins.module_utils._discovery import root_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_assemble import Snapshot, assembled, reducers
@@ -89,9 +90,8 @@ def _call(job: Callable[[], Any]) -> Any:
 def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> tuple[list[T], str]:
     """Reduced objects of a kind, and why there are none when it cannot be read."""
     for version in kind.versions:
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         try:
-            return client.list_reduced(f"{root}/{kind.plural}", kind.query, reduce)[0], ""
+            return client.list_reduced(f"{root_of(version)}/{kind.plural}", kind.query, reduce)[0], ""
         except ApiError as error:
             if error.status == 401:
                 raise
