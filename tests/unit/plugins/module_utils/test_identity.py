@@ -176,6 +176,7 @@ def server(certificates: Path) -> Iterator[str]:
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
     context.load_verify_locations(certificates / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2", "http/1.1"])
     httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
     threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     yield f"https://127.0.0.1:{httpd.server_address[1]}"
@@ -201,6 +202,42 @@ def test_a_client_certificate_opens_the_door(server: str, certificates: Path, as
     options = {f"client_{name}": str(certificates / f"client.{end}") for name, end in (("cert", "pem"), ("key", "key"))}
     by_options = Client({"host": server, "ca_cert": str(certificates / "ca.pem"), **options}, environ={})
     assert by_options.request("GET", "/")[1] == {"who": "client"}
+
+
+def test_connections_of_several_threads_find_their_context_settled(
+    server: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Setting the protocols again frees what another thread's connection copies: a use after free, too rare to be waited for."""
+    settings_made: list[str] = []
+    for name in ("_set_alpn_protocols", "load_verify_locations", "load_cert_chain", "set_ciphers"):
+        monkeypatch.setattr(ssl.SSLContext, name, recorded(name, settings_made))
+    ca, cert, key = embedded(certificates, "ca.pem", "client.pem", "client.key")
+    user = {"client-certificate-data": cert, "client-key-data": key}
+    client = Client({"kubeconfig": config(user, {"server": server, "certificate-authority-data": ca})}, environ={})
+    assert sorted(settings_made) == ["_set_alpn_protocols", "load_cert_chain", "load_verify_locations"]
+    together = threading.Barrier(4, timeout=10)
+
+    def ask(_number: int) -> str:
+        together.wait()
+        answer = client.stream("/", {}, 10)
+        protocol = answer.connection.sock.selected_alpn_protocol()
+        together.wait()  # so that each has a connection of its own
+        answer.close()
+        return str(protocol)
+
+    assert client.each(ask, range(4)) == ["http/1.1"] * 4
+    assert len(settings_made) == 3
+
+
+def recorded(name: str, calls: list[str]) -> Any:
+    """A method of a TLS context that tells when it is called."""
+    method = getattr(ssl.SSLContext, name)
+
+    def called(self: ssl.SSLContext, *args: Any, **options: Any) -> Any:
+        calls.append(name)
+        return method(self, *args, **options)
+
+    return called
 
 
 def test_a_server_is_checked(server: str, certificates: Path) -> None:
