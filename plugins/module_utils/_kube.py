@@ -288,20 +288,23 @@ class Client:
         found = self.each(self._discover_root, ["/api", "/apis"])
         self.catalog = _discovery.Catalog([resource for resources in found for resource in resources])
         lacking = sorted({version for version, kind in wanted if self.catalog.find(version, kind) is None})
-        for body in self.each(self.get, map(_discovery.root_of, lacking)):
-            self.catalog.add(_discovery.resources_in_legacy(body or {}))
+        self.catalog.add(self._discover_versions(lacking))
         return self.catalog
 
     def _discover_root(self, root: str) -> list[_discovery.Resource]:
         body = self.request("GET", root, accept=_discovery.ACCEPT)[1]
         if body.get("kind") == "APIGroupDiscoveryList":
             return _discovery.resources_in(body)
-        paths = [f"/api/{version}" for version in body.get("versions") or [] if isinstance(version, str)]
+        names = [version for version in body.get("versions") or [] if isinstance(version, str)]
         for group in body.get("groups") or []:
             versions = [group.get("preferredVersion") or {}, *group.get("versions", [])]
-            paths += [f"/apis/{version['groupVersion']}" for version in versions if version]
-        lists = self.each(self.get, list(dict.fromkeys(paths)))
-        return [resource for body in lists if body for resource in _discovery.resources_in_legacy(body)]
+            names += [version["groupVersion"] for version in versions if version]
+        return self._discover_versions(dict.fromkeys(names))
+
+    def _discover_versions(self, versions: Iterable[str]) -> list[_discovery.Resource]:
+        """What each version says of itself, in their order; nothing where there is no such version."""
+        bodies = self.each(self.get, map(_discovery.root_of, versions))
+        return [resource for body in bodies if body for resource in _discovery.resources_in_legacy(body)]
 
     def each(self, function: Callable[[T], R], items: Any) -> list[R]:
         """Results of a function for all items, at once, in their order. The first error is raised after all ended."""
