@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_assemble import Snapshot
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_findings import Excepted, Wanted
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls_result import OPTIONS, Judged, result
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import Excepted, Wanted
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, Judged, result
 
-from tests.unit.plugins.module_utils.mtls_objects import (
+from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     destination_rule,
     mesh,
     namespace,

@@ -153,7 +153,7 @@ class Cluster:
     """The cluster behind a kubeconfig."""
 
     def __init__(self, kubeconfig: str) -> None:
-        from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+        from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
         from kubernetes import client, config
 
         self.raw = Client({"kubeconfig": kubeconfig}, environ={})

@@ -15,7 +15,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import findings as definition_findings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
+    findings as definition_findings,
+)
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import (
     chart_paths,
     lookalikes,

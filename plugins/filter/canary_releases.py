@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_release as releases
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import release as releases
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
 
 
 def release_of(definition: Any, version: str = "", image: str = "") -> dict[str, str]:

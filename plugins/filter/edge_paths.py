@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._security import edge_paths as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.security import edge_paths as _render
 
 
 def edge_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._workload import secret_manifests as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import secret_manifests as _render
 
 
 def secret_manifests(definition: Any) -> list[dict[str, Any]]:

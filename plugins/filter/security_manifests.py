@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._security import security_manifests as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.security import (
+    security_manifests as _render,
+)
 
 
 def security_manifests(

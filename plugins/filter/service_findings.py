@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import findings as _findings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import findings as _findings
 
 
 def service_findings(definition: Any) -> list[str]:

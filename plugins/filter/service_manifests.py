@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._workload import service_manifests as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import service_manifests as _render
 
 
 def service_manifests(definition: Any, secret_versions: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._traffic import traffic_manifests as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests as _render
 
 
 def traffic_manifests(

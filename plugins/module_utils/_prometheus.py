@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ansible.module_utils.urls import ConnectionError as UrlConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import (
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
     ApiError,
     Client,
     KubeError,

@@ -286,11 +286,13 @@ diff:
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module, _objects, _sources
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client, KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._options import options_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply import sources as _sources
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},

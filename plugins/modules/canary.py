@@ -292,9 +292,9 @@ requests:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_arguments import OPTIONS
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_result import shown
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_run import Rollout
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollout import Rollout
 
 ARGUMENTS = _args.spec(**OPTIONS)
 

@@ -170,9 +170,9 @@ metrics:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_release import decide
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_result import exposition, state_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_store import Store
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Store
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.release import decide
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import exposition, state_of
 
 RELEASE = {"image": {"type": "str", "required": True}, "version": {"type": "str", "required": True}}
 ARGUMENTS = _args.spec(

@@ -118,9 +118,10 @@ requests:
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _helm, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._chart_files import chart_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm import chart_release as _helm
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
 
 ARGUMENTS = _args.spec(
     releases={

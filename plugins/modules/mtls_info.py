@@ -258,8 +258,9 @@ stats:
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _mtls_result
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import result as _mtls_result
 
 ARGUMENTS = _args.spec(**_mtls_result.OPTIONS)
 

@@ -245,8 +245,10 @@ calls:
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _mtls_probing, _mtls_result
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import result as _mtls_result
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import run as _mtls_probing
 
 _PROBES = ["listener", "certificates", "calls"]
 ARGUMENTS = _args.spec(

@@ -94,8 +94,8 @@ import base64
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._objects import Ref
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 
 ARGUMENTS = _args.spec(
     queries={

@@ -130,9 +130,10 @@ summary:
 
 from typing import Any, NamedTuple
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _status
-from ansible_collections.servicemesh.platform.plugins.module_utils._answers import typed
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import typed
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh import status as _status
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
 
 ARGUMENTS = _args.spec(

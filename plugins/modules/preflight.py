@@ -176,9 +176,10 @@ requests:
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module, _preflight
-from ansible_collections.servicemesh.platform.plugins.module_utils._facts import denied, gather
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import Facts, Wanted
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks as _preflight
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Wanted
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather
 
 CHECKS = ["cgroup", "namespaces", "networks", "nodes", "permissions", "storage", "versions", "webhooks"]
 ARGUMENTS = _args.spec(

@@ -100,7 +100,7 @@ import time
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._ready import api_answers, wait_for
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.ready import api_answers, wait_for
 
 ARGUMENTS = _args.spec(
     objects={

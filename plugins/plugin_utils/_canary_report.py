@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from ._canary_lines import duration, summary
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration, summary
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 66, 22  # pixels of a chart and of its margins
 _STYLE = """

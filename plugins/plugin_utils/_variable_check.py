@@ -13,7 +13,7 @@ import re
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from . import _checks as is_
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
 
 _PLATFORM_NAME = re.compile(r"\bplatform_[a-z0-9_]+")
 _CLOSE_ENOUGH = 0.6

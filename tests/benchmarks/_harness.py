@@ -209,7 +209,7 @@ class Harness:
     def client(self, kubeconfig: Path | None = None) -> Any:
         """The collection's own client, to arrange things and to look."""
         _load_collection()
-        from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+        from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
         return Client({"kubeconfig": str(kubeconfig or self.kubeconfig)}, environ={})
 

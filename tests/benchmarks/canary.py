@@ -64,9 +64,9 @@ def rows(harness: Harness) -> list[Row]:
 @contextmanager
 def _bed(harness: Harness) -> Iterator[Any]:
     client = harness.client()
-    from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
-    from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
-    from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+    from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
+    from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
+    from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 
     from tests.integration.canary_bed import Bed
 
@@ -112,8 +112,8 @@ def _steps(bed: Any, number: int) -> Iterator[tuple[str, float]]:
 
 def _pushes(bed: Any) -> list[float]:
     """Pushes of istiod while state, lease and mark are written, less those of as long a time without."""
-    from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_routes as routes
-    from ansible_collections.servicemesh.platform.plugins.module_utils._canary_store import Store
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Store
 
     def counted() -> float:
         answer = bed.client._send("GET", ISTIOD, None, None, "application/json", None, 30.0, False)

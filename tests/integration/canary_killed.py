@@ -21,7 +21,7 @@ from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader([str(ROOT / ".collections")])
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 from tests.integration.canary_bed import Bed
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils import _identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
 
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "authorization", "host"})
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
 
 from tests.integration.conftest import run_module
 from tests.support import Cluster

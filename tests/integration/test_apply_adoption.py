@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import APPLY, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 
 from tests.integration.conftest import actions, config_map, deployment, secret
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils import _watch
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import watch as _watch
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 from tests.integration.conftest import actions, config_map, deployment, run_module
 from tests.integration.fault_proxy import Fault, FaultProxy, Request

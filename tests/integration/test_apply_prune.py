@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import APPLY, Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._prune import Pruner
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.prune import Pruner
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 
 from tests.integration.conftest import actions, config_map, deployment, run_module
 

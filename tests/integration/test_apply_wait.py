@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 from tests.integration.conftest import actions, deployment, run_module
 

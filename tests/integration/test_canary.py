@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils import _canary_metrics as metrics
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary_routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import ApiError, Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._options import Options
-from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
 from tests.integration.canary_bed import IMAGE, RATE, Bed, failed

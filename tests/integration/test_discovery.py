@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils import _discovery
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import discovery as _discovery
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 
 def test_a_server_without_aggregated_discovery_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils import _mtls_engine, _mtls_server
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh_model import ServerMode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import engine as _mtls_engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import server as _mtls_server
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import ServerMode
 
 from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed

@@ -8,9 +8,9 @@ import random
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import APPLY, ApiError, Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._objects import ref_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._settled import settled
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import settled
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import ref_of
 
 from tests.integration.conftest import run_module
 

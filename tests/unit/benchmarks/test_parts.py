@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.servicemesh.platform.plugins.module_utils._outcome import checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 
 from tests.benchmarks import _delay, _sets
 from tests.benchmarks._harness import ROOT, BenchmarkError, Done, Harness, kubeconfig_at, local_kubeconfig

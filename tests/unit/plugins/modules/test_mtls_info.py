@@ -14,8 +14,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.servicemesh.platform.plugins.modules import mtls_info
 
+from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
 from tests.unit.plugins.module_utils.conftest import Answer, FaultyServer, faulty, status  # noqa: F401  # pylint: disable=unused-import  # a fixture
-from tests.unit.plugins.module_utils.mtls_objects import namespace, peer_authentication, pod, service
 
 CONFIG = {"data": {"mesh": "rootNamespace: istio-system\ntrustDomain: td.example\n"}}
 PLURALS = {

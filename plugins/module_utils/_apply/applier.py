@@ -1,0 +1,340 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write a whole set of objects, or delete it: validate, look, go wave by wave, wait, prune."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply import live as _live
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.deleter import Remover
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.prune import Pruner, stub
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import (
+    Outcome,
+    Result,
+    numbered,
+    secret_values,
+    unknown_kind,
+    worded,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves import (
+    CRD_WAVE,
+    retirement,
+    wave_of,
+    waves,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import readiness as _readiness
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
+    ApiError,
+    Client,
+    KubeError,
+    UnreachableError,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import (
+    Resource,
+    is_built_in,
+    resources_of_crd,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
+
+Obj = dict[str, Any]
+_LATER = "pods on their way out may still use it; a call that finds the set ready deletes it"
+_APPLIED = frozenset({"created", "changed", "unchanged"})
+
+
+class ApplyError(KubeError):
+    """The call failed; `Applier.result` tells what was done before."""
+
+
+class Applier:
+    """One call of the module."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client, self._options = client, options
+        self._live: _live.Live = {}
+        self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
+        self._secrets: list[str] = []
+        self._pruner = Pruner(client, options) if options.prune else None
+        deadline, salt = time.monotonic() + options.wait_timeout, os.urandom(16)
+        self._waiter = Waiter(client, deadline)
+        set_id = self._pruner.set_id if self._pruner else ""
+        self._writer = Writer(client, options, self._live, set_id=set_id, deadline=deadline, salt=salt)
+        self._remover = Remover(client, options, self._live, deadline=deadline, salt=salt)
+        self.result = Result()
+
+    def run(self, objects: list[Obj], retired: list[Obj]) -> Result:
+        """Applies or deletes a set, deletes what is retired, and prunes. Both went through `checked`.
+
+        Raises KubeError with all that went wrong.
+        """
+        self._secrets = list(secret_values([*objects, *retired]))
+        if self._options.state == "absent":
+            objects, retired = [], [*objects, *retired]
+        if not objects and not retired and self._pruner is None:
+            return self.result
+        if self._pruner is not None and not objects and self._options.state == "present":
+            self._refuse_empty()
+        try:
+            self._run(objects, retired)
+        except ApiError as error:
+            raise ApplyError(self.scrubbed(str(error))) from None
+        except KubeError as error:
+            raise type(error)(self.scrubbed(str(error))) from None
+        return self.result
+
+    def _run(self, objects: list[Obj], retired: list[Obj]) -> None:
+        present = self._options.state == "present"
+        self._timed("discover", lambda: self._discover(objects, retired))
+        self._check_kinds(objects, retired)
+        self._timed("read", lambda: self._read(objects, retired))
+        leaving = self._leaving()
+        if not present:
+            retired = [*retired, *leaving]
+        first, then, last = retirement(retired) if present else ([], retired, [])
+        if first:
+            self._timed("delete", lambda: self._delete_first(first))
+        if objects:
+            self._timed("apply", lambda: self._apply_all(objects))
+        if then:
+            self._timed("delete", lambda: self._delete_all(then))
+        if present and not self._options.check:
+            self._timed("wait", lambda: self._waiter.ready(self._not_ready(self._options.wait.until_ready)))
+        if last:
+            self._timed("delete", lambda: self._delete_last(last))
+        if self._pruner is not None:
+            self._timed("prune", lambda: self._prune(leaving if present else []))
+
+    def _refuse_empty(self) -> None:
+        name = self._options.name
+        if name not in self._options.prune_allow:
+            raise ApplyError(
+                f"Pruning of set '{name}' is refused; nothing was sent: the set is empty, so all that it once applied would "
+                f"be deleted. Allow it with prune_allow: ['{name}'], or use state: absent"
+            )
+
+    def scrubbed(self, text: str) -> str:
+        """Text without values of the set's Secrets."""
+        return scrubbed(text, self._secrets)
+
+    def _timed(self, phase: str, work: Callable[[], Any]) -> None:
+        start = time.monotonic()
+        try:
+            work()
+        finally:
+            self.result.seconds[phase] = round(self.result.seconds.get(phase, 0.0) + time.monotonic() - start, 3)
+
+    # Looking -----------------------------------------------------------------------------------------------------
+
+    def _discover(self, objects: list[Obj], retired: list[Obj]) -> None:
+        for obj in objects:
+            if obj["kind"] == "CustomResourceDefinition":
+                self._known.update({(r.api_version, r.kind): r for r in resources_of_crd(obj)})
+        wanted = {(obj["apiVersion"], obj["kind"]) for obj in [*objects, *retired]} - set(self._known)
+        asked: list[Callable[[], Any]] = [lambda: self._client.discover(wanted)]
+        if self._pruner is not None:
+            asked.append(self._pruner.look)
+        self._client.each(_called, asked)
+
+    def _read(self, objects: list[Obj], retired: list[Obj]) -> None:
+        """The live state of all that the call may touch, and what to prune."""
+        if self._pruner is None:
+            _live.read(self._client, [*objects, *retired], self._live)
+            return
+        candidates = self._pruner.candidates(objects, retired, self._client.catalog)
+        _live.read(self._client, [*objects, *retired, *candidates], self._live)
+        self._pruner.decide(candidates, self._live, self._client.catalog)
+
+    def _leaving(self) -> list[Obj]:
+        """What is pruned, and the outcome of what would be but belongs to somebody else."""
+        if self._pruner is None:
+            return []
+        leaving = [stub(ref) for ref in self._pruner.plan.delete]
+        # A number that these autoscalers set is taken over, or the set could never be applied and they never deleted.
+        self._writer.going += [self._live[ref_of(o).key] for o in leaving if o["kind"] == "HorizontalPodAutoscaler"]
+        self.result.outcomes += [
+            Outcome(ref, wave_of(stub(ref)), "kept", note=f"left the set, but {reason}")
+            for ref, reason in self._pruner.plan.keep
+        ]
+        return leaving
+
+    # Kinds -------------------------------------------------------------------------------------------------------
+
+    def _resource(self, ref: Ref) -> Resource | None:
+        return self._client.catalog.find(ref.api_version, ref.kind) or self._known.get((ref.api_version, ref.kind))
+
+    def _check_kinds(self, objects: list[Obj], retired: list[Obj]) -> None:
+        """Every kind must be known to the server or come with the set; scope and namespace must fit."""
+        problems = []
+        for index, obj in enumerate([*objects, *retired]):
+            ref = ref_of(obj)
+            resource = self._resource(ref)
+            if resource is None:
+                if index < len(objects) and not self._may_be_missing(ref):
+                    problems.append(unknown_kind(ref, self._client.catalog))
+            elif resource.namespaced and not ref.namespace:
+                problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
+            elif not resource.namespaced and ref.namespace:
+                problems.append(
+                    f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have none, leave it out"
+                )
+        if problems:
+            raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", problems))
+
+    def _may_be_missing(self, ref: Ref) -> bool:
+        """In check mode a CRD that is not there may be what an earlier task would have brought."""
+        return self._options.check and not is_built_in(ref.api_version)
+
+    # Applying ----------------------------------------------------------------------------------------------------
+
+    def _apply_all(self, objects: list[Obj]) -> None:
+        if self._pruner is not None and not self._options.check:
+            home, objects = self._homes(objects)
+            if home:
+                self._wave(wave_of(home[0]), home, self._writer.apply)
+            self._pruner.write_ahead()
+        for number, members in waves(objects):
+            self._wave(number, members, self._writer.apply)
+            if number == CRD_WAVE and not self._options.check:
+                crds = [ref_of(obj) for obj in members]
+                self._waiter.ready([target for ref in crds if (target := self._unready(ref)) is not None])
+                if any(outcome.changed for outcome in self.result.outcomes if outcome.wave == number):
+                    self._client.discover((obj["apiVersion"], obj["kind"]) for obj in objects)
+                    _live.read(self._client, objects, self._live)
+
+    def _homes(self, objects: list[Obj]) -> tuple[list[Obj], list[Obj]]:
+        """The Namespace of the inventory, when the set makes it, and the rest: the inventory comes before all else."""
+        key = Ref("v1", "Namespace", "", self._options.inventory_namespace).key
+        home = [obj for obj in objects if ref_of(obj).key == key and key not in self._live]
+        return home, [obj for obj in objects if obj not in home] if home else objects
+
+    def _wave(
+        self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]
+    ) -> None:
+        """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong, but for an outage."""
+        errors: list[str] = []
+        lost: list[str] = []
+
+        def attempt(obj: Mapping[str, Any]) -> None:
+            if lost:
+                return
+            start = time.monotonic()
+            try:
+                outcome = work(obj, number)
+                outcome.seconds = time.monotonic() - start
+                self.result.outcomes.append(outcome)
+            except KubeError as error:
+                text = worded(error, self._secrets)
+                if isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.by_outage):
+                    lost.append(text)
+                else:
+                    errors.append(f"{ref_of(obj)}: {text}")
+
+        members, before = list(members), len(self.result.outcomes)
+        self._client.each(attempt, members)
+        left = len(members) - (len(self.result.outcomes) - before) - len(errors)
+        self.result.outcomes.sort(key=lambda outcome: (outcome.wave, outcome.ref.key))
+        errors.sort()
+        if lost:
+            errors.append(f"{lost[0]} ({left} of {len(members)} objects of the wave are not done)")
+        if errors:
+            later = "; no later wave was begun" if len(self.result.outcomes) else ""
+            raise ApplyError(numbered(f"Wave {number} failed{later}", errors))
+
+    # Deleting ----------------------------------------------------------------------------------------------------
+
+    def _delete_first(self, objects: list[Obj]) -> None:
+        """Autoscalers, which would set the number of pods back."""
+        live = [self._live.get(ref_of(obj).key) for obj in objects]
+        self._writer.going += [hpa for hpa in live if hpa is not None and _objects.is_ours(hpa)]
+        self._delete_all(objects)
+
+    def _delete_last(self, objects: list[Obj]) -> None:
+        """What pods refer to: pods on their way out may start a container once more, and an undone rollout needs it again."""
+        if self._known_ready():
+            self._delete_all(objects)
+            return
+        for obj in objects:
+            ref, there = ref_of(obj), self._live.get(ref_of(obj).key) is not None
+            self.result.outcomes.append(
+                Outcome(ref, wave_of(obj), "kept" if there else "absent", note=_LATER if there else "")
+            )
+
+    def _delete_all(self, objects: list[Obj]) -> None:
+        for number, members in waves(objects, reverse=True):
+            self._wave(number, members, self._remover.delete)
+            if not self._options.check:
+                self._waiter.gone(
+                    [
+                        Target(outcome.ref, resource)
+                        for outcome in self.result.outcomes
+                        if outcome.wave == number
+                        and outcome.action == "deleted"
+                        and self._options.wait.until_gone(outcome.ref.kind)
+                        and outcome.live is not None
+                        and (resource := self._resource(outcome.ref)) is not None
+                    ]
+                )
+
+    def _prune(self, leaving: list[Obj]) -> None:
+        """Deletes what left the set, now that all else succeeded, and lists what the set is."""
+        pruner = self._pruner
+        if pruner is None:
+            raise AssertionError("nothing leaves a set that is not pruned")
+        first, then, last = retirement(leaving)
+        self._delete_all([*first, *then])
+        self._delete_last(last)
+        pruned = {ref.key for ref in pruner.plan.delete}
+        for outcome in self.result.outcomes:
+            if outcome.ref.key in pruned and outcome.action == "deleted":
+                outcome.note = f"set '{self._options.name}' no longer holds it"
+                self.result.pruned.append(outcome.ref)
+        if not self._options.check:
+            pruner.settle({o.ref.key for o in self.result.outcomes if o.action in ("deleted", "absent")})
+
+    # Waiting -----------------------------------------------------------------------------------------------------
+
+    def _unready(self, ref: Ref) -> Target | None:
+        """What to wait for, unless the answer to the apply says already that it is ready."""
+        outcome = next((o for o in self.result.outcomes if o.ref.key == ref.key), None)
+        return self._target(outcome) if outcome is not None else None
+
+    def _target(self, outcome: Outcome) -> Target | None:
+        resource = self._resource(outcome.ref)
+        if outcome.live is None or resource is None or outcome.action not in _APPLIED:
+            return None
+        if _readiness.verdict(outcome.live).state == _readiness.READY:
+            return None
+        return Target(outcome.ref, resource)
+
+    def _not_ready(self, wanted: Callable[[str], bool]) -> list[Target]:
+        """What is not ready of the kinds that are wanted."""
+        return [
+            target
+            for outcome in self.result.outcomes
+            if wanted(outcome.ref.kind) and (target := self._target(outcome)) is not None
+        ]
+
+    def _known_ready(self) -> bool:
+        """Whether all pods of the set are those of its definitions: waited for, or seen in the answers."""
+        wait = self._options.wait
+        return not [
+            outcome
+            for outcome in self.result.outcomes
+            if outcome.live is not None
+            and not wait.until_ready(outcome.ref.kind)
+            and _readiness.has_pods(outcome.live)
+            and self._target(outcome) is not None
+        ]
+
+
+def _called(function: Callable[[], Any]) -> Any:
+    return function()

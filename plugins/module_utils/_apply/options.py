@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a call of apply is asked for. Pure: parameters in, options or what is wrong with them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import managed_fields as _fields
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
+
+# Ready is what only some clusters ever make of them: an Ingress gets an address where there is a load balancer.
+_BY_CHOICE = frozenset({"Ingress"})
+_EVERY_KIND = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Which kinds are waited for. `kinds` says it for single ones, `others` for the rest."""
+
+    others: bool = True
+    kinds: Mapping[str, bool] = field(default_factory=dict)
+
+    def until_ready(self, kind: str) -> bool:
+        """Whether to wait until objects of a kind are ready."""
+        return self.kinds.get(kind, self.others and kind not in _BY_CHOICE)
+
+    def until_gone(self, kind: str) -> bool:
+        """Whether to wait until objects of a kind that were deleted are gone."""
+        return self.kinds.get(kind, self.others)
+
+
+def wait_of(value: Any) -> Wait:
+    """Option `wait`: a bool, or a mapping of kinds to bools, in which `*` stands for all others. Raises KubeError."""
+    expected = "true, false, or kinds with true or false as {Ingress: true, Job: false}, '*' for all other kinds"
+    try:
+        if not isinstance(value, Mapping):
+            return Wait(boolean(value))
+        kinds = {str(kind): boolean(wanted) for kind, wanted in value.items()}
+    except TypeError:
+        raise KubeError(f"wait is {value!r}; expected {expected}") from None
+    return Wait(kinds.pop(_EVERY_KIND, True), kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a call of the module asks for. `wait_timeout` in seconds, for all waiting of the call together."""
+
+    name: str = ""
+    state: str = "present"
+    wait: Wait = field(default_factory=Wait)
+    wait_timeout: float = 300.0
+    field_manager: str = FIELD_MANAGER
+    force_conflicts: tuple[str, ...] = ()
+    prune: bool = False
+    prune_allow: tuple[str, ...] = ()
+    inventory_namespace: str = ""
+    check: bool = False
+
+
+def options_of(params: Mapping[str, Any], *, check: bool) -> Options:
+    """Options of a call from a module's parameters. Raises KubeError with all that is wrong with them."""
+    if problems := [*_problems(params), *_prune_problems(params)]:
+        raise KubeError("; ".join(problems))
+    return Options(
+        name=params["name"],
+        state=params["state"],
+        wait=wait_of(params["wait"]),
+        wait_timeout=params["wait_timeout"],
+        field_manager=params["field_manager"],
+        force_conflicts=tuple(params["force_conflicts"]),
+        prune=params["prune"],
+        prune_allow=tuple(params["prune_allow"]),
+        inventory_namespace=params["inventory_namespace"] or "",
+        check=check,
+    )
+
+
+def _problems(params: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if (
+        params["definitions"] is None
+        and params["src"] is None
+        and not (params["prune"] and params["state"] == "absent")
+    ):
+        problems.append("one of definitions and src is needed")
+    if not 1 <= params["concurrency"] <= 32:
+        problems.append(f"concurrency is {params['concurrency']}; expected 1 to 32")
+    if params["wait_timeout"] < 0:
+        problems.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
+    if problem := _objects.label_value_problem(params["name"]):
+        problems.append(f"name is {params['name']!r}; expected {problem}")
+    if not 1 <= len(params["field_manager"]) <= 128 or not params["field_manager"].isprintable():
+        problems.append("field_manager must have 1 to 128 printable characters")
+    problems += [
+        f"force_conflicts has {path!r}; expected the path of single fields, as .spec.replicas"
+        for path in params["force_conflicts"]
+        if _fields.covers(path, ".spec") or path in ("", ".", "*")
+    ]
+    return problems
+
+
+def _prune_problems(params: Mapping[str, Any]) -> list[str]:
+    if not params["prune"]:
+        return []
+    problems = []
+    for option, kind in (("name", "ConfigMap"), ("inventory_namespace", "Namespace")):
+        value = params[option] or ""
+        if expected := _objects.name_problem(kind, value):
+            problems.append(f"{option} is {value!r}; with prune, expected {expected}")
+    problems += [
+        f"prune_allow has {entry!r}; expected the set's name ({params['name']}), or an object as messages show it: "
+        "'Namespace shop', 'PersistentVolumeClaim shop/data'"
+        for entry in params["prune_allow"]
+        if entry != params["name"] and len(entry.split(" ", 1)) != 2
+    ]
+    return problems

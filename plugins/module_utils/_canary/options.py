@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the module `canary`; the module documents them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
+    BUILT_IN,
+    REPORTERS,
+    TELEMETRY,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
+
+Option = dict[str, Any]
+
+VERBS = (
+    "run", "start", "step", "pause", "resume", "promote", "rollback", "freeze", "status", "interrupt", "release", "settle",
+)  # fmt: skip
+
+
+def _text(**more: Any) -> Option:
+    return {"type": "str", **more}
+
+
+def _number(**more: Any) -> Option:
+    return {"type": "float", **more}
+
+
+METRIC: dict[str, Option] = {
+    "name": _text(),
+    "metric": _text(choices=list(BUILT_IN)),
+    "query": _text(),
+    "url": _text(),
+    "value": _text(),
+    "headers": {"type": "dict", "no_log": True},
+    "job": {"type": "dict"},
+    "timeout": _number(),
+    "reporter": _text(choices=list(REPORTERS)),
+    "min": _number(),
+    "max": _number(),
+    "min_ratio": _number(),
+    "max_ratio": _number(),
+    "min_difference": _number(),
+    "max_difference": _number(),
+    "min_requests": {"type": "int"},
+    "freshness": _text(),
+    "max_age": _number(),
+    "otherwise": {"type": "dict"},
+    "critical": {"type": "bool", "default": False},
+    "dry_run": {"type": "bool", "default": False},
+}
+
+GATE: dict[str, Option] = {
+    "before": _text(required=True),
+    "annotation": _text(),
+    "equals": _text(default="true"),
+    "query": _text(),
+    "url": _text(),
+    "value": _text(),
+    "headers": {"type": "dict", "no_log": True},
+    "job": {"type": "dict"},
+    "min": _number(),
+    "max": _number(),
+    "timeout": _number(default=3600),
+    "on_timeout": _text(choices=["rollback", "freeze", "continue"], default="rollback"),
+}
+
+PROMETHEUS: dict[str, Option] = {
+    "url": _text(),
+    "service": _text(),
+    "headers": {"type": "dict", "no_log": True},
+    "username": _text(),
+    "password": _text(no_log=True),
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_cert": {"type": "path"},
+}
+
+OPTIONS: dict[str, Option] = {
+    "verb": _text(choices=list(VERBS), default="run"),
+    "service": _text(required=True),
+    "namespace": _text(default="ecommerce"),
+    "cluster_domain": _text(default="cluster.local"),
+    "stable_subset": _text(default="stable"),
+    "canary_subset": _text(default="canary"),
+    "stable_deployment": _text(),
+    "canary_deployment": _text(),
+    "port": {"type": "int", "default": 0},
+    "virtual_services": {"type": "list", "elements": "str"},
+    "routes": {"type": "list", "elements": "str"},
+    "canary_definitions": {"type": "list", "elements": "dict"},
+    "stable_definitions": {"type": "list", "elements": "dict"},
+    "version": _text(default=""),
+    "release": {"type": "dict"},
+    "steps": {"type": "list", "elements": "int", "default": [5, 20, 50]},
+    "interval": _number(default=60),
+    "warmup": _number(default=0),
+    "max_duration": _number(default=3600),
+    "progress_deadline": _number(default=300),
+    "drain": _number(default=10),
+    "hold_at": {"type": "int", "default": 0},
+    "on_failure": _text(choices=["rollback", "freeze"], default="rollback"),
+    "failures": {"type": "int", "default": 1},
+    "inconclusives": {"type": "int", "default": 3},
+    "passes": {"type": "int", "default": 1, "no_log": False},  # a number, no password
+    "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
+    "analysis": {"type": "list", "elements": "dict", "options": METRIC},
+    "gates": {"type": "list", "elements": "dict", "options": GATE},
+    "prometheus": {"type": "dict", "options": PROMETHEUS},
+    "telemetry": _text(choices=list(TELEMETRY), default="istio"),
+    "match": {"type": "dict"},
+    "mirror": _number(default=0),
+    "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},
+    "proof_samples": {"type": "int", "default": 3},
+    "proof_timeout": _number(default=30),
+    "full": {"type": "bool", "default": False},
+    "reason": _text(default=""),
+    "report": {"type": "path"},
+    "metrics_file": {"type": "path"},
+    "lease_duration": _number(default=30),
+    "holder": _text(),
+    "fence": {"type": "int"},
+}

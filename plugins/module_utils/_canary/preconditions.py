@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold before a canary gets any traffic, and who else writes its routes. Pure: live objects in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition, selects
+
+Obj = Mapping[str, Any]
+
+# Tool -> the names that it writes under (managedFields), the keys that it leaves in labels and annotations, kinds that own objects.
+_TOOLS: dict[str, tuple[frozenset[str], tuple[str, ...], frozenset[str]]] = {
+    "flagger": (frozenset({"flagger"}), ("flagger.app/",), frozenset({"Canary"})),
+    "argo-rollouts": (
+        frozenset({"rollouts-controller", "argo-rollouts"}),
+        ("rollout.argoproj.io/", "argo-rollouts.argoproj.io/"),
+        frozenset({"Rollout"}),
+    ),
+    "argocd": (
+        frozenset({"argocd-controller", "argocd-application-controller"}),
+        ("argocd.argoproj.io/",),
+        frozenset(),
+    ),
+    "flux": (
+        frozenset({"kustomize-controller", "helm-controller"}),
+        ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/"),
+        frozenset(),
+    ),
+}
+TOOLS = tuple(_TOOLS)
+
+
+def other_tools(obj: Obj, accepted: Iterable[str] = ()) -> list[str]:
+    """One line for each tool that keeps this object the way it wants it. `accepted`: tools that the user says are told to leave it."""
+    meta = obj["metadata"]
+    who = f"{obj.get('kind', 'object')} {meta.get('namespace', '')}/{meta['name']}"
+    keys = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
+    writers = {str(entry.get("manager") or "") for entry in meta.get("managedFields") or [] if _owns_spec(entry)}
+    owners = {str(entry.get("kind") or "") for entry in meta.get("ownerReferences") or []}
+    found = []
+    for tool, (managers, prefixes, kinds) in _TOOLS.items():
+        if tool in accepted:
+            continue
+        signs = [f"manager {name}" for name in sorted(writers & managers)]
+        signs += [f"owner {kind}" for kind in sorted(owners & kinds)]
+        signs += [key for key in sorted(keys) if key.startswith(prefixes) and not _let_go(key, str(keys[key]))]
+        if signs:
+            found.append(
+                f"{who} belongs to {tool} ({', '.join(signs)}), which would set the weights back. "
+                f"Have it leave spec.http alone and say so with takeover: [{tool}]"
+            )
+    return found
+
+
+def _owns_spec(entry: Obj) -> bool:
+    return "f:spec" in (entry.get("fieldsV1") or {})
+
+
+def _let_go(key: str, value: str) -> bool:
+    """Whether the user has told the tool to leave the object alone (Flux: `kustomize.toolkit.fluxcd.io/reconcile: disabled`)."""
+    if key.endswith("/reconcile"):
+        return value == "disabled"
+    return key.endswith("/ssa") and value in ("Ignore", "IfNotPresent")
+
+
+def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Obj | None, list[Obj]]:
+    """(the service's own DestinationRule, rules with a wildcard host that it shadows).
+
+    Exact hosts win over wildcards (pilot/pkg/model/push_context.go, destinationRule); nothing is inherited from the loser.
+    """
+    own, shadowed = [], []
+    for rule in rules:
+        host = str((rule.get("spec") or {}).get("host") or "")
+        if aim.means(host, rule["metadata"].get("namespace") or ""):
+            own.append(rule)
+        elif host.startswith("*") and aim.host.endswith(host[1:]):
+            shadowed.append(rule)
+    own.sort(key=lambda rule: (rule["metadata"].get("creationTimestamp") or "", rule["metadata"]["name"]))
+    return (own[0] if own else None), shadowed
+
+
+def rule_problems(rules: Sequence[Obj], aim: Aim) -> list[str]:
+    """What is wrong with the service's DestinationRule: a missing subset, or TLS of a wider rule that it drops."""
+    rule, shadowed = rule_for(rules, aim)
+    if rule is None:
+        return [
+            f"DestinationRule: none of namespace {aim.namespace} has host {aim.host}; expected one with both subsets"
+        ]
+    who = f"DestinationRule {rule['metadata'].get('namespace', '')}/{rule['metadata']['name']}"
+    subsets = {str(entry.get("name")): entry for entry in (rule["spec"].get("subsets") or [])}
+    problems = [
+        f"{who} has no subset {name}; expected it with the labels of its pods"
+        for name in (aim.stable, aim.canary)
+        if name not in subsets
+    ]
+    if not problems and (subsets[aim.stable].get("labels") or {}) == (subsets[aim.canary].get("labels") or {}):
+        problems.append(
+            f"{who}: subsets {aim.stable} and {aim.canary} have the same labels; expected labels that tell them apart"
+        )
+    modes = {_tls_mode(entry) for name, entry in subsets.items() if name in (aim.stable, aim.canary)} - {""}
+    mine = _tls_mode(rule["spec"])
+    for wider in shadowed:
+        mode = _tls_mode(wider["spec"])
+        if mode and mode not in ({mine} | modes):
+            where = f"{wider['metadata'].get('namespace', '')}/{wider['metadata']['name']}"
+            problems.append(
+                f"{who} shadows DestinationRule {where} ({wider['spec']['host']}) and has "
+                f"{'TLS mode ' + mine if mine else 'no trafficPolicy.tls'}; expected its mode {mode}, else calls lose it"
+            )
+    return problems
+
+
+def _tls_mode(spec: Obj) -> str:
+    return str((((spec or {}).get("trafficPolicy") or {}).get("tls") or {}).get("mode") or "")
+
+
+def subset_labels(rules: Sequence[Obj], aim: Aim, subset: str) -> dict[str, str]:
+    """Labels of a subset; empty when there is none."""
+    rule, _shadowed = rule_for(rules, aim)
+    for entry in ((rule or {}).get("spec") or {}).get("subsets") or []:
+        if entry.get("name") == subset:
+            return dict(entry.get("labels") or {})
+    return {}
+
+
+def is_ready(pod: Obj) -> bool:
+    """Whether a pod takes traffic: ready, and not on its way out."""
+    return not pod["metadata"].get("deletionTimestamp") and condition(pod, "Ready").get("status") == "True"
+
+
+def ready_pods(pods: Iterable[Obj], selector: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """Names of ready pods that the Service selects and that have the labels of a subset."""
+    if not labels:
+        return []
+    wanted = {"matchLabels": {**selector, **labels}}
+    return sorted(
+        pod["metadata"]["name"]
+        for pod in pods
+        if is_ready(pod) and selects(wanted, pod["metadata"].get("labels") or {})
+    )
+
+
+def pod_problems(
+    service: Obj | None, pods: Sequence[Obj], rules: Sequence[Obj], aim: Aim, needed: Mapping[str, int]
+) -> list[str]:
+    """Subsets that have fewer ready pods than they need (`needed`: subset -> pods), and pods that are in both."""
+    if service is None:
+        return [f"Service {aim.namespace}/{aim.service} is not there"]
+    selector = (service.get("spec") or {}).get("selector") or {}
+    if not selector:
+        return [
+            f"Service {aim.namespace}/{aim.service} has no selector; expected the labels of the pods of both subsets"
+        ]
+    ready = {
+        subset: ready_pods(pods, selector, subset_labels(rules, aim, subset)) for subset in (aim.stable, aim.canary)
+    }
+    problems = [
+        f"subset {subset} selects {len(ready[subset])} ready pods; expected at least {number}"
+        for subset, number in needed.items()
+        if len(ready[subset]) < number
+    ]
+    both = sorted(set(ready[aim.stable]) & set(ready[aim.canary]))
+    if both:
+        problems.append(f"pod {both[0]} is in both subsets; expected labels that tell them apart")
+    return problems

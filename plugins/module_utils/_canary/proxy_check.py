@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask proxies for the weights that they really use. Reads Envoy's own configuration inside its pod, through a port forward."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import FULL
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import is_ready
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import (
+    EXTRA_SUFFIX,
+    Aim,
+    find,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods as _envoy
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+
+Obj = Mapping[str, Any]
+PROXY = "istio-proxy"
+_DUMP = "/config_dump?resource=dynamic_route_configs"
+_PAUSE = 0.25  # seconds between two looks
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What proxies say. `proxies`: pods that have the weight; `missing`: pods that do not, with what they have."""
+
+    proved: bool
+    proxies: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    seconds: float = 0.0
+    why: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the record and the result."""
+        return {
+            "proved": self.proved,
+            "proxies": list(self.proxies),
+            "missing": list(self.missing),
+            "seconds": round(self.seconds, 2),
+            **({"why": self.why} if self.why else {}),
+        }
+
+
+# Pure ------------------------------------------------------------------------------------------------------------------
+
+
+def shares(dump: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
+    """Percent of the canary in each route of a proxy that leads to the service.
+
+    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of the one that it was made of. Istio leaves a
+    destination of weight 0 out when there are others (pilot/pkg/networking/core/route/route.go).
+    """
+    wanted, found = set(names), set()
+    for route in _routes(dump):
+        name = str(route.get("name") or "")
+        if name.endswith(EXTRA_SUFFIX) or (name not in wanted and "" not in wanted):
+            continue
+        clusters = _clusters(route.get("route") or {})
+        mine = {subset: weight for subset, weight in clusters if subset}
+        total = sum(mine.values())
+        ours = {key: value for key, value in mine.items() if _is(key, aim)}
+        if ours and total:
+            canary = sum(value for key, value in ours.items() if key.split("|")[2] == aim.canary)
+            found.add(round(FULL * canary / total))
+    return found
+
+
+def _routes(dump: Obj) -> Iterable[Obj]:
+    for config in dump.get("configs") or []:
+        for host in (config.get("route_config") or {}).get("virtual_hosts") or []:
+            yield from host.get("routes") or []
+
+
+def _clusters(action: Obj) -> list[tuple[str, int]]:
+    if action.get("cluster"):
+        return [(str(action["cluster"]), FULL)]
+    entries = (action.get("weighted_clusters") or {}).get("clusters") or []
+    return [(str(entry.get("name") or ""), int(entry.get("weight") or 0)) for entry in entries]
+
+
+def _is(cluster: str, aim: Aim) -> bool:
+    """Whether a cluster (`outbound|80|canary|host`) is one of the two subsets."""
+    parts = cluster.split("|")
+    return len(parts) == 4 and parts[0] == "outbound" and parts[3] == aim.host and parts[2] in (aim.stable, aim.canary)
+
+
+def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
+    """Pods to ask: gateways first, because all traffic from outside passes them, then sidecars by lot."""
+    pods = [pod for pod in gateways if _asks(pod)]
+    choose.shuffle(pods)
+    pods = pods[: max(1, number - 1)]
+    rest = [pod for pod in sidecars if _asks(pod)]
+    choose.shuffle(rest)
+    return (pods + rest)[:number]
+
+
+def _asks(pod: Obj) -> bool:
+    spec = pod.get("spec") or {}
+    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+    return is_ready(pod) and any(entry.get("name") == PROXY for entry in containers)
+
+
+# I/O -------------------------------------------------------------------------------------------------------------------
+
+
+class Prover:
+    """Proofs of weights on one cluster."""
+
+    def __init__(self, client: Client, samples: int, timeout: float) -> None:
+        self._client = client
+        self._samples, self._timeout = samples, timeout
+        self._choose = random.Random()  # noqa: S311  # a sample, no secret
+
+    def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int) -> Proof:
+        """Asks proxies until all of them have the weight, or `timeout` seconds have passed."""
+        if self._samples < 1:
+            return Proof(False, why="no proxy was asked (proof_samples is 0)")
+        names = {
+            place.name for item in virtual_services for place in find(item, aim).places if place.protocol == "http"
+        }
+        if not names:
+            return Proof(False, why="only HTTP routes can be proved")
+        begin = time.monotonic()
+        pods = sampled(self._gateways(virtual_services), self._sidecars(aim), self._samples, self._choose)
+        if not pods:
+            return Proof(False, why="there is no ready proxy to ask")
+        seen: dict[str, set[int]] = {}
+
+        def ask(pod: Obj) -> set[int]:
+            return self._shares(pod, aim, names)
+
+        while True:
+            left: list[Obj] = [pod for pod in pods if seen.get(_named(pod)) != {weight}]
+            for pod, found in zip(left, self._client.each(ask, left), strict=True):
+                seen[_named(pod)] = found
+            have = sorted(name for name, found in seen.items() if found == {weight})
+            # A proxy without any route to the service does not call it.
+            missing = sorted(
+                f"{name} has {sorted(found)}" for name, found in seen.items() if found and found != {weight}
+            )
+            took = time.monotonic() - begin
+            if (have and not missing) or took > self._timeout:
+                why = "" if have else "no proxy that was asked has a route to the service"
+                return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
+            time.sleep(_PAUSE)
+
+    def _shares(self, pod: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
+        meta = pod["metadata"]
+        try:
+            dump = _envoy.admin_json(self._client, meta["namespace"], meta["name"], _DUMP)
+        except _envoy.PodError as error:
+            if error.right:
+                raise KubeError(
+                    f"{error}. Without it no weight can be proved; give the right, or go without proof (proof_samples: 0)"
+                ) from None
+            return set()  # asked again until the time is over
+        return shares(dump, aim, names)
+
+    def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
+        found: dict[str, Obj] = {}
+        for item in virtual_services:
+            for name in (item.get("spec") or {}).get("gateways") or []:
+                if name == "mesh":
+                    continue
+                namespace, _slash, short = name.rpartition("/")
+                namespace = namespace if namespace not in ("", ".") else item["metadata"]["namespace"]
+                gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
+                selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
+                if selector:
+                    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
+                    for pod in self._client.list_all("/api/v1/pods", query)[0]:
+                        found[_named(pod)] = pod
+        return list(found.values())
+
+    def _sidecars(self, aim: Aim) -> Sequence[Obj]:
+        return self._client.list_all(f"/api/v1/namespaces/{aim.namespace}/pods")[0]
+
+
+def _named(pod: Obj) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a call of `canary` shows: the module's result, and the rollout as metrics. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+
+
+def state_of(state: State | None) -> dict[str, Any]:
+    """A recorded state for people."""
+    if state is None:
+        return {"phase": "", "weight": 0}
+    return {
+        "phase": state.phase,
+        "stage": state.stage,
+        "weight": state.weight,
+        "step": state.index,
+        "run": state.run,
+        "version": state.version,
+        "old_version": state.old_version,
+        "steps": list(state.plan.steps),
+        "interval": state.plan.interval,
+        "started": state.started,
+        "since": state.since,
+        "deadline": state.deadline,
+        "reason": state.reason,
+        "proof": dict(state.proof),
+        "virtual_services": list(state.settings.get("virtual_services") or []),
+        "metrics": exposition(state),
+        "history": [dict(entry) for entry in state.history],
+    }
+
+
+def shown(result: Result, *, diff: bool) -> dict[str, Any]:
+    """The module's result. A run that stopped fails; one that ended in a rollback is told by its phase."""
+    state = result.state
+    values = {
+        "changed": result.changed,
+        **state_of(state),
+        "notes": [dict(note) for note in result.notes],
+        "done": result.done,
+        "next_in": round(result.next_in, 2),
+        "waiting": result.waiting,
+        "seconds": round(result.seconds, 3),
+    }
+    if result.hold is not None:
+        values |= {"holder": result.hold.holder, "fence": result.hold.fence}
+    if result.stopped:
+        values |= {"failed": True, "msg": f"The canary stopped: {result.stopped}"}
+    if diff and result.before is not None and state is not None:
+        values["diff"] = {"before": {"weight": result.before}, "after": {"weight": state.weight, "phase": state.phase}}
+    return values
+
+
+def exposition(state: State | None) -> str:
+    """The rollout in Prometheus' text format; empty when there never was one."""
+    if state is None:
+        return ""
+    labels = f'service="{state.service}",namespace="{state.namespace}"'
+    windows = [entry for entry in state.history if entry.get("event") == "window"]
+    lines = [
+        "# HELP servicemesh_canary_weight Share of the requests that the new version gets, in percent.",
+        "# TYPE servicemesh_canary_weight gauge",
+        f"servicemesh_canary_weight{{{labels}}} {state.weight}",
+        "# HELP servicemesh_canary_phase 1 for the phase that the rollout is in.",
+        "# TYPE servicemesh_canary_phase gauge",
+        *(
+            f'servicemesh_canary_phase{{{labels},phase="{phase}"}} {int(phase == state.phase)}'
+            for phase in states.PHASES
+        ),
+        "# HELP servicemesh_canary_started_seconds When the rollout began.",
+        "# TYPE servicemesh_canary_started_seconds gauge",
+        f"servicemesh_canary_started_seconds{{{labels}}} {state.started:.0f}",
+        "# HELP servicemesh_canary_windows Windows of this rollout by verdict.",
+        "# TYPE servicemesh_canary_windows gauge",
+        *(
+            f'servicemesh_canary_windows{{{labels},verdict="{verdict}"}} '
+            f"{sum(entry.get('verdict') == verdict for entry in windows)}"
+            for verdict in ("pass", "fail", "inconclusive")
+        ),
+    ]
+    return "\n".join(lines) + "\n"

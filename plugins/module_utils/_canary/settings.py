@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and options of a rollout: from a module's parameters to what is recorded, and back. Pure.
+
+What is recorded holds no secret: passwords and headers are taken from the parameters of each call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import PROMOTION_GATE
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import name_problem
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
+
+Params = Mapping[str, Any]
+
+PLAN = (
+    "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "hold_at", "on_failure",
+    "failures", "inconclusives", "passes",
+)  # fmt: skip
+_SECRET = ("headers", "password")
+_ON_TIMEOUT = ("rollback", "freeze", "continue")
+DEFAULT_ANALYSIS: list[dict[str, Any]] = [
+    {"metric": "success_rate", "min": 0.99, "min_requests": 10},
+    {"metric": "p99", "max": 1000},
+]
+
+
+def problems(params: Params) -> list[str]:
+    """Everything that is wrong with the parameters of a start, before anybody is asked."""
+    found = [
+        f"{name}: {params.get(name)!r}; expected {expected}"
+        for name in ("service", "namespace")
+        if (expected := name_problem("Service", str(params.get(name) or "")))
+    ]
+    if params.get("stable_subset") == params.get("canary_subset"):
+        found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset too; expected another one")
+    found += plans.problems({name: params.get(name) for name in PLAN})
+    there = prometheus_given(params)
+    found += metrics.problems(_analysis(params), prometheus=there)
+    found += [
+        f"gates[{index}]: {problem}"
+        for index, gate in enumerate(params.get("gates") or [])
+        for problem in _gate_problems(gate, params.get("steps") or [])
+    ]
+    if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
+        found.append(f"mirror: {params['mirror']:g} is not a share; expected 0 to 100 (percent)")
+    deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
+    if params.get("canary_definitions") and len(deployments) != 1:
+        found.append(f"canary_definitions: has {len(deployments)} Deployments; expected one")
+    for name in ("canary_definitions", "stable_definitions"):
+        if any((entry or {}).get("kind") == "Secret" for entry in params.get(name) or []):
+            found.append(f"{name}: holds a Secret; expected Secrets to be there already")
+    return found
+
+
+def _gate_problems(gate: Params, steps: Sequence[Any]) -> list[str]:
+    found = []
+    before = gate.get("before")
+    if before != "promotion" and before not in [str(step) for step in steps]:
+        found.append(f"before is {before!r}; expected one of the steps {list(steps)}, or promotion")
+    kinds = [key for key in ("annotation", "query", "url", "job") if gate.get(key)]
+    if len(kinds) != 1:
+        found.append(f"has {' and '.join(kinds) or 'nothing to ask'}; expected one of annotation, query, url, job")
+    if gate.get("url") and not gate.get("value"):
+        found.append("value is missing; expected a JMESPath expression")
+    if (gate.get("on_timeout") or "rollback") not in _ON_TIMEOUT:
+        found.append(f"on_timeout is {gate.get('on_timeout')!r}; expected one of {', '.join(_ON_TIMEOUT)}")
+    return found
+
+
+def gates_before(settings: Params, weight: int) -> list[dict[str, Any]]:
+    """Gates that stand before a weight, or before the promotion."""
+    name = "promotion" if weight == PROMOTION_GATE else str(weight)
+    return [gate for gate in settings.get("gates") or [] if gate.get("before") == name]
+
+
+def prometheus_given(params: Params) -> bool:
+    """Whether it is known where Prometheus is."""
+    where = params.get("prometheus") or {}
+    return bool(where.get("url") or where.get("service"))
+
+
+def _analysis(params: Params) -> list[Any]:
+    given = params.get("analysis")
+    return DEFAULT_ANALYSIS if given is None else given
+
+
+def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, Any]:
+    """What is recorded of a run's parameters. `virtual_services`: those that were found, as namespace/name."""
+    service = str(params["service"])
+    kept: dict[str, Any] = {
+        "service": service,
+        "namespace": params["namespace"],
+        "stable_subset": params["stable_subset"],
+        "canary_subset": params["canary_subset"],
+        "stable_deployment": params.get("stable_deployment") or service,
+        "canary_deployment": params.get("canary_deployment") or f"{service}-canary",
+        "port": params.get("port") or 0,
+        "cluster_domain": params["cluster_domain"],
+        "virtual_services": list(virtual_services),
+        "routes": list(params.get("routes") or []),
+        "match": params.get("match"),
+        "mirror": params.get("mirror") or 0,
+        "telemetry": params["telemetry"],
+        "analysis": [_bare(entry) for entry in _analysis(params)],
+        "gates": [_bare(entry) for entry in params.get("gates") or []],
+        "prometheus": _bare(params.get("prometheus") or {}),
+        "proof_samples": params["proof_samples"],
+        "proof_timeout": params["proof_timeout"],
+        "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
+        "defined": bool(params.get("canary_definitions")),
+    }
+    return json.loads(json.dumps(kept))
+
+
+def _bare(entry: Params) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if value is not None and key not in _SECRET}
+
+
+def _ref(entry: Params) -> dict[str, Any]:
+    meta = entry["metadata"]
+    named = {key: meta[key] for key in ("name", "namespace") if meta.get(key)}
+    return {"apiVersion": entry["apiVersion"], "kind": entry["kind"], "metadata": named}
+
+
+def with_secrets(settings: Params, params: Params) -> dict[str, Any]:
+    """Recorded settings with the passwords and headers of this call."""
+    result = dict(settings)
+    given = params.get("prometheus") or {}
+    result["prometheus"] = {**settings.get("prometheus", {}), **{k: given[k] for k in _SECRET if given.get(k)}}
+    for name in ("analysis", "gates"):
+        fresh = {_key(entry): entry.get("headers") for entry in params.get(name) or [] if entry.get("headers")}
+        result[name] = [
+            {**entry, "headers": fresh[_key(entry)]} if _key(entry) in fresh else entry
+            for entry in settings.get(name) or []
+        ]
+    return result
+
+
+def _key(entry: Params) -> tuple[str, str]:
+    return str(entry.get("name") or entry.get("before") or ""), str(entry.get("url") or "")
+
+
+def aim_of(settings: Params) -> Aim:
+    """Whose traffic is shifted."""
+    return Aim(
+        settings["service"],
+        settings["namespace"],
+        settings["stable_subset"],
+        settings["canary_subset"],
+        int(settings["port"] or 0),
+        settings["cluster_domain"],
+        tuple(settings["routes"]),
+    )
+
+
+def subjects(settings: Params) -> tuple[Subject, Subject]:
+    """(canary, stable) as metrics know them."""
+    canary, stable = (
+        Subject(settings["service"], settings["namespace"], settings[f"{who}_subset"], settings[f"{who}_deployment"])
+        for who in ("canary", "stable")
+    )
+    return canary, stable
+
+
+def endpoint(settings: Params) -> Endpoint | None:
+    """Where Prometheus is; null when nobody said."""
+    where = settings.get("prometheus") or {}
+    if not prometheus_given(settings):
+        return None
+    return Endpoint(
+        url=where.get("url") or "",
+        service=where.get("service") or "",
+        headers=where.get("headers"),
+        username=where.get("username") or "",
+        password=where.get("password") or "",
+        validate_certs=where.get("validate_certs", True) is not False,
+        ca_cert=where.get("ca_cert") or "",
+    )

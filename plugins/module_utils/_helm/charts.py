@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Charts as files and Helm as a command."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import (
+    Chart,
+    chart_by_reference,
+    is_fetched,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+
+# Seconds for a registry to tell of a chart.
+_FETCH_TIMEOUT = 120.0
+
+
+def local_chart(path: str) -> Chart:
+    """What the chart in a folder or an archive says of itself. Raises ValueError with what is wrong."""
+    import yaml
+
+    where = Path(path).expanduser()
+    file = where if where.suffix == ".tgz" else where / "Chart.yaml"
+    try:
+        text = _from_archive(where) if where.suffix == ".tgz" else file.read_bytes()
+        found: Any = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise ValueError(f"there is no Helm chart ({file} does not exist)") from None
+    except (OSError, tarfile.TarError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file} is not YAML: {error}") from None
+    if not isinstance(found, dict) or not found.get("name") or not found.get("version"):
+        raise ValueError(f"{file} names no chart: expected its name and version")
+    app_version = found.get("appVersion")
+    return Chart(str(found["name"]), str(found["version"]), None if app_version is None else str(app_version))
+
+
+def _from_archive(path: Path) -> bytes:
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            if member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
+                file = archive.extractfile(member)
+                if file is not None:
+                    return file.read()
+    raise OSError("it holds no Chart.yaml")
+
+
+def chart_of(reference: str, version: str) -> Chart | None:
+    """A chart's name and version; null when only fetching it would tell, or when it is not there."""
+    if is_fetched(reference):
+        return chart_by_reference(reference, version)
+    try:
+        return local_chart(reference)
+    except ValueError:
+        return None
+
+
+def helm_version(binary: str) -> str:
+    """Version of the `helm` command. Raises KubeError when it cannot be run."""
+    path = shutil.which(binary)
+    if path is None:
+        raise KubeError(f"there is no such command as '{binary}'")
+    done = _run(path, "version", "--template", "{{.Version}}")
+    if done.returncode:
+        raise KubeError((done.stderr or done.stdout).strip()[-500:])
+    return done.stdout.strip()
+
+
+def problem_of_fetched(binary: str, reference: str, version: str) -> str:
+    """Why Helm cannot read a chart from where it is fetched; an empty string when it can."""
+    archive = reference.startswith("oci:") or reference.endswith(".tgz")
+    folder, _slash, name = reference.rpartition("/")
+    where = [reference] if archive else [name, "--repo", folder]
+    done = _run(binary, "show", "chart", *where, *(["--version", version] if version else []))
+    return "" if done.returncode == 0 else (done.stderr or done.stdout).strip()[-500:]
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_FETCH_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 124, "", f"no answer within {_FETCH_TIMEOUT:.0f} s")
+    except OSError as error:
+        return subprocess.CompletedProcess(argv, 126, "", str(error))

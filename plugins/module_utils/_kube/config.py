@@ -1,0 +1,309 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How to reach a cluster: options, environment and kubeconfig become a client configuration."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import ssl
+import sys
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
+
+try:
+    import urllib3
+    import yaml
+
+    IMPORT_ERROR: Exception | None = None
+except ImportError as error:  # told to the user by the module, with the interpreter's name
+    IMPORT_ERROR = error
+
+
+class KubeError(Exception):
+    """A message for the user: what was tried, what was found, what to do."""
+
+
+def missing(error: Exception) -> KubeError:
+    """What to tell when a Python package is not there."""
+    return KubeError(
+        f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({error}). "
+        "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
+        'to "{{ ansible_playbook_python }}".'
+    )
+
+
+def _library() -> Any:
+    """The `kubernetes` package, imported when it is needed: that takes 0.2 s."""
+    try:
+        importlib.import_module("kubernetes.client")
+        importlib.import_module("kubernetes.config")
+    except ImportError as error:
+        raise missing(error) from None
+    return sys.modules["kubernetes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a connection comes from, in words, for messages."""
+
+    kubeconfig: str
+    origin: str
+    context: str
+    server: str
+
+    def __str__(self) -> str:
+        parts = [f"server {self.server}"]
+        if self.kubeconfig:
+            parts.append(f"kubeconfig {self.kubeconfig} ({self.origin})")
+        if self.context:
+            parts.append(f"context {self.context}")
+        return ", ".join(parts)
+
+
+# Option of ours: names of environment variables, as kubernetes.core reads them.
+_ENVIRONMENT = {
+    "kubeconfig": ("K8S_AUTH_KUBECONFIG",),
+    "context": ("K8S_AUTH_CONTEXT",),
+    "host": ("K8S_AUTH_HOST",),
+    "api_key": ("K8S_AUTH_API_KEY",),
+    "username": ("K8S_AUTH_USERNAME",),
+    "password": ("K8S_AUTH_PASSWORD",),
+    "validate_certs": ("K8S_AUTH_VALIDATE_CERTS", "K8S_AUTH_VERIFY_SSL"),
+    "ca_cert": ("K8S_AUTH_CA_CERT", "K8S_AUTH_SSL_CA_CERT"),
+    "client_cert": ("K8S_AUTH_CLIENT_CERT", "K8S_AUTH_CERT_FILE"),
+    "client_key": ("K8S_AUTH_CLIENT_KEY", "K8S_AUTH_KEY_FILE"),
+    "proxy": ("K8S_AUTH_PROXY",),
+    "no_proxy": ("K8S_AUTH_NO_PROXY",),
+    "impersonate_user": ("K8S_AUTH_IMPERSONATE_USER",),
+    "impersonate_groups": ("K8S_AUTH_IMPERSONATE_GROUPS",),
+}
+_DEFAULT = Path("~/.kube/config")
+_PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
+_HINT = "Set platform_kubeconfig in the inventory (option kubeconfig, or K8S_AUTH_KUBECONFIG or KUBECONFIG in the environment)"
+
+
+def options_of(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """Connection options, from parameters first and then from the environment, and where the kubeconfig came from.
+
+    An empty string counts as not given, so that an inventory may leave a variable empty.
+    """
+    found: dict[str, Any] = {}
+    origin = "option kubeconfig, platform_kubeconfig in the inventory"
+    for name, variables in _ENVIRONMENT.items():
+        value = params.get(name)
+        if value is not None and value != "":
+            found[name] = value
+            continue
+        for variable in variables:
+            text = environ.get(variable)
+            if text:
+                found[name] = _from_text(name, text)
+                if name == "kubeconfig":
+                    origin = f"environment variable {variable}"
+                break
+    if "kubeconfig" not in found and environ.get("KUBECONFIG"):
+        found["kubeconfig"], origin = environ["KUBECONFIG"], "environment variable KUBECONFIG"
+    headers = {k: v for k, v in (params.get("proxy_headers") or {}).items() if v}
+    for name in _PROXY_HEADERS:
+        text = environ.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}")
+        if text:
+            headers.setdefault(name, text)
+    if headers:
+        found["proxy_headers"] = headers
+    return found, origin
+
+
+def _from_text(name: str, text: str) -> Any:
+    if name == "validate_certs":
+        return text.lower() not in ("0", "false", "no")
+    if name == "impersonate_groups":
+        return [part for part in text.split(",") if part]
+    return text
+
+
+def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
+    """Client configuration and its description. Raises KubeError with what is wrong and what to do."""
+    kubeconfig, context = options.get("kubeconfig"), options.get("context")
+    complete = options.get("host") and (
+        options.get("api_key")
+        or (options.get("username") and options.get("password"))
+        or (options.get("client_cert") and options.get("client_key"))
+    )
+    described = (
+        "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
+    )
+    configuration = _plain(options, bool(complete))
+    if complete:
+        described, context = "", None
+        configuration = configuration or _library().client.Configuration()
+    elif configuration is None:
+        configuration = _library().client.Configuration()
+        if kubeconfig or context:
+            described = _load_kubeconfig(configuration, kubeconfig, context, origin)
+        else:
+            described = _load_default(configuration)
+            origin = "the default" if described else ""
+    _override(configuration, options)
+    return configuration, Source(described, origin, str(context or ""), str(configuration.host))
+
+
+def _plain(options: Mapping[str, Any], complete: bool) -> Any:
+    """A configuration without the library, where nothing but a certificate or a token is needed; else null."""
+    if options.get("proxy") or options.get("no_proxy") or options.get("proxy_headers") or urllib.request.getproxies():
+        return None
+    if complete:
+        return _identity.Plain()
+    kubeconfig = options.get("kubeconfig")
+    if not kubeconfig or (isinstance(kubeconfig, str) and os.pathsep in kubeconfig):
+        return None  # perhaps inside a pod, or several files to merge
+    return _identity.plain(kubeconfig, options.get("context"))
+
+
+def _load_default(configuration: Any) -> str:
+    config = _library().config
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        pass
+    else:
+        return ""
+    path = str(_DEFAULT.expanduser())
+    if not _DEFAULT.expanduser().exists():
+        raise KubeError(f"No cluster is given: no kubeconfig, not inside a pod, and {path} does not exist. {_HINT}.")
+    return _load_kubeconfig(configuration, path, None, "the default")
+
+
+def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> str:
+    config = _library().config
+    if kubeconfig is None:
+        kubeconfig, origin = str(_DEFAULT.expanduser()), "the default"
+    described = "given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig)
+    if not isinstance(kubeconfig, Mapping):
+        _check_files(described, origin)
+    try:
+        names, current = _contexts(kubeconfig)
+        if context and context not in names:
+            raise KubeError(
+                f"context (platform_context in the inventory) is '{context}'; kubeconfig {described} has: "
+                f"{', '.join(sorted(names)) or 'none'}. Use one of these, or another kubeconfig."
+            )
+        if not context and not current:
+            raise KubeError(
+                f"kubeconfig {described} ({origin}) names no current-context and option context "
+                f"(platform_context in the inventory) is empty; expected one of: {', '.join(sorted(names)) or 'none'}."
+            )
+        if isinstance(kubeconfig, Mapping):
+            config.load_kube_config_from_dict(
+                dict(kubeconfig), context=context, client_configuration=configuration, persist_config=False
+            )
+        else:
+            config.load_kube_config(
+                os.pathsep.join(map(str, _paths(kubeconfig))),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise KubeError(
+            f"kubeconfig {described} ({origin}) is not YAML{line}. Expected a kubeconfig file. {_HINT}."
+        ) from None
+    except (config.ConfigException, OSError, TypeError, KeyError, AttributeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise KubeError(f"kubeconfig {described} ({origin}) cannot be used: {first}. {_HINT}.") from None
+    return described
+
+
+def _paths(text: str) -> list[Path]:
+    return [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+
+
+def _check_files(path: str, origin: str) -> None:
+    existing = [part for part in _paths(path) if part.exists()]
+    if not existing:
+        raise KubeError(f"kubeconfig is '{path}' ({origin}): no such file. Expected a kubeconfig file. {_HINT}.")
+    for part in existing:
+        if not part.is_file():
+            raise KubeError(f"kubeconfig is '{part}' ({origin}): not a file. Expected a kubeconfig file. {_HINT}.")
+        if not os.access(part, os.R_OK):
+            raise KubeError(f"kubeconfig is '{part}' ({origin}): not readable for this user. Mend its permissions.")
+
+
+def _contexts(kubeconfig: Any) -> tuple[set[str], str]:
+    """Names of the contexts, and the current one or an empty string."""
+    documents = [kubeconfig]
+    if not isinstance(kubeconfig, Mapping):
+        documents = [yaml.safe_load(part.read_text(encoding="utf-8")) for part in _paths(kubeconfig) if part.exists()]
+    names: set[str] = set()
+    current = ""
+    for document in documents:
+        if not isinstance(document, Mapping):
+            raise TypeError("it is empty or not a mapping")
+        names |= {str(entry["name"]) for entry in document.get("contexts") or []}
+        current = current or str(document.get("current-context") or "")
+    return names, current
+
+
+def _override(configuration: Any, options: Mapping[str, Any]) -> None:
+    """Options that are given win over what the kubeconfig says."""
+    for option, attribute in (
+        ("username", "username"),
+        ("password", "password"),
+        ("validate_certs", "verify_ssl"),
+        ("ca_cert", "ssl_ca_cert"),
+        ("client_cert", "cert_file"),
+        ("client_key", "key_file"),
+        ("proxy", "proxy"),
+        ("no_proxy", "no_proxy"),
+    ):
+        if option in options:
+            setattr(configuration, attribute, options[option])
+    if "host" in options:
+        configuration.host = str(options["host"]).rstrip("/")
+    if "api_key" in options:
+        configuration.api_key = {"authorization": f"Bearer {options['api_key']}"}
+        configuration.api_key_prefix = {}
+        configuration.refresh_api_key_hook = None
+    if "proxy_headers" in options:
+        configuration.proxy_headers = urllib3.util.make_headers(**options["proxy_headers"])
+    for name in ("ca_cert", "client_cert", "client_key"):
+        path = options.get(name)
+        if path and not Path(path).is_file():
+            raise KubeError(f"{name} is '{path}': no such file.")
+
+
+def pool_of(configuration: Any) -> Any:
+    """The pool of connections for a configuration: TLS, client certificate, proxy. Raises KubeError."""
+    if not isinstance(configuration, _identity.Plain):
+        return _library().client.ApiClient(configuration).rest_client.pool_manager
+    settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
+    if configuration.host.startswith("https"):
+        try:
+            settings["ssl_context"] = _identity.tls_context(configuration)
+        except (ssl.SSLError, OSError, ValueError) as error:
+            raise KubeError(
+                f"The certificates or the key for server {configuration.host} cannot be used: {error}. Expected PEM, and a "
+                f"key that belongs to the certificate. {_HINT}."
+            ) from None
+        if not configuration.verify_ssl:
+            settings["cert_reqs"] = "CERT_NONE"
+        if configuration.tls_server_name:
+            settings["server_hostname"] = configuration.tls_server_name
+    return urllib3.PoolManager(**settings)
+
+
+def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Headers that make the API server act as somebody else; a group each its own header."""
+    headers = []
+    if options.get("impersonate_user"):
+        headers.append(("Impersonate-User", str(options["impersonate_user"])))
+    headers += [("Impersonate-Group", str(group)) for group in options.get("impersonate_groups") or []]
+    return headers

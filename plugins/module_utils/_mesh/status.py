@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs, in one row a workload. Pure: live objects in, plain dicts out.
+
+PRIVATE: may change at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import (
+    READY,
+    Limits,
+    owned_pods,
+    pod_problem,
+    verdict,
+)
+
+Obj = Mapping[str, Any]
+
+# Kubernetes' own ports of the two schemes: left out of a URL.
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NO_PATIENCE = Limits(pull=0, config=0, create=0, unschedulable=0, restarts=1)
+
+
+def ingress_address(ingresses: Iterable[Obj]) -> str:
+    """First address that a controller has published on an Ingress, empty when none has."""
+    for ingress in ingresses:
+        balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
+        for entry in balancer.get("ingress") or []:
+            if address := entry.get("ip") or entry.get("hostname"):
+                return str(address)
+    return ""
+
+
+def ingress_host(ingresses: Iterable[Obj]) -> str:
+    """First host that an Ingress answers for, empty when none names one."""
+    for ingress in ingresses:
+        for rule in ingress["spec"].get("rules") or []:
+            if rule.get("host"):
+                return str(rule["host"])
+    return ""
+
+
+def node_address(nodes: Iterable[Obj]) -> str:
+    """Where clients reach a node's ports: its external address, else its internal one."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        for entry in (node.get("status") or {}).get("addresses") or []:
+            found.setdefault(str(entry.get("type")), str(entry.get("address", "")))
+    return found.get("ExternalIP") or found.get("InternalIP") or ""
+
+
+def _scheme(ingresses: Iterable[Obj]) -> str:
+    """``https`` where there is a certificate and plain HTTP is not let through as well."""
+    for ingress in ingresses:
+        annotations = ingress["metadata"].get("annotations") or {}
+        plain = any(name.endswith("/ssl-redirect") and value == "false" for name, value in annotations.items())
+        if ingress["spec"].get("tls") and not plain:
+            return "https"
+    return "http"
+
+
+def base_url(ingresses: Sequence[Obj], services: Iterable[Obj], nodes: Iterable[Obj]) -> str:
+    """Where a client reaches the ingress: ``http://192.0.2.1:30080``; empty when it cannot be told.
+
+    ``services``: the controller's Services. Of one of type NodePort, the published address is that of the Service, which nobody outside
+    reaches: then a node's address and port are meant.
+    """
+    scheme, address = _scheme(ingresses), ingress_address(ingresses)
+    number = _DEFAULT_PORTS[scheme]
+    for service in services:
+        ports = {p.get("name"): p.get("nodePort") for p in service["spec"].get("ports") or []}
+        if ingresses and service["spec"].get("type") == "NodePort" and ports.get(scheme):
+            address, number = node_address(nodes), int(ports[scheme])
+            break
+    if not address:
+        return ""
+    host = f"[{address}]" if ":" in address else address
+    return f"{scheme}://{host}" + ("" if number == _DEFAULT_PORTS[scheme] else f":{number}")
+
+
+def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str]:
+    """(namespace, name of the VirtualService) -> first path that leads to it from outside."""
+    found: dict[tuple[str, str], str] = {}
+    for item in virtual_services:
+        spec, meta = item["spec"], item["metadata"]
+        if not set(spec.get("gateways") or []) - {"mesh"}:
+            continue
+        for route in spec.get("http") or []:
+            for match in route.get("match") or []:
+                uri = match.get("uri") or {}
+                if path := uri.get("prefix") or uri.get("exact"):
+                    found.setdefault((meta["namespace"], meta["name"]), str(path))
+    return found
+
+
+def _tag(containers: Sequence[Mapping[str, Any]]) -> str:
+    """Tag of the first container's image, empty for one without."""
+    image = str(containers[0].get("image", "")).partition("@")[0] if containers else ""
+    return image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else ""
+
+
+def _version(workload: Obj, pods: Sequence[Obj]) -> str:
+    """Label ``version`` of the pods, the first image's tag, or the chart's version.
+
+    A gateway's template says ``image: auto``; what was injected for it is seen in its pods.
+    """
+    template = workload["spec"]["template"]
+    if found := ((template.get("metadata") or {}).get("labels") or {}).get("version"):
+        return str(found)
+    specs = [template["spec"], *(pod.get("spec") or {} for pod in owned_pods(workload, pods))]
+    tags = [tag for spec in specs if (tag := _tag(spec.get("containers") or []))]
+    label = (workload["metadata"].get("labels") or {}).get("app.kubernetes.io/version", "")
+    return tags[0] if tags else str(label)
+
+
+def _health(workload: Obj, pods: Sequence[Obj]) -> tuple[bool, str]:
+    """(healthy, why not or ``healthy``)."""
+    state = verdict(workload)
+    if state.state == READY:
+        return True, "healthy" if workload["spec"].get("replicas", 1) else "scaled to 0"
+    problems = [p for pod in owned_pods(workload, pods) if (p := pod_problem(pod, _NO_PATIENCE)) is not None]
+    return False, str(problems[0]) if problems else state.reason
+
+
+def service_rows(
+    workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mapping[tuple[str, str], str], url: str
+) -> list[dict[str, Any]]:
+    """One dict a Deployment or StatefulSet, by namespace and name."""
+    rows = []
+    for workload in workloads:
+        meta = workload["metadata"]
+        desired = workload["spec"].get("replicas", 1)
+        ready = (workload.get("status") or {}).get("readyReplicas", 0)
+        healthy, health = _health(workload, pods)
+        path = prefixes.get((meta["namespace"], meta["name"]), "")
+        rows.append(
+            {
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "kind": workload["kind"],
+                "version": _version(workload, pods),
+                "desired": desired,
+                "replicas": f"{ready}/{desired}",
+                "ready": ready,
+                "healthy": healthy,
+                "health": health,
+                "path": path,
+                "url": f"{url}{path}" if url and path else "",
+            }
+        )
+    return sorted(rows, key=lambda row: (row["namespace"], row["name"]))
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One sentence on all rows."""
+    if not rows:
+        return "Nothing of this platform runs here."
+    sick = [row["name"] for row in rows if not row["healthy"]]
+    if not sick:
+        return f"All {len(rows)} workloads are healthy."
+    return f"{len(sick)} of {len(rows)} workloads are not healthy: {', '.join(sick)}."

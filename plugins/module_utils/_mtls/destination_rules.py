@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which DestinationRule a client uses for a service, and which TLS it sets. Pure.
+
+Rules: istio pilot/pkg/model/push_context.go (setDestinationRules, destinationRule), pilot/pkg/model/destination_rule.go
+(mergeDestinationRule), pilot/pkg/model/sidecar.go (SidecarScope.DestinationRule), pilot/pkg/networking/util/util.go
+(GetPortLevelTrafficPolicy, MergeSubsetTrafficPolicy), pilot/pkg/xds/endpoints/mtls_checker.go (tlsModeForDestinationRule).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Labels,
+    Lost,
+    MeshConfig,
+    Rule,
+    Service,
+    Subset,
+    Traffic,
+    matches,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Rules of one host and namespace that Istio takes for one. `rule` is the first, with what it took from the others."""
+
+    rule: Rule
+    export_to: frozenset[str]
+    sources: tuple[str, ...]
+    lost: tuple[Lost, ...] = ()
+
+
+class _Hosts:
+    """Merged rules by host, exact and with wildcards."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, list[Merged]] = {}
+        self.wild: dict[str, list[Merged]] = {}
+
+    def add(self, rule: Rule, export_to: frozenset[str], by_export: bool) -> None:
+        """Merges a rule into those of its host. Rules come oldest first, those with a selector before all others."""
+        found = (self.wild if rule.host.startswith("*") else self.exact).setdefault(rule.host, [])
+        apart = True
+        for index, merged in enumerate(found):
+            if by_export and export_to != merged.export_to:
+                apart = True
+                if not (merged.export_to and export_to >= merged.export_to):
+                    continue
+            elif by_export:
+                apart = False
+            mine, theirs = rule.selector, merged.rule.selector
+            if mine is not None and theirs is not None and mine != theirs:
+                apart = True
+                continue
+            if (mine is None) == (theirs is None):
+                apart = False
+            found[index] = _merge(merged, rule)
+        if apart:
+            found.append(Merged(rule, export_to, (rule.key,)))
+
+    def match(self, host: str) -> list[Merged]:
+        """Rules of the most specific host: exact first, then the longest wildcard (MostSpecificHostMatch)."""
+        if not host.startswith("*") and host in self.exact:
+            return self.exact[host]
+        if host.startswith("*") and host in self.wild:
+            return self.wild[host]
+        needle = host[1:] if host.startswith("*") else host
+        best = max((w for w in self.wild if needle.endswith(w[1:])), key=lambda w: (len(w), w), default=None)
+        return self.wild[best] if best is not None else []
+
+
+def _merge(merged: Merged, rule: Rule) -> Merged:
+    """Subsets are appended unless their name is taken; the top-level trafficPolicy of the first that has one stays."""
+    names = {subset.name for subset in merged.rule.subsets}
+    more = tuple(subset for subset in rule.subsets if subset.name not in names)
+    traffic, lost = merged.rule.traffic, merged.lost
+    if traffic is None:
+        traffic = rule.traffic
+    elif rule.traffic is not None:
+        why = f"{merged.rule.key} has the same host and namespace and comes first: its trafficPolicy stays"
+        lost = (*lost, Lost(rule.key, why))
+    kept = replace(merged.rule, traffic=traffic, subsets=(*merged.rule.subsets, *more))
+    return Merged(kept, merged.export_to, (*merged.sources, rule.key), lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rules of one level that a search ends with, the level in words, and rules of further levels that do not count."""
+
+    rules: tuple[Merged, ...] = ()
+    level: str = ""
+    lost: tuple[Lost, ...] = ()
+    shadowed: tuple[Rule, ...] = ()
+
+    def chosen(self, namespace: str, labels: Labels) -> Merged | None:
+        """The rule for one workload: one whose selector matches it, else the last without a selector."""
+        plain = None
+        for merged in self.rules:
+            selector = merged.rule.selector
+            if selector is None:
+                plain = merged
+            elif merged.rule.namespace == namespace and matches(selector, labels):
+                return merged
+        return plain
+
+
+class Rules:
+    """All DestinationRules as one revision's istiod sees them."""
+
+    def __init__(self, config: MeshConfig, rules: Iterable[Rule]) -> None:
+        self._root = config.root_namespace
+        self._local: dict[str, _Hosts] = {}
+        self._exported: dict[str, _Hosts] = {}
+        self._root_local = _Hosts()
+        self._cache: dict[tuple[str, str, str], Found] = {}
+        self.named: set[str] = set()  # namespaces that an exportTo names
+        self.selecting: set[str] = set()  # namespaces with rules for some of their workloads only
+        by_export = config.rule_merge_by_export
+        for rule in sorted(rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
+            export_to = frozenset(rule.export_to)
+            self.named |= export_to - {"*", ".", "~"}
+            if rule.selector is not None:
+                self.selecting.add(rule.namespace)
+            if not export_to or export_to & {"*", ".", rule.namespace}:
+                self._local.setdefault(rule.namespace, _Hosts()).add(rule, export_to, by_export)
+            private = (not export_to and "." in config.rule_export_to) or (
+                len(export_to) == 1 and bool(export_to & {".", rule.namespace})
+            )
+            if not private:
+                self._exported.setdefault(rule.namespace, _Hosts()).add(rule, export_to, by_export)
+            elif rule.namespace == self._root:
+                self._root_local.add(rule, export_to, by_export)
+
+    def view(self, namespace: str, service: Service) -> str:
+        """The namespace that a search depends on: itself, or nothing when it finds what any other namespace finds."""
+        own = namespace in self._local or namespace in self.named or namespace in (self._root, service.namespace)
+        return namespace if own else ""
+
+    def search(self, namespace: str, service: Service) -> Found:
+        """Rules for a service as seen from a namespace. The first level with a match wins; nothing is inherited between levels."""
+        key = (self.view(namespace, service), service.namespace, service.host)
+        if key not in self._cache:
+            self._cache[key] = self._search(*key)
+        return self._cache[key]
+
+    def _search(self, namespace: str, service_namespace: str, host: str) -> Found:
+        own = self._root_local if namespace == self._root else self._local.get(namespace)
+        levels = [("the client's namespace", tuple(own.match(host)) if own else ())]
+        for label, owner in (("the service's namespace", service_namespace), ("the root namespace", self._root)):
+            shown = self._exported[owner].match(host) if owner in self._exported else []
+            visible = tuple(m for m in shown if not m.export_to or m.export_to & {"*", namespace})
+            levels.append((label, visible))
+        index = next((n for n, (_label, found) in enumerate(levels) if found), None)
+        if index is None:
+            return Found()
+        label, rules = levels[index]
+        lost = [entry for merged in rules for entry in merged.lost]
+        taken = {source for merged in rules for source in merged.sources}
+        shadowed: list[Rule] = []
+        for other, further in levels[index + 1 :]:
+            for merged in further:
+                if merged.rule.key not in taken:
+                    taken.add(merged.rule.key)
+                    lost.append(
+                        Lost(merged.rule.key, f"of {other}; a rule of {label} is found first, and nothing is inherited")
+                    )
+                    shadowed.append(merged.rule)
+        return Found(rules, label, tuple(lost), tuple(shadowed))
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTls:
+    """What a rule says for one cluster (service port, subset or none).
+
+    `mode` is the cluster's TLS mode, null for none given; `hint` what Istio takes for the endpoints' marks (it inherits where `mode` does
+    not); `original_dst` whether the load balancer is PASSTHROUGH; `instances` whether TLS is inferred from the instances for it;
+    `not_inherited` whether portLevelSettings dropped the TLS of the whole rule.
+    """
+
+    mode: str | None = None
+    hint: str | None = None
+    original_dst: bool = False
+    instances: bool = False
+    not_inherited: bool = False
+
+
+def _at(traffic: Traffic | None, port: int) -> tuple[Traffic | None, bool]:
+    if traffic is None:
+        return None, False
+    own = traffic.ports.get(port)
+    return (own, True) if own is not None else (traffic, False)
+
+
+def _hint(traffic: Traffic | None, port: int) -> str | None:
+    if traffic is None:
+        return None
+    own = traffic.ports.get(port)
+    return own.tls if own is not None and own.tls is not None else traffic.tls
+
+
+def cluster_tls(rule: Rule | None, port: int, subset: Subset | None = None) -> ClusterTls:
+    """TLS of the cluster for a service port: portLevelSettings replace the whole block, a subset's `tls` goes before the top one."""
+    if rule is None:
+        return ClusterTls()
+    top, top_port = _at(rule.traffic, port)
+    dropped = (
+        top_port and top is not None and top.tls is None and rule.traffic is not None and rule.traffic.tls is not None
+    )
+    if subset is None:
+        instances = bool(rule.traffic and rule.traffic.passthrough)
+        return ClusterTls(
+            top.tls if top else None, _hint(rule.traffic, port), bool(top and top.passthrough), instances, dropped
+        )
+    hint = _hint(subset.traffic, port)
+    hint = _hint(rule.traffic, port) if hint is None else hint
+    instances = bool(subset.traffic and subset.traffic.passthrough)
+    own, own_port = _at(subset.traffic, port)
+    if own is None:
+        return ClusterTls(top.tls if top else None, hint, bool(top and top.passthrough), instances, dropped)
+    if top is None:
+        return ClusterTls(own.tls, hint, own.passthrough or instances, instances)
+    mode = own.tls if own.tls is not None or own_port else top.tls
+    # `loadBalancer: {simple: …}` that is given but not PASSTHROUGH would win over a top-level PASSTHROUGH; both are rare.
+    return ClusterTls(
+        mode, hint, own.passthrough or instances or (top.passthrough and not own_port), instances, dropped
+    )

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Summaries of workloads and namespaces, and what would break if a namespace or the mesh were STRICT. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import other_ports
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import STRICT, Mesh, Policy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
+    ANYBODY,
+    BROKEN,
+    VERDICTS,
+    WITHOUT_SIDECAR,
+    Edge,
+)
+
+
+def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str, Any]]:
+    """One entry a workload and kind of pod: a workload half of whose pods have a sidecar has two."""
+    offered: dict[int, dict[int, str]] = {}
+    for service in engine.mesh.services:
+        for port in service.ports:
+            for point in port.endpoints:
+                if point.group is not None:
+                    mode = engine.accepts(point, port.number).mode
+                    offered.setdefault(point.group, {})[point.port] = mode
+    found = []
+    for index, group in enumerate(engine.mesh.groups):
+        if namespaces and group.namespace not in namespaces:
+            continue
+        judged = group.meshed and group.kind in ("sidecar", "ambient")
+        config = engine.mesh.config_of(group)
+        broad = engine.policies.mode(config, group.namespace, group.labels, 0) if judged else None
+        found.append(
+            {
+                "workload": group.key,
+                "namespace": group.namespace,
+                "pods": group.count,
+                "proxy": group.kind if group.meshed else "none",
+                "why": group.why,
+                "revision": group.revision,
+                "service_account": group.service_account,
+                "mode": other_ports(engine, group)[0] if judged else "",
+                "policy": broad.policy if broad else "",
+                "ports": {str(port): mode for port, mode in sorted(offered.get(index, {}).items())},
+            }
+        )
+    return sorted(found, key=lambda entry: (entry["workload"], entry["proxy"], str(entry["ports"])))
+
+
+def namespaces(
+    snapshot: Snapshot, engine: Engine, edges: Iterable[Edge], only: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """One entry a namespace: its mode, its pods with and without proxy, and how often each verdict was given."""
+    counts: dict[str, Counter[str]] = {}
+    open_ports: Counter[str] = Counter()
+    for edge in edges:
+        name = edge.service.partition("/")[0]
+        if edge.client == WITHOUT_SIDECAR:
+            open_ports[name] += edge.verdict != BROKEN
+        else:
+            counts.setdefault(name, Counter())[edge.verdict] += 1
+    pods: dict[str, Counter[bool]] = {}
+    for group in engine.mesh.groups:
+        pods.setdefault(group.namespace, Counter())[group.meshed] += group.count
+    config, unread = engine.mesh.config, "PeerAuthentication" in engine.mesh.missing
+    found = []
+    for name in sorted({*engine.mesh.namespaces, *counts, *pods}):
+        if only and name not in only:
+            continue
+        mesh_policy, own = engine.policies.broad(config, name)
+        decides = own if own and own.mode else mesh_policy if mesh_policy and mesh_policy.mode else None
+        labels = snapshot.namespace_labels.get(name) or {}
+        found.append(
+            {
+                "namespace": name,
+                "mode": "UNKNOWN" if unread or not config.known else engine.policies.namespace_mode(config, name),
+                "policy": decides.key if decides else "",
+                "injection": labels.get("istio-injection")
+                or labels.get("istio.io/rev")
+                or labels.get("istio.io/dataplane-mode")
+                or "",
+                "pods": sum(pods.get(name, Counter()).values()),
+                "pods_without_proxy": pods.get(name, Counter())[False],
+                "ports_open_to_plaintext": open_ports[name],
+                "verdicts": {verdict: counts.get(name, Counter())[verdict] for verdict in VERDICTS},
+            }
+        )
+    return found
+
+
+def made_strict(mesh: Mesh, names: Collection[str], whole_mesh: bool) -> Mesh:
+    """The mesh with mode STRICT in the policies of namespaces, or of the mesh; one that is not there is added."""
+    places = [*names, *([mesh.config.root_namespace] if whole_mesh else [])]
+    policies = sorted(mesh.policies, key=lambda entry: entry.age)
+    for place in dict.fromkeys(places):
+        index = next((n for n, p in enumerate(policies) if p.namespace == place and not p.selector), None)
+        if index is None:
+            policies.append(Policy(place, "what-if", mode=STRICT))
+        else:
+            policies[index] = replace(policies[index], mode=STRICT)
+    return replace(mesh, policies=tuple(policies))
+
+
+def what_if(engine: Engine, edges: Iterable[Edge], names: Collection[str], whole_mesh: bool) -> dict[str, Any]:
+    """What would break: `breaks` are edges of meshed callers, `refuses` service ports that would refuse callers without sidecar,
+    `callers` the workloads that have none."""
+    before = {edge.id: edge for edge in edges}
+    after = Engine(made_strict(engine.mesh, names, whole_mesh)).edges()
+    later = {edge.id: edge for edge in after}
+
+    def of(found: dict[tuple[str, str, int], Edge], key: tuple[str, str, int]) -> Edge | None:
+        return found.get(key) or found.get((ANYBODY, *key[1:]))
+
+    breaks: list[dict[str, Any]] = []
+    refuses: list[dict[str, Any]] = []
+    for key in sorted({*before, *later}):
+        old, new = of(before, key), of(later, key)
+        if old is None or new is None or new.verdict != BROKEN or old.verdict == BROKEN:
+            continue
+        entry = {**replace(new, client=key[0]).as_dict(), "was": old.verdict}
+        (refuses if key[0] == WITHOUT_SIDECAR else breaks).append(entry)
+    callers = sorted({group.key for group in engine.mesh.groups if not group.meshed})
+    return {
+        "namespaces": sorted(names),
+        "mesh": whole_mesh,
+        "breaks": breaks,
+        "refuses": [{"service": entry["service"], "port": entry["port"], "was": entry["was"]} for entry in refuses],
+        "callers": callers,
+    }

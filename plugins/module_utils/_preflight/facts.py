@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what a preflight judges. What may not be read is left out, never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts
+
+with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+    import yaml
+
+T = TypeVar("T")
+_WEBHOOK_KINDS = {
+    "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
+    "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
+}
+_KUBELET_BUDGET = 3.0  # seconds
+
+
+def gather(client: Client, *, webhooks: bool = True) -> Facts:
+    """All facts about a cluster. Raises KubeError when the API server cannot be reached or refuses the credentials."""
+    version = client.request("GET", "/version")[1]
+    paths = ["/api/v1/nodes", "/apis/storage.k8s.io/v1/storageclasses", "/api/v1/namespaces"]
+    nodes, classes, namespaces = client.each(functools.partial(_listed, client), paths)
+    cidrs, kubeadm = _service_cidrs(client), _kubeadm(client)
+    hooks = _webhooks(client) if webhooks else None
+    kubelet = _kubelet(client, nodes[0]["metadata"]["name"]) if nodes else None
+    return Facts(version, nodes, classes, cidrs, kubeadm, kubelet, hooks, namespaces)
+
+
+def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Which of the permissions this identity lacks. Asking changes nothing in the cluster."""
+    wanted = [
+        {
+            "group": entry.get("group") or "",
+            "resource": entry["resource"],
+            "verb": verb,
+            "namespace": entry.get("namespace") or "",
+        }
+        for entry in permissions
+        for verb in entry["verbs"]
+    ]
+    # Whoever may do everything is asked once and not 200 times (a rule's `*` alone allows the verb `*`:
+    # plugin/pkg/auth/authorizer/rbac, pkg/apis/rbac/v1/evaluation_helpers.go).
+    if wanted and _may(client, {"group": "*", "resource": "*", "verb": "*", "namespace": ""}):
+        return []
+    answers = client.each(functools.partial(_may, client), wanted)
+    return [entry for entry, allowed in zip(wanted, answers, strict=True) if not allowed]
+
+
+def _may(client: Client, entry: Mapping[str, str]) -> bool:
+    resource, _slash, subresource = entry["resource"].partition("/")
+    attributes = {"group": entry["group"], "resource": resource, "verb": entry["verb"], "namespace": entry["namespace"]}
+    if subresource:
+        attributes["subresource"] = subresource
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = client.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=body)[1]
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def _optional(read: Callable[[], T]) -> T | None:
+    """What may be forbidden or missing."""
+    try:
+        return read()
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None
+
+
+def _listed(client: Client, path: str) -> list[Any] | None:
+    return _optional(lambda: client.list_all(path)[0])
+
+
+def _service_cidrs(client: Client) -> list[str] | None:
+    found = _listed(client, "/apis/networking.k8s.io/v1/servicecidrs")
+    if found is None:
+        return None
+    return sorted({cidr for entry in found for cidr in (entry.get("spec") or {}).get("cidrs") or []})
+
+
+def _kubeadm(client: Client) -> dict[str, Any] | None:
+    config = _optional(lambda: client.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config"))
+    try:
+        document = yaml.safe_load(((config or {}).get("data") or {}).get("ClusterConfiguration") or "")
+    except yaml.YAMLError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _kubelet(client: Client, node: str) -> dict[str, Any] | None:
+    try:
+        body = client.get(f"/api/v1/nodes/{node}/proxy/configz", budget=_KUBELET_BUDGET)
+    except KubeError:
+        return None
+    config = (body or {}).get("kubeletconfig")
+    return config if isinstance(config, dict) else None
+
+
+def _webhooks(client: Client) -> list[dict[str, Any]] | None:
+    """Webhooks that ask a Service, and whether that has a ready endpoint. Null when they may not be read."""
+    hooks = []
+    for plural, kind in _WEBHOOK_KINDS.items():
+        configurations = _listed(client, f"/apis/admissionregistration.k8s.io/v1/{plural}")
+        if configurations is None:
+            return None
+        for configuration in configurations:
+            for hook in configuration.get("webhooks") or []:
+                service = (hook.get("clientConfig") or {}).get("service")
+                if service:
+                    rules = hook.get("rules") or []
+                    hooks.append(
+                        {
+                            "kind": kind,
+                            "configuration": configuration["metadata"]["name"],
+                            "name": hook.get("name", ""),
+                            "namespace": service.get("namespace", ""),
+                            "service": service.get("name", ""),
+                            "failure_policy": hook.get("failurePolicy", "Fail"),
+                            "groups": sorted({group for rule in rules for group in rule.get("apiGroups") or []}),
+                        }
+                    )
+    services = sorted({(hook["namespace"], hook["service"]) for hook in hooks})
+    ready = dict(zip(services, client.each(functools.partial(_answers, client), services), strict=True))
+    return [dict(hook, ready=ready[(hook["namespace"], hook["service"])]) for hook in hooks]
+
+
+def _answers(client: Client, where: tuple[str, str]) -> bool:
+    namespace, service = where
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    slices = _optional(lambda: client.list_all(path, {"labelSelector": f"kubernetes.io/service-name={service}"})[0])
+    if slices is None:
+        return True  # it may not be read, and is not accused
+    return any(
+        (endpoint.get("conditions") or {}).get("ready") is not False
+        for entry in slices
+        for endpoint in entry.get("endpoints") or []
+    )

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE: may change at any time without notice; only this collection may import it.
+"""Service definition -> AuthorizationPolicy and RequestAuthentication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.checks import template
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers, load
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import Manifest, labels
+
+API_VERSION = "security.istio.io/v1"
+
+
+def security_manifests(
+    definition: Any,
+    trust_domain: str = "cluster.local",
+    gateway_namespace: str = "istio-system",
+    gateway_service_account: str = "istio-ingressgateway",
+) -> list[Manifest]:
+    """Return who may call a service: its AuthorizationPolicy and, with ``jwt``, its RequestAuthentication.
+
+    Every rule names an identity. The ports of the sidecar itself (15020 metrics, 15021 health, 15090 Envoy's metrics) are
+    not intercepted (manifests/charts/istio-control/istio-discovery/files/injection-template.yaml) and the kubelet's
+    probes go to 15020, so neither Prometheus nor a probe needs a rule.
+    """
+    spec = load(definition)
+    gateway = principal(trust_domain, gateway_namespace, gateway_service_account)
+    rules = [_edge_rule(spec, route, gateway) for route in spec["routes"] if route["edge"]]
+    rules += [_caller_rule(caller, trust_domain) for caller in spec["callers"]]
+    policy: Manifest = {"selector": _selector(spec), "action": "ALLOW"}
+    if rules:
+        # An ALLOW policy without rules matches nothing, which is right for a service that nobody may call.
+        policy["rules"] = rules
+    result = [_manifest("AuthorizationPolicy", spec, policy)]
+    if spec["jwt"]:
+        result.append(_manifest("RequestAuthentication", spec, _request_authentication(spec)))
+    return result
+
+
+def principal(trust_domain: str, namespace: str, service_account: str) -> str:
+    """Identity of a workload as AuthorizationPolicy writes it (SPIFFE without the scheme)."""
+    return f"{trust_domain}/ns/{namespace}/sa/{service_account}"
+
+
+def prefix_paths(prefix: str) -> list[str]:
+    """Paths below a route's prefix as AuthorizationPolicy writes them."""
+    return ["/*"] if prefix == "/" else [prefix, f"{prefix}/*"]
+
+
+def edge_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
+    """Return the paths that the ingress gateway serves: of ``prefixes`` and of the definitions' routes at the edge."""
+    routes = [route for definition in definitions for route in load(definition)["routes"] if route["edge"]]
+    wanted = [*(prefix.rstrip("/") or "/" for prefix in prefixes), *(route["prefix"] for route in routes)]
+    return [path for prefix in dict.fromkeys(wanted) for path in prefix_paths(prefix)]
+
+
+def _manifest(kind: str, spec: Manifest, content: Manifest) -> Manifest:
+    metadata = {"name": spec["name"], "namespace": spec["namespace"], "labels": labels(spec)}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": content}
+
+
+def _selector(spec: Manifest) -> Manifest:
+    # Both tracks: a canary is called by the same identities.
+    return {"matchLabels": {"app": spec["name"]}}
+
+
+def _edge_rule(spec: Manifest, route: Manifest, gateway: str) -> Manifest:
+    source: Manifest = {"principals": [gateway]}
+    if route["require_jwt"]:
+        # Split at the last '/': issuer and subject (pilot/pkg/security/authz/model/generator.go).
+        source["requestPrincipals"] = [f"{spec['jwt']['issuer']}/*"]
+    operation: Manifest = {"methods": route["methods"], "paths": prefix_paths(route["prefix"])}
+    # ALLOW rules add up. Without this an open /api/users would open /api/users/admin, which its own route closes.
+    narrower = [
+        path
+        for other in spec["routes"]
+        if other is not route and covers(route["prefix"], other["prefix"])
+        for path in prefix_paths(other["prefix"])
+    ]
+    if narrower:
+        operation["notPaths"] = narrower
+    return {"from": [{"source": source}], "to": [{"operation": operation}]}
+
+
+def _caller_rule(caller: Manifest, trust_domain: str) -> Manifest:
+    source = {"principals": [principal(trust_domain, caller["namespace"], caller["service_account"])]}
+    operation = {"methods": caller["methods"], "paths": [template(path) for path in caller["paths"]]}
+    return {"from": [{"source": source}], "to": [{"operation": operation}]}
+
+
+def _request_authentication(spec: Manifest) -> Manifest:
+    jwt = spec["jwt"]
+    rule: Manifest = {"issuer": jwt["issuer"], "forwardOriginalToken": jwt["forward_token"]}
+    if jwt["audiences"]:
+        rule["audiences"] = jwt["audiences"]
+    if jwt["jwks"]:
+        rule["jwks"] = jwt["jwks"]
+    else:
+        rule["jwksUri"] = jwt["jwks_uri"]
+    return {"selector": _selector(spec), "jwtRules": [rule]}

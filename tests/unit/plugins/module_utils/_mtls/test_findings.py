@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings, demands, what-if, summaries, and what metrics say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import summary as _mtls_summary
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import (
+    Excepted,
+    Finding,
+    Wanted,
+    of_edges,
+    of_reading,
+    ordered,
+    violations,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics as _mtls_metrics
+
+from tests.unit.plugins.module_utils._mtls.mtls_objects import (
+    ROOT,
+    destination_rule,
+    mesh,
+    namespace,
+    obj,
+    peer_authentication,
+    pick,
+    pod,
+    service,
+)
+
+PA, DR = peer_authentication, destination_rule
+WEB = {"app": "web"}
+HOST = "web.a.svc.cluster.local"
+
+
+def engine(*more: Any, server: dict[str, Any] | None = None, **fields: Any) -> Engine:
+    web = pod("a", "web", **(server or {}))
+    return Engine(
+        mesh([web, pod("b", "far"), service("a", "web", [web]), namespace("a"), namespace("b"), *more], **fields)
+    )
+
+
+def codes(found: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.code) for finding in ordered(found)]
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        ([PA("a")], []),
+        ([], []),
+        ([PA("a", mode="DISABLE"), PA("a", "wl", selector=WEB)], [("error", "namespace_disable")]),
+        ([PA("a"), DR("a", HOST, "DISABLE")], [("error", "destination_rule_disable")]),
+        ([PA("a", mode="DISABLE")], [("warning", "plaintext")]),
+        ([PA("a"), PA("a", "young", "DISABLE", age=2)], [("warning", "oldest_wins")]),
+        ([PA("a"), PA(ROOT, "x", selector=WEB)], [("warning", "root_namespace_selector")]),
+        ([PA("a", selector=WEB, ports={80: "DISABLE"})], [("warning", "service_port_in_port_level_mtls")]),
+        ([PA("a", selector=WEB, ports={8080: "DISABLE"})], [("warning", "port_exception")]),
+    ],
+)
+def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str]]) -> None:
+    found = of_edges(engine(*policies).edges())
+    assert codes(found) == expected
+    assert all(finding.change for finding in found)
+    assert all(finding.object == "Service a/web port 80" for finding in found)
+
+
+def test_clients_of_one_cause_are_one_finding() -> None:
+    more = [pod("b", f"far{number}") for number in range(7)]
+    (found,) = of_edges(engine(*more, PA("a"), DR("b", HOST, "DISABLE")).edges())
+    assert "b/far, b/far0, b/far1, b/far2, b/far3 and 3 more" in found.message
+
+
+def strict(*more: Any, exceptions: tuple[Excepted, ...] = (), level: str = "strict", **fields: Any) -> list[Finding]:
+    judged = engine(*more, **fields)
+    return violations(judged, judged.edges(), Wanted({"a": level}, exceptions))
+
+
+def test_strict_is_demanded_of_services_and_workloads() -> None:
+    assert strict(PA("a")) == []
+    found = strict()
+    assert {finding.object for finding in found} == {"Service a/web port 80", "Workload a/web"}
+    assert strict(level="permissive") == [], "meshed calls are encrypted"
+    assert strict(PA("a", mode="DISABLE"), level="permissive") != []
+    assert {finding.object for finding in strict(PA("a"), server={"sidecar": False})} == {
+        "Service a/web port 80",
+        "Workload a/web",
+    }
+
+
+def test_a_port_of_no_service_is_a_hole_too() -> None:
+    (found,) = strict(PA("a"), PA("a", "wl", selector=WEB, ports={9999: "PERMISSIVE"}))
+    assert found.object == "Workload a/web"
+    assert "container port 9999 accept PERMISSIVE" in found.message
+    listed = (Excepted(workload="a/web", port=9999),)
+    assert strict(PA("a"), PA("a", "wl", selector=WEB, ports={9999: "PERMISSIVE"}), exceptions=listed) == []
+
+
+def test_exceptions() -> None:
+    hole = PA("a", "wl", selector=WEB, ports={8080: "DISABLE"})
+    assert strict(PA("a"), hole) != []
+    both = (Excepted(service="a/web", port=80), Excepted(workload="a/web", port=8080))
+    assert strict(PA("a"), hole, exceptions=both) == []
+    assert strict(exceptions=(Excepted(workload="a/web"),)) == []
+    assert strict(PA("a"), DR("b", HOST, "DISABLE"), exceptions=(Excepted(service="a/web", client="b/far"),)) == []
+    assert strict(PA("a"), hole, exceptions=(Excepted(service="a/other"),)) != []
+
+
+def test_nothing_is_demanded_of_what_is_not_there_or_outside() -> None:
+    empty = service("a", "empty", [])
+    outside = obj(
+        "ServiceEntry", "a", "api", {"hosts": ["api.example.com"], "ports": [{"number": 443}], "resolution": "DNS"}
+    )
+    assert strict(PA("a"), empty, outside) == []
+
+
+def test_a_star_stands_for_all_other_namespaces() -> None:
+    assert Wanted({"*": "strict", "b": "permissive"}).level("a") == "strict"
+    assert Wanted({"*": "strict", "b": "permissive"}).level("b") == "permissive"
+    assert Wanted({"b": "strict"}).level("a") == ""
+
+
+def test_what_could_not_be_read_is_an_error_with_what_to_grant() -> None:
+    why = "no permission: verb list on peerauthentications.security.istio.io in all namespaces is missing"
+    judged = engine(missing={"PeerAuthentication": why})
+    snapshot = Snapshot(judged.mesh, {}, ("gone",), (("ConfigMap istio-system/istio", "it is not there"),), {}, {})
+    found = ordered(of_reading(snapshot, judged))
+    assert codes(found) == [("error", "mesh_config"), ("error", "incomplete"), ("info", "terminating")]
+    assert found[1].change == "Grant the list on peerauthentications.security.istio.io in all namespaces."
+    assert strict(PA("a"), missing={"PeerAuthentication": why}) != [], "unknown is never good"
+
+
+# --- what if
+
+
+def test_what_if_tells_who_breaks() -> None:
+    judged = engine(pod("c", "bare", sidecar=False), DR("b", HOST, "DISABLE"), PA("a", mode="PERMISSIVE"))
+    told = _mtls_summary.what_if(judged, judged.edges(), ["a"], False)
+    assert [(entry["client"], entry["service"], entry["was"]) for entry in told["breaks"]] == [
+        ("b/far", "a/web", "plaintext_allowed")
+    ]
+    assert told["refuses"] == [{"service": "a/web", "port": 80, "was": "plaintext_allowed"}]
+    assert told["callers"] == ["c/bare"]
+
+
+def test_what_if_the_mesh_were_strict() -> None:
+    judged = engine(PA("a", "wl", "DISABLE", selector=WEB))
+    assert _mtls_summary.what_if(judged, judged.edges(), [], True)["refuses"] == [], "the workload's own policy stays"
+    judged = engine(server={"sidecar": False})
+    told = _mtls_summary.what_if(judged, judged.edges(), [], True)
+    assert (told["breaks"], told["refuses"]) == ([], []), "without a sidecar nothing is refused"
+
+
+def test_what_if_changes_the_policy_that_counts() -> None:
+    old, young = PA("a", "old", "DISABLE", age=1), PA("a", "young", "PERMISSIVE", age=2)
+    changed = _mtls_summary.made_strict(engine(young, old).mesh, ["a"], False)
+    assert {p.name: p.mode for p in changed.policies} == {"old": "STRICT", "young": "PERMISSIVE"}
+
+
+# --- summaries
+
+
+def test_workloads_and_namespaces() -> None:
+    bare = pod("a", "web", suffix="1", sidecar=False)
+    judged = engine(bare, PA("a"))
+    rows = {(row["workload"], row["proxy"]): row for row in _mtls_summary.workloads(judged, ["a"])}
+    assert rows[("a/web", "sidecar")]["ports"] == {"8080": "STRICT"}
+    assert (rows[("a/web", "sidecar")]["mode"], rows[("a/web", "sidecar")]["policy"]) == ("STRICT", "a/default")
+    assert rows[("a/web", "none")]["why"] == "its namespace asks for no injection"
+    snapshot = Snapshot(judged.mesh, {"a": {"istio-injection": "enabled"}}, (), (), {}, {})
+    (row,) = _mtls_summary.namespaces(snapshot, judged, judged.edges(), ["a"])
+    assert (row["mode"], row["pods"], row["pods_without_proxy"], row["injection"]) == ("STRICT", 2, 1, "enabled")
+    assert row["verdicts"]["strict"] == 1
+    assert row["ports_open_to_plaintext"] == 0
+
+
+# --- metrics
+
+
+def series(policy: str, amount: Any, caller: str = "b/far") -> dict[str, Any]:
+    space, name = caller.split("/")
+    labels = {
+        "source_workload_namespace": space,
+        "source_workload": name,
+        "destination_service_namespace": "a",
+        "destination_service_name": "web",
+        "connection_security_policy": policy,
+    }
+    return {"metric": labels, "value": [1.0, amount]}
+
+
+@pytest.mark.parametrize(
+    ("policies", "found", "client", "proof"),
+    [
+        ([PA("a")], [], "*", "unproved"),
+        ([PA("a")], [series("mutual_tls", "12")], "*", "claimed"),
+        ([PA("a")], [series("mutual_tls", "12"), series("none", "1")], "*", "violated"),
+        ([PA("a")], [series("mutual_tls", "NaN"), series("none", "+Inf")], "*", "unproved"),
+        ([PA("a")], [series("unknown", "5")], "*", "unproved"),
+        ([PA("a")], [series("none", "3", "unknown/unknown")], "plaintext", "violated"),
+        ([PA("a")], [series("none", "3", "unknown/unknown")], "*", "unproved"),
+        ([], [series("none", "3", "unknown/unknown")], "plaintext", "unproved"),
+        ([], [series("mutual_tls", "3")], "*", "claimed"),
+        ([PA("a", mode="DISABLE")], [series("none", "3")], "*", "claimed"),
+        ([PA("a"), DR("b", HOST, "DISABLE")], [series("mutual_tls", "3")], "b/far", "violated"),
+        ([DR("b", HOST, "DISABLE")], [series("none", "3")], "b/far", "claimed"),
+    ],
+)
+def test_metrics_agree_or_not(policies: list[Any], found: list[Any], client: str, proof: str) -> None:
+    judged = _mtls_metrics.with_evidence(engine(*policies).edges(), _mtls_metrics.traffic(found))
+    edge = pick(judged, "a/web", client)
+    assert edge.proof == proof
+    assert bool(edge.evidence) == (proof != "unproved" or (client == "plaintext" and bool(found)))
+
+
+def test_callers_with_plain_text_come_first() -> None:
+    rows = _mtls_metrics.rows(
+        _mtls_metrics.traffic([series("mutual_tls", "3", "b/x"), series("none", "1"), series("mutual_tls", "1")])
+    )
+    assert [(row["caller"], row["share"]) for row in rows] == [("b/far", 0.5), ("b/x", 0.0)]
+
+
+def test_only_the_destinations_report_is_asked_for() -> None:
+    for query in _mtls_metrics.queries(60):
+        assert 'reporter="destination"' in query
+        assert "[60s]" in query
