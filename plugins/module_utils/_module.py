@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import redacted
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 _KUBECONFIG_SECRETS = (

@@ -19,9 +19,9 @@ from urllib.parse import urlencode, urlsplit
 
 from ansible.module_utils.urls import ConnectionError as UrlConnectionError
 from ansible.module_utils.urls import SSLValidationError, open_url
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
-    Client,
     KubeError,
     UnreachableError,
 )

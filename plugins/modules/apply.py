@@ -292,7 +292,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applie
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Outcome, checked
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},

@@ -84,7 +84,7 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm import charts as _chart_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import is_fetched
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "binary": {"type": "str", "default": "helm"},

@@ -121,7 +121,7 @@ from urllib.parse import quote
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm import chart_release as _helm
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS = _args.spec(
     releases={

@@ -94,7 +94,8 @@ import base64
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 
 ARGUMENTS = _args.spec(

@@ -131,7 +131,8 @@ summary:
 from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import typed
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh import status as _status
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run

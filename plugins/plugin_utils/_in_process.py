@@ -27,7 +27,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 display = Display()
 # Set to 0 to have every module in a process of its own.

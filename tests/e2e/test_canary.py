@@ -96,7 +96,7 @@ def stream(edge: Edge, account: dict[str, Any]) -> Iterator[Stream]:
 
 
 def forget(cluster: Cluster, service: str = SERVICE) -> None:
-    from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError
+    from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
     for path in (
         f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/canary-{service}",

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 IMAGE = "localhost/pause:1"
 Obj = dict[str, Any]

@@ -24,7 +24,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.option
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
 from tests.integration.canary_bed import IMAGE, RATE, Bed, failed

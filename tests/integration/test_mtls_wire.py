@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed, Heard, edges_of, settled

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import settled
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import ref_of
 
 from tests.integration.conftest import run_module

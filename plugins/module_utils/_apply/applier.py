@@ -17,7 +17,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.prune 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import (
     Outcome,
     Result,
-    numbered,
     secret_values,
     unknown_kind,
     worded,
@@ -31,17 +30,18 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import readiness as _readiness
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
-    ApiError,
-    Client,
-    KubeError,
-    UnreachableError,
-)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import (
     Resource,
     is_built_in,
     resources_of_crd,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
+    ApiError,
+    KubeError,
+    UnreachableError,
+    numbered,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter

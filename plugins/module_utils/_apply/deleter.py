@@ -12,8 +12,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply import
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import changes
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, ref_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Waiter
 

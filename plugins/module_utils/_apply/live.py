@@ -9,8 +9,9 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
 
 Obj = dict[str, Any]

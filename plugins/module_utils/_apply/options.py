@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import managed_fields as _fields
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
 
 # Ready is what only some clusters ever make of them: an Ingress gets an address where there is a load balancer.

@@ -12,10 +12,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply import
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply import live as _live
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.inventory import Key, Members, Plan
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
 
 Obj = dict[str, Any]

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 
 Obj = dict[str, Any]
@@ -114,12 +113,6 @@ def unknown_kind(ref: Ref, catalog: Catalog) -> str:
         f"{ref}: the server does not know the kind {ref.kind} of {ref.api_version}; "
         "expected a kind of Kubernetes, or of a CRD that is installed or part of the set"
     )
-
-
-def numbered(title: str, problems: list[str]) -> str:
-    if len(problems) == 1:
-        return f"{title}: {problems[0]}"
-    return f"{title} ({len(problems)} problems):\n" + "\n".join(f"  - {problem}" for problem in problems)
 
 
 def worded(error: KubeError, secrets: Iterable[str]) -> str:

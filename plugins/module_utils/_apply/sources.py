@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 
 def parsed(text: str, where: str) -> list[Any]:

@@ -18,14 +18,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.option
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import managed_fields as _fields
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
-    APPLY,
-    ApiError,
-    Client,
-    KubeError,
-)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import changes, overlay, redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER, Ref, ref_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
 

@@ -14,7 +14,8 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Hold, Store
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 
 @dataclass(slots=True)

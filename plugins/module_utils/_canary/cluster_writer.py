@@ -16,7 +16,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import HeldError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER
 
 Obj = dict[str, Any]

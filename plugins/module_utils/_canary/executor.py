@@ -21,7 +21,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.obser
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Store, object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
 
 _PENDING = 1.0  # seconds between two looks at a Job or a gate

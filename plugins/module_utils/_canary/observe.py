@@ -16,7 +16,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Workload, World
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import (
     READY,
     Limits,

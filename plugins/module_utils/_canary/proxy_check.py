@@ -19,7 +19,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route
     find,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods as _envoy
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 Obj = Mapping[str, Any]
 PROXY = "istio-proxy"

@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
     CANARY_MANAGER,
     FIELD_MANAGER,

@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clust
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Performer
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import Beginning
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 # Seconds after which a call hands back, so that its driver can show a line and renew the lease.
 _BUDGET = 15.0

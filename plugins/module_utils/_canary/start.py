@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as world_
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
@@ -19,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import Writer
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Performer
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, numbered
 
 
 class Beginning(Held):

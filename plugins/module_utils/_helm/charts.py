@@ -16,7 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_r
     chart_by_reference,
     is_fetched,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 # Seconds for a registry to tell of a chart.
 _FETCH_TIMEOUT = 120.0

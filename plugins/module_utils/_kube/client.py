@@ -24,7 +24,11 @@ from urllib.parse import urlencode
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as _connection
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import discovery as _discovery
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
+    ApiError,
+    KubeError,
+    UnreachableError,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
     parsed,
     retry_after,
@@ -46,46 +50,7 @@ _READ_TIMEOUT = 60.0  # seconds; the API server itself gives up after 60
 _BUDGET = 30.0  # seconds that one request may be retried for
 _FIRST_BUDGET = 5.0  # seconds, until the server has answered once
 _RETRIED = frozenset({429, 500, 502, 503, 504})
-# The server words some mistakes of the sender as its own (apimachinery, managedfields/internal/typeconverter.go).
-_SENDERS_FAULT = (
-    "failed to create typed patch object",
-    "failed to create manager for existing fields",
-    "unable to decode",
-    "illegal base64",
-    "cannot unmarshal",
-    "failed to convert",
-)
 _BUDGET_500 = 10.0  # seconds
-_WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
-
-
-class ApiError(KubeError):
-    """An answer of the API server that is not a success."""
-
-    def __init__(self, method: str, path: str, status: int, body: Mapping[str, Any]) -> None:
-        self.method, self.path, self.status, self.body = method, path, status, body
-        self.reason = str(body.get("reason") or "")
-        self.message = str(body.get("message") or f"HTTP {status}")
-        super().__init__(self.message)
-
-    @property
-    def by_webhook(self) -> bool:
-        """Whether a webhook could not be asked; it may be about to start."""
-        return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)
-
-    @property
-    def by_sender(self) -> bool:
-        """Whether what was sent is wrong, though the status says that the server is."""
-        return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
-
-    @property
-    def by_outage(self) -> bool:
-        """Whether the server had no time for it or is not there, whatever was asked."""
-        return self.status in (429, 502, 503, 504) and not self.by_webhook
-
-
-class UnreachableError(KubeError):
-    """No answer at all."""
 
 
 class Client:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 try:
     import urllib3
@@ -24,10 +25,6 @@ try:
     IMPORT_ERROR: Exception | None = None
 except ImportError as error:  # told to the user by the module, with the interpreter's name
     IMPORT_ERROR = error
-
-
-class KubeError(Exception):
-    """A message for the user: what was tried, what was found, what to do."""
 
 
 def missing(error: Exception) -> KubeError:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 with contextlib.suppress(ImportError):  # comes with the kubernetes package, whose absence _connection tells
     import websocket

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog, is_built_in
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import NotReadyError, Target, Waiter
 

@@ -13,13 +13,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import readiness as _readiness
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
-    Client,
     KubeError,
     UnreachableError,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import Limits, Problem
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.watch import Change, Topic, Watcher

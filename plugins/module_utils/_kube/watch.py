@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
-    Client,
     KubeError,
     UnreachableError,
 )

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import root_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import parse as _mtls_parse
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import pods as _mtls_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot, assembled, reducers

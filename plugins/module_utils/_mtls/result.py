@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import summary as _mtls_summary
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine

@@ -10,7 +10,8 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts
 
 with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import ApiError, Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin, execute
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import (
     Peer,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client as Kube
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import ERROR, WARNING, Finding

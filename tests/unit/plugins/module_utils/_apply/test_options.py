@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of, wait_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 PARAMS: dict[str, Any] = {
     "definitions": [], "src": None, "state": "present", "name": "shop", "wait": True, "wait_timeout": 300,

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as _connection
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import watch as _watch
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
-    Client,
     KubeError,
     UnreachableError,
 )

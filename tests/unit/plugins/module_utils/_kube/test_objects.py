@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,7 +70,7 @@ def test_all_problems_are_told_at_once_and_duplicates_across_versions_found() ->
     with pytest.raises(KubeError) as caught:
         checked([{"kind": "X"}, {**hpa, "apiVersion": "autoscaling/v1"}, {**hpa, "apiVersion": "autoscaling/v2"}])
     message = str(caught.value)
-    assert "3 problems" in message
+    assert "3 findings" in message
     assert "is there twice (definitions[1] and definitions[2])" in message
 
 

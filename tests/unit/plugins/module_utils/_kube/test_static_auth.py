@@ -24,11 +24,8 @@ import pytest
 import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as _connection
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import (
-    Client,
-    KubeError,
-    UnreachableError,
-)
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, UnreachableError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
