@@ -12,7 +12,7 @@ HOME_OF_CLUSTER := /var/lib/servicemesh-platform/$(NAME)
 KUBECONFIG_OF_CLUSTER := $(HOME_OF_CLUSTER)/kubeconfig
 KUBECTL := $(HOME_OF_CLUSTER)/bin/kubectl --kubeconfig $(KUBECONFIG_OF_CLUSTER)
 VENV := .venv
-ROLES := $(notdir $(wildcard molecule/*))
+ROLES ?=
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Tests and Molecule are given the local cluster, whatever the caller's own kubeconfig says.
@@ -68,56 +68,78 @@ url: ## Print the ingress' base URL
 kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
+# How `make test` runs its parts: side by side what does not disturb each other, and in the order of the stages what does. Each part runs
+# alone as well. What takes processor time and no cluster is nice to the rest. The budgets stand in CONTRIBUTING.md.
+part = python -m tests.parts run $(AT_END) $(1) --
+AT_END ?=
+pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
+STAGE_1 := rebuild local-cluster lint units sanity browser
+STAGE_2 := integration platform
+
 .PHONY: test
-test: up ## Run all tests, setting up what is missing
-	@$(MAKE) --no-print-directory lint units sanity browser integration e2e molecule
+test: ## Run all tests, setting up what is missing
+	@$(MAKE) --no-print-directory setup
+	python -m tests.parts forget
+	$(call part,up) $(MAKE) --no-print-directory up
+	$(MAKE) --no-print-directory -j $(words $(STAGE_1)) AT_END=--at-end $(STAGE_1)
+	$(MAKE) --no-print-directory -j $(words $(STAGE_2)) AT_END=--at-end $(STAGE_2)
+	python -m tests.parts table
 
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, mypy, changelog fragments
-	@echo "== lint"
-	ruff check .
+	@$(call part,$@) $(MAKE) --no-print-directory lint-alone
+
+.PHONY: lint-alone
+lint-alone: setup
+	@ruff check .
 	ruff format --check plugins tests
-	mypy plugins
-	yamllint --strict .
-	ansible-lint --offline --strict -q
+	nice mypy plugins
+	nice yamllint --strict .
+	nice ansible-lint --offline --strict -q
 	antsibull-changelog lint
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster
-	@echo "== unit and contract tests"
-	pytest -q tests/unit tests/contract
+	@$(call part,$@) nice $(pytest) tests/unit tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
-	@echo "== ansible-test sanity"
-	python tests/sanity/run.py
+	@$(call part,$@) nice python tests/sanity/run.py
 
 .PHONY: browser
 browser: setup ## HTML reports in headless Chromium
 	@if ! command -v chromium > /dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; fi
-	echo "== HTML reports in Chromium"
-	pytest -q tests/browser
+	$(call part,$@) nice $(pytest) tests/browser
+
+.PHONY: local-cluster
+local-cluster: setup ## A second local cluster: started, damaged, repaired, removed
+	@$(call part,$@) $(pytest) tests/local_cluster
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@echo "== integration tests"
-	$(with_cluster) pytest -q tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) -n 4 --dist loadgroup tests/integration
+
+.PHONY: rebuild
+rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
+	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e
 
 .PHONY: e2e
-e2e: setup ## The platform from its edge and from inside
-	@echo "== end-to-end tests"
-	$(with_cluster) pytest -q tests/e2e
+e2e: setup ## The platform from its ingress and from inside: what leaves it as it is side by side, then what changes it
+	@$(with_cluster) $(call part,$@) $(pytest) -n 2 --dist loadgroup -m "not alone and not changes" tests/e2e
+	$(MAKE) --no-print-directory e2e-changes
+
+.PHONY: e2e-changes
+e2e-changes: setup
+	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and changes" tests/e2e
 
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
-	@echo "== Molecule"
-	export MOLECULE_GLOB='molecule/*/molecule.yml'
-	for role in $(ROLES); do
-	  echo "-- $$role"
-	  # Molecule remembers that a scenario was prepared, though its cleanup takes that away again.
-	  molecule reset --scenario-name $$role > /dev/null
-	  $(with_cluster) molecule test --scenario-name $$role --destroy never
-	done
+	@$(with_cluster) $(call part,$@) $(pytest) -n 2 --dist loadgroup $(or $(ROLES:%=tests/molecule/test_scenarios.py::test_scenario[%]),tests/molecule)
+
+.PHONY: platform
+platform: setup
+	@$(MAKE) --no-print-directory e2e
+	$(MAKE) --no-print-directory molecule
 
 .PHONY: bench
 bench: setup ## Benchmarks on the local cluster (an hour), or BENCH="platform memory"

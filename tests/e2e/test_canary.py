@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import threading
@@ -14,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.releases import NAMESPACE, SERVICE, as_in_inventory, live, state
 from tests.support import Cluster, Edge, Run, ansible_playbook
 
-NAMESPACE = "ecommerce"
-SERVICE = "user-service"
+pytestmark = pytest.mark.changes
+
 # Prometheus looks every 15 s.
 CANARY = {
     "steps": [50],
@@ -80,12 +80,12 @@ def args(kubeconfig: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def as_before(args: tuple[str, ...], cluster: Cluster) -> Iterator[None]:
-    """The service runs the inventory's version before and after, and no canary of it was ever."""
+    """The services run the inventory's version before and after, and no canary of them was ever."""
+    for service in (SERVICE, "product-service"):
+        as_in_inventory(cluster, args, service)
     yield
-    forget(cluster)
-    run = ansible_playbook("site.yml", *args, "--tags", "user_service")
-    assert run.returncode == 0, run.told
-    assert live(cluster) == "v1.0"
+    for service in (SERVICE, "product-service"):
+        as_in_inventory(cluster, args, service)
 
 
 @pytest.fixture
@@ -95,34 +95,11 @@ def stream(edge: Edge, account: dict[str, Any]) -> Iterator[Stream]:
     stream.close()
 
 
-def forget(cluster: Cluster, service: str = SERVICE) -> None:
-    from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
-
-    for path in (
-        f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/canary-{service}",
-        f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{service}",
-    ):
-        with contextlib.suppress(ApiError):
-            cluster.raw.request("DELETE", path)
-
-
-def live(cluster: Cluster, service: str = SERVICE) -> str:
-    """Version of the stable pods."""
-    found = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{service}")
-    return str(found["spec"]["template"]["metadata"]["labels"]["version"])
-
-
 def routes(cluster: Cluster, service: str = SERVICE) -> dict[str, Any]:
     found: dict[str, Any] = cluster.get(
         f"/apis/networking.istio.io/v1/namespaces/{NAMESPACE}/virtualservices/{service}"
     )
     return found
-
-
-def state(cluster: Cluster) -> dict[str, Any]:
-    found = cluster.raw.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/canary-{SERVICE}")
-    text = ((found or {}).get("data") or {}).get("state")
-    return dict(json.loads(text)) if text else {}
 
 
 class Playbook(threading.Thread):
@@ -286,7 +263,6 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
         assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
-    forget(cluster, "product-service")
 
 
 @pytest.mark.parametrize(

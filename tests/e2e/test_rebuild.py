@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import registered
+from tests.e2e.releases import as_in_inventory
 from tests.support import ROOT, Cluster, Edge, ansible_playbook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 NAMESPACES = ("ecommerce", "istio-system", "ingress-nginx", "monitoring")
 KINDS = (
@@ -42,6 +43,7 @@ MOMENTS = (
     "TASK [servicemesh.platform.microservice : Apply the service]",
 )
 COLLECTIONS = ("users", "products", "orders", "payments", "reviews", "recommendations")
+SERVICES = [f"{name.removesuffix('s')}-service" for name in COLLECTIONS]
 
 
 def platform_objects(cluster: Cluster) -> set[str]:
@@ -110,6 +112,8 @@ def test_a_platform_torn_down_and_killed_half_way_comes_back_whole(
     kubeconfig: str, cluster: Cluster, edge: Edge
 ) -> None:
     arguments = ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
+    for service in SERVICES:
+        as_in_inventory(cluster, arguments, service)
     before = platform_objects(cluster)
     assert len(before) > 80
 

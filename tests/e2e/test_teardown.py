@@ -9,6 +9,8 @@ import pytest
 
 from tests.support import Cluster, Edge, ansible_playbook
 
+pytestmark = pytest.mark.changes
+
 NAMESPACE = "ecommerce"
 TAG = ("--tags", "review_service")
 
