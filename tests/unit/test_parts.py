@@ -1,0 +1,78 @@
+"""Unit tests of tests/parts.py, and that each part of ``make test`` has a budget."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import parts
+from tests.parts import Case, Part, budgets, cases, duration, table
+
+TABLE = """
+| command | budget | what |
+|---|---|---|
+| `make units` | 2 min | unit tests |
+| `make lint` | 50 s | linters |
+| `make e2e-changes` | 4 min 30 s | what changes the platform |
+| `make bench` | none | an hour |
+"""
+JUNIT = """<?xml version="1.0"?><testsuites><testsuite>
+<testcase classname="tests.e2e.test_ingress" name="test_a" time="1.5"/>
+<testcase classname="tests.e2e.test_ingress" name="test_b[x-y]" time="12.25"><failure>no</failure></testcase>
+</testsuite></testsuites>"""
+
+
+def test_budgets_are_the_tables() -> None:
+    assert budgets(TABLE) == {"units": 120, "lint": 50, "e2e-changes": 270}
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (272, "4 min 32 s")])
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_tests_are_read_from_junit() -> None:
+    assert cases("e2e", JUNIT) == [
+        Case("e2e", "e2e/test_ingress::test_a", 1.5),
+        Case("e2e", "e2e/test_ingress::test_b[x-y]", 12.25),
+    ]
+
+
+def test_the_table_names_what_is_over_budget_or_failed_and_the_slowest_tests() -> None:
+    parts_ = [Part("units", 130, 0, 100.0), Part("lint", 40, 1, 90.0), Part("browser", 10, 0, 95.0)]
+    many = [Case("units", f"t::test_{number}", float(number)) for number in range(30)]
+    lines = table(parts_, {"units": 120, "lint": 50, "test": 150}, many).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:5]] == ["lint", "browser", "units", "together"]
+    assert lines[1].endswith("failed")
+    assert lines[2].endswith("none")
+    assert lines[3].endswith("over budget")
+    assert "2 min 20 s" in lines[4]
+    assert not lines[4].endswith("over budget")
+    assert [line.split("test_")[1] for line in lines[7:]] == [str(number) for number in range(29, 9, -1)]
+
+
+@pytest.mark.parametrize("at_end", [True, False])
+def test_a_part_shows_its_output_and_leaves_what_it_took(
+    at_end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(parts, "FOLDER", tmp_path)
+    assert parts.run("units", [sys.executable, "-c", "print('one'); raise SystemExit(3)"], at_end=at_end) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("== units: started, budget")
+    assert lines[1] == "one"
+    assert lines[2].startswith("== units: failed with status 3 in ")
+    assert json.loads((tmp_path / "units.json").read_text())["status"] == 3
+    assert (tmp_path / "units.log").read_text() == "one\n"
+
+
+def test_each_part_of_make_test_has_a_budget() -> None:
+    makefile = (parts.ROOT / "Makefile").read_text(encoding="utf-8")
+    run = set(re.findall(r"^([a-z0-9-]+):.*\n\t@.*\$\(call part,\$@\)", makefile, re.MULTILINE))
+    run |= set(re.findall(r"^([a-z0-9-]+):.*\n\t@[^\n]*\n\t\$\(call part,\$@\)", makefile, re.MULTILINE))
+    found = budgets((parts.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert run > {"lint", "units", "browser", "integration", "rebuild", "e2e"}
+    assert run | {"up", "test"} == set(found)
