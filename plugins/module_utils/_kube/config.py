@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to reach a cluster: options, environment and kubeconfig become a client configuration."""
+"""How to reach a cluster: makes a client configuration from options, environment and kubeconfig."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 try:
@@ -23,21 +23,21 @@ try:
     import yaml
 
     IMPORT_ERROR: Exception | None = None
-except ImportError as error:  # told to the user by the module, with the interpreter's name
+except ImportError as error:  # Client reports it, with the interpreter's path
     IMPORT_ERROR = error
 
 
 def missing(error: Exception) -> KubeError:
-    """What to tell when a Python package is not there."""
+    """The error for a Python package that is not installed."""
     return KubeError(
-        f"Python {sys.executable} cannot import what is needed to talk to Kubernetes ({error}). "
+        f"Python {sys.executable} cannot import a package that the connection to Kubernetes needs ({error}). "
         "Install the packages 'kubernetes' and 'PyYAML' for it, or set ansible_python_interpreter for the host "
         'to "{{ ansible_playbook_python }}".'
     )
 
 
 def _library() -> Any:
-    """The `kubernetes` package, imported when it is needed: that takes 0.2 s."""
+    """The `kubernetes` package, imported only when it is needed, because the import takes 0.2 s."""
     try:
         importlib.import_module("kubernetes.client")
         importlib.import_module("kubernetes.config")
@@ -48,7 +48,7 @@ def _library() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a connection comes from, in words, for messages."""
+    """Where the settings of a connection come from, for messages."""
 
     kubeconfig: str
     origin: str
@@ -64,7 +64,7 @@ class Source:
         return ", ".join(parts)
 
 
-# Option of ours: names of environment variables, as kubernetes.core reads them.
+# Option: the environment variables that kubernetes.core reads for it.
 _ENVIRONMENT = {
     "kubeconfig": ("K8S_AUTH_KUBECONFIG",),
     "context": ("K8S_AUTH_CONTEXT",),
@@ -89,7 +89,7 @@ _HINT = "Set platform_kubeconfig in the inventory (option kubeconfig, or K8S_AUT
 def options_of(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], str]:
     """Connection options, from parameters first and then from the environment, and where the kubeconfig came from.
 
-    An empty string counts as not given, so that an inventory may leave a variable empty.
+    An empty string counts as not set, so that a variable of an inventory can be empty.
     """
     found: dict[str, Any] = {}
     origin = "option kubeconfig, platform_kubeconfig in the inventory"
@@ -125,8 +125,8 @@ def _from_text(name: str, text: str) -> Any:
     return text
 
 
-def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
-    """Client configuration and its description. Raises KubeError with what is wrong and what to do."""
+def configuration_of(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
+    """The client configuration and where it comes from. Raises KubeError."""
     kubeconfig, context = options.get("kubeconfig"), options.get("context")
     complete = options.get("host") and (
         options.get("api_key")
@@ -136,7 +136,7 @@ def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
     described = (
         "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
     )
-    configuration = _plain(options, bool(complete))
+    configuration = plain_configuration(options, complete=bool(complete))
     if complete:
         described, context = "", None
         configuration = configuration or _library().client.Configuration()
@@ -151,16 +151,19 @@ def load(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
     return configuration, Source(described, origin, str(context or ""), str(configuration.host))
 
 
-def _plain(options: Mapping[str, Any], complete: bool) -> Any:
-    """A configuration without the library, where nothing but a certificate or a token is needed; else null."""
+def plain_configuration(options: Mapping[str, Any], *, complete: bool) -> Any:
+    """A configuration without the `kubernetes` package, where a certificate or a token is enough; else None.
+
+    `complete`: the options name the server and the credentials, so that no kubeconfig is needed.
+    """
     if options.get("proxy") or options.get("no_proxy") or options.get("proxy_headers") or urllib.request.getproxies():
         return None
     if complete:
-        return _identity.Plain()
+        return static_auth.Plain()
     kubeconfig = options.get("kubeconfig")
     if not kubeconfig or (isinstance(kubeconfig, str) and os.pathsep in kubeconfig):
-        return None  # perhaps inside a pod, or several files to merge
-    return _identity.plain(kubeconfig, options.get("context"))
+        return None  # this may be a pod, or there are several files to merge
+    return static_auth.plain(kubeconfig, options.get("context"))
 
 
 def _load_default(configuration: Any) -> str:
@@ -173,7 +176,9 @@ def _load_default(configuration: Any) -> str:
         return ""
     path = str(_DEFAULT.expanduser())
     if not _DEFAULT.expanduser().exists():
-        raise KubeError(f"No cluster is given: no kubeconfig, not inside a pod, and {path} does not exist. {_HINT}.")
+        raise KubeError(
+            f"No cluster is given: no kubeconfig is set, this is not a pod, and {path} does not exist. {_HINT}."
+        )
     return _load_kubeconfig(configuration, path, None, "the default")
 
 
@@ -194,7 +199,7 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
         if not context and not current:
             raise KubeError(
                 f"kubeconfig {described} ({origin}) names no current-context and option context "
-                f"(platform_context in the inventory) is empty; expected one of: {', '.join(sorted(names)) or 'none'}."
+                f"(platform_context in the inventory) is empty. Expected one of: {', '.join(sorted(names)) or 'none'}."
             )
         if isinstance(kubeconfig, Mapping):
             config.load_kube_config_from_dict(
@@ -231,11 +236,11 @@ def _check_files(path: str, origin: str) -> None:
         if not part.is_file():
             raise KubeError(f"kubeconfig is '{part}' ({origin}): not a file. Expected a kubeconfig file. {_HINT}.")
         if not os.access(part, os.R_OK):
-            raise KubeError(f"kubeconfig is '{part}' ({origin}): not readable for this user. Mend its permissions.")
+            raise KubeError(f"kubeconfig is '{part}' ({origin}): this user cannot read it. Fix its permissions.")
 
 
 def _contexts(kubeconfig: Any) -> tuple[set[str], str]:
-    """Names of the contexts, and the current one or an empty string."""
+    """Names of the contexts, and the current context (empty when none is set)."""
     documents = [kubeconfig]
     if not isinstance(kubeconfig, Mapping):
         documents = [yaml.safe_load(part.read_text(encoding="utf-8")) for part in _paths(kubeconfig) if part.exists()]
@@ -250,7 +255,7 @@ def _contexts(kubeconfig: Any) -> tuple[set[str], str]:
 
 
 def _override(configuration: Any, options: Mapping[str, Any]) -> None:
-    """Options that are given win over what the kubeconfig says."""
+    """Options override the kubeconfig."""
     for option, attribute in (
         ("username", "username"),
         ("password", "password"),
@@ -274,17 +279,17 @@ def _override(configuration: Any, options: Mapping[str, Any]) -> None:
     for name in ("ca_cert", "client_cert", "client_key"):
         path = options.get(name)
         if path and not Path(path).is_file():
-            raise KubeError(f"{name} is '{path}': no such file.")
+            raise KubeError(f"{name} is '{path}': no such file. Expected a PEM file.")
 
 
 def pool_of(configuration: Any) -> Any:
-    """The pool of connections for a configuration: TLS, client certificate, proxy. Raises KubeError."""
-    if not isinstance(configuration, _identity.Plain):
+    """The connection pool for a configuration, with TLS, client certificate and proxy. Raises KubeError."""
+    if not isinstance(configuration, static_auth.Plain):
         return _library().client.ApiClient(configuration).rest_client.pool_manager
     settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
     if configuration.host.startswith("https"):
         try:
-            settings["ssl_context"] = _identity.tls_context(configuration)
+            settings["ssl_context"] = static_auth.tls_context(configuration)
         except (ssl.SSLError, OSError, ValueError) as error:
             raise KubeError(
                 f"The certificates or the key for server {configuration.host} cannot be used: {error}. Expected PEM, and a "
@@ -298,7 +303,7 @@ def pool_of(configuration: Any) -> Any:
 
 
 def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Headers that make the API server act as somebody else; a group each its own header."""
+    """Headers for impersonation: one for the user, one for each group."""
     headers = []
     if options.get("impersonate_user"):
         headers.append(("Impersonate-User", str(options["impersonate_user"])))

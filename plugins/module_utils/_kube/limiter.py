@@ -1,31 +1,31 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much may be asked of the API server: requests at once, and how long an outage is borne."""
+"""How many requests run at once, and since when the API server has given no good answer."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-# Requests that were on their way together and come back with 429 are one sign, not many (seconds).
-_ONE_SIGN = 0.2
-# Requests at once that each good answer gives back.
+# Answers 429 within this time (seconds) count once: their requests were under way together.
+_ONE_BURST = 0.2
+# By how much each good answer raises the limit.
 _GROWTH = 0.02
 
 
-class Gate:
-    """Lets at most `limit` requests through at once; halves when the server has too much to do, and grows back slowly."""
+class Limiter:
+    """Lets at most `limit` requests run at once; the limit is halved when the server is overloaded, and rises again slowly."""
 
     def __init__(self, limit: int) -> None:
         self._most = self._limit = float(limit)
         self._running = 0
-        self._slowed_at = -_ONE_SIGN
+        self._slowed_at = -_ONE_BURST
         self._changed = threading.Condition()
 
     @property
     def limit(self) -> int:
-        """How many requests may be on their way now."""
+        """How many requests may run now."""
         return max(1, int(self._limit))
 
     def __enter__(self) -> None:
@@ -47,27 +47,27 @@ class Gate:
                 self._changed.notify()
 
     def slow_down(self) -> None:
-        """The server has too much to do."""
+        """The server is overloaded (429)."""
         with self._changed:
             now = time.monotonic()
-            if now - self._slowed_at >= _ONE_SIGN:
+            if now - self._slowed_at >= _ONE_BURST:
                 self._slowed_at = now
                 self._limit = max(1.0, self._limit / 2)
 
 
 class Outage:
-    """Since when nothing but failures came back: requests that begin in the middle do not start to count anew."""
+    """How long the server has only failed. All requests share it: one that starts during an outage does not wait for all of it again."""
 
     def __init__(self) -> None:
         self._since: float | None = None
-        self._good = 0.0  # when the last good answer came, monotonic seconds
+        self._good = 0.0  # time of the last good answer, monotonic seconds
 
     def over(self) -> None:
         """The server has answered as it should."""
         self._since, self._good = None, time.monotonic()
 
     def lasted(self, begun: float) -> float:
-        """Seconds without a good answer: to a request which `begun` (monotonic) and has just failed, or to any."""
+        """Seconds without a good answer, to any request or to one that began at `begun` (monotonic) and has just failed."""
         since = self._since
         if since is None:
             since = self._since = max(begun, self._good)

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way into pods: Envoy's admin interface by port forward, and commands by exec, both as websockets through the API server.
+"""Requests into pods: Envoy's admin interface by port forward, and commands by exec, both as WebSockets through the API server.
 
-Envoy's admin interface listens on the pod's loopback (15000), so the API server's pod proxy cannot reach it; a port forward ends inside the
-pod's network namespace, runs nothing there and asks nothing of the image (a distroless proxy has no curl). istiod's debug endpoints tell
-what it would send, not what Envoy runs, so they are no proof.
+Envoy's admin interface listens on the pod's loopback address (port 15000), so the API server's pod proxy cannot reach it. A port forward
+ends inside the pod's network namespace, runs nothing there and requires nothing of the image (a distroless proxy has no curl). istiod's
+debug endpoints are not used: they report what istiod would send, not what Envoy runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import contextlib
 import json
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
-with contextlib.suppress(ImportError):  # comes with the kubernetes package, whose absence _connection tells
+with contextlib.suppress(ImportError):  # comes with the kubernetes package; config.IMPORT_ERROR holds the error
     import websocket
 
 ADMIN = 15000
@@ -31,7 +31,7 @@ _PROTOCOL = "v4.channel.k8s.io"
 
 
 class PodError(KubeError):
-    """A pod that could not be asked. `right` is the missing right (`create pods/exec`), empty for another cause."""
+    """A request into a pod failed. `right` is the missing right (`create pods/exec`), empty for another cause."""
 
     def __init__(self, message: str, right: str = "") -> None:
         self.right = right
@@ -40,28 +40,28 @@ class PodError(KubeError):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """How a command ended: `code` -1 when it could not be told, and what it printed."""
+    """How a command ended and what it printed. `code` is None when the API server did not say it."""
 
-    code: int
+    code: int | None
     out: str
     error: str
 
 
 def admin(client: Client, namespace: str, pod: str, path: str, timeout: float = _TIMEOUT) -> bytes:
-    """Body of a GET on Envoy's admin interface in a pod, as `/certs`. Raises PodError."""
+    """Body of a GET on Envoy's admin interface in a pod, for example of `/certs`. Raises PodError."""
     data = _forwarded(client, namespace, pod, ADMIN, _get(path), timeout)
     head, _blank, body = data.partition(b"\r\n\r\n")
     status = head.split(b" ", 2)[1:2]
     if status != [b"200"]:
         line = head.partition(b"\r\n")[0].decode(errors="replace")
         raise PodError(
-            f"pod {namespace}/{pod}: Envoy's admin interface does not answer {path} ({line or 'it closed at once'})"
+            f"pod {namespace}/{pod}: Envoy's admin interface does not answer {path} ({line or 'the connection was closed at once'})"
         )
     return _unchunked(body) if b"transfer-encoding: chunked" in head.lower() else body
 
 
 def admin_json(client: Client, namespace: str, pod: str, path: str) -> Any:
-    """The same, parsed. Raises PodError for what is not JSON."""
+    """The same as parsed JSON. Raises PodError, also for a body that is not JSON."""
     body = admin(client, namespace, pod, path)
     try:
         return json.loads(body)
@@ -72,7 +72,7 @@ def admin_json(client: Client, namespace: str, pod: str, path: str) -> Any:
 def execute(
     client: Client, namespace: str, pod: str, container: str, command: Sequence[str], timeout: float = 30.0
 ) -> Executed:
-    """Runs a command in a container and waits for its end, `timeout` seconds at most. Raises PodError."""
+    """Runs a command in a container and waits at most `timeout` seconds for its end. Raises PodError."""
     query = [("command", word) for word in command]
     query += [("container", container), ("stdout", "1"), ("stderr", "1")]
     socket = _open(client, namespace, pod, f"exec?{urlencode(query)}", "exec", timeout)
@@ -83,23 +83,23 @@ def execute(
             if channel == 3:
                 break
     finally:
-        socket.shutdown()  # close() would wait for the other side
+        socket.shutdown()  # close() would wait for the other side to close
     out, error, status = (b"".join(parts[number]).decode(errors="replace") for number in (1, 2, 3))
     return Executed(_code(status), out, error)
 
 
-def _code(status: str) -> int:
+def _code(status: str) -> int | None:
     """Exit code in the Status that ends an exec (kubernetes remotecommand, v4)."""
     try:
         body = json.loads(status)
     except ValueError:
-        return -1
+        return None
     if body.get("status") == "Success":
         return 0
     for cause in (body.get("details") or {}).get("causes") or []:
         if cause.get("reason") == "ExitCode":
-            return int(cause.get("message") or -1)
-    return -1
+            return int(cause["message"]) if cause.get("message") else None
+    return None
 
 
 def _get(path: str) -> bytes:
@@ -119,18 +119,20 @@ def _forwarded(client: Client, namespace: str, pod: str, port: int, request: byt
                 data = data[2:]  # noqa: PLW2901
             if channel == 1 and data:
                 why = data.decode(errors="replace").strip()
-                raise PodError(f"pod {namespace}/{pod}: nothing answers on port {port} inside of it ({why})")
+                raise PodError(f"pod {namespace}/{pod}: nothing listens on port {port} inside the pod ({why})")
             if data:
                 parts.append(data)
-                if _complete(parts):  # the close of a forward takes the node a second
+                if _complete(
+                    parts
+                ):  # do not wait for the end of the stream: the node takes a second to close a forward
                     break
     finally:
-        socket.shutdown()  # close() would wait for the other side
+        socket.shutdown()  # close() would wait for the other side to close
     return b"".join(parts)
 
 
 def _complete(parts: list[bytes]) -> bool:
-    """Whether an HTTP answer is all there."""
+    """Whether an HTTP answer is complete."""
     head, blank, body = parts[0].partition(b"\r\n\r\n")
     for line in head.split(b"\r\n") if blank else ():
         name, _colon, value = line.partition(b":")
@@ -152,7 +154,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def _frames(socket: Any, timeout: float) -> Any:
-    """(channel, data) until the other side closes. Raises PodError when the time is up."""
+    """Yields (channel, data) until the other side closes. Raises PodError after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:
         socket.settimeout(max(0.05, end - time.monotonic()))
@@ -169,20 +171,19 @@ def _frames(socket: Any, timeout: float) -> Any:
 
 
 def _open(client: Client, namespace: str, pod: str, rest: str, kind: str, timeout: float) -> Any:
-    """A websocket to a pod's subresource, with the identity and the TLS settings of the client."""
-    with client._lock:
-        client.requests += 1
-    host = str(client._configuration.host)
-    headers = [f"{key}: {value}" for key, value in client._headers("*/*", None).items()]
-    proxy = client._pool.proxy
-    through = {"http_proxy_host": proxy.host, "http_proxy_port": proxy.port, "proxy_type": "http"} if proxy else {}
+    """A WebSocket to a pod's subresource, with the identity and the TLS settings of the client."""
+    client.count_request()
+    through: dict[str, Any] = {}
+    if client.proxy is not None:
+        host, port = client.proxy
+        through = {"http_proxy_host": host, "http_proxy_port": port, "proxy_type": "http"}
     try:
         return websocket.create_connection(
-            f"ws{host.removeprefix('http')}/api/v1/namespaces/{namespace}/pods/{pod}/{rest}",
+            f"ws{client.server.removeprefix('http')}/api/v1/namespaces/{namespace}/pods/{pod}/{rest}",
             timeout=timeout,
-            header=headers,
+            header=[f"{key}: {value}" for key, value in client.headers("*/*").items()],
             subprotocols=[_PROTOCOL],
-            sslopt=_tls(client),
+            sslopt=_tls_options(client.tls),
             **through,
         )
     except websocket.WebSocketBadStatusException as error:
@@ -193,18 +194,19 @@ def _open(client: Client, namespace: str, pod: str, rest: str, kind: str, timeou
         )
         raise PodError(f"pod {namespace}/{pod} cannot be asked: {what}", right) from None
     except (websocket.WebSocketException, OSError) as error:
-        raise PodError(f"pod {namespace}/{pod} cannot be asked at {urlsplit(host).netloc}: {error}") from None
+        raise PodError(f"pod {namespace}/{pod} cannot be asked at {urlsplit(client.server).netloc}: {error}") from None
 
 
-def _tls(client: Client) -> dict[str, Any]:
-    pool = client._pool.connection_pool_kw
-    if pool.get("ssl_context"):
-        return {"context": pool["ssl_context"]}
-    unchecked = pool.get("cert_reqs") in (ssl.CERT_NONE, "CERT_NONE")
-    settings: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE if unchecked else ssl.CERT_REQUIRED}
+def _tls_options(tls: Mapping[str, Any]) -> dict[str, Any]:
+    """TLS settings of urllib3 as those of websocket-client."""
+    options: dict[str, Any] = {}
+    if tls.get("ssl_context"):
+        return {**options, "context": tls["ssl_context"]}
+    unchecked = tls.get("cert_reqs") in (ssl.CERT_NONE, "CERT_NONE")
+    options["cert_reqs"] = ssl.CERT_NONE if unchecked else ssl.CERT_REQUIRED
     if unchecked:
-        settings["check_hostname"] = False
+        options["check_hostname"] = False
     for ours, theirs in (("ca_certs", "ca_certs"), ("certfile", "cert_file"), ("keyfile", "key_file")):
-        if pool.get(theirs):
-            settings[ours] = pool[theirs]
-    return settings
+        if tls.get(theirs):
+            options[ours] = tls[theirs]
+    return options

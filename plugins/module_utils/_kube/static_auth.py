@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plain identities: a client certificate or a token in one kubeconfig, or in options. Everything else is the library's.
+"""Static credentials: a client certificate or a token in one kubeconfig, or in options. The `kubernetes` package handles the rest.
 
-Importing the library takes 0.2 s, mostly for login plugins (google-auth, requests, oauth). Whoever logs in with a certificate or a token
-needs none of them. Nothing is judged here: what is not plain, or looks wrong, is left to the library and its messages.
+Its import takes 0.2 s, mostly for login plugins (google-auth, requests, oauth), which a certificate or a token does not need. Nothing is
+validated here: a kubeconfig with other settings, or with an error, is left to the package and its messages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
     from urllib3.util.ssl_ import ALPN_PROTOCOLS, create_urllib3_context
 
@@ -37,9 +37,9 @@ _CLUSTER = frozenset(
 
 @dataclass(slots=True)
 class Plain:
-    """What a connection needs; named as in the library's Configuration, so that `_connection` treats both alike.
+    """Settings of a connection, named as in the package's Configuration, so that `config` treats both alike.
 
-    Certificates and the key are text (PEM) or paths of files.
+    Certificates and the key are PEM texts or paths of files.
     """
 
     host: str = ""
@@ -56,17 +56,17 @@ class Plain:
     refresh_api_key_hook: Any = None
 
     def auth_settings(self) -> dict[str, dict[str, str]]:
-        """Headers that say who asks."""
+        """Headers with the credentials."""
         token = self.api_key.get("authorization")
         return {"BearerToken": {"key": "authorization", "value": token}} if token else {}
 
     def get_basic_auth_token(self) -> str:
-        """Header of HTTP basic authentication."""
+        """Value of the header for HTTP basic authentication."""
         return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
 def plain(kubeconfig: str | Mapping[str, Any], context: str | None) -> Plain | None:
-    """The identity and cluster of a context, or null when it is for the library to find them."""
+    """Credentials and cluster of a context, or None when the `kubernetes` package has to find them."""
     base = ""
     if isinstance(kubeconfig, Mapping):
         config: Any = kubeconfig
@@ -107,7 +107,7 @@ def _from_config(config: Mapping[str, Any], context: str | None, base: str) -> P
 
 
 def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
-    """The one entry of a name; anything else is the library's to complain about."""
+    """The only entry of this name; raises ValueError otherwise, and the package reports it."""
     (entry,) = [entry for entry in config[kind] if entry["name"] == name]
     found: Mapping[str, Any] = entry
     return found
@@ -117,19 +117,19 @@ def _pem(entry: Mapping[str, Any], name: str, base: str) -> str | None:
     if data := entry.get(f"{name}-data"):
         return base64.b64decode(data, validate=True).decode("ascii")
     if f"{name}-data" in entry:
-        raise ValueError("empty")
+        raise ValueError(f"{name}-data is empty")
     if (path := entry.get(name)) is None:
         return None
     if not os.path.isabs(path) and not base:
-        raise ValueError("relative to nothing")
+        raise ValueError("a relative path in a kubeconfig that is not a file")
     path = os.path.normpath(os.path.join(base, path))
     if not os.path.isfile(path):
-        raise ValueError("not there")
+        raise ValueError(f"{path} does not exist")
     return str(path)
 
 
 def tls_context(identity: Plain) -> ssl.SSLContext:
-    """One TLS context for all connections. A key never stays on disk: it is there only while it is being read."""
+    """One TLS context for all connections. A key is on disk only while it is read."""
     context: ssl.SSLContext = create_urllib3_context()
     if not identity.verify_ssl:
         context.check_hostname = False
@@ -142,22 +142,22 @@ def tls_context(identity: Plain) -> ssl.SSLContext:
         context.load_verify_locations(cafile=identity.ssl_ca_cert)
     if identity.cert_file is not None:
         _load_chain(context, identity.cert_file, identity.key_file)
-    _settle_alpn(context)
+    _set_alpn_once(context)
     return context
 
 
-def _settle_alpn(context: ssl.SSLContext) -> None:
-    """Sets what urllib3 would set again on the shared context for each connection (urllib3, util/ssl_.py, ssl_wrap_socket).
+def _set_alpn_once(context: ssl.SSLContext) -> None:
+    """Sets the ALPN protocols, and prevents that urllib3 sets them again for each connection (util/ssl_.py, ssl_wrap_socket).
 
-    OpenSSL frees the old list then, which the connection of another thread may be copying: its ClientHello holds garbage, and the
-    server answers with the alert decode_error (https://github.com/python/cpython/issues/141012). Seen once in 20,000 calls.
+    Setting them again frees the old list, which the connection of another thread may be copying. Its ClientHello then holds garbage,
+    and the server answers with the alert decode_error (https://github.com/python/cpython/issues/141012): once in 20,000 calls.
     """
     context.set_alpn_protocols(ALPN_PROTOCOLS)
     context.set_alpn_protocols = _already_set  # type: ignore[assignment]
 
 
 def _already_set(_protocols: Iterable[str]) -> None:
-    """Stands for a context's ``set_alpn_protocols`` once connections may be made with it."""
+    """Replaces a context's ``set_alpn_protocols`` from its first connection on."""
 
 
 def _is_text(value: str) -> bool:

@@ -165,11 +165,11 @@ class Probe:
     def _has_certificate(self) -> bool:
         return self._run(_PROXY, ["test", "-s", f"{_CERTS}/key.pem"])[0] == 0
 
-    def _run(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+    def _run(self, container: str, command: Sequence[str]) -> tuple[int | None, str]:
         done = execute(self._client, self.namespace, self.pod, container, command, _CALL + 5)
         return done.code, done.out
 
-    def _curl(self, container: str, *args: str) -> tuple[int, str]:
+    def _curl(self, container: str, *args: str) -> tuple[int | None, str]:
         return self._run(container, ["curl", "-s", "-o", "/dev/null", "--max-time", str(_CALL), *args])
 
     def plain(self, target: Target) -> str:

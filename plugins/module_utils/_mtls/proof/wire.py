@@ -30,12 +30,12 @@ _RESET = frozenset({52, 56})  # curl: empty reply, failure in receiving: the con
 class Answer:
     """How curl ended: exit code, HTTP status (0 for none), and what else it wrote."""
 
-    code: int
+    code: int | None
     status: int
     text: str = ""
 
 
-def answer(code: int, out: str) -> Answer:
+def answer(code: int | None, out: str) -> Answer:
     """From what `curl -w '%{http_code} …'` writes."""
     head, _space, rest = out.lstrip().partition(" ")
     return Answer(code, int(head) if head.isdigit() else 0, rest.strip())

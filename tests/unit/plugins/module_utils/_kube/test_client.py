@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as _connection
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as kube_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import watch as _watch
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
@@ -251,11 +251,11 @@ def message(params: dict[str, Any], **environ: str) -> str:
 
 def test_options_win_over_the_environment_and_empty_ones_do_not_count() -> None:
     environ = {"K8S_AUTH_KUBECONFIG": "/a", "KUBECONFIG": "/b", "K8S_AUTH_VERIFY_SSL": "no", "K8S_AUTH_CONTEXT": "c"}
-    options, origin = _connection.options_of({"kubeconfig": "", "context": "d"}, environ)
+    options, origin = kube_config.options_of({"kubeconfig": "", "context": "d"}, environ)
     assert options == {"kubeconfig": "/a", "validate_certs": False, "context": "d"}
     assert origin == "environment variable K8S_AUTH_KUBECONFIG"
-    assert _connection.options_of({}, {"KUBECONFIG": "/b"}) == ({"kubeconfig": "/b"}, "environment variable KUBECONFIG")
-    assert _connection.options_of({}, {"K8S_AUTH_IMPERSONATE_GROUPS": "a,b"})[0] == {"impersonate_groups": ["a", "b"]}
+    assert kube_config.options_of({}, {"KUBECONFIG": "/b"}) == ({"kubeconfig": "/b"}, "environment variable KUBECONFIG")
+    assert kube_config.options_of({}, {"K8S_AUTH_IMPERSONATE_GROUPS": "a,b"})[0] == {"impersonate_groups": ["a", "b"]}
 
 
 def test_a_kubeconfig_that_is_not_there(tmp_path: Path) -> None:

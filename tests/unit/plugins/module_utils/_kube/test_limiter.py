@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many requests are let through, and how long an outage is borne."""
+"""How many requests run at once, and how long an outage lasts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import limiter as _gate
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.limiter import Gate, Outage
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import limiter
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.limiter import Limiter, Outage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,42 +29,42 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(_gate, "time", SimpleNamespace(monotonic=found.monotonic))
+    monkeypatch.setattr(limiter, "time", SimpleNamespace(monotonic=found.monotonic))
     return found
 
 
-def test_a_burst_of_refusals_is_one_sign(clock: Clock) -> None:
-    gate = Gate(16)
+def test_a_burst_of_refusals_counts_once(clock: Clock) -> None:
+    made = Limiter(16)
     for _request in range(16):
-        gate.slow_down()
-    assert gate.limit == 8
+        made.slow_down()
+    assert made.limit == 8
     for expected in (4, 2, 1, 1):
         clock.now += 1.0
-        gate.slow_down()
-        assert gate.limit == expected
+        made.slow_down()
+        assert made.limit == expected
 
 
 @given(st.integers(1, 32), st.lists(st.booleans(), max_size=400))
 def test_the_limit_stays_between_one_and_what_was_asked_for(most: int, answers: list[bool]) -> None:
-    gate = Gate(most)
+    made = Limiter(most)
     for good in answers:
         if good:
-            gate.served()
+            made.served()
         else:
-            gate._slowed_at = -1.0
-            gate.slow_down()
-        assert 1 <= gate.limit <= most
+            made._slowed_at = -1.0
+            made.slow_down()
+        assert 1 <= made.limit <= most
     for _answer in range(32 * 50 + 1):
-        gate.served()
-    assert gate.limit == most, "good answers give all back"
+        made.served()
+    assert made.limit == most, "good answers give all back"
 
 
 def test_no_more_than_the_limit_are_under_way() -> None:
-    gate, running, most, lock = Gate(3), 0, 0, threading.Lock()
+    made, running, most, lock = Limiter(3), 0, 0, threading.Lock()
 
     def work() -> None:
         nonlocal running, most
-        with gate:
+        with made:
             with lock:
                 running += 1
                 most = max(most, running)

@@ -22,8 +22,8 @@ import kubernetes.client
 import kubernetes.config
 import pytest
 import yaml
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as _connection
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth as _identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as kube_config
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, UnreachableError
 from hypothesis import HealthCheck, given, settings
@@ -94,7 +94,7 @@ def test_what_is_plain_is_what_the_library_finds(tmp_path: Path, user: Any, clus
         (tmp_path / f"{name}.pem").write_text(PEM.format(f"file {name}"), encoding="ascii")
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(config(user, cluster)), encoding="utf-8")
-    found = _identity.plain(str(path), context)
+    found = static_auth.plain(str(path), context)
     if context != "d":
         special = {"exec", "tokenFile", "username"} & set(user)
         certs = {"client-certificate-data", "client-certificate"} & set(user)
@@ -118,7 +118,7 @@ def test_what_is_plain_is_what_the_library_finds(tmp_path: Path, user: Any, clus
 def test_what_looks_wrong_is_left_to_the_library(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config"
     path.write_text(content, encoding="utf-8")
-    assert _identity.plain(str(path), None) is None
+    assert static_auth.plain(str(path), None) is None
 
 
 @pytest.mark.parametrize(
@@ -129,30 +129,14 @@ def test_what_else_is_the_librarys(options: dict[str, Any], tmp_path: Path) -> N
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(config({"token": "t"}, {"server": "https://x"})), encoding="utf-8")
     whole = {"kubeconfig": str(path), **options} if "context" not in options else options
-    assert _connection._plain({"kubeconfig": str(path)}, complete=False) is not None
-    assert _connection._plain(whole, complete=False) is None
+    assert kube_config.plain_configuration({"kubeconfig": str(path)}, complete=False) is not None
+    assert kube_config.plain_configuration(whole, complete=False) is None
 
 
 def test_a_proxy_in_the_environment_is_the_librarys(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _connection._plain({}, complete=True) is not None
+    assert kube_config.plain_configuration({}, complete=True) is not None
     monkeypatch.setenv("https_proxy", "http://192.0.2.9:3128")
-    assert _connection._plain({}, complete=True) is None
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CA, a server's and a client's certificate."""
-    room = tmp_path_factory.mktemp("tls")
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-sha256"]
-    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
-    for name, more in (
-        ("ca", []),
-        ("server", [*signed, "-addext", "subjectAltName=IP:127.0.0.1,DNS:api.example.com"]),
-        ("client", [*signed, "-addext", "subjectAltName=DNS:eve"]),
-    ):
-        argv = [*new, *more, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        subprocess.run(argv, cwd=room, check=True, capture_output=True, timeout=60)
-    return room
+    assert kube_config.plain_configuration({}, complete=True) is None
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +190,7 @@ def test_a_client_certificate_opens_the_door(server: str, certificates: Path, as
     assert by_options.request("GET", "/")[1] == {"who": "client"}
 
 
-def test_connections_of_several_threads_find_their_context_settled(
+def test_connections_of_several_threads_never_change_their_context(
     server: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Setting the protocols again frees what another thread's connection copies: a use after free, too rare to be waited for."""

@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods as _envoy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, MeshConfig
@@ -322,35 +321,3 @@ def test_the_probe_ends_by_itself_and_needs_no_rights() -> None:
     assert container["command"] == ["sleep", "30"]
     assert container["securityContext"]["runAsNonRoot"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-
-
-# --- the way into pods
-
-
-def test_an_answer_ends_where_http_says_so() -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-    assert _envoy._complete([head + b"hello"])
-    assert _envoy._complete([head, b"hel", b"lo"])
-    assert not _envoy._complete([head + b"hell"])
-    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-    assert _envoy._complete([chunked + b"5\r\nhello\r\n0\r\n\r\n"])
-    assert _envoy._complete([chunked + b"5\r\nhello\r\n0", b"\r\n\r\n"])
-    assert not _envoy._complete([chunked + b"5\r\nhello\r\n"])
-    assert not _envoy._complete([b"HTTP/1.1 200"])
-
-
-def test_chunks_are_put_together() -> None:
-    assert _envoy._unchunked(b"5\r\nhello\r\n1;x=y\r\n!\r\n0\r\n\r\n") == b"hello!"
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        ('{"status": "Success"}', 0),
-        ('{"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "7"}]}}', 7),
-        ('{"status": "Failure", "message": "no such file"}', -1),
-        ("", -1),
-    ],
-)
-def test_exit_codes(status: str, code: int) -> None:
-    assert _envoy._code(status) == code
