@@ -200,6 +200,8 @@ def _open(client: Client, namespace: str, pod: str, rest: str, kind: str, timeou
 def _tls_options(tls: Mapping[str, Any]) -> dict[str, Any]:
     """TLS settings of urllib3 as those of websocket-client."""
     options: dict[str, Any] = {}
+    if tls.get("server_hostname"):  # `tls-server-name` of a kubeconfig
+        options["server_hostname"] = tls["server_hostname"]
     if tls.get("ssl_context"):
         return {**options, "context": tls["ssl_context"]}
     unchecked = tls.get("cert_reqs") in (ssl.CERT_NONE, "CERT_NONE")

@@ -76,6 +76,14 @@ CONFIGURATIONS = pytest.mark.parametrize("options", [{}, {"no_proxy": "127.0.0.1
 
 
 @CONFIGURATIONS
+def test_a_pod_is_asked_under_the_name_that_the_kubeconfig_gives_the_server(
+    certificates: Path, server: str, options: dict[str, Any]
+) -> None:
+    found = run(certificates, server, options, **{"tls-server-name": "api.example.com"})
+    assert found == pods.Executed(0, "Bearer t0", "")
+
+
+@CONFIGURATIONS
 @pytest.mark.parametrize("name", [{}, {"tls-server-name": "other.example.com"}])
 def test_a_server_of_another_name_is_refused(
     certificates: Path, server: str, options: dict[str, Any], name: dict[str, str]
