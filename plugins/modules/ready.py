@@ -97,10 +97,22 @@ seconds:
 """
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.ready import api_answers, wait_for
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog, is_built_in
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, expected_name
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import NotReadyError, Target, Waiter
+
+# A kind cannot be watched before the server knows it, so discovery is repeated after this time (seconds).
+_KIND_PAUSE = 2.0
+# The same for an API server that does not listen yet (seconds).
+_API_PAUSE = 0.25
+# A chart's controllers may have failed to create their pods some time before this module starts (seconds).
+_EVENT_AGE = 60.0
 
 ARGUMENTS = _args.spec(
     objects={
@@ -134,6 +146,78 @@ def work(module: _module.Call) -> dict[str, Any]:
         "requests": client.requests,
         "seconds": round(time.monotonic() - start, 3),
     }
+
+
+def wait_for(client: Client, wanted: Iterable[Mapping[str, Any]], timeout: float) -> list[Ref]:
+    """Returns when all of `wanted` (kind, name, namespace, api_version) are ready; raises KubeError after `timeout` seconds at most."""
+    deadline = time.monotonic() + timeout
+    objects = list(wanted)
+    findings = [
+        f"objects[{index}] ({obj['kind']}): name is {obj['name']!r}; expected {expected}"
+        for index, obj in enumerate(objects)
+        if (expected := expected_name(obj["kind"], obj["name"]))
+    ]
+    if findings:
+        raise KubeError("; ".join(findings))
+    kinds = [(obj["api_version"], obj["kind"]) for obj in objects if obj.get("api_version")]
+    while True:
+        targets, missing = _targets(client.discover(kinds), objects)
+        if not missing:
+            break
+        if time.monotonic() + _KIND_PAUSE > deadline:
+            raise NotReadyError("Not ready before the timeout. The server does not know: " + ", ".join(missing))
+        time.sleep(_KIND_PAUSE)
+    Waiter(client, deadline, event_age=_EVENT_AGE).ready(targets)
+    return [target.ref for target in targets]
+
+
+def api_answers(client: Client, timeout: float) -> None:
+    """Returns when the API server is ready; raises KubeError after `timeout` seconds.
+
+    For a server that has just been started: at first it does not listen, then it answers which of its parts are not ready.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            client.request("GET", "/readyz", budget=0.0)
+            return
+        except KubeError:
+            if time.monotonic() + _API_PAUSE > deadline:
+                raise
+        time.sleep(_API_PAUSE)
+
+
+def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[list[Target], list[str]]:
+    """What to wait for, and the kinds that the server does not know yet. Raises KubeError for an object that cannot exist."""
+    targets, missing, findings = [], [], []
+    for obj in objects:
+        kind, api_version, namespace = obj["kind"], obj.get("api_version"), obj.get("namespace") or ""
+        shown = f"{kind} {namespace + '/' if namespace else ''}{obj['name']}"
+        if api_version:
+            resource = catalog.find(api_version, kind)
+            found = [resource] if resource else []
+        else:
+            found = catalog.by_kind(kind)
+            built_in = [resource for resource in found if is_built_in(resource.api_version)]
+            found = built_in[:1] if built_in else found
+        if len(found) > 1:
+            versions = ", ".join(sorted(resource.api_version for resource in found))
+            findings.append(f"{shown}: several kinds of this name ({versions}); set api_version")
+        elif not found:
+            if api_version and is_built_in(api_version):
+                findings.append(f"{shown}: the server has no {kind} in {api_version}")
+            missing.append(f"kind {kind}" + (f" of {api_version}" if api_version else ""))
+        elif found[0].namespaced != bool(namespace):
+            findings.append(
+                f"{shown}: objects of this kind live in a namespace; set namespace"
+                if found[0].namespaced
+                else f"{shown}: objects of this kind have no namespace; leave it out"
+            )
+        else:
+            targets.append(Target(Ref(found[0].api_version, kind, namespace, obj["name"]), found[0]))
+    if findings:
+        raise KubeError("; ".join(findings))
+    return targets, sorted(set(missing))
 
 
 def main() -> None:

@@ -29,7 +29,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves 
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import readiness as _readiness
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import (
@@ -44,6 +43,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     numbered,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import State, has_pods, verdict
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
 
 Obj = dict[str, Any]
@@ -311,7 +311,7 @@ class Applier:
         resource = self._resource(outcome.ref)
         if outcome.live is None or resource is None or outcome.action not in _APPLIED:
             return None
-        if _readiness.verdict(outcome.live).state == _readiness.READY:
+        if verdict(outcome.live).state == State.READY:
             return None
         return Target(outcome.ref, resource)
 
@@ -331,7 +331,7 @@ class Applier:
             for outcome in self.result.outcomes
             if outcome.live is not None
             and not wait.until_ready(outcome.ref.kind)
-            and _readiness.has_pods(outcome.live)
+            and has_pods(outcome.live)
             and self._target(outcome) is not None
         ]
 

@@ -94,7 +94,7 @@ def _problems(params: Mapping[str, Any]) -> list[str]:
         problems.append(f"concurrency is {params['concurrency']}; expected 1 to 32")
     if params["wait_timeout"] < 0:
         problems.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
-    if problem := _objects.label_value_problem(params["name"]):
+    if problem := _objects.expected_label_value(params["name"]):
         problems.append(f"name is {params['name']!r}; expected {problem}")
     if not 1 <= len(params["field_manager"]) <= 128 or not params["field_manager"].isprintable():
         problems.append("field_manager must have 1 to 128 printable characters")
@@ -112,7 +112,7 @@ def _prune_problems(params: Mapping[str, Any]) -> list[str]:
     problems = []
     for option, kind in (("name", "ConfigMap"), ("inventory_namespace", "Namespace")):
         value = params[option] or ""
-        if expected := _objects.name_problem(kind, value):
+        if expected := _objects.expected_name(kind, value):
             problems.append(f"{option} is {value!r}; with prune, expected {expected}")
     problems += [
         f"prune_allow has {entry!r}; expected the set's name ({params['name']}), or an object as messages show it: "

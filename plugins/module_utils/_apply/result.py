@@ -73,7 +73,7 @@ class Result:
 def checked(definitions: Any) -> list[Obj]:
     """The objects of a set as they are sent. Raises KubeError with all that is wrong; needs no cluster."""
     objects = [encoded(obj) for obj in _objects.flatten(definitions)]
-    problems = _objects.problems_of(objects)
+    problems = _objects.findings_of(objects)
     if problems:
         raise KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", problems))
     return objects

@@ -17,14 +17,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decid
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import (
-    READY,
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
     Limits,
     owned_pods,
-    pod_problem,
-    verdict,
+    pod_finding,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import State, verdict
 
 Obj = dict[str, Any]
 ISTIO = "/apis/networking.istio.io/v1"
@@ -96,7 +95,7 @@ def _workload(
     found = [
         problem
         for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
-        if (problem := pod_problem(pod, _LIMITS)) is not None
+        if (problem := pod_finding(pod, _LIMITS)) is not None
     ]
     # A problem that may pass (a registry that does not answer) is final when the pod is older than one waits for it.
     ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
@@ -106,7 +105,7 @@ def _workload(
     return Workload(
         desired=int((obj.get("spec") or {}).get("replicas", 1)),
         ready=len(ready),
-        complete=state.state == READY,
+        complete=state.state == State.READY,
         template=digest(obj["spec"]["template"]),
         failure=final[0] if final else "",
         waiting=str(found[0]) if found else state.reason,

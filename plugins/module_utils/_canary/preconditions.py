@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition, selects
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import selects
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 
 Obj = Mapping[str, Any]
 

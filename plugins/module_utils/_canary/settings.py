@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import PROMOTION_GATE
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import name_problem
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
 
 Params = Mapping[str, Any]
@@ -39,7 +39,7 @@ def problems(params: Params) -> list[str]:
     found = [
         f"{name}: {params.get(name)!r}; expected {expected}"
         for name in ("service", "namespace")
-        if (expected := name_problem("Service", str(params.get(name) or "")))
+        if (expected := expected_name("Service", str(params.get(name) or "")))
     ]
     if params.get("stable_subset") == params.get("canary_subset"):
         found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset too; expected another one")

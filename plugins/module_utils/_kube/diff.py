@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between an object before and after, without what only the server writes and without secrets."""
+"""What differs between an object before and after, without fields that only the server writes and without secrets. No I/O."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ABSENT = object()
 
 
 def content(obj: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The part of an object that people write: no status, no bookkeeping of the server."""
+    """The part of an object that its author writes: without status and without the server's own metadata."""
     if obj is None:
         return {}
     meta = {key: value for key, value in obj.get("metadata", {}).items() if key not in _SERVER_METADATA}
@@ -46,9 +46,9 @@ def content(obj: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def redacted(obj: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
-    """Copy in which each value of a Secret is a digest: it tells that a value changed and nothing else.
+    """Copy in which each value of a Secret is a digest, which shows that a value changed and nothing else.
 
-    `salt` is random for each run, so that a digest cannot be compared with a list of guessed passwords.
+    `salt` is random for each run, so that a digest cannot be compared with those of guessed passwords.
     """
     if not is_secret(obj):
         return dict(obj)
@@ -68,7 +68,7 @@ def _digest(value: Any, salt: bytes) -> str:
 
 
 def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, salt: bytes) -> tuple[Any, Any] | None:
-    """`(before, after)` cut down to the fields that differ, or null when the content is the same."""
+    """`(before, after)` cut down to the fields that differ, or None when the content is the same."""
     old, new = content(before), content(after)
     if old == new:
         return None
@@ -106,7 +106,7 @@ def _is_named(items: list[Any]) -> bool:
 
 
 def _reduced_named(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Lists whose items have names, as containers and ports do: only the items that differ."""
+    """For lists whose items have names, as containers and ports do: only the items that differ."""
     before, after = ({str(item["name"]): item for item in items} for items in (old, new))
     if list(before) != list(after) and set(before) == set(after) and all(before[n] == after[n] for n in before):
         return old, new  # only the order differs
@@ -126,7 +126,7 @@ def _reduced_named(old: list[Any], new: list[Any]) -> tuple[list[Any], list[Any]
 
 
 def overlay(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Best guess of an apply when the server cannot do a dry run: mappings merged, everything else replaced."""
+    """Prediction of an apply where the server cannot do a dry run: mappings are merged, everything else is replaced."""
     if live is None:
         return dict(wanted)
     merged = dict(live)
@@ -139,7 +139,7 @@ def overlay(live: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> dict[s
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """Text without any of these values; the longest first, so that no value leaves a part of itself."""
+    """Text without any of these values, replaced from the longest on, so that no part of a value is left."""
     for value in sorted(set(secrets), key=len, reverse=True):
         if len(value) >= 3:
             text = text.replace(value, "********")

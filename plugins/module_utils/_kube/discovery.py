@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which kinds the server knows and under which paths, from its aggregated discovery documents."""
+"""Which kinds the server knows and at which paths, from its discovery documents. No I/O."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ACCEPT = ",".join(
     )
 )
 
-# Groups that come with the API server. A kind that is missing in one of them is a mistake;
-# in any other group it may be a CRD that comes later.
+# Groups of the API server itself. A kind that is missing in one of them is a mistake;
+# in any other group it may come later with a CRD.
 _BUILT_IN = frozenset(
     {
         "",
@@ -50,7 +50,7 @@ _BUILT_IN = frozenset(
 
 
 def root_of(api_version: str) -> str:
-    """Path of a version: the core group has a root of its own."""
+    """Path of a version; the core group has its own root."""
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
@@ -76,7 +76,7 @@ class Resource:
         return f"{root}/{self.plural}"
 
     def path(self, ref: Ref) -> str:
-        """Path of one object. RBAC names may hold characters that a path may not."""
+        """Path of one object. RBAC names may contain characters that a path must not contain."""
         name = ref.name.replace("%", "%25").replace("?", "%3F").replace("#", "%23").replace(" ", "%20")
         return f"{self.collection(ref.namespace)}/{name}"
 
@@ -92,12 +92,12 @@ class Catalog:
         return len(self._resources)
 
     def add(self, resources: Iterable[Resource]) -> None:
-        """More kinds; of two resources of one kind the first counts."""
+        """Adds kinds; of two resources of one kind the first counts."""
         for resource in resources:
             self._resources.setdefault((resource.api_version, resource.kind), resource)
 
     def find(self, api_version: str, kind: str) -> Resource | None:
-        """Resource of a kind, or null."""
+        """Resource of a kind, or None."""
         return self._resources.get((api_version, kind))
 
     def by_kind(self, kind: str) -> list[Resource]:
@@ -114,7 +114,7 @@ class Catalog:
 
 
 def is_built_in(api_version: str) -> bool:
-    """Whether the group comes with the API server, so that a missing kind cannot come later."""
+    """Whether the group belongs to the API server, so that a missing kind cannot come later."""
     return group_of(api_version) in _BUILT_IN
 
 
@@ -133,7 +133,7 @@ def resources_in(document: Mapping[str, Any]) -> list[Resource]:
 
 
 def resources_in_legacy(document: Mapping[str, Any]) -> list[Resource]:
-    """Resources of one `APIResourceList`, as servers without aggregated discovery answer."""
+    """Resources of one `APIResourceList`, the document of one version."""
     return [
         Resource(document["groupVersion"], entry["kind"], entry["name"], bool(entry.get("namespaced")))
         for entry in document.get("resources") or []
@@ -142,7 +142,7 @@ def resources_in_legacy(document: Mapping[str, Any]) -> list[Resource]:
 
 
 def resources_of_crd(crd: Mapping[str, Any]) -> list[Resource]:
-    """Resources that a CustomResourceDefinition will bring, to know them before the server does."""
+    """Resources that a CustomResourceDefinition will define, known before the server has them."""
     spec = crd.get("spec") or {}
     names = spec.get("names") or {}
     return [

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# The server words some mistakes of the sender as its own (apimachinery, managedfields/internal/typeconverter.go).
+# The API server answers some mistakes of the sender with 500 InternalError and nothing but a text
+# (apimachinery, managedfields/internal/typeconverter.go; serializer errors of the request's body).
 _SENDERS_FAULT = (
     "failed to create typed patch object",
     "failed to create manager for existing fields",
@@ -17,11 +18,13 @@ _SENDERS_FAULT = (
     "cannot unmarshal",
     "failed to convert",
 )
+# Only the text tells that a webhook cannot be called (apiserver, pkg/util/webhook/client.go and admission/plugin/webhook/*/dispatcher.go;
+# apiextensions-apiserver, pkg/apiserver/conversion/webhook_converter.go).
 _WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
 
 
 class KubeError(Exception):
-    """A message for the user: what was tried, what was found, what to do."""
+    """An error with a message for the user: what failed, what was found, what to do."""
 
 
 class ApiError(KubeError):
@@ -35,22 +38,22 @@ class ApiError(KubeError):
 
     @property
     def by_webhook(self) -> bool:
-        """Whether a webhook could not be asked; it may be about to start."""
+        """Whether a webhook could not be called; it may be starting."""
         return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)
 
     @property
     def by_sender(self) -> bool:
-        """Whether what was sent is wrong, though the status says that the server is."""
+        """Whether the request is wrong, although the status blames the server."""
         return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
 
     @property
     def by_outage(self) -> bool:
-        """Whether the server had no time for it or is not there, whatever was asked."""
+        """Whether the server is overloaded or down, independent of the request."""
         return self.status in (429, 502, 503, 504) and not self.by_webhook
 
 
 class UnreachableError(KubeError):
-    """No answer at all."""
+    """The API server gave no answer."""
 
 
 def numbered(title: str, findings: Sequence[str]) -> str:

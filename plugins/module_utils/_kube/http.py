@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an HTTP answer of the API server says: its body, when to try again, and its warnings. No I/O."""
+"""Reads HTTP answers of the API server: body, Retry-After and warnings. No I/O."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-# The longest that a server may ask us to wait before the next try (seconds).
+# Upper limit for Retry-After (seconds).
 _LONGEST = 60.0
-# One warning: code, agent, text in quotes, perhaps a date (RFC 9111, 5.5; apimachinery, pkg/util/net/http.go).
+# One warning: code, agent, text in quotes, optional date (RFC 9111, 5.5; apimachinery, pkg/util/net/http.go).
 _WARNING = re.compile(r'(\d{3}) (\S+) "((?:[^"\\]|\\.)*)"(?: "[^"]*")?\s*(?:,|\Z)\s*')
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def parsed(data: bytes) -> dict[str, Any]:
-    """Body as a mapping; what is no JSON comes as `text`, and other JSON than a mapping as `value`."""
+    """Body as a mapping: a body that is not JSON as `text`, JSON that is not a mapping as `value`."""
     try:
         body = json.loads(data) if data else {}
     except ValueError:
@@ -30,11 +30,11 @@ def parsed(data: bytes) -> dict[str, Any]:
 
 
 def status_body(data: bytes) -> dict[str, Any]:
-    """The `Status` of an answer that is no success, or a `message` with what else it says."""
+    """The `Status` of an answer that is not a success; another body as `message`."""
     body = parsed(data)
     if body.get("kind") == "Status":
         return body
-    # Somebody behind the API server's proxy: its words are under a name of its own (`error` with Prometheus).
+    # An answer from behind the API server's proxy, whose message may have another key (Prometheus: `error`).
     return {"message": str(body.get("text") or body.get("message") or body.get("error") or "")[:500]}
 
 
@@ -45,7 +45,7 @@ def typed(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds until the server wants to be asked again, 60 at most; 0 when it does not say."""
+    """Seconds that the server asks to wait, 60 at most; 0 when it does not ask."""
     text = headers.get("Retry-After") or "0"
     try:
         seconds = float(text)
@@ -58,12 +58,12 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def warnings_in(headers: Iterable[str]) -> Iterator[str]:
-    """Texts of the `Warning` headers of an answer; what follows something malformed in a header is left out."""
+    """Texts of the `Warning` headers of an answer; the rest of a header after a malformed part is left out."""
     for raw in headers:
         header, position = raw.strip(), 0
         while match := _WARNING.match(header, position):
             position = match.end()
-            # 299 is what the API server sends; other codes tell of caches.
+            # The API server sends 299; other codes come from caches.
             if match.group(1) == "299" and (text := _ESCAPED.sub(r"\1", match.group(3)).strip()):
                 yield text
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Field ownership of server-side apply: read conflicts, leave single fields out of a patch.
+"""Field ownership of server-side apply: reads conflicts, leaves single fields out of a patch. No I/O.
 
 Paths are written as the API server writes them (sigs.k8s.io/structured-merge-diff, fieldpath/element.go):
 `.spec.template.spec.containers[name="app"].image`, `.spec.http`, `.metadata.finalizers[="x"]`.
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# The manager of a conflict is told in the cause's message only (apimachinery, managedfields/internal/conflict.go, NewConflictError).
 _MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 _KEY = re.compile(r'([A-Za-z0-9_.\-/$]+)=("(?:[^"\\]|\\.)*"|[^,\]]+)(,|\Z)')
 
@@ -29,7 +30,7 @@ class Conflict:
 
 
 def conflicts_of(status: Mapping[str, Any]) -> list[Conflict]:
-    """Conflicts in the `Status` of an answer 409; empty when the 409 means something else."""
+    """Conflicts in the `Status` of an answer 409; empty when the 409 has another cause."""
     causes = (status.get("details") or {}).get("causes") or []
     found = set()
     for cause in causes:
@@ -41,7 +42,7 @@ def conflicts_of(status: Mapping[str, Any]) -> list[Conflict]:
 
 
 def covers(allowed: str, field: str) -> bool:
-    """Whether a path that a user named covers a field: the same one, or one below it."""
+    """Whether a path that a user gave covers a field: the same field, or one below it."""
     allowed = allowed if allowed.startswith(".") else "." + allowed
     return field == allowed or (field.startswith(allowed) and field[len(allowed)] in ".[")
 
@@ -55,7 +56,7 @@ def without(obj: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
 
 
 def _drop(node: Any, path: str) -> None:
-    """Removes one path below a node. Names may hold dots, so they are matched against the keys that are there."""
+    """Removes one path below a node. Names may contain dots, so they are compared with the keys of the node."""
     if path.startswith(".") and isinstance(node, dict):
         rest = path[1:]
         for key in sorted(node, key=lambda k: len(str(k)), reverse=True):
@@ -73,7 +74,7 @@ def _drop(node: Any, path: str) -> None:
         fitting = [index for index, item in enumerate(node) if _selects(selector, index, item)]
         if not fitting:
             return
-        # An item that has all the keys fits better than one that leaves some to their defaults.
+        # An item that has all keys fits better than one that omits some.
         index = max(fitting, key=lambda position: sum(key in selector for key in _keys(node[position])))
         if tail == "":
             del node[index]
@@ -104,7 +105,7 @@ def _selects(selector: str, index: int, item: Any) -> bool:
     wanted = {match.group(1): _value(match.group(2)) for match in _KEY.finditer(selector)}
     if not wanted or not isinstance(item, Mapping):
         return False
-    # A key that the definition leaves out has its default on the server (ports: protocol TCP).
+    # A key that the definition omits gets its default on the server (ports: protocol TCP).
     return all(item[key] == value for key, value in wanted.items() if key in item) and any(k in item for k in wanted)
 
 

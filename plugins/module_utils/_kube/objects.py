@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every part agrees on about an object: who it is, whether it may be sent, and how it is marked as ours."""
+"""Objects: their identity, whether they may be sent, and how they are marked as ours."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FIELD_MANAGER = "servicemesh-platform"
 CANARY_MANAGER = "servicemesh-canary"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 PART_OF_LABEL = "app.kubernetes.io/part-of"
-# Of which set's inventory an object is a member; the name is that of ApplySets (KEP-3659).
+# The set whose inventory lists the object; the label is that of ApplySets (KEP-3659).
 SET_LABEL = "applyset.kubernetes.io/part-of"
 CREATE_ONLY_ANNOTATION = "servicemesh.platform/create-only"
 
-# Their pods go before they do.
+# Deleted in the foreground: their pods first.
 _FOREGROUND = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
@@ -26,7 +26,7 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?\Z")
 _API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[a-z0-9]+\Z")
 
-# Kubernetes checks these names only as a path segment (pkg/apis/rbac/validation/validation.go).
+# Kubernetes validates these names only as a path segment (pkg/apis/rbac/validation/validation.go).
 _PATH_SEGMENT_KINDS = frozenset({"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
 # These names become a DNS label (pkg/apis/core/validation/validation.go).
 _LABEL_KINDS = frozenset({"Namespace", "Service"})
@@ -34,7 +34,7 @@ _LABEL_KINDS = frozenset({"Namespace", "Service"})
 
 @dataclass(frozen=True, order=True, slots=True)
 class Ref:
-    """Which object: enough to address it and to name it in a message."""
+    """Identifies one object: enough to address it and to name it in a message."""
 
     api_version: str
     kind: str
@@ -48,7 +48,7 @@ class Ref:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What makes an object the same object, whatever version of its API it is written in."""
+        """Identity of the object in all versions of its API."""
         return (self.group, self.kind, self.namespace, self.name)
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
 
 
 def flatten(definitions: Any) -> Iterator[Any]:
-    """All objects in nested lists and `kind: List` objects; nulls and empty documents are dropped."""
+    """All objects in nested lists and `kind: List` objects; None and empty documents are left out."""
     if definitions is None or definitions == {} or definitions == "":
         return
     if isinstance(definitions, Mapping):
@@ -83,8 +83,8 @@ def flatten(definitions: Any) -> Iterator[Any]:
         yield definitions
 
 
-def name_problem(kind: str, name: str) -> str:
-    """Why Kubernetes would refuse this name, or the empty string."""
+def expected_name(kind: str, name: str) -> str:
+    """What Kubernetes expects of a name instead of this one; empty when the name is valid."""
     if kind in _PATH_SEGMENT_KINDS:
         if name in (".", "..") or "/" in name or "%" in name or not name:
             return "a name without '/' and '%'"
@@ -98,65 +98,67 @@ def name_problem(kind: str, name: str) -> str:
     return ""
 
 
-def label_value_problem(value: str) -> str:
-    """Why Kubernetes would refuse this value of a label, or the empty string."""
+def expected_label_value(value: str) -> str:
+    """What Kubernetes expects of a label's value instead of this one; empty when the value is valid."""
     if len(value) > 63 or not _LABEL_VALUE.match(value):
         return "at most 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
     return ""
 
 
-def problems_of(objects: Iterable[Any]) -> list[str]:
-    """Everything that is wrong with a set before any request is made; empty when it may be sent."""
-    problems: list[str] = []
+def findings_of(objects: Iterable[Any]) -> list[str]:
+    """Everything that is wrong with a set, found without a request; empty when the set may be sent."""
+    findings: list[str] = []
     seen: dict[tuple[str, str, str, str], int] = {}
     for index, obj in enumerate(objects):
-        found = _problems_of_one(index, obj)
-        problems += found
+        found = _findings_of_one(index, obj)
+        findings += found
         if found:
             continue
         ref = ref_of(obj)
         if ref.key in seen:
-            problems.append(f"{ref} is there twice (definitions[{seen[ref.key]}] and definitions[{index}]); leave one")
+            findings.append(
+                f"{ref} is defined twice (definitions[{seen[ref.key]}] and definitions[{index}]); remove one"
+            )
         seen.setdefault(ref.key, index)
-    return problems
+    return findings
 
 
-def _problems_of_one(index: int, obj: Any) -> list[str]:
+def _findings_of_one(index: int, obj: Any) -> list[str]:
     where = f"definitions[{index}]"
     if not isinstance(obj, Mapping):
         return [f"{where} is a {type(obj).__name__}; expected an object with apiVersion, kind and metadata.name"]
-    problems = []
+    findings = []
     kind, api_version, meta = obj.get("kind"), obj.get("apiVersion"), obj.get("metadata")
     if isinstance(kind, str) and kind:
         where += f" ({kind}{_name_hint(meta)})"
     else:
-        problems.append(f"{where}{_name_hint(meta)}: kind is missing or not a string")
+        findings.append(f"{where}{_name_hint(meta)}: kind is missing or not a string")
     if not isinstance(api_version, str) or not _API_VERSION.match(api_version):
-        problems.append(f"{where}: apiVersion is {api_version!r}; expected <group>/<version> or v1")
+        findings.append(f"{where}: apiVersion is {api_version!r}; expected <group>/<version> or v1")
     if not isinstance(meta, Mapping):
-        return [*problems, f"{where}: metadata is missing"]
+        return [*findings, f"{where}: metadata is missing"]
     name, namespace = meta.get("name"), meta.get("namespace")
     if not isinstance(name, str) or not name:
-        problems.append(f"{where}: metadata.name is {name!r}; expected a name (generateName cannot be applied twice)")
-    elif expected := name_problem(str(kind), name):
-        problems.append(f"{where}: metadata.name is {name!r}; expected {expected}")
+        findings.append(f"{where}: metadata.name is {name!r}; expected a name (generateName cannot be applied twice)")
+    elif expected := expected_name(str(kind), name):
+        findings.append(f"{where}: metadata.name is {name!r}; expected {expected}")
     if namespace is not None and (
-        not isinstance(namespace, str) or (namespace and name_problem("Namespace", namespace))
+        not isinstance(namespace, str) or (namespace and expected_name("Namespace", namespace))
     ):
-        problems.append(f"{where}: metadata.namespace is {namespace!r}; expected {name_problem('Namespace', '')}")
+        findings.append(f"{where}: metadata.namespace is {namespace!r}; expected {expected_name('Namespace', '')}")
     for field in ("labels", "annotations"):
         entries = meta.get(field)
         if entries is None:
             continue
         if not isinstance(entries, Mapping):
-            problems.append(f"{where}: metadata.{field} is a {type(entries).__name__}; expected a mapping")
+            findings.append(f"{where}: metadata.{field} is a {type(entries).__name__}; expected a mapping")
             continue
-        problems += [
+        findings += [
             f"{where}: metadata.{field}[{key!r}] is a {type(value).__name__}; expected a string (quote it)"
             for key, value in entries.items()
             if not isinstance(value, str)
         ]
-    return problems
+    return findings
 
 
 def _name_hint(meta: Any) -> str:
@@ -166,9 +168,9 @@ def _name_hint(meta: Any) -> str:
 
 
 def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str = "") -> dict[str, Any]:
-    """Copy of an object as it is sent: without what only the server writes, and marked as ours.
+    """Copy of an object as it is sent: without the fields that only the server writes, and marked as ours.
 
-    An object that somebody else made (`ours` false) gets no mark, so that a teardown never deletes it.
+    An object that another owner created (`ours` false) is not marked, so that a teardown never deletes it.
     `set_id`: the set that prunes it; empty for none.
     """
     meta = {
@@ -194,12 +196,12 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str =
 
 
 def is_ours(live: Mapping[str, Any]) -> bool:
-    """Whether the collection made this object, so that it may delete it."""
+    """Whether this collection created the object, so that it may delete it."""
     return (live["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == FIELD_MANAGER
 
 
 def is_create_only(obj: Mapping[str, Any]) -> bool:
-    """Whether the object must stay as it is once it exists (a generated password)."""
+    """Whether the object is created and never changed (for example a generated password)."""
     return (obj["metadata"].get("annotations") or {}).get(CREATE_ONLY_ANNOTATION) == "true"
 
 
@@ -209,7 +211,7 @@ def is_secret(obj: Mapping[str, Any]) -> bool:
 
 
 def delete_options(live: Mapping[str, Any]) -> dict[str, Any]:
-    """Body of the request that deletes this very object, and not one that was made anew under its name."""
+    """Body of the request that deletes exactly this object, and not a later one of the same name."""
     return {
         "apiVersion": "v1",
         "kind": "DeleteOptions",

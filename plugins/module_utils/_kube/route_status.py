@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps an Ingress or a route of the Gateway API from being in service. Pure: live object in, a reason or nothing out."""
+"""What keeps an Ingress or a route of the Gateway API from being in service. No I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Obj = Mapping[str, Any]
 
 
 def without_address(ingress: Obj) -> str:
-    """Why an Ingress cannot be reached; empty when a load balancer has an address for it."""
+    """Why an Ingress is not in service; empty when a load balancer has given it an address."""
     balancer = (ingress.get("status") or {}).get("loadBalancer") or {}
     if any(entry.get("ip") or entry.get("hostname") for entry in balancer.get("ingress") or []):
         return ""
@@ -33,8 +33,8 @@ def not_accepted(route: Obj) -> str:
         shown = f"{parent.get('kind', 'Gateway')} {parent.get('name')}"
         mine = [e for e in entries if _parent(e.get("parentRef") or {}, meta) == _parent(parent, meta)]
         if not mine:
-            return f"{shown} has not looked at it yet"
-        # Several controllers may answer for one parent; one that has accepted it is enough.
+            return f"{shown} has not reported on it yet"
+        # Several controllers may report on one parent; it is enough that one has accepted the route.
         reasons = [_refusal(entry, meta.get("generation")) for entry in mine]
         if "" not in reasons:
             return f"{shown}: {reasons[0]}"
@@ -42,7 +42,7 @@ def not_accepted(route: Obj) -> str:
 
 
 def _parent(ref: Mapping[str, Any], meta: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A reference to a parent with its defaults (gateway-api, apis/v1/shared_types.go: ParentReference)."""
+    """The fields that identify a parent, with their defaults (gateway-api, apis/v1/shared_types.go: ParentReference)."""
     return (
         ref.get("group", GATEWAY_API),
         ref.get("kind", "Gateway"),
@@ -59,7 +59,7 @@ def _refusal(entry: Mapping[str, Any], generation: Any) -> str:
         return "no condition Accepted yet"
     observed = found.get("observedGeneration")
     if generation is not None and observed is not None and observed < generation:
-        return "its controller has not seen the change yet"
+        return "its controller has not observed the change yet"
     if found.get("status") == "True":
         return ""
     return ": ".join(str(found[key]) for key in ("reason", "message") if found.get(key)) or "not accepted"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follow collections of the API: LIST once, then WATCH, so that a change is seen when it happens."""
+"""Follows collections of the API: one LIST, then WATCH, so that a change is seen when it happens."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     UnreachableError,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import events_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry import RETRIED
 
-# The server sends a bookmark about once a minute; longer silence means a dead connection.
+# The server sends a bookmark about once a minute; a longer silence means that the connection is dead.
 _IDLE_TIMEOUT = 90.0  # seconds
-_PAUSE = 0.5  # seconds before a broken watch begins again
+_PAUSE = 0.5  # seconds before a broken watch starts again
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Topic:
 
 @dataclass(slots=True)
 class Change:
-    """News of a topic. Null `objects`: it cannot be followed, `error` says why."""
+    """News of a topic. `objects` None: the topic cannot be followed, `error` says why."""
 
     topic: Topic
     objects: dict[str, dict[str, Any]] | None
@@ -47,17 +48,17 @@ class Change:
 
 @dataclass(slots=True)
 class _Follower:
-    """One thread that keeps one topic."""
+    """One thread that follows one topic."""
 
     client: Client
     topic: Topic
     news: queue.SimpleQueue[Change]
     stopped: threading.Event = field(default_factory=threading.Event)
     answer: Any = None
-    version: str = ""  # resourceVersion to go on from; empty: begin with a LIST
+    version: str = ""  # resourceVersion to continue from; empty: start with a LIST
 
     def run(self) -> None:
-        """Until stopped; every error that time does not mend ends it with a last Change."""
+        """Runs until stopped; an error that does not pass by itself ends it with a last Change."""
         objects: dict[str, dict[str, Any]] = {}
         while not self.stopped.is_set():
             try:
@@ -73,7 +74,7 @@ class _Follower:
             except ApiError as error:
                 if error.status == 410:
                     self.version = ""
-                elif error.status in (429, 500, 502, 503, 504):
+                elif error.status in RETRIED:
                     self.stopped.wait(_PAUSE)
                 else:
                     self.news.put(Change(self.topic, None, error))
@@ -81,7 +82,7 @@ class _Follower:
             except UnreachableError as error:
                 self.news.put(Change(self.topic, None, error))
                 return
-            except Exception:  # a cut stream raises all sorts of errors; begin again where it stopped
+            except Exception:  # a cut stream raises many kinds of errors; continue where it stopped
                 if not self.stopped.is_set():
                     self.stopped.wait(_PAUSE)
 
@@ -89,7 +90,7 @@ class _Follower:
         return {"fieldSelector": self.topic.field_selector} if self.topic.field_selector else {}
 
     def _watch(self, objects: dict[str, dict[str, Any]]) -> None:
-        """Follows from `version`, which moves on with each event, until the server ends the stream."""
+        """Follows from `version`, which each event advances, until the server ends the stream."""
         query = {
             **self._query(),
             "watch": "true",
@@ -128,14 +129,14 @@ class Watcher:
         self._followers: dict[Topic, _Follower] = {}
 
     def follow(self, topic: Topic) -> None:
-        """Begins to follow a topic, once."""
+        """Starts to follow a topic, unless it is followed already."""
         if topic not in self._followers:
             follower = _Follower(self._client, topic, self._news)
             self._followers[topic] = follower
             threading.Thread(target=follower.run, daemon=True, name=topic.path).start()
 
     def news(self, timeout: float) -> list[Change]:
-        """Everything that came in; waits up to `timeout` seconds for the first piece."""
+        """All changes that arrived; waits up to `timeout` seconds for the first one."""
         changes: list[Change] = []
         try:
             changes.append(self._news.get(timeout=max(0.0, timeout)))
@@ -146,7 +147,7 @@ class Watcher:
         return changes
 
     def stop(self) -> None:
-        """Ends all threads; their connections are cut, not waited for."""
+        """Ends all threads by closing their connections, without waiting for them."""
         for follower in self._followers.values():
             follower.stopped.set()
             connection = getattr(follower.answer, "connection", None)

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import (
-    READY,
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
     Limits,
     owned_pods,
-    pod_problem,
-    verdict,
+    pod_finding,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import State, verdict
 
 Obj = Mapping[str, Any]
 
@@ -120,11 +119,11 @@ def _version(workload: Obj, pods: Sequence[Obj]) -> str:
 
 def _health(workload: Obj, pods: Sequence[Obj]) -> tuple[bool, str]:
     """(healthy, why not or ``healthy``)."""
-    state = verdict(workload)
-    if state.state == READY:
+    found = verdict(workload)
+    if found.state == State.READY:
         return True, "healthy" if workload["spec"].get("replicas", 1) else "scaled to 0"
-    problems = [p for pod in owned_pods(workload, pods) if (p := pod_problem(pod, _NO_PATIENCE)) is not None]
-    return False, str(problems[0]) if problems else state.reason
+    findings = [f for pod in owned_pods(workload, pods) if (f := pod_finding(pod, _NO_PATIENCE)) is not None]
+    return False, str(findings[0]) if findings else found.reason
 
 
 def service_rows(

@@ -55,14 +55,14 @@ def test_flattening_keeps_every_object(nested: Any) -> None:
     ],
 )
 def test_what_cannot_be_sent_is_named(obj: Any, expected: str) -> None:
-    (problem,) = _objects.problems_of([obj])
+    (problem,) = _objects.findings_of([obj])
     assert expected in problem
     assert "definitions[0]" in problem
 
 
 def test_names_of_rbac_may_hold_colons() -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "system:X"}}
-    assert _objects.problems_of([role]) == []
+    assert _objects.findings_of([role]) == []
 
 
 def test_all_problems_are_told_at_once_and_duplicates_across_versions_found() -> None:
