@@ -13,24 +13,24 @@ author:
   - servicemesh.platform contributors (@servicemesh)
 description:
   - Takes a set of objects, orders them in waves (namespaces, CRDs, limits, accounts, configuration, services, workloads,
-    policies, routes), writes each by server-side apply, many at once, and waits by watch until all are ready.
-  - Deletes in the opposite order, only what carries the label C(app.kubernetes.io/managed-by=servicemesh-platform), and
-    waits until it is gone. The module puts that label on the objects that it creates; an object that stood there before
-    stays without it and is never deleted.
-  - A Namespace that still has pods when everything of the set in it is gone is kept, whoever made it.
-  - An object with the annotation C(servicemesh.platform/create-only) set to C("true") is created when it is not there and
-    otherwise left as it is, whatever its definition says. This is for generated passwords.
-  - When a field belongs to another manager with another value, the module stops and names both. Only fields that
-    C(servicemesh-canary) owns are left out silently and reported as RV(objects[].held).
-  - A Deployment, StatefulSet or ReplicaSet whose definition leaves C(.spec.replicas) out keeps the number that it has. When only
-    this module owned the field, it goes to the manager C(servicemesh-autoscaling) first.
+    policies, routes), writes the objects of a wave at once by server-side apply, and waits by watch until all are ready.
+  - Deletes in the reverse order, only objects with the label C(app.kubernetes.io/managed-by=servicemesh-platform), and
+    waits until they are gone. The module sets that label on the objects that it creates. An object that existed before
+    does not get the label and is never deleted.
+  - A Namespace that still has pods after the objects of the set in it were deleted is kept, also when this module created it.
+  - An object with the annotation C(servicemesh.platform/create-only) set to C("true") is created when it does not exist and
+    is not changed otherwise. This is for generated passwords.
+  - When another manager owns a field with another value, the module stops and names the field and the manager. Fields that
+    C(servicemesh-canary) owns are left to it without an error and reported as RV(objects[].withheld).
+  - A Deployment, StatefulSet or ReplicaSet whose definition omits C(.spec.replicas) keeps its number of replicas. When this
+    module is the only owner of the field, the manager C(servicemesh-autoscaling) becomes its owner first.
   - A number of replicas that an autoscaler set (C(kube-controller-manager), C(servicemesh-autoscaling)) is taken over when no
-    HorizontalPodAutoscaler of the namespace scales the object any more. RV(objects[].note) tells it.
-  - An object that C(kubectl apply) wrote on the client's side is taken over when it is in the set. What was applied then
-    and is not in the definition any more is removed, as C(kubectl apply) would, and its annotation
-    C(kubectl.kubernetes.io/last-applied-configuration) goes. RV(objects[].note) tells it. Fields of other managers stay theirs.
-  - Warnings of the API server, of deprecated APIs for instance, become warnings of the task, each once.
-  - Values of Secrets appear in no result, difference, message or log. A digest tells that a value changed.
+    HorizontalPodAutoscaler of the namespace scales the object any more. RV(objects[].note) reports it.
+  - An object of the set that C(kubectl apply) wrote by client-side apply is taken over. Fields that were applied then and are
+    not in the definition any more are removed, as C(kubectl apply) does, and so is the annotation
+    C(kubectl.kubernetes.io/last-applied-configuration). RV(objects[].note) reports it. Other managers keep their fields.
+  - Warnings of the API server, for example about deprecated APIs, become warnings of the task, each once.
+  - Values of Secrets appear in no result, difference, message or log. A digest shows that a value changed.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -38,8 +38,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The server does a dry run of each object. What it cannot judge, because the namespace or the CRD is not there yet, is
-        reported as RV(objects[].predicted).
+      - The server does a dry run of each object. An object that it cannot dry-run, because its namespace or CRD does not exist yet, is
+        reported with RV(objects[].predicted).
   diff_mode:
     support: full
   idempotent:
@@ -47,22 +47,22 @@ attributes:
 options:
   definitions:
     description:
-      - The objects, as a list, as nested lists, as one object, or as YAML text with any number of documents. Nulls are dropped,
-        objects of C(kind=List) are taken apart.
-      - One of O(definitions) and O(src) is needed.
+      - The objects, as a list, as nested lists, as one object, or as YAML text with any number of documents. Nulls are ignored,
+        and the items of a C(kind=List) are used.
+      - One of O(definitions) and O(src) is required.
     type: raw
   retired:
     description:
-      - Objects to delete in the same call - what a switch turned off, say. Only C(apiVersion), C(kind) and C(metadata) matter.
-        What somebody else made is kept.
-      - A HorizontalPodAutoscaler goes before O(definitions) are applied, because it would set the number of pods back. What pods
-        refer to (ConfigMap, Secret, ServiceAccount, roles and their bindings, PersistentVolumeClaim) goes when the set is ready,
-        as do CRDs and namespaces; with O(wait=false), in the first call that finds the set ready. All else goes once
-        O(definitions) are applied.
+      - Objects to delete in the same call, for example those of a feature that was switched off. Only C(apiVersion), C(kind) and
+        C(metadata) are used. An object that another owner created is kept.
+      - A HorizontalPodAutoscaler is deleted before O(definitions) are applied, because it would reset the number of replicas. Objects
+        that pods refer to (ConfigMap, Secret, ServiceAccount, roles and their bindings, PersistentVolumeClaim), CRDs and namespaces
+        are deleted when the set is ready; with O(wait=false), in the first call that finds the set ready. All other objects are
+        deleted after O(definitions) were applied.
     type: raw
   src:
     description:
-      - Files with YAML documents, on the machine that the module runs on. Patterns as C(*.yml) are allowed.
+      - Files with YAML documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
     type: list
     elements: path
   state:
@@ -74,69 +74,70 @@ options:
   name:
     description:
       - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates.
-      - With O(prune=true) it names the inventory, so it has to be the name of a ConfigMap too.
+      - With O(prune=true) the inventory is named after it, so it must be valid in the name of a ConfigMap.
     type: str
     default: ""
   prune:
     description:
-      - Whether to delete what the set once applied and no longer holds, as the last step, when all else succeeded.
-      - Needs O(name) and O(inventory_namespace). There, the ConfigMap C(applyset-<name>) lists what the set applied. It is written
-        before anything else is, so that a call that was killed loses nothing; the next one prunes. It costs one request, and one more
-        for each time that the list changes.
-      - Names and labels are those of ApplySets (KEP-3659), so that kubectl and others see whose the objects are.
-      - Only what the set created is deleted. What somebody else made, applies too or has taken over, and what another set holds by now,
-        is kept and told (RV(kept), RV(objects[].note)).
-      - An empty set, the deletion of more than half of the set, and that of a Namespace, a CustomResourceDefinition or a
+      - Whether to delete objects that the set once applied and does not contain any more. This is the last step, after everything else
+        succeeded.
+      - Requires O(name) and O(inventory_namespace). In that namespace, the ConfigMap C(applyset-<name>) lists what the set applied. It
+        is written before any other object, so that the call after one that was killed still prunes. It costs one request, and one more
+        for each change of the list.
+      - Names and labels are those of ApplySets (KEP-3659), so that kubectl and other tools see who owns the objects.
+      - Only objects that the set created are deleted. An object that another owner created, took over or applies too, or that is part of
+        another set now, is kept and reported (RV(kept), RV(objects[].note)).
+      - An empty set, the deletion of more than half of the set, and the deletion of a Namespace, a CustomResourceDefinition or a
         PersistentVolumeClaim are refused before anything is sent. O(prune_allow) allows them by name.
-      - With O(state=absent), all that the set ever applied is deleted, whatever O(definitions) are, and the inventory with it.
-      - An object that is not in the inventory is never pruned, so nothing goes in the first call with O(prune=true).
+      - With O(state=absent), all objects that the set ever applied and the inventory are deleted, whatever O(definitions) contains.
+      - An object that is not in the inventory is never pruned, so the first call with O(prune=true) deletes nothing.
     type: bool
     default: false
   prune_allow:
     description:
-      - What O(prune) may do though it is dangerous. O(name) allows an empty set and the deletion of more than half of the set. An object
-        as messages show it, V(Namespace shop) or V(PersistentVolumeClaim shop/data), allows that one to go.
+      - Allows dangerous deletions by O(prune). The value of O(name) allows an empty set and the deletion of more than half of the set. An
+        object as messages show it, V(Namespace shop) or V(PersistentVolumeClaim shop/data), allows the deletion of this object.
     type: list
     elements: str
     default: []
   inventory_namespace:
     description:
-      - Namespace of the inventory. It has to stay the same for all calls with this O(name).
-      - It has to exist, or to be a Namespace of the set.
+      - Namespace of the inventory. It must be the same in all calls with this O(name).
+      - It must exist, or be a Namespace of the set.
     type: str
   wait:
     description:
       - Whether to wait until the objects are ready, or until they are gone. V(true), V(false), or a mapping of kinds to one of these, in
         which C(*) stands for all kinds that are not named (V(true) by default).
-      - Ready is known of Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, Pod, PersistentVolumeClaim, Namespace, CRD and APIService;
-        of the Gateway API (a Gateway is programmed, a route is accepted by all its parents); and of any kind with a condition C(Ready)
-        or C(Available). All else is ready once it is there.
-      - An Ingress is ready when it has an address of a load balancer. As many clusters never give it one, it is waited for only when it
-        is named.
-      - CRDs are waited for in any case, because the objects that follow need them.
-      - The module stops as soon as waiting cannot help (an image that cannot be pulled, a container that crashes again and
-        again, a quota) and says why, with the pod, its last log line and the last events.
+      - Readiness is checked for Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, Pod, PersistentVolumeClaim, Namespace, CRD and
+        APIService; for the Gateway API (a Gateway is programmed, a route is accepted by all its parents); and for any kind with a
+        condition C(Ready) or C(Available). Other objects are ready when they exist.
+      - An Ingress is ready when a load balancer has given it an address. Many clusters never do that, so the module waits for an Ingress
+        only when this kind is named.
+      - The module always waits for CRDs, because later objects need them.
+      - The module stops as soon as waiting cannot help (an image that cannot be pulled, a container that crashes repeatedly,
+        a quota) and reports why, with the pod, its last log line and the last events.
     type: raw
     default: true
   wait_timeout:
     description:
-      - Seconds that the call may wait altogether, also for admission webhooks that cannot be reached yet.
+      - Seconds for all waits of the call together, including the wait for admission webhooks that cannot be called yet.
     type: int
     default: 300
   field_manager:
     description:
-      - Name under which fields are owned.
+      - Field manager of server-side apply.
     type: str
     default: servicemesh-platform
   force_conflicts:
     description:
-      - Paths of fields that may be taken over from other managers, as C(.spec.replicas). A path covers what is below it.
+      - Paths of fields that may be taken over from other managers, for example C(.spec.replicas). A path covers all fields below it.
     type: list
     elements: str
     default: []
   concurrency:
     description:
-      - Requests at the same time, 32 at most. Halves while the server answers that it has too much to do.
+      - Number of requests at the same time, 32 at most. It is halved while the server answers 429.
     type: int
     default: 16
 seealso:
@@ -153,7 +154,7 @@ EXAMPLES = r"""
     name: mesh-traffic
     definitions: "{{ lookup('ansible.builtin.template', 'gateway.yml.j2') | from_yaml_all }}"
 
-- name: Delete what a role made
+- name: Delete what a role created
   servicemesh.platform.apply:
     name: mesh-traffic
     state: absent
@@ -173,25 +174,25 @@ EXAMPLES = r"""
         stringData:
           password: "{{ lookup('ansible.builtin.password', '/dev/null', length=32) }}"
 
-- name: Apply what is switched on, and delete what is switched off
+- name: Apply the enabled features of a service, and delete the disabled ones
   servicemesh.platform.apply:
     name: user-service
     definitions: "{{ definition | servicemesh.platform.service_manifests }}"
     retired: "{{ definition | servicemesh.platform.retired_manifests }}"
 
-- name: Apply what is there now, and delete what the set held before
+- name: Apply the objects of the files, and delete what earlier files contained
   servicemesh.platform.apply:
     name: shop
     src: [manifests/*.yml]
     prune: true
     inventory_namespace: ecommerce
 
-- name: Wait for the load balancer too, and not for jobs
+- name: Wait for the load balancer as well, but not for jobs
   servicemesh.platform.apply:
     src: [manifests/*.yml]
     wait: {Ingress: true, Job: false}
 
-- name: Take over the number of replicas from whoever set it
+- name: Take the number of replicas over from any manager
   servicemesh.platform.apply:
     src: [manifests/*.yml]
     force_conflicts: [.spec.replicas]
@@ -200,14 +201,14 @@ EXAMPLES = r"""
 RETURN = r"""
 objects:
   description: What happened to each object, in the order of the waves.
-  returned: always, also on failure for the objects that were done
+  returned: always; on failure, the objects that were handled before
   type: list
   elements: dict
   contains:
     action:
       description:
-        - V(created), V(changed), V(unchanged), V(deleted), V(absent) (was not there), or V(kept) (create-only, made by somebody
-          else, or still in use).
+        - V(created), V(changed), V(unchanged), V(deleted), V(absent) (did not exist), or V(kept) (create-only, created by another
+          owner, or still in use).
       type: str
       sample: changed
     api_version:
@@ -234,34 +235,34 @@ objects:
       description: How long its requests took.
       type: float
       sample: 0.012
-    held:
+    withheld:
       description: Fields that were left to C(servicemesh-canary).
       type: list
       elements: dict
       returned: when there are any
       sample: [{field: .spec.http, manager: servicemesh-canary}]
     note:
-      description: Why it was kept, or what was taken over.
+      description: Why the object was kept, or what was taken over.
       type: str
-      returned: when there is something to say
+      returned: when the object was kept or something was taken over
     predicted:
-      description: In check mode, that the server could not do a dry run of it.
+      description: In check mode, whether the module predicted the action because the server could not dry-run it.
       type: bool
       returned: when true
 pruned:
-  description: Objects that were deleted because the set no longer holds them; in check mode, those that would be.
+  description: Objects that were deleted because the set does not contain them any more; in check mode, those that would be deleted.
   returned: always
   type: list
   elements: str
   sample: [ConfigMap ecommerce/old]
 kept:
-  description: Objects that were not deleted, because somebody else made them or took them over or pods may still use them, and
-    create-only objects that were there.
+  description: Objects that were not deleted, because another owner created them or took them over or because pods may still use them, and
+    create-only objects that existed.
   returned: success
   type: list
   elements: str
   sample: [Secret ecommerce/user-db]
-held:
+withheld:
   description: Objects with fields that were left to C(servicemesh-canary).
   returned: success
   type: list
@@ -287,13 +288,13 @@ diff:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply import sources as _sources
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Outcome, checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import from_files, parsed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, flatten
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
@@ -306,7 +307,7 @@ ARGUMENTS = _args.spec(
     inventory_namespace={"type": "str"},
     wait={"type": "raw", "default": True},
     wait_timeout={"type": "int", "default": 300},
-    field_manager={"type": "str", "default": _objects.FIELD_MANAGER},
+    field_manager={"type": "str", "default": FIELD_MANAGER},
     force_conflicts={"type": "list", "elements": "str", "default": []},
     concurrency={"type": "int", "default": 16},
 )
@@ -327,8 +328,8 @@ def _result(module: _module.Call, applier: Applier, client: Client) -> dict[str,
         "pruned": [str(ref) for ref in result.pruned],
         "requests": client.requests,
         "seconds": result.seconds,
-        "kept": [str(outcome.ref) for outcome in result.outcomes if outcome.action == "kept"],
-        "held": [str(outcome.ref) for outcome in result.outcomes if outcome.held],
+        "kept": [str(outcome.ref) for outcome in result.outcomes if outcome.action == Action.KEPT],
+        "withheld": [str(outcome.ref) for outcome in result.outcomes if outcome.withheld],
     }
     if module._diff:
         shown["diff"] = [_shown(outcome) for outcome in result.outcomes if outcome.changed and outcome.difference]
@@ -341,9 +342,9 @@ def work(module: _module.Call) -> dict[str, Any]:
     options = options_of(params, check=module.check_mode)
     definitions = params["definitions"]
     if isinstance(definitions, str):
-        definitions = _sources.parsed(definitions, "definitions")
-    everything = checked([definitions, _sources.from_files(params["src"] or []), params["retired"]])
-    last = len(everything) - len(list(_objects.flatten(params["retired"])))
+        definitions = parsed(definitions, "definitions")
+    everything = checked([definitions, from_files(params["src"] or []), params["retired"]])
+    last = len(everything) - len(list(flatten(params["retired"])))
     client = _module.connected(module, params["concurrency"])
     applier = Applier(client, options)
     try:

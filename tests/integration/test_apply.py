@@ -175,17 +175,17 @@ def test_fields_of_the_canary_are_left_to_it(apply: Module, client: Client, name
     for check in (True, False):
         result = apply(config_map(namespace, weight="0", b="2"), check=check)
         (entry,) = result["objects"]
-        assert (entry["action"], entry["held"]) == (
+        assert (entry["action"], entry["withheld"]) == (
             "changed",
             [{"field": ".data.weight", "manager": "servicemesh-canary"}],
         )
-        assert result["held"] == [f"ConfigMap {namespace}/c"]
+        assert result["withheld"] == [f"ConfigMap {namespace}/c"]
     live = client.get(path)
     assert live is not None
     assert live["data"] == {"weight": "10", "b": "2"}
     conflict(client, namespace, "servicemesh-canary", config_map(namespace, weight="0"), path)
     back = apply(config_map(namespace, weight="0", b="2"))
-    assert (back["changed"], back["held"]) == (False, [])
+    assert (back["changed"], back["withheld"]) == (False, [])
 
 
 def test_what_stood_there_before_is_neither_marked_nor_deleted(apply: Module, client: Client, namespace: str) -> None:
@@ -406,13 +406,13 @@ def test_files_and_text(client: Client, namespace: str, tmp_path: Any) -> None:
     assert "definitions, line 2" in run_module("apply", definitions="a: [")["msg"]
 
 
-def test_an_object_that_is_being_deleted_is_made_anew(apply: Module, client: Client, namespace: str) -> None:
+def test_an_object_that_is_being_deleted_is_created_again(apply: Module, client: Client, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps/c"
-    held = {
+    kept = {
         **config_map(namespace, a="1"),
         "metadata": {**config_map(namespace)["metadata"], "finalizers": ["example.com/hold"]},
     }
-    client.request("POST", path.removesuffix("/c"), body=held)
+    client.request("POST", path.removesuffix("/c"), body=kept)
     client.request("DELETE", path)
     result = run_module("apply", definitions=config_map(namespace, a="2"), wait_timeout=1)
     assert result["failed"]

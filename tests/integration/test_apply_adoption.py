@@ -64,7 +64,7 @@ def test_what_leaves_the_definition_leaves_the_cluster(apply: Module, client: Cl
     (difference,) = result["diff"]
     assert difference["before"] == {"data": {"b": "2"}, "fieldManager": KUBECTL}
     assert difference["after"] == {"data": {}, "fieldManager": "servicemesh-platform"}
-    assert predicted["objects"][0]["note"] == result["objects"][0]["note"] == f"took it over from {KUBECTL}"
+    assert predicted["objects"][0]["note"] == result["objects"][0]["note"] == f"taken over from {KUBECTL}"
     after = live(client, namespace, "/api/v1/configmaps/c")
     assert after["data"] == {"a": "1"}
     assert owners(after) == {("servicemesh-platform", "Apply")}

@@ -65,7 +65,7 @@ def test_every_request_fails_once(client: Client, namespace: str, fault: dict[st
     assert not [item for item in left if item["metadata"]["name"].startswith("c")]
 
 
-def test_what_somebody_made_anew_meanwhile_is_not_deleted(client: Client, namespace: str) -> None:
+def test_what_another_client_created_again_meanwhile_is_not_deleted(client: Client, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     run_module("apply", definitions=[config_map(namespace, "c"), config_map(namespace, "d")])
 
@@ -78,7 +78,7 @@ def test_what_somebody_made_anew_meanwhile_is_not_deleted(client: Client, namesp
         result = through(proxy, config_map(namespace, "c"), config_map(namespace, "d"), state="absent")
     assert not result.get("failed"), result["msg"]
     assert actions(result) == {"ConfigMap/c": "kept", "ConfigMap/d": "deleted"}
-    assert "made it anew" in next(entry["note"] for entry in result["objects"] if entry["name"] == "c")
+    assert "created it again" in next(entry["note"] for entry in result["objects"] if entry["name"] == "c")
     assert (client.get(f"{path}/c") or {})["data"] == {"theirs": "1"}
     assert client.get(f"{path}/d") is None
 
@@ -163,9 +163,9 @@ def test_an_outage_ends_the_call_once(namespace: str, monkeypatch: pytest.Monkey
         result = through(proxy, *many(namespace), concurrency=4)
     assert result["failed"]
     assert time.monotonic() - begun[0] < 3.0 + 5.0, "55 objects, 4 at a time, but one outage"
-    assert "no later wave was begun" in result["msg"]
+    assert "no later wave was started" in result["msg"]
     assert "55 of 60 objects of the wave are not done" in result["msg"]
-    assert "problems" not in result["msg"], "one outage is one problem"
+    assert "findings" not in result["msg"], "one outage is one finding"
     assert sum(entry["action"] == "created" for entry in result["objects"]) == 5, "what was done is told"
 
 

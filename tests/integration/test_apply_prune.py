@@ -91,7 +91,7 @@ def test_what_leaves_the_set_leaves_the_cluster(the_set: Set, apply: Module, cli
     for result in (predicted, second):
         assert (result["changed"], result["pruned"]) == (True, [f"ConfigMap {namespace}/c"])
         assert actions(result) == {"ConfigMap/a": "unchanged", "ConfigMap/b": "unchanged", "ConfigMap/c": "deleted"}
-        assert "no longer holds it" in result["objects"][-1]["note"]
+        assert "does not contain it any more" in result["objects"][-1]["note"]
         assert result["diff"][0]["before"]["metadata"]["name"] == "c"
     assert there(client, namespace) == {"a", "b", "bystander", "applyset-shop"}
     assert not the_set("a", "b")["changed"]
@@ -123,24 +123,24 @@ def test_objects_are_marked_as_members_of_an_apply_set(the_set: Set, client: Cli
 
 
 def test_what_is_not_ours_any_more_is_kept_and_told(the_set: Set, client: Client, namespace: str) -> None:
-    names = [*"abcdefgh", "deleted", "anew", "taken", "shared", "moved"]
+    names = [*"abcdefgh", "deleted", "again", "taken", "shared", "moved"]
     the_set(*names)
     root = f"/api/v1/namespaces/{namespace}/configmaps"
-    for name in ("deleted", "anew"):
+    for name in ("deleted", "again"):
         client.request("DELETE", f"{root}/{name}")
-    client.request("POST", root, body=config_map(namespace, "anew"))
+    client.request("POST", root, body=config_map(namespace, "again"))
     write(client, namespace, "taken", "helm", labels={"app.kubernetes.io/managed-by": "Helm"})
     write(client, namespace, "shared", "argocd")
     the_set("moved", name="another")
     for check in (True, False):
         result = the_set(*"abcdefgh", check=check)
         notes = {entry["name"]: entry["note"] for entry in result["objects"] if entry["action"] == "kept"}
-        assert set(notes) == {"anew", "taken", "shared", "moved"}
+        assert set(notes) == {"again", "taken", "shared", "moved"}
         assert "argocd" in notes["shared"]
         assert "not part of this set" in notes["moved"]
-        assert "has taken it over" in notes["taken"]
+        assert "took it over" in notes["taken"]
         assert (result["pruned"], result["changed"]) == ([], False)
-    assert {"anew", "taken", "shared", "moved"} <= there(client, namespace)
+    assert {"again", "taken", "shared", "moved"} <= there(client, namespace)
     assert listed(client, namespace) == {*"abcdefgh", "shared"}, "what is still marked as the set's is not forgotten"
 
 
@@ -245,12 +245,12 @@ def test_the_namespace_of_the_inventory_may_come_with_the_set(
     assert not the_set(*objects, inventory_namespace=home)["changed"]
 
 
-def test_somebody_elses_config_map_is_no_inventory(
+def test_the_config_map_of_another_owner_is_not_an_inventory(
     the_set: Set, refused_set: Set, client: Client, namespace: str
 ) -> None:
     write(client, namespace, "applyset-shop", "somebody")
     result = refused_set("a")
-    assert "is no inventory of this collection" in result["msg"]
+    assert "is not an inventory of this collection" in result["msg"]
     assert there(client, namespace) == {"applyset-shop"}
 
 

@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take an object over from client-side apply, so that a field that leaves the definition really goes. Pure.
+"""Takes an object over from client-side apply, so that a field that leaves the definition is removed from the object. No I/O.
 
-What `kubectl apply` wrote belongs to the manager `kubectl-client-side-apply` (operation Update). Server-side apply would only become a
-second owner beside it, and what it leaves out would stay for ever. So the ownership moves, in one request, as client-go does it
-(util/csaupgrade/upgrade.go), with one difference: only fields that the annotation with the last applied configuration names move. What
-the server or a webhook set by default belongs to nobody then and stays, as it does with client-side apply; otherwise an immutable
-default (a claim's storage class, say) would be removed, which the server refuses.
+What `kubectl apply` wrote belongs to the manager `kubectl-client-side-apply` (operation Update). Server-side apply alone would add a
+second owner, and a field that the definition omits would stay. So the ownership moves, in one request, as client-go does it
+(util/csaupgrade/upgrade.go), with one difference: only fields that the annotation with the last applied configuration names move.
+Defaults of the server or of a webhook then have no owner and stay, as with client-side apply; otherwise an immutable default (for example
+a claim's storage class) would be removed, which the server refuses.
 
 Sets of fields are written as the server writes them (sigs.k8s.io/structured-merge-diff, fieldpath/serialize.go): `f:` a field, `k:` an item
-of a list by its keys, `v:` a value of a set, `i:` an index, `.` the thing itself; a leaf is `{}`.
+of a list by its keys, `v:` a value of a set, `i:` an index, `.` the node itself; a leaf is `{}`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL = "kubectl-client-side-apply"
-# Whom the server names as owner of all that an object had when ownership was not followed yet (fieldmanager.go).
+# Manager of all fields that an object had before the server tracked ownership (fieldmanager.go).
 BEFORE = "before-first-apply"
 
 Obj = dict[str, Any]
@@ -34,7 +34,8 @@ Fields = dict[str, Any]
 class Adoption:
     """How an object is taken over.
 
-    `managers`: from whom; `entries`: `metadata.managedFields` afterwards; `fields`: what `manager` owns then; `patch`: the JSON Patch.
+    `managers`: the previous owners; `entries`: `metadata.managedFields` afterwards; `fields`: what the new manager owns then;
+    `others`: what each other manager owns; `patch`: the JSON Patch that does it.
     """
 
     managers: tuple[str, ...]
@@ -45,12 +46,12 @@ class Adoption:
 
     @property
     def note(self) -> str:
-        """For the result."""
-        return f"took it over from {' and '.join(self.managers)}"
+        """For the result of the module."""
+        return f"taken over from {' and '.join(self.managers)}"
 
 
 def adoption(live: Mapping[str, Any], manager: str) -> Adoption | None:
-    """How `manager` takes a live object over from client-side apply, or null when nothing is left to take."""
+    """How `manager` takes a live object over from client-side apply; None when there is nothing to take over."""
     meta = live["metadata"]
     entries: list[Obj] = meta.get("managedFields") or []
     text = (meta.get("annotations") or {}).get(LAST_APPLIED)
@@ -67,21 +68,21 @@ def adoption(live: Mapping[str, Any], manager: str) -> Adoption | None:
     version = (ours or taken[0]).get("apiVersion")
     fields: Fields = (ours or {}).get("fieldsV1") or {}
     for entry in taken:
-        if entry.get("apiVersion") == version:  # paths of another version may mean other fields
+        if entry.get("apiVersion") == version:  # a path may mean another field in another version
             fields = union(fields, _named(entry, text))
     target = {**(ours or taken[0]), "manager": manager, "operation": "Apply", "fieldsV1": fields}
     kept = [entry for entry in entries if entry not in taken and entry is not ours]
     patch: list[Obj] = [{"op": "replace", "path": "/metadata/managedFields", "value": [target, *kept]}]
     if text is not None:
         patch.append({"op": "remove", "path": "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")})
-    # Replaced by itself: the server answers 409 when it is not the same any more.
+    # Replaced by the same value: the server answers 409 when the object has changed.
     patch.append({"op": "replace", "path": "/metadata/resourceVersion", "value": meta.get("resourceVersion")})
     names = tuple(dict.fromkeys(str(entry["manager"]) for entry in taken))
     return Adoption(names, [target, *kept], fields, [e.get("fieldsV1") or {} for e in kept], patch)
 
 
 def is_untracked(live: Mapping[str, Any]) -> bool:
-    """Whether an object comes from client-side apply and the server does not follow yet who owns what of it."""
+    """Whether an object comes from client-side apply and the server does not track the ownership of its fields yet."""
     meta = live["metadata"]
     return not meta.get("managedFields") and LAST_APPLIED in (meta.get("annotations") or {})
 
@@ -91,22 +92,22 @@ def _is_applied_by(entry: Mapping[str, Any], manager: str) -> bool:
 
 
 def _named(entry: Mapping[str, Any], text: str | None) -> Fields:
-    """The fields of an entry that the last applied configuration names; all when it cannot tell."""
+    """The fields of an entry that the last applied configuration names; all fields when it cannot be read."""
     fields: Fields = copy.deepcopy(entry.get("fieldsV1") or {})
     try:
         applied = json.loads(text) if text else None
     except ValueError:
         applied = None
     if isinstance(applied, dict) and applied.get("apiVersion") == entry.get("apiVersion"):
-        if isinstance(applied.get("stringData"), dict):  # a Secret's: the server keeps it as data
+        if isinstance(applied.get("stringData"), dict):  # of a Secret: the server stores it as data
             applied["data"] = {**(applied.get("data") or {}), **applied["stringData"]}
         fields = restricted(fields, applied)
     elif entry.get("manager") == BEFORE:
-        return {}  # everybody's fields are in it
+        return {}  # the entry has the fields of all owners
     meta = fields.get("f:metadata", {})
     annotations = meta.get("f:annotations", {})
     annotations.pop(f"f:{LAST_APPLIED}", None)
-    if set(annotations) <= {"."}:  # kubectl has the mapping for the sake of that annotation
+    if set(annotations) <= {"."}:  # kubectl owns the mapping only because of that annotation
         meta.pop("f:annotations", None)
     if not meta:
         fields.pop("f:metadata", None)
@@ -114,7 +115,7 @@ def _named(entry: Mapping[str, Any], text: str | None) -> Fields:
 
 
 def restricted(fields: Fields, value: Any) -> Fields:
-    """The part of a set of fields that is in `value`."""
+    """The part of a set of fields that exists in `value`."""
     found: Fields = {}
     for key, below in fields.items():
         if key == ".":
@@ -143,7 +144,7 @@ def union(left: Fields, right: Fields) -> Fields:
 
 
 def _child(value: Any, key: str) -> tuple[bool, Any]:
-    """What a path element of a set of fields leads to: whether it is there, and its value."""
+    """The child of a node at a path element: whether it exists, and its value."""
     kind, _colon, rest = key.partition(":")
     if kind == "f":
         return (True, value[rest]) if isinstance(value, Mapping) and rest in value else (False, None)
@@ -161,12 +162,12 @@ def _child(value: Any, key: str) -> tuple[bool, Any]:
 
 
 def _fits(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether these are an item's keys; one that is left out has its default on the server (ports: protocol TCP)."""
+    """Whether these are an item's keys; a key that is omitted gets its default on the server (ports: protocol TCP)."""
     return all(item[k] == v for k, v in wanted.items() if k in item) and any(k in item for k in wanted)
 
 
 def pruned(obj: Mapping[str, Any], adopted: Adoption, wanted: Mapping[str, Any]) -> Obj:
-    """What is left of an object when `wanted` is applied after it was taken over: without what only we own and leave out."""
+    """An object after it was taken over and `wanted` was applied: without fields that only we own and `wanted` omits."""
     result: Obj = copy.deepcopy(dict(obj))
     _drop(result, adopted.fields, wanted, adopted.others)
     return result

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a whole set of objects, or delete it: validate, look, go wave by wave, wait, prune."""
+"""Applies or deletes a whole set of objects: validate, read, write wave by wave, wait, prune."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply import live as _live
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.deleter import Remover
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.deleter import Deleter
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.live import Live, read_live
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.prune import Pruner, stub
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import (
+    Action,
     Outcome,
     Result,
     secret_values,
@@ -28,7 +29,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves 
     waves,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import (
@@ -42,17 +42,16 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     UnreachableError,
     numbered,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, ref_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, is_ours, ref_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import State, has_pods, verdict
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
 
 Obj = dict[str, Any]
-_LATER = "pods on their way out may still use it; a call that finds the set ready deletes it"
-_APPLIED = frozenset({"created", "changed", "unchanged"})
+_LATER = "pods that are being deleted may still use it; a call that finds the set ready deletes it"
 
 
 class ApplyError(KubeError):
-    """The call failed; `Applier.result` tells what was done before."""
+    """The call failed; `Applier.result` holds what was done before."""
 
 
 class Applier:
@@ -60,7 +59,7 @@ class Applier:
 
     def __init__(self, client: Client, options: Options) -> None:
         self._client, self._options = client, options
-        self._live: _live.Live = {}
+        self._live: Live = {}
         self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
         self._secrets: list[str] = []
         self._pruner = Pruner(client, options) if options.prune else None
@@ -68,13 +67,13 @@ class Applier:
         self._waiter = Waiter(client, deadline)
         set_id = self._pruner.set_id if self._pruner else ""
         self._writer = Writer(client, options, self._live, set_id=set_id, deadline=deadline, salt=salt)
-        self._remover = Remover(client, options, self._live, deadline=deadline, salt=salt)
+        self._deleter = Deleter(client, options, self._live, deadline=deadline, salt=salt)
         self.result = Result()
 
     def run(self, objects: list[Obj], retired: list[Obj]) -> Result:
-        """Applies or deletes a set, deletes what is retired, and prunes. Both went through `checked`.
+        """Applies or deletes a set, deletes what is retired, and prunes. `checked` has made both lists.
 
-        Raises KubeError with all that went wrong.
+        Raises KubeError with all findings.
         """
         self._secrets = list(secret_values([*objects, *retired]))
         if self._options.state == "absent":
@@ -117,8 +116,8 @@ class Applier:
         name = self._options.name
         if name not in self._options.prune_allow:
             raise ApplyError(
-                f"Pruning of set '{name}' is refused; nothing was sent: the set is empty, so all that it once applied would "
-                f"be deleted. Allow it with prune_allow: ['{name}'], or use state: absent"
+                f"Pruning of set '{name}' is refused; nothing was sent: the set is empty, so everything that it once applied "
+                f"would be deleted. Allow it with prune_allow: ['{name}'], or use state: absent"
             )
 
     def scrubbed(self, text: str) -> str:
@@ -132,7 +131,7 @@ class Applier:
         finally:
             self.result.seconds[phase] = round(self.result.seconds.get(phase, 0.0) + time.monotonic() - start, 3)
 
-    # Looking -----------------------------------------------------------------------------------------------------
+    # Reading -----------------------------------------------------------------------------------------------------
 
     def _discover(self, objects: list[Obj], retired: list[Obj]) -> None:
         for obj in objects:
@@ -145,23 +144,25 @@ class Applier:
         self._client.each(_called, asked)
 
     def _read(self, objects: list[Obj], retired: list[Obj]) -> None:
-        """The live state of all that the call may touch, and what to prune."""
+        """Reads the live state of all objects that the call may write or delete, and decides what to prune."""
         if self._pruner is None:
-            _live.read(self._client, [*objects, *retired], self._live)
+            read_live(self._client, [*objects, *retired], self._live)
             return
         candidates = self._pruner.candidates(objects, retired, self._client.catalog)
-        _live.read(self._client, [*objects, *retired, *candidates], self._live)
+        read_live(self._client, [*objects, *retired, *candidates], self._live)
         self._pruner.decide(candidates, self._live, self._client.catalog)
 
     def _leaving(self) -> list[Obj]:
-        """What is pruned, and the outcome of what would be but belongs to somebody else."""
+        """The objects to prune; those that another owner has get their outcome here."""
         if self._pruner is None:
             return []
         leaving = [stub(ref) for ref in self._pruner.plan.delete]
-        # A number that these autoscalers set is taken over, or the set could never be applied and they never deleted.
-        self._writer.going += [self._live[ref_of(o).key] for o in leaving if o["kind"] == "HorizontalPodAutoscaler"]
+        # The writer takes over a number of replicas that these autoscalers set: without it, the set could not be applied.
+        self._writer.deleted_autoscalers += [
+            self._live[ref_of(o).key] for o in leaving if o["kind"] == "HorizontalPodAutoscaler"
+        ]
         self.result.outcomes += [
-            Outcome(ref, wave_of(stub(ref)), "kept", note=f"left the set, but {reason}")
+            Outcome(ref, wave_of(stub(ref)), Action.KEPT, note=f"left the set, but {reason}")
             for ref, reason in self._pruner.plan.keep
         ]
         return leaving
@@ -172,25 +173,25 @@ class Applier:
         return self._client.catalog.find(ref.api_version, ref.kind) or self._known.get((ref.api_version, ref.kind))
 
     def _check_kinds(self, objects: list[Obj], retired: list[Obj]) -> None:
-        """Every kind must be known to the server or come with the set; scope and namespace must fit."""
-        problems = []
+        """Every kind must be known to the server or be defined by the set; scope and namespace must fit."""
+        findings = []
         for index, obj in enumerate([*objects, *retired]):
             ref = ref_of(obj)
             resource = self._resource(ref)
             if resource is None:
                 if index < len(objects) and not self._may_be_missing(ref):
-                    problems.append(unknown_kind(ref, self._client.catalog))
+                    findings.append(unknown_kind(ref, self._client.catalog))
             elif resource.namespaced and not ref.namespace:
-                problems.append(f"{ref}: metadata.namespace is missing; objects of this kind live in a namespace")
+                findings.append(f"{ref}: metadata.namespace is missing; objects of this kind need a namespace")
             elif not resource.namespaced and ref.namespace:
-                problems.append(
-                    f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have none, leave it out"
+                findings.append(
+                    f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have no namespace, remove it"
                 )
-        if problems:
-            raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", problems))
+        if findings:
+            raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", findings))
 
     def _may_be_missing(self, ref: Ref) -> bool:
-        """In check mode a CRD that is not there may be what an earlier task would have brought."""
+        """In check mode, an earlier task may be the one that creates the CRD."""
         return self._options.check and not is_built_in(ref.api_version)
 
     # Applying ----------------------------------------------------------------------------------------------------
@@ -208,10 +209,10 @@ class Applier:
                 self._waiter.ready([target for ref in crds if (target := self._unready(ref)) is not None])
                 if any(outcome.changed for outcome in self.result.outcomes if outcome.wave == number):
                     self._client.discover((obj["apiVersion"], obj["kind"]) for obj in objects)
-                    _live.read(self._client, objects, self._live)
+                    read_live(self._client, objects, self._live)
 
     def _homes(self, objects: list[Obj]) -> tuple[list[Obj], list[Obj]]:
-        """The Namespace of the inventory, when the set makes it, and the rest: the inventory comes before all else."""
+        """The Namespace of the inventory, when the set creates it, and the rest: the inventory is written before anything else."""
         key = Ref("v1", "Namespace", "", self._options.inventory_namespace).key
         home = [obj for obj in objects if ref_of(obj).key == key and key not in self._live]
         return home, [obj for obj in objects if obj not in home] if home else objects
@@ -219,7 +220,7 @@ class Applier:
     def _wave(
         self, number: int, members: Iterable[Mapping[str, Any]], work: Callable[[Mapping[str, Any], int], Outcome]
     ) -> None:
-        """All objects of a wave at once. Every one is tried, so that one run tells all that is wrong, but for an outage."""
+        """Handles all objects of a wave at once. Except in an outage each is tried, so that one call reports all errors."""
         errors: list[str] = []
         lost: list[str] = []
 
@@ -246,38 +247,38 @@ class Applier:
         if lost:
             errors.append(f"{lost[0]} ({left} of {len(members)} objects of the wave are not done)")
         if errors:
-            later = "; no later wave was begun" if len(self.result.outcomes) else ""
+            later = "; no later wave was started" if len(self.result.outcomes) else ""
             raise ApplyError(numbered(f"Wave {number} failed{later}", errors))
 
     # Deleting ----------------------------------------------------------------------------------------------------
 
     def _delete_first(self, objects: list[Obj]) -> None:
-        """Autoscalers, which would set the number of pods back."""
+        """Deletes autoscalers first, because they would reset the number of replicas."""
         live = [self._live.get(ref_of(obj).key) for obj in objects]
-        self._writer.going += [hpa for hpa in live if hpa is not None and _objects.is_ours(hpa)]
+        self._writer.deleted_autoscalers += [hpa for hpa in live if hpa is not None and is_ours(hpa)]
         self._delete_all(objects)
 
     def _delete_last(self, objects: list[Obj]) -> None:
-        """What pods refer to: pods on their way out may start a container once more, and an undone rollout needs it again."""
+        """Deletes what pods refer to last: a pod that is being deleted may start a container again, and so may a rollout that is undone."""
         if self._known_ready():
             self._delete_all(objects)
             return
         for obj in objects:
             ref, there = ref_of(obj), self._live.get(ref_of(obj).key) is not None
             self.result.outcomes.append(
-                Outcome(ref, wave_of(obj), "kept" if there else "absent", note=_LATER if there else "")
+                Outcome(ref, wave_of(obj), Action.KEPT if there else Action.ABSENT, note=_LATER if there else "")
             )
 
     def _delete_all(self, objects: list[Obj]) -> None:
         for number, members in waves(objects, reverse=True):
-            self._wave(number, members, self._remover.delete)
+            self._wave(number, members, self._deleter.delete)
             if not self._options.check:
                 self._waiter.gone(
                     [
                         Target(outcome.ref, resource)
                         for outcome in self.result.outcomes
                         if outcome.wave == number
-                        and outcome.action == "deleted"
+                        and outcome.action == Action.DELETED
                         and self._options.wait.until_gone(outcome.ref.kind)
                         and outcome.live is not None
                         and (resource := self._resource(outcome.ref)) is not None
@@ -285,38 +286,38 @@ class Applier:
                 )
 
     def _prune(self, leaving: list[Obj]) -> None:
-        """Deletes what left the set, now that all else succeeded, and lists what the set is."""
+        """Deletes what left the set, after everything else succeeded, and updates the inventory."""
         pruner = self._pruner
         if pruner is None:
-            raise AssertionError("nothing leaves a set that is not pruned")
+            raise AssertionError("_prune is called for a set that is not pruned")
         first, then, last = retirement(leaving)
         self._delete_all([*first, *then])
         self._delete_last(last)
         pruned = {ref.key for ref in pruner.plan.delete}
         for outcome in self.result.outcomes:
-            if outcome.ref.key in pruned and outcome.action == "deleted":
-                outcome.note = f"set '{self._options.name}' no longer holds it"
+            if outcome.ref.key in pruned and outcome.action == Action.DELETED:
+                outcome.note = f"set '{self._options.name}' does not contain it any more"
                 self.result.pruned.append(outcome.ref)
         if not self._options.check:
-            pruner.settle({o.ref.key for o in self.result.outcomes if o.action in ("deleted", "absent")})
+            pruner.finish({o.ref.key for o in self.result.outcomes if o.action in (Action.DELETED, Action.ABSENT)})
 
     # Waiting -----------------------------------------------------------------------------------------------------
 
     def _unready(self, ref: Ref) -> Target | None:
-        """What to wait for, unless the answer to the apply says already that it is ready."""
+        """What to wait for; None when the answer to the apply shows that it is ready."""
         outcome = next((o for o in self.result.outcomes if o.ref.key == ref.key), None)
         return self._target(outcome) if outcome is not None else None
 
     def _target(self, outcome: Outcome) -> Target | None:
         resource = self._resource(outcome.ref)
-        if outcome.live is None or resource is None or outcome.action not in _APPLIED:
+        if outcome.live is None or resource is None or not outcome.applied:
             return None
         if verdict(outcome.live).state == State.READY:
             return None
         return Target(outcome.ref, resource)
 
     def _not_ready(self, wanted: Callable[[str], bool]) -> list[Target]:
-        """What is not ready of the kinds that are wanted."""
+        """Objects of the wanted kinds that are not ready."""
         return [
             target
             for outcome in self.result.outcomes
@@ -324,7 +325,7 @@ class Applier:
         ]
 
     def _known_ready(self) -> bool:
-        """Whether all pods of the set are those of its definitions: waited for, or seen in the answers."""
+        """Whether all pods of the set are those of its definitions, as waited for or as seen in the answers."""
         wait = self._options.wait
         return not [
             outcome

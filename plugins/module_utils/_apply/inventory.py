@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a set once applied, and what of it may be deleted now. Pure: objects in, decisions out.
+"""What a set once applied, and what of it may be deleted now. No I/O.
 
 A set that is pruned has a ConfigMap that lists its members. Names and labels are those of ApplySets (KEP-3659, and kubectl's
-pkg/cmd/apply/applyset.go), so that other tools see whose the objects are and leave them alone. One thing is added: the list itself, because
-an ApplySet knows only kinds and namespaces, and would have to list all of them to find its members. With the list, a call that has nothing
-to delete costs one request.
+pkg/cmd/apply/applyset.go), so that other tools see who owns the objects and leave them alone. The list itself is an addition: an ApplySet
+knows only kinds and namespaces, and has to list all of them to find its members. With the list, a call that has nothing to delete costs
+one request.
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.replicas import AUTOSCALING_MANAGER
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
+    CANARY_MANAGER,
+    FIELD_MANAGER,
+    MANAGED_BY_LABEL,
+    PART_OF_LABEL,
+    SET_LABEL,
+    Ref,
+    is_ours,
+)
 
 ID_LABEL = "applyset.kubernetes.io/id"
 _TOOLING = "applyset.kubernetes.io/tooling"
@@ -30,11 +37,12 @@ _TOOL = "servicemesh-platform"
 _FIELD = "members"
 # A ConfigMap holds 1 MiB at most (pkg/apis/core/validation: MaxSecretSize); the rest is for its metadata.
 _MOST_BYTES = 1_000_000
-# What takes data or other people's objects along when it goes.
+# Kinds whose deletion also deletes data or objects of others.
 _PROTECTED = frozenset(
     {("", "Namespace"), ("", "PersistentVolumeClaim"), ("apiextensions.k8s.io", "CustomResourceDefinition")}
 )
-_FRIENDS = frozenset({_objects.CANARY_MANAGER, AUTOSCALING_MANAGER})
+# Managers of this collection that apply single fields of an object.
+_OWN_MANAGERS = frozenset({CANARY_MANAGER, AUTOSCALING_MANAGER})
 
 Key = tuple[str, str, str, str]
 Members = dict[Key, Ref]
@@ -47,25 +55,27 @@ def name_of(set_name: str) -> str:
 
 
 def id_of(set_name: str, namespace: str) -> str:
-    """What tells a set from all others: value of the label on its members (applyset.go, `V1ApplySetIdFormat`)."""
+    """Identity of a set: value of the label on its members (applyset.go, `V1ApplySetIdFormat`)."""
     text = f"{name_of(set_name)}.{namespace}.ConfigMap."
     digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
     return f"applyset-{digest}-v1"
 
 
 def members(refs: Iterable[Ref]) -> Members:
-    """References by what makes an object the same object."""
+    """References by their identity."""
     return {ref.key: ref for ref in refs}
 
 
 def document(set_name: str, namespace: str, listed: Members) -> Obj:
-    """The ConfigMap of a set. Raises ValueError when so many members do not fit into one."""
+    """The ConfigMap of a set. Raises ValueError when its members do not fit into one."""
     grouped: dict[str, dict[str, list[str]]] = {}
     for ref in sorted(listed.values()):
         grouped.setdefault(f"{ref.api_version} {ref.kind}", {}).setdefault(ref.namespace, []).append(ref.name)
     text = json.dumps(grouped, separators=(",", ":"), sort_keys=True)
     if len(text) > _MOST_BYTES:
-        raise ValueError(f"set '{set_name}' has {len(listed)} objects, too many for one inventory; split the set")
+        raise ValueError(
+            f"set '{set_name}' has {len(listed)} objects, which do not fit into one ConfigMap; split the set"
+        )
     namespaces = sorted({ref.namespace for ref in listed.values()} - {"", namespace})
     kinds = sorted({f"{ref.kind}.{ref.group}".rstrip(".") for ref in listed.values()})
     return {
@@ -76,8 +86,8 @@ def document(set_name: str, namespace: str, listed: Members) -> Obj:
             "namespace": namespace,
             "labels": {
                 ID_LABEL: id_of(set_name, namespace),
-                _objects.MANAGED_BY_LABEL: _objects.FIELD_MANAGER,
-                _objects.PART_OF_LABEL: set_name,
+                MANAGED_BY_LABEL: FIELD_MANAGER,
+                PART_OF_LABEL: set_name,
             },
             "annotations": {_TOOLING: f"{_TOOL}/v1", _KINDS: ",".join(kinds), _NAMESPACES: ",".join(namespaces)},
         },
@@ -86,17 +96,17 @@ def document(set_name: str, namespace: str, listed: Members) -> Obj:
 
 
 def read(live: Mapping[str, Any], set_name: str, namespace: str) -> Members:
-    """Members that a set's ConfigMap lists. Raises ValueError when it is not one of ours or cannot be understood."""
+    """Members that a set's ConfigMap lists. Raises ValueError when it is not an inventory of ours or cannot be read."""
     meta = live["metadata"]
     tool = str((meta.get("annotations") or {}).get(_TOOLING, ""))
     if (
         tool.partition("/")[0] != _TOOL
         or (meta.get("labels") or {}).get(ID_LABEL) != id_of(set_name, namespace)
-        or not _objects.is_ours(live)
+        or not is_ours(live)
     ):
         raise ValueError(
-            f"ConfigMap {namespace}/{meta['name']} is there and is no inventory of this collection (annotation {_TOOLING} is "
-            f"{tool!r}, expected {_TOOL!r}); use another name or inventory_namespace, or delete it"
+            f"ConfigMap {namespace}/{meta['name']} exists and is not an inventory of this collection (annotation {_TOOLING} is "
+            f"{tool!r}, expected {_TOOL!r}); use another name or inventory_namespace, or delete the ConfigMap"
         )
     try:
         grouped = json.loads((live.get("data") or {})[_FIELD])
@@ -109,26 +119,26 @@ def read(live: Mapping[str, Any], set_name: str, namespace: str) -> Members:
         ]
     except (KeyError, ValueError, AttributeError, TypeError):
         raise ValueError(
-            f"ConfigMap {namespace}/{meta['name']}, the inventory of set '{set_name}', cannot be read: data.{_FIELD} was "
-            "changed by somebody. Nothing is pruned; restore it, or delete the ConfigMap to begin anew without pruning"
+            f"ConfigMap {namespace}/{meta['name']}, the inventory of set '{set_name}', cannot be read: another client "
+            f"changed data.{_FIELD}. Nothing is pruned; restore the field, or delete the ConfigMap to start with an empty inventory"
         ) from None
     return members(found)
 
 
 @dataclass(slots=True)
 class Plan:
-    """What becomes of the objects that a set no longer holds. All in the order of their keys."""
+    """What is done with the objects that a set does not contain any more, in the order of their keys."""
 
     delete: list[Ref] = field(default_factory=list)
-    keep: list[tuple[Ref, str]] = field(default_factory=list)  # and why
-    forget: list[Ref] = field(default_factory=list)  # gone, or not the set's any more: leave the inventory
+    keep: list[tuple[Ref, str]] = field(default_factory=list)  # with the reason
+    forget: list[Ref] = field(default_factory=list)  # gone, or not part of the set any more: removed from the inventory
 
 
 def plan(listed: Members, wanted: Collection[Key], live: Mapping[Key, Obj], set_id: str, manager: str) -> Plan:
     """What to delete of the members that are listed and not wanted.
 
-    `live`: those of them that are there. An object is deleted only when it still is what the set made of it: marked as
-    ours and as this set's, with fields of `manager`, and applied by nobody else.
+    `live`: those of them that exist. An object is deleted only when it is still marked as ours and as this set's, has fields of
+    `manager`, and no other manager applies it.
     """
     result = Plan()
     for key in sorted(set(listed) - set(wanted)):
@@ -145,57 +155,55 @@ def plan(listed: Members, wanted: Collection[Key], live: Mapping[Key, Obj], set_
 
 
 def _is_member(obj: Mapping[str, Any], set_id: str) -> bool:
-    return _objects.is_ours(obj) and (obj["metadata"].get("labels") or {}).get(_objects.SET_LABEL) == set_id
+    return is_ours(obj) and (obj["metadata"].get("labels") or {}).get(SET_LABEL) == set_id
 
 
 def reason_to_keep(obj: Mapping[str, Any], set_id: str, manager: str) -> str:
-    """Why a live object is not this set's to delete; empty when it is."""
+    """Why this set must not delete a live object; empty when it may."""
     meta = obj["metadata"]
-    if not _objects.is_ours(obj):
-        return (
-            f"somebody else made it or has taken it over: no label {_objects.MANAGED_BY_LABEL}={_objects.FIELD_MANAGER}"
-        )
+    if not is_ours(obj):
+        return f"another owner created it or took it over: no label {MANAGED_BY_LABEL}={FIELD_MANAGER}"
     if not _is_member(obj, set_id):
-        return f"it is not part of this set any more: label {_objects.SET_LABEL} is another"
+        return f"it is not part of this set any more: label {SET_LABEL} has another value"
     for owner in meta.get("ownerReferences") or []:
         if owner.get("controller"):
             return f"it belongs to {owner.get('kind')} {owner.get('name')}, which controls it"
     entries = [entry for entry in meta.get("managedFields") or [] if not entry.get("subresource")]
     if manager not in {entry.get("manager") for entry in entries}:
-        return f"somebody else has taken it over: manager '{manager}' owns no field of it"
+        return f"another owner took it over: manager '{manager}' owns none of its fields"
     others = {str(entry.get("manager")) for entry in entries if entry.get("operation") == "Apply"}
-    if others := others - _FRIENDS - {manager}:
-        return f"somebody else applies it too: {', '.join(sorted(others))}"
+    if others := others - _OWN_MANAGERS - {manager}:
+        return f"other managers apply it too: {', '.join(sorted(others))}"
     return ""
 
 
 def refusals(found: Plan, listed: Members, set_name: str, allowed: Collection[str], *, whole: bool) -> list[str]:
-    """Why a plan is not carried out unless it is allowed by name; empty when it may be.
+    """Why a plan is refused until `prune_allow` names what it deletes; empty when it is not refused.
 
     `allowed`: names of objects as messages show them, and the set's own name for deleting more than half of it.
-    `whole`: the whole set is to go, so its size is no reason.
+    `whole`: the whole set is to be deleted, so its size is no reason to refuse.
     """
     unnamed = [ref for ref in found.delete if str(ref) not in allowed]
-    problems = [
-        f"{ref} would be deleted with all that is in it; allow it with prune_allow: ['{ref}']"
+    findings = [
+        f"{ref} would be deleted with everything in it; allow it with prune_allow: ['{ref}']"
         for ref in unnamed
         if (ref.group, ref.kind) in _PROTECTED
     ]
     there = len(listed) - len([ref for ref in found.forget if ref.key in listed])
     if not whole and set_name not in allowed and 2 * len(unnamed) > there:
         names = ", ".join(map(str, found.delete[:5])) + (", ..." if len(found.delete) > 5 else "")
-        problems.append(
+        findings.append(
             f"{len(found.delete)} of {there} objects would be deleted, more than half of the set ({names}); "
             f"allow it with prune_allow: ['{set_name}']"
         )
-    return problems
+    return findings
 
 
 def ahead(listed: Members, wanted: Members) -> Members:
-    """What the inventory lists before anything is written: all that may be there when the call is killed."""
+    """What the inventory lists before anything is written: everything that may exist when the call is killed."""
     return {**listed, **wanted}
 
 
 def after(listed: Members, wanted: Members, gone: Collection[Key]) -> Members:
-    """What the inventory lists when the call is done. `listed`: what it lists by now."""
+    """What the inventory lists after the call. `listed`: what it lists now."""
     return {**{key: ref for key, ref in listed.items() if key not in gone}, **wanted}

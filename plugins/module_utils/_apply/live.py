@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read the live state of a set, in few requests."""
+"""Reads the live state of a set in few requests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 
 Obj = dict[str, Any]
 Live = dict[tuple[str, str, str, str], Obj]
-# From so many objects of one kind and namespace on, one LIST is cheaper than a GET for each.
+# From this number of objects of one kind and namespace on, one LIST is cheaper than a GET for each.
 _LIST_FROM = 6
 
 
-def read(client: Client, objects: Iterable[Mapping[str, Any]], live: Live) -> None:
-    """Adds to `live` all objects that are there, whose kind the server knows, and that are not in it yet."""
+def read_live(client: Client, objects: Iterable[Mapping[str, Any]], live: Live) -> None:
+    """Adds to `live` all objects that exist and are not in it yet. Objects of kinds that the server does not know are left out."""
     groups: dict[str, list[tuple[Ref, Resource]]] = {}
     for obj in objects:
         ref = ref_of(obj)
@@ -31,7 +31,7 @@ def read(client: Client, objects: Iterable[Mapping[str, Any]], live: Live) -> No
     singles: list[tuple[Ref, Resource]] = []
     lists: list[tuple[str, list[tuple[Ref, Resource]]]] = []
     for path, members in groups.items():
-        # Other people's Secrets are not read for the sake of a request.
+        # A LIST of Secrets would read the Secrets of others too, so each is read by itself.
         if len(members) < _LIST_FROM or members[0][0].kind == "Secret":
             singles += members
         else:
@@ -54,7 +54,7 @@ def _read_list(client: Client, live: Live, path: str, members: list[tuple[Ref, R
     except ApiError as error:
         if error.status != 403:
             raise
-        client.each(functools.partial(_read_one, client, live), members)  # may get, may not list
+        client.each(functools.partial(_read_one, client, live), members)  # the identity may get them but not list them
         return
     by_name = {item["metadata"]["name"]: item for item in items}
     for ref, _resource in members:

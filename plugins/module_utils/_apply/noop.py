@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a server-side apply would change nothing, told from the live object. Pure.
+"""Whether a server-side apply is a no-op, decided from the live object. No I/O.
 
 An apply changes an object when a field of the definition has another value there, when the manager comes to own a field, or when it
-owned one that the definition no longer has (sigs.k8s.io/structured-merge-diff, merge/update.go). The live object tells all three: its
-values, and in `metadata.managedFields` the fields that the manager applied last. What cannot be told with certainty - a quantity in
-other words, a value that the server writes elsewhere - counts as a change, and the server is asked.
+owned one that the definition no longer has (sigs.k8s.io/structured-merge-diff, merge/update.go). The live object shows all three: its
+values, and in `metadata.managedFields` the fields that the manager applied last. In doubt (a quantity in another notation, a value that
+the server stores in another field) it is not a no-op, and the server decides.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# What only the server writes, or what names the object: no manager owns it.
+# Metadata that identifies the object: no manager owns it.
 _NAMING = frozenset({"name", "namespace", "uid"})
 
 
-def settled(body: Mapping[str, Any], live: Mapping[str, Any], manager: str) -> bool:
+def is_noop(body: Mapping[str, Any], live: Mapping[str, Any], manager: str) -> bool:
     """Whether `manager` applied this definition before and nothing of it has changed since.
 
-    False does not mean that something changes, only that the server has to say it.
+    False does not mean that an apply changes something, only that the server has to decide it.
     """
     entries = [
         entry
@@ -55,7 +55,7 @@ def _owned(node: Mapping[str, Any], wanted: Any, live: Any) -> bool:
 
 
 def _owned_map(node: Mapping[str, Any], wanted: dict[str, Any], live: dict[str, Any], keys: frozenset[str]) -> bool:
-    """As `_owned`, of a map. `keys` are what makes it an item of its list; the definition may leave them to their defaults."""
+    """As `_owned`, of a map. `keys` identify it in its list; the definition may omit them, so that they get their defaults."""
     names = {key[2:] for key in node if key.startswith("f:")}
     if any(key != "." and not key.startswith("f:") for key in node):
         return False
@@ -65,7 +65,7 @@ def _owned_map(node: Mapping[str, Any], wanted: dict[str, Any], live: dict[str, 
 
 
 def _owned_items(node: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> bool:
-    """As `_owned`, of a list whose items are known by their keys."""
+    """As `_owned`, of a list whose items are identified by keys."""
     if len(node) != len(wanted):
         return False
     places: dict[int, int] = {}
@@ -89,7 +89,7 @@ def _fits(keys: Mapping[str, Any], item: Any, *, whole: bool) -> bool:
 
 
 def _owned_set(node: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> bool:
-    """As `_owned`, of a list in which each value stands once."""
+    """As `_owned`, of a list that is a set of values."""
     owned = [json.loads(entry[2:]) for entry in node]
     shared = [value for value in live if any(_same(value, other) for other in wanted)]
     return (
@@ -100,5 +100,5 @@ def _owned_set(node: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> b
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: 1 is neither 1.0 nor true."""
+    """Whether two values are the same JSON: 1 differs from 1.0 and from true."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

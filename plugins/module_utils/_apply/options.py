@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a call of apply is asked for. Pure: parameters in, options or what is wrong with them out."""
+"""Options of a call of apply, made from the module's parameters. No I/O."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import managed_fields as _fields
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.managed_fields import covers
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
+    FIELD_MANAGER,
+    expected_label_value,
+    expected_name,
+)
 
-# Ready is what only some clusters ever make of them: an Ingress gets an address where there is a load balancer.
+# Kinds that become ready only in some clusters: an Ingress gets an address where there is a load balancer.
 _BY_CHOICE = frozenset({"Ingress"})
 _EVERY_KIND = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Which kinds are waited for. `kinds` says it for single ones, `others` for the rest."""
+    """Which kinds are waited for: `kinds` for those that are named, `others` for all others."""
 
     others: bool = True
     kinds: Mapping[str, bool] = field(default_factory=dict)
@@ -32,13 +35,13 @@ class Wait:
         return self.kinds.get(kind, self.others and kind not in _BY_CHOICE)
 
     def until_gone(self, kind: str) -> bool:
-        """Whether to wait until objects of a kind that were deleted are gone."""
+        """Whether to wait until deleted objects of a kind are gone."""
         return self.kinds.get(kind, self.others)
 
 
 def wait_of(value: Any) -> Wait:
-    """Option `wait`: a bool, or a mapping of kinds to bools, in which `*` stands for all others. Raises KubeError."""
-    expected = "true, false, or kinds with true or false as {Ingress: true, Job: false}, '*' for all other kinds"
+    """Option `wait`: a bool, or a mapping of kinds to bools in which `*` stands for all other kinds. Raises KubeError."""
+    expected = "true, false, or a mapping of kinds to true or false, as {Ingress: true, Job: false}; '*' stands for all other kinds"
     try:
         if not isinstance(value, Mapping):
             return Wait(boolean(value))
@@ -50,7 +53,7 @@ def wait_of(value: Any) -> Wait:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a call of the module asks for. `wait_timeout` in seconds, for all waiting of the call together."""
+    """Options of one call. `wait_timeout`: seconds, for all waits of the call together."""
 
     name: str = ""
     state: str = "present"
@@ -65,9 +68,9 @@ class Options:
 
 
 def options_of(params: Mapping[str, Any], *, check: bool) -> Options:
-    """Options of a call from a module's parameters. Raises KubeError with all that is wrong with them."""
-    if problems := [*_problems(params), *_prune_problems(params)]:
-        raise KubeError("; ".join(problems))
+    """Options of a call from a module's parameters. Raises KubeError with all findings."""
+    if findings := [*_findings(params), *_prune_findings(params)]:
+        raise KubeError("; ".join(findings))
     return Options(
         name=params["name"],
         state=params["state"],
@@ -82,42 +85,42 @@ def options_of(params: Mapping[str, Any], *, check: bool) -> Options:
     )
 
 
-def _problems(params: Mapping[str, Any]) -> list[str]:
-    problems = []
+def _findings(params: Mapping[str, Any]) -> list[str]:
+    findings = []
     if (
         params["definitions"] is None
         and params["src"] is None
         and not (params["prune"] and params["state"] == "absent")
     ):
-        problems.append("one of definitions and src is needed")
+        findings.append("definitions and src are not set; expected one of them")
     if not 1 <= params["concurrency"] <= 32:
-        problems.append(f"concurrency is {params['concurrency']}; expected 1 to 32")
+        findings.append(f"concurrency is {params['concurrency']}; expected 1 to 32")
     if params["wait_timeout"] < 0:
-        problems.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
-    if problem := _objects.expected_label_value(params["name"]):
-        problems.append(f"name is {params['name']!r}; expected {problem}")
+        findings.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
+    if expected := expected_label_value(params["name"]):
+        findings.append(f"name is {params['name']!r}; expected {expected}")
     if not 1 <= len(params["field_manager"]) <= 128 or not params["field_manager"].isprintable():
-        problems.append("field_manager must have 1 to 128 printable characters")
-    problems += [
+        findings.append(f"field_manager is {params['field_manager']!r}; expected 1 to 128 printable characters")
+    findings += [
         f"force_conflicts has {path!r}; expected the path of single fields, as .spec.replicas"
         for path in params["force_conflicts"]
-        if _fields.covers(path, ".spec") or path in ("", ".", "*")
+        if covers(path, ".spec") or path in ("", ".", "*")
     ]
-    return problems
+    return findings
 
 
-def _prune_problems(params: Mapping[str, Any]) -> list[str]:
+def _prune_findings(params: Mapping[str, Any]) -> list[str]:
     if not params["prune"]:
         return []
-    problems = []
+    findings = []
     for option, kind in (("name", "ConfigMap"), ("inventory_namespace", "Namespace")):
         value = params[option] or ""
-        if expected := _objects.expected_name(kind, value):
-            problems.append(f"{option} is {value!r}; with prune, expected {expected}")
-    problems += [
+        if expected := expected_name(kind, value):
+            findings.append(f"{option} is {value!r}; with prune, expected {expected}")
+    findings += [
         f"prune_allow has {entry!r}; expected the set's name ({params['name']}), or an object as messages show it: "
         "'Namespace shop', 'PersistentVolumeClaim shop/data'"
         for entry in params["prune_allow"]
         if entry != params["name"] and len(entry.split(" ", 1)) != 2
     ]
-    return problems
+    return findings

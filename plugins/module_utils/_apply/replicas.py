@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who says how many pods a workload has: its definition, or an autoscaler. Pure: objects in, decisions out."""
+"""Who sets the number of replicas of a workload: its definition, or an autoscaler. No I/O."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, group_of, ref_of
 
 FIELD = ".spec.replicas"
-# Holds a number that a definition left out, so that the server does not set the field to its default.
+# Owns a number that the definition omits, so that the server does not reset the field to its default.
 AUTOSCALING_MANAGER = "servicemesh-autoscaling"
-# The HorizontalPodAutoscaler's controller writes under the name of its program (pkg/controller/podautoscaler/horizontal.go).
+# The HorizontalPodAutoscaler's controller uses the name of its program as manager (pkg/controller/podautoscaler/horizontal.go).
 _AUTOSCALERS = frozenset({AUTOSCALING_MANAGER, "kube-controller-manager"})
 _SCALED = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet")})
 
 
 def handed_over(live: Mapping[str, Any] | None, body: Mapping[str, Any], manager: str) -> dict[str, Any] | None:
-    """The patch that gives the number of pods to `servicemesh-autoscaling`, or null when that is not needed.
+    """The patch that makes `servicemesh-autoscaling` the owner of the number of replicas; None when it is not needed.
 
-    Needed when `manager` is the only owner of the field and now leaves it out: the server would set it to its default
-    and so end all pods but one. Another owner holds it where it is.
+    Needed when `manager` is the only owner of the field and the definition omits it: the server would reset it to its default,
+    and delete all pods but one. With another owner the number stays.
     """
     if live is None or (group_of(body["apiVersion"]), body["kind"]) not in _SCALED:
         return None
@@ -42,14 +42,16 @@ def _owners(live: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield entry.get("manager", ""), entry.get("operation", "")
 
 
-def left_behind(ref: Ref, manager: str, there: Iterable[Mapping[str, Any]], going: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether an autoscaler set the number of pods of `ref` and none is there any more to do it again.
+def left_behind(
+    ref: Ref, manager: str, existing: Iterable[Mapping[str, Any]], deleted: Iterable[Mapping[str, Any]]
+) -> bool:
+    """Whether an autoscaler set the number of replicas of `ref` and no autoscaler scales it any more.
 
-    `manager`: owner of the field. `there`: autoscalers of the namespace. `going`: those that are being deleted.
+    `manager`: owner of the field. `existing`: autoscalers of the namespace. `deleted`: those that are being deleted.
     """
-    gone = [hpa for hpa in going if _scales(hpa, ref)]
+    gone = [hpa for hpa in deleted if _scales(hpa, ref)]
     names = {ref_of(hpa).name for hpa in gone}
-    if any(_scales(hpa, ref) and ref_of(hpa).name not in names for hpa in there):
+    if any(_scales(hpa, ref) and ref_of(hpa).name not in names for hpa in existing):
         return False
     return bool(gone) or manager in _AUTOSCALERS
 

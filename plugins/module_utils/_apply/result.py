@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a call of apply did, and the set as it is sent."""
+"""The set as it is sent, and the result of a call of apply."""
 
 from __future__ import annotations
 
@@ -9,26 +9,42 @@ import base64
 import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, assert_never
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import objects as _objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
+    Ref,
+    findings_of,
+    flatten,
+    is_secret,
+)
 
 Obj = dict[str, Any]
 
 
+class Action(StrEnum):
+    """What happened to an object."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"  # not written or not deleted; the note says why
+    DELETED = "deleted"
+    ABSENT = "absent"  # to delete, but it did not exist
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one object."""
+    """What happened to one object. `withheld`: fields that were left to another manager, with that manager."""
 
     ref: Ref
     wave: int
-    action: str  # created, changed, unchanged, kept, deleted, absent
+    action: Action
     seconds: float = 0.0
-    held: list[dict[str, str]] = field(default_factory=list)
+    withheld: list[dict[str, str]] = field(default_factory=list)
     note: str = ""
     predicted: bool = False
     difference: tuple[Any, Any] | None = None
@@ -36,13 +52,24 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        """Whether the cluster is not the same any more."""
-        return self.action in ("created", "changed", "deleted")
+        """Whether this changed the cluster."""
+        match self.action:
+            case Action.CREATED | Action.CHANGED | Action.DELETED:
+                return True
+            case Action.UNCHANGED | Action.KEPT | Action.ABSENT:
+                return False
+            case _:
+                assert_never(self.action)
+
+    @property
+    def applied(self) -> bool:
+        """Whether the object exists as its definition says."""
+        return self.action in (Action.CREATED, Action.CHANGED, Action.UNCHANGED)
 
     def as_dict(self) -> dict[str, Any]:
         """For the module's result."""
         shown: dict[str, Any] = {
-            "action": self.action,
+            "action": self.action.value,
             "api_version": self.ref.api_version,
             "kind": self.ref.kind,
             "name": self.ref.name,
@@ -50,7 +77,7 @@ class Outcome:
             "wave": self.wave,
             "seconds": round(self.seconds, 3),
         }
-        for name in ("held", "note", "predicted"):
+        for name in ("withheld", "note", "predicted"):
             if getattr(self, name):
                 shown[name] = getattr(self, name)
         return shown
@@ -58,7 +85,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Result:
-    """What a call did, also when it failed in the middle."""
+    """What a call did, also when it failed."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     pruned: list[Ref] = field(default_factory=list)
@@ -71,19 +98,19 @@ class Result:
 
 
 def checked(definitions: Any) -> list[Obj]:
-    """The objects of a set as they are sent. Raises KubeError with all that is wrong; needs no cluster."""
-    objects = [encoded(obj) for obj in _objects.flatten(definitions)]
-    problems = _objects.findings_of(objects)
-    if problems:
-        raise KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", problems))
+    """The objects of a set as they are sent. Raises KubeError with all findings; sends no request."""
+    objects = [encoded(obj) for obj in flatten(definitions)]
+    findings = findings_of(objects)
+    if findings:
+        raise KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", findings))
     return objects
 
 
 def encoded(obj: Any) -> Any:
-    """A Secret's `stringData` as `data`: the server would forget to remove keys that leave `stringData`."""
+    """A Secret's `stringData` as `data`, because the server does not remove keys that leave `stringData`."""
     if not isinstance(obj, Mapping):
         return obj
-    if not _objects.is_secret(obj) or not isinstance(obj.get("stringData"), Mapping):
+    if not is_secret(obj) or not isinstance(obj.get("stringData"), Mapping):
         return dict(obj)
     data = dict(obj.get("data") or {})
     for key, value in obj["stringData"].items():
@@ -92,8 +119,9 @@ def encoded(obj: Any) -> Any:
 
 
 def secret_values(objects: Iterable[Obj]) -> Iterable[str]:
+    """All values of the Secrets among the objects, as base64 and as text."""
     for obj in objects:
-        if not _objects.is_secret(obj) or not isinstance(obj.get("data"), Mapping):
+        if not is_secret(obj) or not isinstance(obj.get("data"), Mapping):
             continue
         for value in obj["data"].values():
             text = str(value)
@@ -103,6 +131,7 @@ def secret_values(objects: Iterable[Obj]) -> Iterable[str]:
 
 
 def unknown_kind(ref: Ref, catalog: Catalog) -> str:
+    """The finding for an object whose kind the server does not have."""
     versions = catalog.versions_of(ref.group, ref.kind)
     others = sorted({resource.api_version for resource in catalog.by_kind(ref.kind)})
     if versions:
@@ -111,19 +140,19 @@ def unknown_kind(ref: Ref, catalog: Catalog) -> str:
         return f"{ref}: the server has no {ref.kind} in {ref.api_version}; it has {', '.join(others)}"
     return (
         f"{ref}: the server does not know the kind {ref.kind} of {ref.api_version}; "
-        "expected a kind of Kubernetes, or of a CRD that is installed or part of the set"
+        "expected a kind of Kubernetes, or of a CRD that is installed or is part of the set"
     )
 
 
 def worded(error: KubeError, secrets: Iterable[str]) -> str:
-    """An error about one object as a person should read it, with a hint where one helps and without values of `secrets`."""
+    """The message of an error about one object, with a hint where one helps and without values of `secrets`."""
     text = scrubbed(str(error), secrets)
     if not isinstance(error, ApiError):
         return text
     hint = {
-        403: " (the identity of this kubeconfig lacks the right, or an admission rule refused it)",
-        404: " (a namespace or kind that it needs is not there)" if "namespaces" in text else "",
+        403: " (the identity of this kubeconfig lacks the right, or an admission rule refused the object)",
+        404: " (the object's namespace does not exist)" if error.details.get("kind") == "namespaces" else "",
     }.get(error.status, "")
-    if "field is immutable" in text or "updates to statefulset spec" in text:
-        hint = " (delete the object first, or leave the field as it is)"
+    if error.by_immutable_field:
+        hint = " (delete the object first, or leave the field unchanged)"
     return f"{error.status} {error.reason}: {text}{hint}"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the objects of a set come from: YAML text and files."""
+"""Reads the objects of a set from YAML text and files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 
 def parsed(text: str, where: str) -> list[Any]:
-    """Documents of a YAML text. Raises KubeError with `where` and the line."""
-    import yaml  # with the C loader, 8 times as fast
+    """Documents of a YAML text. Raises KubeError that names `where` and the line."""
+    import yaml  # the C loader is 8 times as fast
 
     try:
         return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
@@ -25,7 +25,7 @@ def parsed(text: str, where: str) -> list[Any]:
 
 
 def from_files(patterns: list[str]) -> list[Any]:
-    """Documents of all files that fit the patterns. Raises KubeError when one fits none, or a file cannot be read."""
+    """Documents of all files that match the patterns. Raises KubeError for a pattern without a file, and for a file that cannot be read."""
     found: list[Any] = []
     for pattern in patterns:
         whole = Path(pattern)

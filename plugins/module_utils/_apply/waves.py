@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In which order the objects of a set are written, and in which they are deleted."""
+"""The order in which the objects of a set are written and deleted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 
 CRD_WAVE = 1
 
-# Within a wave all objects are sent at once, so nothing in a wave may need another object of the same wave.
+# All objects of a wave are sent at once, so no object may need another one of its wave.
 _WAVES: tuple[frozenset[str], ...] = (
     frozenset({"Namespace"}),
     frozenset({"CustomResourceDefinition"}),
-    # What limits or places the objects that follow.
+    # Limits and places the objects of later waves.
     frozenset(
         {
             "PriorityClass",
@@ -39,9 +39,9 @@ _WAVES: tuple[frozenset[str], ...] = (
         {"Pod", "ReplicationController", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"}
     ),
     frozenset({"HorizontalPodAutoscaler", "PodDisruptionBudget"}),
-    # Their backends are workloads of the set.
+    # Called by the API server: their backends are workloads of the set.
     frozenset({"APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}),
-    # Any kind that is not named here: custom resources.
+    # All other kinds: custom resources.
     frozenset(),
     frozenset(
         {
@@ -59,16 +59,16 @@ _WAVES: tuple[frozenset[str], ...] = (
             "AuthorizationPolicy",
         }
     ),
-    # A route that names a subset or a gateway must not be seen before it.
+    # A route must not exist before the subset or gateway that it names.
     frozenset({"VirtualService", "Ingress", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}),
 )
 _OTHER_WAVE = next(index for index, kinds in enumerate(_WAVES) if not kinds)
 _WAVE_OF = {kind: index for index, kinds in enumerate(_WAVES) for kind in kinds}
 
-# Their controllers write into the objects of a set.
-_FIRST_TO_GO = frozenset({"HorizontalPodAutoscaler"})
-# What pods refer to, and what holds other objects.
-_LAST_TO_GO = frozenset(
+# Deleted first: their controllers write into objects of the set.
+_DELETED_FIRST = frozenset({"HorizontalPodAutoscaler"})
+# Deleted last: pods refer to them, or they contain other objects.
+_DELETED_LAST = frozenset(
     {
         "ConfigMap",
         "Secret",
@@ -83,7 +83,7 @@ _LAST_TO_GO = frozenset(
     }
 )
 
-# A kind of the same name in a foreign group (a Service of Knative, say) is a custom resource like any other.
+# A kind of the same name in another group (for example Knative's Service) is a custom resource.
 _HOME_GROUPS = {
     "Service": {""},
     "Pod": {""},
@@ -98,7 +98,7 @@ _HOME_GROUPS = {
 
 
 def wave_of(obj: Mapping[str, Any]) -> int:
-    """Number of the wave that an object is written in, from 0; deletion goes the other way."""
+    """Number of the wave that writes an object, from 0; deletion uses the reverse order."""
     kind = obj["kind"]
     home = _HOME_GROUPS.get(kind)
     if home is not None and group_of(obj["apiVersion"]) not in home:
@@ -107,7 +107,7 @@ def wave_of(obj: Mapping[str, Any]) -> int:
 
 
 def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> list[tuple[int, list[Mapping[str, Any]]]]:
-    """Objects by wave, `[(number, objects), ...]`, whatever order they came in; reversed to delete."""
+    """Objects by wave, `[(number, objects), ...]`; in reverse order to delete."""
     grouped: dict[int, list[Mapping[str, Any]]] = {}
     for obj in objects:
         grouped.setdefault(wave_of(obj), []).append(obj)
@@ -118,11 +118,11 @@ def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> lis
 
 
 def retirement(objects: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any], list[Any]]:
-    """Objects that a set no longer has: what to delete before it is applied, after that, and once it is ready."""
+    """Retired objects of a set: those to delete before the set is applied, after that, and when the set is ready."""
     parts: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for obj in objects:
         home = wave_of(obj) != _OTHER_WAVE
-        parts[0 if home and obj["kind"] in _FIRST_TO_GO else 2 if home and obj["kind"] in _LAST_TO_GO else 1].append(
-            obj
-        )
+        parts[
+            0 if home and obj["kind"] in _DELETED_FIRST else 2 if home and obj["kind"] in _DELETED_LAST else 1
+        ].append(obj)
     return parts

@@ -21,6 +21,14 @@ _SENDERS_FAULT = (
 # Only the text tells that a webhook cannot be called (apiserver, pkg/util/webhook/client.go and admission/plugin/webhook/*/dispatcher.go;
 # apiextensions-apiserver, pkg/apiserver/conversion/webhook_converter.go).
 _WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
+# A field that cannot be changed: its cause has the reason FieldValueInvalid or FieldValueForbidden, as other mistakes have
+# (apimachinery, pkg/api/validation/objectmeta.go; kubernetes, pkg/apis/apps/validation/validation.go).
+_IMMUTABLE = ("field is immutable", "updates to statefulset spec")
+# A webhook with side effects refuses a dry run with 400 BadRequest (apiserver, pkg/admission/plugin/webhook/errors/statuserror.go).
+_NO_DRY_RUN = "does not support dry run"
+# Another object has the name by now: 409 Conflict without causes, as for other conflicts
+# (apiserver, pkg/registry/rest/delete.go, BeforeDelete, and pkg/storage/interfaces.go, Preconditions.Check).
+_OTHER_UID = ("the UID in the precondition", "UID in precondition")
 
 
 class KubeError(Exception):
@@ -33,6 +41,7 @@ class ApiError(KubeError):
     def __init__(self, method: str, path: str, status: int, body: Mapping[str, Any]) -> None:
         self.method, self.path, self.status, self.body = method, path, status, body
         self.reason = str(body.get("reason") or "")
+        self.details: Mapping[str, Any] = body.get("details") or {}
         self.message = str(body.get("message") or f"HTTP {status}")
         super().__init__(self.message)
 
@@ -45,6 +54,21 @@ class ApiError(KubeError):
     def by_sender(self) -> bool:
         """Whether the request is wrong, although the status blames the server."""
         return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
+
+    @property
+    def by_immutable_field(self) -> bool:
+        """Whether the request changes a field that cannot be changed."""
+        return any(hint in self.message for hint in _IMMUTABLE)
+
+    @property
+    def by_dry_run(self) -> bool:
+        """Whether only the dry run is refused, because a webhook does not support it."""
+        return self.status == 400 and _NO_DRY_RUN in self.message
+
+    @property
+    def by_other_object(self) -> bool:
+        """Whether the object with the UID of the request does not exist any more, and another one has its name."""
+        return self.status == 409 and any(hint in self.message for hint in _OTHER_UID)
 
     @property
     def by_outage(self) -> bool:

@@ -181,7 +181,7 @@ def test_a_list_that_never_holds_still_is_told(ask: Callable[..., dict[str, Any]
     pods = [pod("a", "web", suffix=str(number)) for number in range(3)]
     api = Api(*pods, page=1)
     api.faults["pods"] = lambda _path, query: status(410, "too old", "Expired") if "continue" in query else None
-    assert "changes faster than it can be read" in ask(api)["msg"]
+    assert "changes faster than its pages can be read" in ask(api)["msg"]
 
 
 def test_too_many_requests_are_waited_out(ask: Callable[..., dict[str, Any]]) -> None:

@@ -49,16 +49,16 @@ def test_what_is_written_is_read(listed: Any) -> None:
     assert inventory.read(document, SET, SPACE) == listed
 
 
-def test_somebody_elses_config_map_is_not_taken_for_an_inventory() -> None:
+def test_the_config_map_of_another_owner_is_not_an_inventory() -> None:
     document = inventory.document(SET, SPACE, {})
     for other in ("another", "shop2"):
-        with pytest.raises(ValueError, match="no inventory of this collection"):
+        with pytest.raises(ValueError, match="not an inventory of this collection"):
             inventory.read(document, other, SPACE)
     document["metadata"]["annotations"]["applyset.kubernetes.io/tooling"] = "kubectl/v1.35"
     with pytest.raises(ValueError, match=r"kubectl/v1\.35"):
         inventory.read(document, SET, SPACE)
     damaged = {**inventory.document(SET, SPACE, {}), "data": {"members": "{"}}
-    with pytest.raises(ValueError, match="was changed by somebody"):
+    with pytest.raises(ValueError, match=r"another client changed data\.members"):
         inventory.read(damaged, SET, SPACE)
 
 
@@ -79,12 +79,12 @@ CONTROLLER = [{"kind": "Thing", "name": "t", "controller": True}]
         (live(REF, managers=[(MANAGER, "Update")]), ""),
         (live(REF, managers=[(MANAGER, "Apply"), ("servicemesh-canary", "Apply"), ("kubelet", "Update")]), ""),
         (live(REF, ownerReferences=[{"kind": "Thing", "name": "t"}]), ""),
-        (live(REF, ours=False), "somebody else made it"),
-        (live(REF, ours=False, set_id="another"), "somebody else made it"),
+        (live(REF, ours=False), "another owner created it"),
+        (live(REF, ours=False, set_id="another"), "another owner created it"),
         (live(REF, set_id="another"), "not part of this set any more"),
         (live(REF, ownerReferences=CONTROLLER), "belongs to Thing t"),
-        (live(REF, managers=[("helm", "Apply")]), "has taken it over"),
-        (live(REF, managers=[(MANAGER, "Apply"), ("argocd", "Apply")]), "applies it too: argocd"),
+        (live(REF, managers=[("helm", "Apply")]), "another owner took it over"),
+        (live(REF, managers=[(MANAGER, "Apply"), ("argocd", "Apply")]), "other managers apply it too: argocd"),
     ],
 )
 def test_only_what_the_set_made_and_nobody_took_over_goes(there: Any, reason: str) -> None:

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import settled
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import is_noop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,8 +77,8 @@ def live() -> dict[str, Any]:
     return obj
 
 
-def test_what_was_applied_and_has_not_changed_is_settled() -> None:
-    assert settled(BODY, live(), US)
+def test_what_was_applied_and_has_not_changed_is_a_noop() -> None:
+    assert is_noop(BODY, live(), US)
 
 
 def paths(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -101,7 +101,7 @@ def parent_of(obj: Any, path: tuple[Any, ...]) -> Any:
 def test_a_field_that_leaves_the_definition_is_a_change(path: tuple[Any, ...]) -> None:
     body: dict[str, Any] = copy.deepcopy(BODY)
     del parent_of(body, path)[path[-1]]
-    assert not settled(body, live(), US)
+    assert not is_noop(body, live(), US)
 
 
 @pytest.mark.parametrize("path", PLACES, ids=str)
@@ -109,7 +109,7 @@ def test_a_field_that_leaves_the_definition_is_a_change(path: tuple[Any, ...]) -
 def test_another_value_is_a_change(path: tuple[Any, ...], value: Any) -> None:
     body: dict[str, Any] = copy.deepcopy(BODY)
     parent_of(body, path)[path[-1]] = value
-    assert not settled(body, live(), US)
+    assert not is_noop(body, live(), US)
 
 
 @pytest.mark.parametrize("path", [p for p in PLACES if p != ("apiVersion",)], ids=str)
@@ -117,7 +117,7 @@ def test_another_value_on_the_server_is_a_change(path: tuple[Any, ...]) -> None:
     changed = live()
     moved = tuple(2 if path[:4] == BOX and index == 4 and key == 1 else key for index, key in enumerate(path))
     parent_of(changed, moved)[moved[-1]] = "other"
-    assert not settled(BODY, changed, US)
+    assert not is_noop(BODY, changed, US)
 
 
 BOX = ("spec", "template", "spec", "containers")
@@ -135,22 +135,22 @@ def test_a_new_field_is_a_change(path: tuple[Any, ...]) -> None:
         node.append({"name": "new"})
     else:
         return
-    assert not settled(body, live(), US)
+    assert not is_noop(body, live(), US)
 
 
 def test_another_order_is_a_change() -> None:
     body: dict[str, Any] = copy.deepcopy(BODY)
     body["spec"]["template"]["spec"]["containers"].reverse()
-    assert not settled(body, live(), US)
+    assert not is_noop(body, live(), US)
 
 
 def test_numbers_and_booleans_are_told_apart() -> None:
     changed = live()
     changed["spec"]["replicas"] = 2.0
-    assert not settled(BODY, changed, US)
+    assert not is_noop(BODY, changed, US)
     one = {**BODY, "spec": {**BODY["spec"], "replicas": 1}}  # type: ignore[dict-item]
     changed["spec"]["replicas"] = True
-    assert not settled(one, changed, US)
+    assert not is_noop(one, changed, US)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +166,12 @@ def test_numbers_and_booleans_are_told_apart() -> None:
 def test_only_our_own_last_apply_in_this_version_counts(entry: dict[str, Any]) -> None:
     other = live()
     other["metadata"]["managedFields"][0].update(entry)
-    assert not settled(BODY, other, US)
+    assert not is_noop(BODY, other, US)
 
 
 def test_what_the_server_writes_elsewhere_is_always_sent() -> None:
-    assert not settled({**BODY, "stringData": {"a": "b"}}, live(), US)
-    assert not settled({**BODY, "status": {}}, live(), US)
+    assert not is_noop({**BODY, "stringData": {"a": "b"}}, live(), US)
+    assert not is_noop({**BODY, "status": {}}, live(), US)
 
 
 # Values, and the set of fields that their manager owns, for every kind of list. ------------------------------------
@@ -226,10 +226,10 @@ def contains(there: Any, value: Any) -> bool:
 
 
 @given(owned(), owned())
-def test_settled_means_the_same_values(one: Any, other: Any) -> None:
+def test_a_noop_means_the_same_values(one: Any, other: Any) -> None:
     (value, fields), (another, _others) = one, other
-    assert settled(*objects(value, value, fields), US)
+    assert is_noop(*objects(value, value, fields), US)
     if compact(value) != compact(another):
-        assert not settled(*objects(another, value, fields), US)
-    if settled(*objects(value, another, fields), US):
+        assert not is_noop(*objects(another, value, fields), US)
+    if is_noop(*objects(value, another, fields), US):
         assert contains(another, value)

@@ -71,7 +71,7 @@ def test_all_problems_are_told_at_once_and_duplicates_across_versions_found() ->
         checked([{"kind": "X"}, {**hpa, "apiVersion": "autoscaling/v1"}, {**hpa, "apiVersion": "autoscaling/v2"}])
     message = str(caught.value)
     assert "3 findings" in message
-    assert "is there twice (definitions[1] and definitions[2])" in message
+    assert "is defined twice (definitions[1] and definitions[2])" in message
 
 
 def test_ours_are_marked_and_others_are_not() -> None:

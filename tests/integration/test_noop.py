@@ -1,4 +1,4 @@
-"""What is told to be settled is what the real server says to be unchanged, for the platform's own objects and for edits of them."""
+"""What counts as a no-op is what the real server leaves unchanged, for the platform's own objects and for edits of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import settled
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import is_noop
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import ref_of
@@ -25,7 +25,7 @@ def objects(namespace: str) -> list[dict[str, Any]]:
     """Maps, lists by one key and by two, sets, atomic lists, quantities and defaults, built-in kinds and custom ones."""
 
     def made(api_version: str, kind: str, **rest: Any) -> dict[str, Any]:
-        meta = {"name": "settled", "namespace": namespace, "labels": {"app": "x"}, "annotations": {"note": "1"}}
+        meta = {"name": "noop", "namespace": namespace, "labels": {"app": "x"}, "annotations": {"note": "1"}}
         return {"apiVersion": api_version, "kind": kind, "metadata": meta, **rest}
 
     container = {
@@ -46,7 +46,7 @@ def objects(namespace: str) -> list[dict[str, Any]]:
         ],
     }
     template = {"metadata": {"labels": {"app": "x"}}, "spec": pod}
-    host = f"settled.{namespace}.svc.cluster.local"
+    host = f"noop.{namespace}.svc.cluster.local"
     return [
         made("v1", "ConfigMap", data={"a": "1", "b": "two"}),
         made(
@@ -117,7 +117,7 @@ def ownership(obj: dict[str, Any]) -> list[Any]:
     return [entry["fieldsV1"] for entry in obj["metadata"]["managedFields"] if entry["manager"] == US]
 
 
-def test_settled_is_what_the_server_leaves_unchanged(namespace: str, client: Client) -> None:
+def test_a_noop_is_what_the_server_leaves_unchanged(namespace: str, client: Client) -> None:
     client.discover()
     dice = random.Random(7)  # noqa: S311  # edits, no secrets
     unchanged, told = 0, 0
@@ -129,7 +129,7 @@ def test_settled_is_what_the_server_leaves_unchanged(namespace: str, client: Cli
         client.request("PATCH", path, query=query, body=obj, content_type=APPLY)
         live = client.get(path)
         assert live is not None
-        assert settled(obj, live, US), obj["kind"]
+        assert is_noop(obj, live, US), obj["kind"]
         for _number in range(EDITS):
             body = edited(obj, dice)
             try:
@@ -137,14 +137,14 @@ def test_settled_is_what_the_server_leaves_unchanged(namespace: str, client: Cli
                     1
                 ]
             except ApiError:
-                assert not settled(body, live, US), body
+                assert not is_noop(body, live, US), body
                 continue
             same = plain(after) == plain(live) and ownership(after) == ownership(live)
             unchanged += same
-            told += settled(body, live, US)
-            if settled(body, live, US):
+            told += is_noop(body, live, US)
+            if is_noop(body, live, US):
                 assert same, (body, after)
-    # It would be safe never to tell it, and useless.
+    # It would be safe never to find one, and useless.
     assert unchanged > 30
     assert told / unchanged > 0.8, (told, unchanged)
 
@@ -159,10 +159,10 @@ def test_a_second_call_only_reads(namespace: str) -> None:
     assert all(entry["action"] == "unchanged" for entry in second["objects"])
 
 
-def test_what_somebody_changed_is_put_back(namespace: str, client: Client) -> None:
+def test_what_another_client_changed_is_put_back(namespace: str, client: Client) -> None:
     config = objects(namespace)[0]
     run_module("apply", definitions=[config])
-    path = f"/api/v1/namespaces/{namespace}/configmaps/settled"
+    path = f"/api/v1/namespaces/{namespace}/configmaps/noop"
     live = client.get(path)
     assert live is not None
     live["data"]["a"] = "edited by hand"
