@@ -13,7 +13,7 @@ attributes:
   diff_mode:
     description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
   idempotent:
-    description: A second run with the same arguments, on a cluster that nobody changed in between, reports no change.
+    description: A second run with the same arguments, on a cluster that was not changed in between, reports no change.
   action_group:
     description: Use C(group/servicemesh.platform.platform) in C(module_defaults) to set connection options for the module.
     support: full

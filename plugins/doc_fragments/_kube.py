@@ -9,9 +9,9 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - Path of a kubeconfig file, several of them with C(:) between them, or its content as a mapping.
+      - Path of a kubeconfig file, several paths separated by C(:), or its content as a mapping.
       - Without it and without O(host), E(K8S_AUTH_KUBECONFIG) and then E(KUBECONFIG) are used, then the ServiceAccount of the
-        pod that the module runs in, then C(~/.kube/config). An empty string counts as not given.
+        pod that the module runs in, then C(~/.kube/config). An empty string counts as not set.
     type: raw
   context:
     description:
@@ -35,7 +35,7 @@ options:
     type: str
   validate_certs:
     description:
-      - Whether to check the API server's certificate. Also E(K8S_AUTH_VERIFY_SSL).
+      - Whether to verify the API server's certificate. Also E(K8S_AUTH_VERIFY_SSL).
     type: bool
     aliases: [verify_ssl]
   ca_cert:
@@ -55,11 +55,11 @@ options:
     aliases: [key_file]
   proxy:
     description:
-      - URL of a proxy to reach the API server through. Also E(K8S_AUTH_PROXY).
+      - URL of a proxy for the connection to the API server. Also E(K8S_AUTH_PROXY).
     type: str
   no_proxy:
     description:
-      - Hosts, domains, addresses and CIDRs that are reached without the proxy, with commas between them.
+      - Hosts, domains, addresses and CIDRs that are reached without the proxy, separated by commas.
         Also E(K8S_AUTH_NO_PROXY).
     type: str
   proxy_headers:
@@ -68,17 +68,17 @@ options:
     type: dict
     suboptions:
       proxy_basic_auth:
-        description: User and password for the proxy, with a colon between them.
+        description: User and password for the proxy, separated by a colon.
         type: str
       basic_auth:
-        description: User and password for basic authentication, with a colon between them.
+        description: User and password for basic authentication, separated by a colon.
         type: str
       user_agent:
         description: The user agent.
         type: str
   persist_config:
     description:
-      - Taken for the sake of a common C(module_defaults) group with C(kubernetes.core); refreshed tokens are never written back.
+      - Accepted so that one C(module_defaults) group also works for C(kubernetes.core); refreshed tokens are never written back.
     type: bool
   impersonate_user:
     description:
@@ -86,7 +86,7 @@ options:
     type: str
   impersonate_groups:
     description:
-      - Groups to act as. Also E(K8S_AUTH_IMPERSONATE_GROUPS), with commas between them.
+      - Groups to act as. Also E(K8S_AUTH_IMPERSONATE_GROUPS), separated by commas.
     type: list
     elements: str
 requirements:
@@ -94,5 +94,5 @@ requirements:
   - kubernetes >= 32.0.0
   - PyYAML >= 6.0
 notes:
-  - Runs where the cluster can be reached, so usually on the controller (C(connection=local)).
+  - Runs on a machine that can reach the cluster, usually on the controller (C(connection=local)).
 """

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-# As kubernetes.core names them, so that one `module_defaults` group serves both collections.
+# Named as in kubernetes.core, so that one `module_defaults` group works for both collections.
 CONNECTION: dict[str, dict[str, Any]] = {
-    # Not no_log: a path must be seen in messages. A mapping's secrets are registered by _module.
+    # Not no_log, so that messages can show a path. `_module` registers the secrets of a mapping.
     "kubeconfig": {"type": "raw", "no_log": False},
     "context": {"type": "str"},
     "host": {"type": "str"},

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """PRIVATE: the network namespace, cgroups and process tree of a local cluster's node. Can change at any time.
 
-The node's daemons live in a network namespace without a default route, and in a PID and a mount namespace of their own: when its first
-process ends, the kernel ends all the others and takes their mounts away, so nothing can be left behind.
+The node's daemons run in a network namespace without a default route, and in their own PID and mount namespaces: when the first process
+ends, the kernel ends all others and removes their mounts, so that nothing is left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import subprocess
 import time
 import typing as t
 
-# kubelet sets these for the whole machine (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables); the node gives them back.
+# kubelet sets these for the whole machine (pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables); the node restores them.
 KERNEL_TUNABLES = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
@@ -35,12 +35,12 @@ NETNS_FOLDER = pathlib.Path("/run/netns")
 
 
 class NodeError(Exception):
-    """Something a person has to know; the message says what and what to do."""
+    """An error with a message for the user: what failed, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """What makes a node: names, addresses and the folder it lives in."""
+    """Names, addresses and folder of a node."""
 
     name: str
     home: pathlib.Path
@@ -58,7 +58,7 @@ class Node:
 
     @property
     def links(self) -> tuple[str, str]:
-        """The veth pair: the host's end, the node's end (15 characters at most, so by the network, not by the name)."""
+        """The veth pair: the host's end, the node's end (named after the network, because 15 characters are too few for the name)."""
         suffix = f"{int(self.network.network_address) & 0xFFFF:04x}"
         return f"smh{suffix}", f"smn{suffix}"
 
@@ -80,7 +80,7 @@ class Node:
 
 
 def run(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command and keep what it says; raise NodeError with it when it fails and ``check`` is on."""
+    """Run a command and keep its output; raise NodeError with it when the command fails and ``check`` is set."""
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if check and done.returncode:
         raise NodeError(f"{' '.join(argv)} ended with code {done.returncode}: {done.stdout.strip()}")
@@ -88,7 +88,7 @@ def run(*argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 
 
 def start_time(pid: int) -> str | None:
-    """Start time of a process in clock ticks since boot, which with the PID names it for ever; None when it is gone or a zombie."""
+    """Start time of a process in clock ticks since boot, which with the PID identifies it; None when it has ended or is a zombie."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -97,7 +97,7 @@ def start_time(pid: int) -> str | None:
 
 
 def running(node: Node) -> dict[str, t.Any] | None:
-    """The record of the node's process when that very process lives, else None."""
+    """The record of the node's process when exactly that process runs, else None."""
     try:
         record: dict[str, t.Any] = json.loads(node.pid_file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -106,7 +106,7 @@ def running(node: Node) -> dict[str, t.Any] | None:
 
 
 def cgroup_folders(node: Node) -> list[pathlib.Path]:
-    """The node's cgroup in each hierarchy (cgroup v1: one a controller; v2: one)."""
+    """The node's cgroup in each hierarchy (cgroup v1: one for each controller; v2: one)."""
     mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
     roots = [pathlib.Path(fields[1]) for fields in mounts if fields[2] in ("cgroup", "cgroup2")]
     return [root / node.cgroup.lstrip("/") for root in roots]
@@ -115,7 +115,7 @@ def cgroup_folders(node: Node) -> list[pathlib.Path]:
 def _ensure_cgroups(node: Node) -> None:
     for folder in cgroup_folders(node):
         folder.mkdir(parents=True, exist_ok=True)
-        # A new cpuset is empty on cgroup v1, and a process cannot be put into an empty one.
+        # On cgroup v1 a new cpuset is empty, and an empty one accepts no process.
         for parent in (folder.parent, folder):
             for name in ("cpuset.cpus", "cpuset.mems"):
                 inherited = parent.parent / name
@@ -128,11 +128,11 @@ def _ensure_cgroups(node: Node) -> None:
 
 
 def remove_cgroups(node: Node) -> None:
-    """Remove the node's cgroups. A kubelet that starts looks at each one it finds, for seconds when its container is gone."""
+    """Remove the node's cgroups. A kubelet that starts handles each one that it finds, which takes seconds when the container is gone."""
     for folder in cgroup_folders(node):
         for root, _folders, _files in os.walk(folder, topdown=False):
             _remove_cgroup(pathlib.Path(root))
-        with contextlib.suppress(OSError):  # another cluster of this machine may still be in it
+        with contextlib.suppress(OSError):  # another cluster of this machine may use it
             folder.parent.rmdir()
 
 
@@ -157,7 +157,7 @@ def _ip(node: Node, *words: str, check: bool = True) -> subprocess.CompletedProc
 
 
 def network_is_there(node: Node) -> bool:
-    """Whether namespace, veth pair, addresses and the route for services are as they should be."""
+    """Whether namespace, veth pair, addresses and the route for services exist."""
     if not node.netns_path.exists():
         return False
     host_link, node_link = node.links
@@ -185,7 +185,7 @@ def check_network_is_free(node: Node) -> None:
 
 
 def ensure_network(node: Node) -> None:
-    """Make the namespace, its link to the host and its routes; what is there is made anew when a part is missing."""
+    """Create the namespace, its link to the host and its routes; when a part is missing, all of it is created again."""
     if network_is_there(node):
         return
     check_network_is_free(node)
@@ -198,7 +198,7 @@ def ensure_network(node: Node) -> None:
     _ip(node, "link", "set", "lo", "up")
     _ip(node, "address", "add", f"{node.node_address}/30", "dev", node_link)
     _ip(node, "link", "set", node_link, "up")
-    # Without a default route the kernel would refuse service addresses before kube-proxy's rules see them.
+    # Without this route the kernel would reject service addresses before kube-proxy's rules are applied.
     _ip(node, "route", "add", node.service_cidr, "dev", node_link, "src", node.node_address)
     run("nsenter", f"--net={node.netns_path}", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
 
@@ -208,12 +208,12 @@ def remove_network(node: Node) -> None:
     if node.netns_path.exists():
         run("ip", "netns", "delete", node.netns)
     if run("ip", "link", "show", "dev", node.links[0], check=False).returncode == 0:
-        # The veth goes with its namespace, but the kernel takes its time over that.
+        # The kernel removes the veth with its namespace, but only after a moment.
         run("ip", "link", "delete", node.links[0], check=False)
 
 
 def save_tunables(node: Node) -> None:
-    """Keep this machine's values of what the kubelet is going to set, unless another cluster has kept them already."""
+    """Save the kernel settings that the kubelet is going to change, unless another cluster has saved them already."""
     path = node.home.parent / "kernel-tunables.json"
     if not path.exists():
         values = {name: pathlib.Path("/proc/sys", name).read_text(encoding="utf-8").strip() for name in KERNEL_TUNABLES}
@@ -221,7 +221,7 @@ def save_tunables(node: Node) -> None:
 
 
 def restore_tunables(node: Node) -> None:
-    """Give the machine its values back once no cluster is left."""
+    """Restore the kernel settings when no cluster is left."""
     path = node.home.parent / "kernel-tunables.json"
     others = [child for child in node.home.parent.iterdir() if child.is_dir() and child != node.home]
     if path.exists() and not others:
@@ -240,12 +240,12 @@ def mount_script(node: Node, command: list[str]) -> str:
     ]
     for target, source in node.binds.items():
         lines.append(f"mount --bind {source} {target}")
-    # /sys still shows the host's network devices; the CNI plugins and the kubelet ask netlink.
+    # /sys still shows the host's network devices; the CNI plugins and the kubelet use netlink.
     return "\n".join([*lines, "exec " + " ".join(f"'{word}'" for word in command)])
 
 
 def _made_folders(node: Node) -> list[str]:
-    """Folders outside the node's home that an earlier start made."""
+    """Folders outside the node's home that an earlier start created."""
     try:
         return list(json.loads(node.pid_file.read_text(encoding="utf-8")).get("made_folders", []))
     except (FileNotFoundError, ValueError):
@@ -253,7 +253,7 @@ def _made_folders(node: Node) -> list[str]:
 
 
 def _ensure_bind_targets(node: Node) -> list[str]:
-    """Make the folders that the node's own are mounted on; return those that were not there before the node."""
+    """Create the folders that the node's own folders are mounted on; return those that did not exist before the node."""
     made = _made_folders(node)
     for target in node.binds:
         if not os.path.isdir(target):
@@ -263,7 +263,7 @@ def _ensure_bind_targets(node: Node) -> list[str]:
 
 
 def start(node: Node, command: list[str], timeout: float = 15.0) -> None:
-    """Start the node's process tree and write down which process it is."""
+    """Start the node's process tree and record its process."""
     for folder in ("run", "logs", *(source for source in node.binds.values())):
         (node.home / folder).mkdir(parents=True, exist_ok=True)
     made = _ensure_bind_targets(node)
@@ -300,19 +300,19 @@ def start(node: Node, command: list[str], timeout: float = 15.0) -> None:
     while not socket.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             raise NodeError(
-                f"the process supervisor did not come up within {timeout:.0f} s; see {node.home}/logs/node.log"
+                f"the process supervisor did not start within {timeout:.0f} s; see {node.home}/logs/node.log"
             )
         time.sleep(0.05)
 
 
 def stop(node: Node, timeout: float = 10.0) -> bool:
-    """End the node's process tree by its first process's id; return whether there was one."""
+    """End the node's process tree by the id of its first process; return whether it ran."""
     record = running(node)
     (node.home / "run" / "supervisor.sock").unlink(missing_ok=True)
     if record is None:
         return False
     pid = record["pid"]
-    os.kill(pid, signal.SIGKILL)  # unshare --kill-child hands it on to the PID namespace's init
+    os.kill(pid, signal.SIGKILL)  # unshare --kill-child forwards the signal to the PID namespace's init
     deadline = time.monotonic() + timeout
     while start_time(pid) == record["started"]:
         if time.monotonic() > deadline:
@@ -335,7 +335,7 @@ def wait_until_empty(node: Node, timeout: float = 10.0) -> None:
         if not left:
             return
         if time.monotonic() > deadline:
-            raise NodeError(f"processes {', '.join(sorted(set(left)))} of cluster {node.name} are still there")
+            raise NodeError(f"processes {', '.join(sorted(set(left)))} of cluster {node.name} are still running")
         time.sleep(0.05)
 
 
@@ -347,7 +347,7 @@ def _processes(path: pathlib.Path) -> list[str]:
 
 
 def destroy(node: Node) -> bool:
-    """Take the node away: processes, network, cgroups, folders, kernel settings. Return whether anything was there."""
+    """Remove the node: processes, network, cgroups, folders, kernel settings. Return whether anything existed."""
     made = _made_folders(node)
     there = stop(node) or node.netns_path.exists() or node.home.exists()
     wait_until_empty(node)
@@ -356,7 +356,7 @@ def destroy(node: Node) -> bool:
     if node.home.exists():
         shutil.rmtree(node.home)
     for folder in made:
-        with contextlib.suppress(OSError):  # somebody else's things may be in it by now
+        with contextlib.suppress(OSError):  # another program may use the folder by now
             os.rmdir(folder)
     if node.home.parent.exists():
         restore_tunables(node)

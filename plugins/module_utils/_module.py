@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module of the collection does around its work: connect, hide secrets, word errors."""
+"""What every module of the collection does around its work: connect, hide secrets, return errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KUBECONFIG_SECRETS = (
 
 
 class Call(Protocol):
-    """What a module's work sees of the call: a process of its own (`PlatformModule`) or the controller's."""
+    """The call as a module's work sees it: in its own process (`PlatformModule`) or in the controller's."""
 
     params: dict[str, Any]
     check_mode: bool
@@ -40,7 +40,7 @@ class Call(Protocol):
 
 
 class PlatformModule(AnsibleModule):
-    """AnsibleModule that keeps the values of Secrets out of the system log and of the shown invocation."""
+    """AnsibleModule that keeps the values of Secrets out of the system log and out of the invocation in its result."""
 
     params: dict[str, Any]
 
@@ -65,7 +65,7 @@ class PlatformModule(AnsibleModule):
 
 
 def shown_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as they may be shown: without the values of Secrets and the credentials of a kubeconfig."""
+    """Parameters without the values of Secrets and the credentials of a kubeconfig."""
     shown = dict(params)
     for name in ("definitions", "retired"):
         if name in shown:
@@ -76,7 +76,7 @@ def shown_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hidden(definitions: Any) -> Any:
-    """Definitions with every value of a Secret replaced. Text cannot be looked into, so it is replaced as a whole."""
+    """Definitions with every value of a Secret replaced. A text is replaced as a whole, because it may contain a Secret."""
     if isinstance(definitions, Mapping):
         if isinstance(definitions.get("items"), list):
             return {**definitions, "items": hidden(definitions["items"])}
@@ -93,7 +93,7 @@ def hidden(definitions: Any) -> Any:
 
 
 def kubeconfig_secrets(node: Any) -> list[str]:
-    """Credentials in a kubeconfig that was given as a mapping."""
+    """Credentials in a kubeconfig that is a mapping."""
     if isinstance(node, Mapping):
         return [
             found
@@ -110,18 +110,18 @@ def kubeconfig_secrets(node: Any) -> list[str]:
 
 
 def connected(module: Call, concurrency: int = 16) -> Client:
-    """A client for the module's connection options; warns when the server's certificate goes unchecked."""
+    """A client for the module's connection options; warns when the server's certificate is not verified."""
     client = Client(module.params, concurrency=concurrency)
     if client.insecure:
         module.warn(
-            f"The certificate of {client.source.server} is not checked (validate_certs: false); "
-            "anybody on the way can read and change what is sent"
+            f"The certificate of {client.source.server} is not verified (validate_certs: false); "
+            "anyone on the network path can read and change the requests"
         )
     return client
 
 
 def run(module: PlatformModule, work: Callable[[Call], Mapping[str, Any]]) -> None:
-    """Runs a module's work and hands its result, or a message that names what is wrong, to Ansible."""
+    """Runs a module's work and returns its result, or the message of its error, to Ansible."""
     try:
         result = work(module)
     except KubeError as error:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one way to Prometheus: queries by URL, or through the API server's proxy to a Service. Series come back as they are.
+"""The only client of Prometheus: queries by URL, or through the API server's proxy to a Service.
 
-Nothing is judged here: an empty answer is an empty answer, `NaN` stays text. Whoever asks decides what that means.
+Results are returned unchanged: an answer may be empty, and `NaN` stays text. The caller decides what that means.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
@@ -30,24 +31,29 @@ _API = "/api/v1/"
 _TIMEOUT = 15.0  # seconds for one answer
 
 
+class Failure(StrEnum):
+    """Why a query has no answer."""
+
+    UNREACHABLE = "unreachable"  # no answer, or not one of Prometheus
+    REFUSED = "refused"  # 401, 403
+    QUERY = "query"  # Prometheus cannot parse the query
+    EXECUTION = "execution"  # the query failed or took too long
+
+
 class PrometheusError(KubeError):
-    """A query without an answer.
+    """A query without an answer."""
 
-    `kind` is `unreachable` (nobody answers there, or somebody who is not Prometheus), `refused` (401, 403), `query` (Prometheus
-    does not understand it), `execution` (it understood and failed, or it took too long).
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: Failure, message: str) -> None:
         self.kind = kind
         super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where Prometheus is. `url` wins; without it `service` is asked through the API server.
+    """Where Prometheus is: `url`, or without it `service` through the API server.
 
-    `service` is `namespace/name:port`, the port a number or a name, with `https:` in front for a server with TLS
-    (`https:monitoring/prometheus:9090`). `headers` go with every query by URL (a bearer token, a tenant).
+    `service` is `namespace/name:port`, the port a number or a name, with the prefix `https:` for a server with TLS
+    (`https:monitoring/prometheus:9090`). `headers` are sent with every query by URL (a bearer token, a tenant).
     """
 
     url: str = ""
@@ -59,7 +65,7 @@ class Endpoint:
     ca_cert: str = ""
 
     def __str__(self) -> str:
-        if self.url:  # never with a password that the URL may hold
+        if self.url:  # without a password that the URL may contain
             parts = urlsplit(self.url)
             return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         return f"service {self.service} through the API server"
@@ -67,11 +73,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query found.
+    """Result of a query.
 
-    `series` are Prometheus' own objects: `{"metric": {label: value}, "value": [seconds, "1.5"]}` for an instant query,
-    `{"metric": …, "values": [[seconds, "1.5"], …]}` for a range (native histograms: `histogram`, `histograms`).
-    A scalar becomes one series without labels. `warnings` are the server's, in its words.
+    `series` are Prometheus' own objects, `{"metric": {label: value}, "value": [seconds, "1.5"]}` (native histograms: `histogram`).
+    A scalar becomes one series without labels. `warnings` are the server's own texts.
     """
 
     kind: str
@@ -89,26 +94,19 @@ class Prometheus:
         if endpoint.url:
             if urlsplit(endpoint.url).scheme not in ("http", "https"):
                 raise PrometheusError(
-                    "unreachable", f"Prometheus' URL is '{endpoint}'. Expected http:// or https:// and a host."
+                    Failure.UNREACHABLE, f"Prometheus' URL is '{endpoint}'. Expected http:// or https:// and a host."
                 )
             self._root = endpoint.url.rstrip("/") + _API
         else:
             if client is None:
-                raise ValueError("a client is needed to ask Prometheus through the API server")
+                raise ValueError("a client is required to query Prometheus through the API server")
             self._root = _proxy_path(endpoint.service) + _API
 
     def query(
         self, promql: str, *, at: float | None = None, timeout: float = _TIMEOUT, budget: float = _TIMEOUT
     ) -> Answer:
-        """Instant query; `at` is Unix time in seconds, now by default. Tried again for `budget` seconds when that may help."""
+        """Instant query; `at` is Unix time in seconds, now by default. Retried for `budget` seconds where that can help."""
         return self._ask("query", {"query": promql, **({} if at is None else {"time": f"{at:.3f}"})}, timeout, budget)
-
-    def query_range(
-        self, promql: str, start: float, end: float, step: float, *, timeout: float = _TIMEOUT, budget: float = _TIMEOUT
-    ) -> Answer:
-        """Range query from `start` to `end` (Unix time in seconds), a sample every `step` seconds."""
-        query = {"query": promql, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        return self._ask("query_range", query, timeout, budget)
 
     def _ask(self, path: str, query: dict[str, str], timeout: float, budget: float) -> Answer:
         self.queries += 1
@@ -118,7 +116,7 @@ class Prometheus:
         data = body.get("data")
         if body.get("status") != "success" or not isinstance(data, dict) or "result" not in data:
             raise self._error(
-                "unreachable", f"the answer is not one of Prometheus' query API: {json.dumps(body)[:200]}"
+                Failure.UNREACHABLE, f"the answer is not one of Prometheus' query API: {json.dumps(body)[:200]}"
             )
         kind, result = str(data.get("resultType") or ""), data["result"]
         series = [{"metric": {}, "value": result}] if kind in ("scalar", "string") else list(result)
@@ -126,17 +124,17 @@ class Prometheus:
 
     def _by_proxy(self, path: str, budget: float) -> dict[str, Any]:
         if self._client is None:
-            raise AssertionError("without a client there is an address")
+            raise AssertionError("without a client, the endpoint has a URL")
         try:
             return self._client.request("GET", path, budget=budget)[1]
         except ApiError as error:
             if error.status == 403 and error.reason == "Forbidden":
-                raise self._error("refused", f"{error}. Expected the right to get services/proxy there") from None
+                raise self._error(Failure.REFUSED, f"{error}. Expected the right to get services/proxy there") from None
             if error.status == 404 and error.reason == "NotFound":
-                raise self._error("unreachable", f"{error}") from None
+                raise self._error(Failure.UNREACHABLE, f"{error}") from None
             raise self._error(_kind(error.status), str(error)) from None
         except UnreachableError as error:
-            raise self._error("unreachable", str(error)) from None
+            raise self._error(Failure.UNREACHABLE, str(error)) from None
 
     def _by_url(self, url: str, timeout: float, budget: float) -> dict[str, Any]:
         end, wait = time.monotonic() + budget, 0.2
@@ -144,7 +142,7 @@ class Prometheus:
             try:
                 return self._open(url, timeout)
             except PrometheusError as error:
-                if error.kind != "unreachable" or time.monotonic() + wait > end:
+                if error.kind != Failure.UNREACHABLE or time.monotonic() + wait > end:
                     raise
             time.sleep(wait)
             wait = min(2.0, wait * 2)
@@ -168,28 +166,28 @@ class Prometheus:
         except HTTPError as error:
             raise self._error(_kind(error.code), _words(error.read(), f"HTTP {error.code}")) from None
         except (OSError, ssl.SSLError, UrlConnectionError, SSLValidationError) as error:  # URLError is an OSError
-            raise self._error("unreachable", str(getattr(error, "reason", error))) from None
+            raise self._error(Failure.UNREACHABLE, str(getattr(error, "reason", error))) from None
         try:
             body = json.loads(data)
         except ValueError:
             raise self._error(
-                "unreachable", f"the answer is not JSON: {data[:120].decode(errors='replace')!r}"
+                Failure.UNREACHABLE, f"the answer is not JSON: {data[:120].decode(errors='replace')!r}"
             ) from None
         return body if isinstance(body, dict) else {}
 
-    def _error(self, kind: str, why: str) -> PrometheusError:
+    def _error(self, kind: Failure, why: str) -> PrometheusError:
         return PrometheusError(kind, f"Prometheus ({self.endpoint}): {why}")
 
 
-def _kind(status: int) -> str:
-    """400 and 422 are Prometheus' own words for a bad query and a failed one (web/api/v1/api.go, respondError)."""
+def _kind(status: int) -> Failure:
+    """Prometheus answers 400 to a query that it cannot parse, and 422 to one that fails (web/api/v1/api.go, respondError)."""
     if status in (401, 403):
-        return "refused"
+        return Failure.REFUSED
     if status == 400:
-        return "query"
+        return Failure.QUERY
     if status == 422:
-        return "execution"
-    return "unreachable"
+        return Failure.EXECUTION
+    return Failure.UNREACHABLE
 
 
 def _words(data: bytes, otherwise: str) -> str:
@@ -201,13 +199,13 @@ def _words(data: bytes, otherwise: str) -> str:
 
 
 def _proxy_path(service: str) -> str:
-    """Path of a Service's proxy. Raises PrometheusError for what is not `[https:]namespace/name:port`."""
+    """Path of a Service's proxy. Raises PrometheusError for a text that is not `[https:]namespace/name:port`."""
     scheme, text = ("https:", service[6:]) if service.startswith("https:") else ("", service.removeprefix("http:"))
     namespace, _slash, rest = text.partition("/")
     name, _colon, port = rest.partition(":")
     if not (namespace and name and port) or "/" in port:
         raise PrometheusError(
-            "unreachable",
-            f"Prometheus' service is '{service}'. Expected namespace/name:port, as monitoring/prometheus:9090.",
+            Failure.UNREACHABLE,
+            f"Prometheus' service is '{service}'. Expected namespace/name:port, for example monitoring/prometheus:9090.",
         )
     return f"/api/v1/namespaces/{namespace}/services/{scheme}{name}:{port}/proxy"

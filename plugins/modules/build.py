@@ -13,9 +13,9 @@ author:
   - servicemesh.platform contributors (@servicemesh)
 description:
   - Runs build steps one after the other on the controller. A step's result is a folder in O(cache) whose name holds a digest of
-    the step's command, environment and inputs. A step whose result is there is not run again.
-  - While a step runs, a line every 15 seconds says which of how many it is, for how long it has been running, and the last line of its log.
-  - A result appears under its name only when the step has ended well. A run that is killed leaves nothing that is taken for a result.
+    the step's command, environment and inputs. A step whose result exists is not run again.
+  - While a step runs, a line every 15 seconds shows the number of the step, how long it has been running, and the last line of its log.
+  - A result gets its name only when the step has succeeded. A run that is killed leaves no incomplete result.
 options:
   cache:
     description: Absolute path of the folder that keeps the results.
@@ -32,11 +32,11 @@ options:
         type: str
         required: true
       title:
-        description: What people read while it runs. O(steps[].name) by default.
+        description: Title of the step in the progress lines. O(steps[].name) by default.
         type: str
       argv:
         description:
-          - Command and arguments. V({output}) is the folder to fill, V({output:NAME}) that of an earlier step,
+          - Command and arguments. V({output}) is the folder for the result, V({output:NAME}) that of an earlier step,
             V({python}) the Python that runs Ansible.
         type: list
         elements: str
@@ -45,7 +45,7 @@ options:
         description: Folder to run in.
         type: path
       environment:
-        description: Environment variables beside the controller's own. The same placeholders.
+        description: Environment variables in addition to the controller's own, with the same placeholders.
         type: dict
       inputs:
         description: Files and folders (absolute paths), or plain strings, whose content the result depends on.
@@ -67,7 +67,7 @@ attributes:
     support: none
   idempotent:
     support: full
-    description: A step runs only while its result is not in the cache.
+    description: A step runs only when its result is not in the cache.
   platform:
     support: full
     platforms: posix

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: chart_check
-short_description: Check that Helm and charts are there before anything is changed
+short_description: Check that Helm and charts exist before anything is changed
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Runs C(helm version), looks for the charts that are paths, and asks C(helm) for the charts that are fetched. Fails with all
-    that is missing, each with the variable that it comes from.
+  - Runs C(helm version), checks that the charts that are paths exist, and that C(helm) can fetch the others. Fails with all
+    findings, each with the variable that it comes from.
   - Changes nothing.
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying anything.
     support: full
     details:
-      - Reads as it does otherwise.
+      - Does the same as without check mode.
   diff_mode:
     description: Returns details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: N/A
@@ -40,7 +40,7 @@ options:
     default: binary
   charts:
     description:
-      - The charts.
+      - The charts to check.
     type: list
     elements: dict
     default: []
@@ -82,8 +82,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm import charts as _chart_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import is_fetched
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import (
+    finding_of_fetched,
+    helm_version,
+    local_chart,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -102,21 +106,21 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _problem(binary: str, entry: dict[str, str]) -> str:
-    """What is wrong with a chart, in words; an empty string when nothing is."""
+def _finding(binary: str, entry: dict[str, str]) -> str:
+    """What is wrong with a chart; empty when nothing is."""
     said = f"{entry['variable']} is '{entry['chart']}'"
     if not is_fetched(entry["chart"]):
         try:
-            _chart_files.local_chart(entry["chart"])
+            local_chart(entry["chart"])
         except ValueError as error:
             return f"{said}, but {error}. Give the folder or .tgz of a chart, or an oci:// or https:// reference."
         return ""
-    problem = _chart_files.problem_of_fetched(binary, entry["chart"], entry["version"])
-    if not problem:
+    finding = finding_of_fetched(binary, entry["chart"], entry["version"])
+    if not finding:
         return ""
     return (
-        f"{said}, version '{entry['version']}', but helm cannot read it: {problem}. Check the reference, the version and the "
-        "way to the registry, or give the path of a local copy."
+        f"{said}, version '{entry['version']}', but helm cannot read it: {finding}. Check the reference, the version and the "
+        "connection to the registry, or give the path of a local copy."
     )
 
 
@@ -124,16 +128,16 @@ def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     binary, charts = module.params["binary"], module.params["charts"]
     try:
-        version = _chart_files.helm_version(binary)
+        version = helm_version(binary)
     except KubeError as error:
         raise KubeError(
             f"helm cannot be run: {module.params['binary_variable']} is '{binary}' ({error}). Install Helm 3 on the controller, "
             "or set the variable to its path."
         ) from None
     with ThreadPoolExecutor(max_workers=8) as pool:
-        problems = [problem for problem in pool.map(lambda entry: _problem(binary, entry), charts) if problem]
-    if problems:
-        raise KubeError(" ".join(problems))
+        findings = [finding for finding in pool.map(lambda entry: _finding(binary, entry), charts) if finding]
+    if findings:
+        raise KubeError(" ".join(findings))
     return {"changed": False, "helm_version": version}
 
 

@@ -12,21 +12,21 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Fails with all findings at once when a variable carries the prefix of a role of this collection, or C(platform_), but nothing reads it;
+  - Fails with all findings at once when a variable has the prefix of a role of this collection, or C(platform_), but nothing reads it;
     when a value does not fit a role's argument specification; when a port, weight, number of pods or name is out of range; when a chart's
     local path or the kubeconfig does not exist.
-  - Ansible itself checks a role's arguments when the role begins, which is after the roles before it have changed the cluster, and it takes
-    a misspelt variable for one of somebody else's.
-  - Runs on the controller and touches no cluster.
+  - Ansible itself checks the arguments of a role when the role starts, after the roles before it have changed the cluster, and it ignores
+    a misspelt variable.
+  - Runs on the controller and needs no cluster.
 options:
   roles:
     description:
       - Roles whose values are checked, with or without the collection's name. All roles of the play by default.
-      - Unknown variables are looked for under the prefixes of all roles in any case.
+      - Unknown variables are always searched under the prefixes of all roles.
     type: list
     elements: str
   ignore:
-    description: Names of variables that carry a role's prefix and are meant for something else.
+    description: Names of variables that have a role's prefix and another purpose.
     type: list
     elements: str
     default: []
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 - name: Check the variables of every role of the play
   servicemesh.platform.check_variables:
 
-- name: Check those of two roles, and leave a variable of our own alone
+- name: Check the variables of two roles, and ignore a variable of the inventory
   servicemesh.platform.check_variables:
     roles: [istio, datastore]
     ignore: [istio_team_contact]

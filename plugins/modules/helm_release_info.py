@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: helm_release_info
-short_description: Tell which Helm releases are what they should be
+short_description: Report which chart releases of Helm are as wanted
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Reads the records that Helm keeps, one request a namespace, and compares chart, versions and values with what is wanted. A
-    playbook then calls C(kubernetes.core.helm) only for the releases that differ; by its rules these are the ones that it
-    would change.
-  - Does not run C(helm). Values of a release are compared and not returned.
+  - Reads Helm's records, one request for each namespace, and compares chart, versions and values with the wanted ones. A
+    playbook then calls C(kubernetes.core.helm) only for the chart releases that differ; these are the ones that
+    C(kubernetes.core.helm) would change.
+  - Does not run C(helm). The values of a chart release are compared and not returned.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -23,7 +23,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads as it does otherwise.
+      - Does the same as without check mode.
   diff_mode:
     support: N/A
   idempotent:
@@ -31,13 +31,13 @@ attributes:
 options:
   releases:
     description:
-      - The releases, as they should be.
+      - The wanted chart releases.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name of the release.
+        description: Name of the chart release.
         type: str
         required: true
       namespace:
@@ -46,11 +46,12 @@ options:
         required: true
       chart:
         description:
-          - Path of the chart, or where it is fetched from. Left out, the release is looked at without comparing it.
+          - Path of the chart, or the reference that it is fetched from. Without it, the chart release is read and not compared.
         type: str
         default: ""
       version:
-        description: Version of a chart that is fetched. Without it nobody can tell whether there is a newer one.
+        description:
+          - Version of a chart that is fetched. Without it, the chart release counts as different, because a newer version may exist.
         type: str
         default: ""
       values:
@@ -63,7 +64,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See which releases differ
+- name: Find the chart releases that differ
   servicemesh.platform.helm_release_info:
     releases:
       - name: istiod
@@ -73,7 +74,7 @@ EXAMPLES = r"""
         values: {global: {logging: {level: "default:info"}}}
   register: found
 
-- name: Upgrade those
+- name: Upgrade them
   kubernetes.core.helm:
     name: "{{ item.name }}"
     namespace: "{{ item.namespace }}"
@@ -85,7 +86,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 releases:
-  description: State of each release, in the order of the option.
+  description: State of each chart release, in the order of O(releases).
   returned: success
   type: list
   elements: dict
@@ -96,15 +97,15 @@ releases:
     revision: {description: Number of its newest record., type: int, sample: 3}
     chart: {description: Chart and version of its newest record., type: str, sample: istiod-1.31.0}
     app_version: {description: The chart's app version., type: str, sample: 1.31.0}
-    managed: {description: Whether its values carry the mark of this collection., type: bool, sample: true}
+    managed: {description: Whether its values have the mark of this collection., type: bool, sample: true}
     unfinished:
-      description: States of records that an operation left which failed, or was killed, or is under way.
+      description: States of the records of operations that failed, were killed or are running.
       type: list
       elements: str
       sample: [pending-upgrade]
-    current: {description: Whether it is what is wanted., type: bool, sample: true}
+    current: {description: Whether it is as wanted., type: bool, sample: true}
     differs:
-      description: What is not as wanted, without values.
+      description: What differs, without values.
       type: list
       elements: str
       sample: ["values: global.proxy.logLevel"]
@@ -119,7 +120,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm import chart_release as _helm
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import release_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
@@ -153,7 +154,7 @@ def work(module: _module.Call) -> dict[str, Any]:
     found = dict(zip(namespaces, client.each(records, namespaces), strict=True))
     try:
         releases = [
-            _helm.release_of(
+            release_of(
                 entry["name"],
                 entry["namespace"],
                 [s for s in found[entry["namespace"]] if s["metadata"]["labels"]["name"] == entry["name"]],
@@ -163,7 +164,7 @@ def work(module: _module.Call) -> dict[str, Any]:
             for entry in wanted
         ]
     except ValueError as error:
-        raise KubeError(f"{error}. Expected what Helm 3 writes; remove the Secret if nothing uses it.") from None
+        raise KubeError(f"{error}. Expected a record of Helm 3. Remove the Secret if nothing uses it.") from None
     return {
         "changed": False,
         "releases": [release.as_dict() for release in releases],

@@ -12,17 +12,17 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Keeps one node's process tree under a process supervisor, in a network namespace that has no route to anywhere but this machine,
-    and in a PID and a mount namespace of its own. When it goes, all its processes and mounts go with it.
-  - C(state=started) repairs whatever is missing, and starts the tree anew when a configuration file or a binary it runs has changed.
-  - Needs root, and iproute2, util-linux and supervisor on the machine.
+  - Runs one node's process tree under a process supervisor, in a network namespace that has a route to this machine only, and in its
+    own PID and mount namespaces. When the tree ends, the kernel ends all its processes and removes its mounts.
+  - C(state=started) repairs what is missing, and restarts the tree when a configuration file or a binary that it runs has changed.
+  - Requires root, and iproute2, util-linux and supervisor on the machine.
 options:
   name:
     description: Name of the cluster.
     type: str
     required: true
   home:
-    description: Folder of everything that belongs to this node. It is removed with the node.
+    description: Folder of the node's files. It is removed with the node.
     type: path
     required: true
   network:
@@ -37,7 +37,7 @@ options:
     description: Configuration of supervisord. Its socket is C(run/supervisor.sock) in O(home).
     type: path
   config:
-    description: Files and links whose content, when it has changed, calls for a new start.
+    description: Files and links; the tree is restarted when their content has changed.
     type: list
     elements: path
     default: []
@@ -51,20 +51,20 @@ options:
     default: {}
   state:
     description:
-      - Whether the node runs or is gone. V(checked) looks whether it could run here (root, a network that nothing else on this machine
+      - Whether the node runs or is removed. V(checked) checks that it can run here (root, a network that nothing else on this machine
         uses) and changes nothing.
     type: str
     choices: [started, absent, checked]
     default: started
 attributes:
   check_mode:
-    description: Tells what would be done, changes nothing.
+    description: Returns what would be done, changes nothing.
     support: full
   diff_mode:
     description: Has no diff.
     support: none
   idempotent:
-    description: A second run with nothing changed does nothing.
+    description: A second run without a change in between does nothing.
     support: full
   platform:
     description: Linux with root.
@@ -81,7 +81,7 @@ EXAMPLES = r"""
     supervisor_config: /var/lib/servicemesh-platform/local/etc/supervisord.conf
     config: [/var/lib/servicemesh-platform/local/etc/supervisord.conf]
 
-- name: Take it away, with everything it left on the machine
+- name: Remove the node with everything it left on the machine
   servicemesh.platform.local_node:
     name: local
     home: /var/lib/servicemesh-platform/local
@@ -91,11 +91,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done (in check mode, would be done), in words.
+  description: What was done (in check mode, would be done).
   returned: always
   type: list
   elements: str
-  sample: [network made, node started]
+  sample: [network created, node started]
 address:
   description: The node's address.
   returned: always
@@ -132,7 +132,7 @@ def supervisorctl(config: str, *words: str) -> list[list[str]]:
 
 
 def idle_programs(config: str) -> list[str]:
-    """Daemons that the supervisor has given up or that somebody stopped; one-shot programs may be over."""
+    """Daemons that the supervisor does not restart any more or that were stopped; one-shot programs may have ended."""
     return [
         words[0]
         for words in supervisorctl(config, "status")
@@ -142,7 +142,7 @@ def idle_programs(config: str) -> list[str]:
 
 
 def link_actions(home: pathlib.Path, links: dict[str, str], check: bool) -> list[str]:
-    """Keep the symbolic links; return what changed."""
+    """Sets the symbolic links; returns what changed."""
     changed = []
     for name, target in sorted(links.items()):
         path = home / name
@@ -159,7 +159,7 @@ def link_actions(home: pathlib.Path, links: dict[str, str], check: bool) -> list
 
 
 def ensure_started(node: core.Node, params: dict[str, t.Any], check: bool) -> list[str]:
-    """Bring the node to life with as little as it takes; return what was done."""
+    """Starts the node, or repairs only what is missing; returns what was done."""
     actions = link_actions(node.home, params["links"], check)
     if check and (actions or not all(os.path.exists(path) for path in params["config"])):
         return [*actions, "node started"]
@@ -167,9 +167,9 @@ def ensure_started(node: core.Node, params: dict[str, t.Any], check: bool) -> li
     mark = node.home / "run" / "config.digest"
     alive = core.running(node) is not None
     if not core.network_is_there(node):
-        actions.append("network made")
+        actions.append("network created")
     stale = alive and (not mark.exists() or mark.read_text(encoding="utf-8") != digest)
-    if stale or "network made" in actions:
+    if stale or "network created" in actions:
         actions.append("node stopped: its configuration or network has changed" if alive else "leftovers removed")
         alive = False
     if not alive:
@@ -212,7 +212,9 @@ def main() -> None:
     )
     params = module.params
     if os.geteuid() != 0:
-        module.fail_json(msg="a local cluster needs root: it makes network namespaces and cgroups. Run this as root.")
+        module.fail_json(
+            msg="a local cluster needs root, because it creates network namespaces and cgroups. Run this as root."
+        )
     try:
         network = ipaddress.IPv4Network(params["network"])
         if network.prefixlen != 30:

@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Reads single objects by name and lists by namespace and label, all at once. An object, a namespace or a kind that is not
-    there makes an empty result and no error.
-  - Of a Secret the names of its keys are returned and no values, but for the certificates of O(public_keys).
+  - Reads single objects by name and lists by namespace and label, all at once. For an object, a namespace or a kind that does not
+    exist, the result is empty.
+  - Of a Secret, the names of its keys are returned, and only the values of O(public_keys).
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads as it does otherwise.
+      - Does the same as without check mode.
   diff_mode:
     support: N/A
   idempotent:
@@ -30,7 +30,7 @@ attributes:
 options:
   queries:
     description:
-      - What to read.
+      - Objects to read.
     type: list
     elements: dict
     required: true
@@ -44,7 +44,7 @@ options:
         type: str
         required: true
       namespace:
-        description: Namespace. Left out, a list has the objects of all namespaces.
+        description: Namespace. Without it, a list has the objects of all namespaces.
         type: str
       name:
         description: Name of one object.
@@ -54,7 +54,7 @@ options:
         type: str
   public_keys:
     description:
-      - Keys of Secrets whose values are no secret and are returned beside the names, decoded.
+      - Keys of Secrets whose values are not secret. Their values are returned decoded.
     type: list
     elements: str
     choices: [tls.crt, ca.crt]
@@ -64,7 +64,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look for the namespace and the names of its Secrets
+- name: Read a namespace and its Secrets
   servicemesh.platform.objects_info:
     queries:
       - {kind: Namespace, name: ecommerce}
@@ -116,12 +116,12 @@ ARGUMENTS = _args.spec(
 
 
 def shown(obj: dict[str, Any], public_keys: list[str]) -> dict[str, Any]:
-    """An object as it may be shown: a Secret without its values, and nothing with who owns which field."""
+    """An object as it may be shown: without `managedFields`, and a Secret without its values."""
     metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     if obj.get("kind") != "Secret":
         return {**obj, "metadata": metadata}
     data = obj.get("data") or {}
-    # What kubectl apply keeps of a Secret holds its values as well.
+    # The annotation of kubectl apply contains a Secret's values as well.
     annotations = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_info
-short_description: Tell what runs of the platform, and how well
+short_description: List the platform's workloads and their health
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Lists the Deployments and StatefulSets that this collection or one of its Helm charts has made, each with its version,
-    its replicas and its health, and where clients reach it.
-  - Health is what a wait of M(servicemesh.platform.apply) would conclude; an ill workload is explained by its pods' own reason.
+  - Lists the Deployments and StatefulSets that this collection or one of its Helm charts created, each with its version,
+    its replicas, its health and its URL.
+  - A workload is healthy when M(servicemesh.platform.apply) would not wait for it. For an unhealthy one, the reason is that of its pods.
 options:
   namespaces:
-    description: Where to look. Namespaces that do not exist are passed over.
+    description: Namespaces to read. Those that do not exist are ignored.
     type: list
     elements: str
     default: [ecommerce, istio-system, ingress-nginx, monitoring]
   domain:
-    description: Host that the edge answers for. Empty takes it from the Ingress.
+    description: Host of the ingress. When it is empty, the host of the Ingress object is used.
     type: str
     default: ""
   url:
     description:
-      - Base URL of the ingress. Empty takes it from the address that the Ingress publishes, or from a node's address and the port
-        of the controller's Service.
+      - Base URL of the ingress. When it is empty, it is made from the address that the Ingress object publishes, or from a node's address
+        and the port of the controller's Service.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -42,7 +42,7 @@ attributes:
   diff_mode:
     support: none
     details:
-      - There is nothing to compare.
+      - The module changes nothing.
   idempotent:
     support: full
 seealso:
@@ -50,11 +50,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read what runs
+- name: Read the platform's workloads
   servicemesh.platform.platform_info:
   register: __platform
 
-- name: Fail when something is ill
+- name: Fail when a workload is unhealthy
   ansible.builtin.assert:
     that: __platform.services | rejectattr('healthy') | length == 0
     fail_msg: "{{ __platform.summary }}"
@@ -62,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 services:
-  description: One entry a Deployment or StatefulSet, by namespace and name.
+  description: One entry for each Deployment and StatefulSet, by namespace and name.
   returned: success
   type: list
   elements: dict
@@ -80,7 +80,7 @@ services:
       type: str
       sample: Deployment
     version:
-      description: Label C(version) of its pods, else the chart's version label, else the image's tag.
+      description: Label C(version) of its pods, else the image's tag, else the chart's version label.
       type: str
       sample: v1.0
     ready:
@@ -92,32 +92,32 @@ services:
       type: int
       sample: 3
     replicas:
-      description: Both, for reading.
+      description: Ready and wanted replicas, for people.
       type: str
       sample: 3/3
     healthy:
-      description: Whether all that is wanted is there, in its newest form.
+      description: Whether all wanted replicas are ready and of the newest revision.
       type: bool
       sample: true
     health:
-      description: V(healthy), or why not.
+      description: V(healthy), or why the workload is not healthy.
       type: str
       sample: healthy
     path:
-      description: First path under which the gateway serves it, empty for what is not served.
+      description: First path of it that the gateway serves, empty for a workload that the gateway does not serve.
       type: str
       sample: /api/users
     url:
-      description: The same with O(url) in front.
+      description: RV(url) and this path.
       type: str
       sample: https://192.0.2.10/api/users
 url:
-  description: Base URL of the ingress, empty when it cannot be told.
+  description: Base URL of the ingress, empty when it is unknown.
   returned: success
   type: str
   sample: https://192.0.2.10
 domain:
-  description: Host that the edge answers for.
+  description: Host of the ingress.
   returned: success
   type: str
   sample: ecommerce.example.com
@@ -134,7 +134,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import typed
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh import status as _status
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.status import (
+    base_url,
+    first_prefixes,
+    ingress_host,
+    service_rows,
+    summary,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
 
 ARGUMENTS = _args.spec(
@@ -167,13 +173,13 @@ class Listing(NamedTuple):
 
 
 def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]]:
-    """Objects of a collection; none when the namespace or the kind is not there."""
+    """Objects of a collection; none when the namespace or the kind does not exist."""
     body = client.get(path, query={"labelSelector": selector} if selector else None)
     return [] if body is None else typed(body)
 
 
 def nodes_of(client: Client) -> list[dict[str, Any]]:
-    """The nodes; none for somebody who may not list them."""
+    """The nodes; none when the identity may not list them."""
     try:
         return listed(client, "/api/v1/nodes")
     except ApiError as error:
@@ -200,14 +206,14 @@ def work(module: Call) -> dict[str, Any]:
         found[listing.group].extend(items)
     url = module.params["url"].rstrip("/")
     if not url:
-        url = _status.base_url(found["ingresses"], found["services"], nodes_of(client))
-    rows = _status.service_rows(found["workloads"], found["pods"], _status.first_prefixes(found["routes"]), url)
+        url = base_url(found["ingresses"], found["services"], nodes_of(client))
+    rows = service_rows(found["workloads"], found["pods"], first_prefixes(found["routes"]), url)
     return {
         "changed": False,
         "services": rows,
         "url": url,
-        "domain": module.params["domain"] or _status.ingress_host(found["ingresses"]),
-        "summary": _status.summary(rows),
+        "domain": module.params["domain"] or ingress_host(found["ingresses"]),
+        "summary": summary(rows),
     }
 
 

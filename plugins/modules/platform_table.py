@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Prints one line a row below a heading, as people read it, whatever the format in which results are shown.
-  - Runs on the controller and touches no cluster.
+  - Prints a heading and one line for each row, independent of the format in which Ansible shows results.
+  - Runs on the controller and needs no cluster.
 options:
   rows:
     description: The rows.
@@ -55,7 +55,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Print what runs
+- name: Print the platform's workloads
   servicemesh.platform.platform_table:
     title: Services
     columns: [name, version, health]
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: What was printed.
+  description: The printed lines.
   returned: always
   type: list
   elements: str

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Find what would stop the platform on a cluster, before anything is changed
+short_description: Find what prevents the platform from running on a cluster, before anything is changed
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Looks at a cluster and tells all that is wrong at once, with what to do about each.
-  - Only reads. What it may not read it leaves out.
+  - Checks a cluster and reports all findings at once, each with what to do about it.
+  - Only reads. A check whose facts the identity may not read is left out.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -29,12 +29,12 @@ attributes:
 options:
   istio_version:
     description:
-      - Version of Istio that is to run; the API server's version is held against what it supports. Empty skips this.
+      - Version of Istio to install; the API server's version is compared with the versions that it supports. Empty skips this check.
     type: str
     default: ""
   permissions:
     description:
-      - What the run needs to be allowed to do; each is asked by a SelfSubjectAccessReview.
+      - Permissions that the run needs; each is checked by a SelfSubjectAccessReview.
     type: list
     elements: dict
     default: []
@@ -51,19 +51,19 @@ options:
         required: true
       verbs:
         description:
-          - Verbs, as V(patch).
+          - Verbs, for example V(patch).
         type: list
         elements: str
         required: true
         aliases: [verb]
       namespace:
         description:
-          - Namespace; empty asks for all of them.
+          - Namespace; empty for all namespaces.
         type: str
         default: ""
   require_storage_class:
     description:
-      - Whether a default storage class has to be there.
+      - Whether a default storage class is required.
     type: bool
     default: false
   webhooks:
@@ -73,29 +73,29 @@ options:
     default: true
   namespaces:
     description:
-      - Namespaces that the run writes to; one that is being deleted is a finding.
+      - Namespaces that the run writes to. A namespace that is being deleted is a finding.
     type: list
     elements: str
     default: []
   managed_namespaces:
     description:
-      - Namespaces whose workloads the run itself brings (back); webhooks that are served there and do not answer are no error.
+      - Namespaces whose workloads the run itself creates or repairs. A webhook that is served there and has no ready endpoint is a warning.
     type: list
     elements: str
     default: []
   pod_cidr:
     description:
-      - The pods' network as it is stated somewhere else; a mismatch is a warning.
+      - Network of the pods, as configured elsewhere; another network in the cluster is a warning.
     type: str
     default: ""
   service_cidr:
     description:
-      - The services' network as it is stated somewhere else; a mismatch is a warning.
+      - Network of the services, as configured elsewhere; another network in the cluster is a warning.
     type: str
     default: ""
   dns_domain:
     description:
-      - The cluster's DNS domain as it is stated somewhere else; a mismatch is a warning.
+      - DNS domain of the cluster, as configured elsewhere; another domain in the cluster is a warning.
     type: str
     default: ""
   ignore:
@@ -107,14 +107,14 @@ options:
     default: []
   fail_on:
     description:
-      - V(error) fails with all findings in one message when any is an error, V(none) only returns them.
+      - V(error) fails with all findings in one message when one of them is an error. V(none) only returns them.
     type: str
     choices: [error, none]
     default: error
 """
 
 EXAMPLES = r"""
-- name: Find what would stop the run
+- name: Check the cluster
   servicemesh.platform.preflight:
     istio_version: 1.31.0
     require_storage_class: true
@@ -125,7 +125,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: What is not right, errors first.
+  description: The findings, errors first.
   returned: always
   type: list
   elements: dict
@@ -139,7 +139,7 @@ findings:
       type: str
       sample: error
     subject:
-      description: What it is about.
+      description: Subject of the finding.
       type: str
       sample: storage class
     message:
@@ -149,7 +149,7 @@ findings:
       description: What to do.
       type: str
 facts:
-  description: What is known about the cluster; null or empty where it may not be read or the cluster does not tell.
+  description: Facts about the cluster; null or empty where the identity may not read them or the cluster does not have them.
   returned: always
   type: dict
   contains:
@@ -166,7 +166,7 @@ facts:
     pod_cidrs: {description: Networks of the pods., type: list, elements: str}
     service_cidrs: {description: Networks of the services., type: list, elements: str}
     dns_domain: {description: DNS domain of the cluster., type: str}
-    cgroup_driver: {description: What the first node's kubelet uses., type: str}
+    cgroup_driver: {description: Cgroup driver of the first node's kubelet., type: str}
 requests:
   description: Number of requests made to the API server.
   returned: always
@@ -177,8 +177,8 @@ requests:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks as _preflight
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Wanted
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Severity, Wanted
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather
 
 CHECKS = ["cgroup", "namespaces", "networks", "nodes", "permissions", "storage", "versions", "webhooks"]
@@ -214,7 +214,7 @@ def _shown(facts: Facts) -> dict[str, Any]:
         nodes.append(
             {
                 "name": node["metadata"]["name"],
-                "ready": _preflight.is_ready(node),
+                "ready": checks.is_ready(node),
                 "kubelet": info.get("kubeletVersion", ""),
                 "container_runtime": info.get("containerRuntimeVersion", ""),
                 "kernel": info.get("kernelVersion", ""),
@@ -223,14 +223,14 @@ def _shown(facts: Facts) -> dict[str, Any]:
             }
         )
     return {
-        "server_version": _preflight.server_version(facts),
+        "server_version": checks.server_version(facts),
         "node_count": None if facts.nodes is None else len(nodes),
         "nodes": nodes,
         "storage_classes": [entry["metadata"]["name"] for entry in facts.storage_classes or []],
-        "default_storage_class": next(iter(_preflight.default_classes(facts)), ""),
-        "pod_cidrs": _preflight.pod_cidrs(facts),
-        "service_cidrs": _preflight.service_cidrs(facts),
-        "dns_domain": _preflight.dns_domain(facts),
+        "default_storage_class": next(iter(checks.default_classes(facts)), ""),
+        "pod_cidrs": checks.pod_cidrs(facts),
+        "service_cidrs": checks.service_cidrs(facts),
+        "dns_domain": checks.dns_domain(facts),
         "cgroup_driver": (facts.kubelet or {}).get("cgroupDriver", ""),
     }
 
@@ -240,7 +240,7 @@ def work(module: _module.Call) -> dict[str, Any]:
     params = module.params
     client = _module.connected(module)
     facts = gather(client, webhooks=params["webhooks"])
-    findings = _preflight.findings_of(
+    findings = checks.findings_of(
         facts,
         Wanted(
             istio_version=params["istio_version"],
@@ -253,7 +253,7 @@ def work(module: _module.Call) -> dict[str, Any]:
             groups=frozenset(entry["group"] for entry in params["permissions"]),
         ),
     )
-    findings = [*_preflight.permission_findings(denied(client, params["permissions"])), *findings]
+    findings = [*checks.permission_findings(denied(client, params["permissions"])), *findings]
     findings = [finding for finding in findings if finding.check not in params["ignore"]]
     result = {
         "changed": False,
@@ -261,9 +261,9 @@ def work(module: _module.Call) -> dict[str, Any]:
         "findings": [finding.as_dict() for finding in findings],
         "requests": client.requests,
     }
-    errors = [finding for finding in findings if finding.severity == _preflight.ERROR]
+    errors = [finding for finding in findings if finding.severity == Severity.ERROR]
     if errors and params["fail_on"] == "error":
-        module.fail_json(msg=_preflight.report(findings), **result)
+        module.fail_json(msg=checks.report(findings), **result)
     for finding in findings:
         module.warn(str(finding))
     return result

@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Waits by watch until objects that something else made (a Helm release, say) are ready, and stops as soon as waiting cannot
+  - Waits by watch until objects that another tool created (for example Helm) are ready, and stops as soon as waiting cannot
     help, as M(servicemesh.platform.apply) does.
-  - An object that is not there is waited for.
+  - Also waits for an object that does not exist yet.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Returns at once, because what is waited for may be made by an earlier task that did not run.
+      - Returns at once, because the objects may be those of an earlier task that did not run.
   diff_mode:
     support: N/A
   idempotent:
@@ -30,29 +30,29 @@ attributes:
 options:
   objects:
     description:
-      - What to wait for. When an object counts as ready is said at option C(wait) of M(servicemesh.platform.apply); here, an Ingress is
-        always waited for.
+      - What to wait for. Option C(wait) of M(servicemesh.platform.apply) describes when an object is ready; this module always waits for
+        an Ingress.
     type: list
     elements: dict
     required: true
     suboptions:
       api_version:
         description:
-          - Its API version; by default the one that the server prefers for the kind.
+          - API version; by default the one that the server prefers for the kind.
         type: str
       kind:
         description:
-          - Its kind.
+          - Kind.
         type: str
         required: true
       name:
         description:
-          - Its name.
+          - Name.
         type: str
         required: true
       namespace:
         description:
-          - Its namespace, when objects of its kind have one.
+          - Namespace, when objects of the kind have one.
         type: str
   wait_timeout:
     description:
@@ -61,7 +61,7 @@ options:
     default: 300
   api_timeout:
     description:
-      - Seconds that the API server itself gets to answer first, for one that has just been started.
+      - Seconds to wait for the API server itself first, when it has just been started.
     type: int
     default: 0
 seealso:
@@ -69,7 +69,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Wait for what the chart installed
+- name: Wait for the objects of the chart
   servicemesh.platform.ready:
     objects:
       - {kind: Deployment, name: istiod, namespace: istio-system}
@@ -79,7 +79,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 objects:
-  description: What was waited for.
+  description: The objects that are ready.
   returned: success
   type: list
   elements: str
@@ -90,7 +90,7 @@ requests:
   type: int
   sample: 4
 seconds:
-  description: Seconds that it took.
+  description: Duration in seconds.
   returned: success
   type: float
   sample: 7.31
@@ -209,9 +209,9 @@ def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[li
             missing.append(f"kind {kind}" + (f" of {api_version}" if api_version else ""))
         elif found[0].namespaced != bool(namespace):
             findings.append(
-                f"{shown}: objects of this kind live in a namespace; set namespace"
+                f"{shown}: objects of this kind need a namespace; set namespace"
                 if found[0].namespaced
-                else f"{shown}: objects of this kind have no namespace; leave it out"
+                else f"{shown}: objects of this kind have no namespace; remove namespace"
             )
         else:
             targets.append(Target(Ref(found[0].api_version, kind, namespace, obj["name"]), found[0]))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secret_versions
-short_description: Tell the versions of Secrets without reading them
+short_description: Return the versions of Secrets without reading their values
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
   - Returns the C(resourceVersion) of each Secret, which changes whenever the Secret is written.
-  - Asks for metadata only, so that no value leaves the API server, and for the named Secrets only, so that the right to get
-    these is enough.
+  - Requests only metadata, so that no value leaves the API server, and only the named Secrets, so that the right to get these
+    Secrets is enough.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads as it does otherwise.
+      - Does the same as without check mode.
   diff_mode:
     support: N/A
   idempotent:
@@ -30,12 +30,12 @@ attributes:
 options:
   namespace:
     description:
-      - Their namespace.
+      - Namespace of the Secrets.
     type: str
     required: true
   names:
     description:
-      - Their names.
+      - Names of the Secrets.
     type: list
     elements: str
     required: true
@@ -44,20 +44,20 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See which Secrets changed
+- name: Read the versions of the Secrets
   servicemesh.platform.secret_versions:
     namespace: ecommerce
     names: [user-db, user-service-secrets]
   register: secrets
 
-- name: Roll the pods when one did
+- name: Replace the pods when a Secret has changed
   servicemesh.platform.apply:
     definitions: "{{ definition | servicemesh.platform.service_manifests(secret_versions=secrets.versions) }}"
 """
 
 RETURN = r"""
 versions:
-  description: Version of each Secret by its name. A Secret that is not there is left out.
+  description: Version of each Secret by its name. A Secret that does not exist is left out.
   returned: success
   type: dict
   sample: {user-db: "4711", user-service-secrets: "815"}
@@ -77,7 +77,7 @@ ARGUMENTS = _args.spec(
     namespace={"type": "str", "required": True},
     names={"type": "list", "elements": "str", "required": True},
 )
-# The second is for the answer that a Secret is not there, which has no metadata.
+# The second type is for the answer 404, which has no metadata.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
 
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
@@ -29,12 +27,6 @@ def test_an_instant_query(prometheus: Prometheus) -> None:
     (series,) = answer.series
     assert series["metric"]["job"] == "prometheus"
     assert series["value"][1] == "1"
-
-
-def test_a_range_has_a_sample_a_step(prometheus: Prometheus) -> None:
-    end = time.time()
-    (series,) = prometheus.query_range("vector(7)", end - 60, end, 20).series
-    assert [value for _at, value in series["values"]] == ["7"] * 4
 
 
 def test_nothing_is_no_fault(prometheus: Prometheus) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Helm keeps about a release, and whether the release is what is wanted. Pure."""
+"""What Helm records about a chart release, and whether the release is as wanted. No I/O."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# Every caller puts this key somewhere into a release's values; teardown removes nothing else.
+# Every caller puts this key into the values of a chart release; a teardown uninstalls only releases that have it.
 MARKER = "servicemesh.platform/managed-by"
-# States of a record that stop the next operation (helm.sh/helm pkg/release/v1/status.go).
+# States of a record that block the next operation (helm.sh/helm pkg/release/v1/status.go).
 _UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 _GZIP = b"\x1f\x8b\x08"
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart says of itself; empty where it is not known without fetching it."""
+    """Identity of a chart; `app_version` is None when only fetching the chart would tell it."""
 
     name: str
     version: str
@@ -31,8 +31,8 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """State of one release."""
+class ChartRelease:
+    """State of one chart release."""
 
     name: str
     namespace: str
@@ -46,48 +46,48 @@ class Release:
     differs: tuple[str, ...] = field(default=())
 
     def as_dict(self) -> dict[str, Any]:
-        """As a result for a playbook."""
+        """For the result of a module."""
         return {**asdict(self), "unfinished": list(self.unfinished), "differs": list(self.differs)}
 
 
 def decoded(secret: Mapping[str, Any]) -> dict[str, Any]:
-    """A release's record out of its Secret: base64 of base64 of gzip of JSON (helm.sh/helm pkg/storage/driver/util.go).
+    """The record in a chart release's Secret: base64 of base64 of gzip of JSON (helm.sh/helm pkg/storage/driver/util.go).
 
-    Raises ValueError when it is something else.
+    Raises ValueError when the Secret holds something else.
     """
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
         record = json.loads(gzip.decompress(packed) if packed.startswith(_GZIP) else packed)
     except (KeyError, TypeError, binascii.Error, OSError, EOFError, ValueError) as error:
-        raise ValueError(f"Secret {secret['metadata']['name']} is no record of a release: {error}") from None
+        raise ValueError(f"Secret {secret['metadata']['name']} is not a record of a chart release: {error}") from None
     if not isinstance(record, dict):
-        raise ValueError(f"Secret {secret['metadata']['name']} is no record of a release")
+        raise ValueError(f"Secret {secret['metadata']['name']} is not a record of a chart release: it is not a mapping")
     return record
 
 
 def chart_by_reference(reference: str, version: str) -> Chart | None:
-    """Name and version of a chart that is fetched; null when only fetching it would tell."""
+    """Name and version of a chart that is fetched; None when only fetching it would tell them."""
     if not version or reference.endswith(".tgz"):
         return None
     return Chart(reference.rstrip("/").rpartition("/")[2], version)
 
 
 def is_fetched(reference: str) -> bool:
-    """Whether a chart comes over the network, and not from a path."""
+    """Whether a chart is fetched over the network; otherwise it is a path."""
     return re.match(r"(oci|https?)://", reference) is not None
 
 
 def release_of(
     name: str, namespace: str, secrets: Iterable[Mapping[str, Any]], chart: Chart | None, values: Mapping[str, Any]
-) -> Release:
-    """State of a release from its records, and whether it is this chart with these values.
+) -> ChartRelease:
+    """State of a chart release from its records, and whether it is this chart with these values.
 
-    `secrets` are the Secrets of the release, without superseded ones. A release whose last operation failed is never
-    current: Helm left it half-way, whatever its record says of the values.
+    `secrets`: the Secrets of the release, without superseded ones. A release whose last operation failed is never current,
+    because the operation may have changed only some of its objects.
     """
     by_revision = sorted(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     if not by_revision:
-        return Release(name, namespace, differs=("it is not installed",))
+        return ChartRelease(name, namespace, differs=("it is not installed",))
     newest = by_revision[-1]
     status = str(newest["metadata"]["labels"].get("status", ""))
     record = decoded(newest)
@@ -101,14 +101,14 @@ def release_of(
         differs.append(f"it is {status}")
     installed = Chart(str(metadata.get("name")), str(metadata.get("version")), metadata.get("appVersion"))
     if chart is None:
-        differs.append("the chart's version is not given")
+        differs.append("the chart's version is not set")
     elif (chart.name, chart.version) != (installed.name, installed.version):
         differs.append(f"chart {installed.name}-{installed.version} instead of {chart.name}-{chart.version}")
     elif chart.app_version is not None and chart.app_version != installed.app_version:
         differs.append(f"app version {installed.app_version} instead of {chart.app_version}")
     if config != (values or {}):
         differs.append("values: " + ", ".join(sorted(_differing(config, values or {}))))
-    return Release(
+    return ChartRelease(
         name,
         namespace,
         status=status,
@@ -123,7 +123,7 @@ def release_of(
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> list[str]:
-    """Paths of the values that differ; never the values."""
+    """Paths of the values that differ, without the values."""
     found = []
     for key in {**one, **other}:
         here = f"{path}.{key}" if path else str(key)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Charts as files and Helm as a command."""
+"""Charts as files, and the `helm` command."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_r
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
-# Seconds for a registry to tell of a chart.
+# Seconds for one run of `helm`, which may ask a registry.
 _FETCH_TIMEOUT = 120.0
 
 
 def local_chart(path: str) -> Chart:
-    """What the chart in a folder or an archive says of itself. Raises ValueError with what is wrong."""
+    """Identity of the chart in a folder or an archive. Raises ValueError with what is wrong."""
     import yaml
 
     where = Path(path).expanduser()
@@ -38,7 +38,7 @@ def local_chart(path: str) -> Chart:
     except yaml.YAMLError as error:
         raise ValueError(f"{file} is not YAML: {error}") from None
     if not isinstance(found, dict) or not found.get("name") or not found.get("version"):
-        raise ValueError(f"{file} names no chart: expected its name and version")
+        raise ValueError(f"{file} is not a chart: expected a name and a version")
     app_version = found.get("appVersion")
     return Chart(str(found["name"]), str(found["version"]), None if app_version is None else str(app_version))
 
@@ -50,11 +50,11 @@ def _from_archive(path: Path) -> bytes:
                 file = archive.extractfile(member)
                 if file is not None:
                     return file.read()
-    raise OSError("it holds no Chart.yaml")
+    raise OSError("it contains no Chart.yaml")
 
 
 def chart_of(reference: str, version: str) -> Chart | None:
-    """A chart's name and version; null when only fetching it would tell, or when it is not there."""
+    """Identity of a chart; None when only fetching it would tell it, or when it does not exist."""
     if is_fetched(reference):
         return chart_by_reference(reference, version)
     try:
@@ -67,15 +67,15 @@ def helm_version(binary: str) -> str:
     """Version of the `helm` command. Raises KubeError when it cannot be run."""
     path = shutil.which(binary)
     if path is None:
-        raise KubeError(f"there is no such command as '{binary}'")
+        raise KubeError(f"there is no command '{binary}'")
     done = _run(path, "version", "--template", "{{.Version}}")
     if done.returncode:
         raise KubeError((done.stderr or done.stdout).strip()[-500:])
     return done.stdout.strip()
 
 
-def problem_of_fetched(binary: str, reference: str, version: str) -> str:
-    """Why Helm cannot read a chart from where it is fetched; an empty string when it can."""
+def finding_of_fetched(binary: str, reference: str, version: str) -> str:
+    """Why `helm` cannot fetch a chart; empty when it can."""
     archive = reference.startswith("oci:") or reference.endswith(".tgz")
     folder, _slash, name = reference.rpartition("/")
     where = [reference] if archive else [name, "--repo", folder]

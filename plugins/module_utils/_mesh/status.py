@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs, in one row a workload. Pure: live objects in, plain dicts out.
+"""The workloads of the platform and their health, one row each. No I/O.
 
 PRIVATE: may change at any time.
 """
@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 
 Obj = Mapping[str, Any]
 
-# Kubernetes' own ports of the two schemes: left out of a URL.
+# Default ports of the two schemes: left out of a URL.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _NO_PATIENCE = Limits(pull=0, config=0, create=0, unschedulable=0, restarts=1)
 
@@ -36,7 +36,7 @@ def ingress_address(ingresses: Iterable[Obj]) -> str:
 
 
 def ingress_host(ingresses: Iterable[Obj]) -> str:
-    """First host that an Ingress answers for, empty when none names one."""
+    """First host of an Ingress, empty when none names one."""
     for ingress in ingresses:
         for rule in ingress["spec"].get("rules") or []:
             if rule.get("host"):
@@ -45,7 +45,7 @@ def ingress_host(ingresses: Iterable[Obj]) -> str:
 
 
 def node_address(nodes: Iterable[Obj]) -> str:
-    """Where clients reach a node's ports: its external address, else its internal one."""
+    """Address of a node for clients: its external one, else its internal one."""
     found: dict[str, str] = {}
     for node in nodes:
         for entry in (node.get("status") or {}).get("addresses") or []:
@@ -54,7 +54,7 @@ def node_address(nodes: Iterable[Obj]) -> str:
 
 
 def _scheme(ingresses: Iterable[Obj]) -> str:
-    """``https`` where there is a certificate and plain HTTP is not let through as well."""
+    """``https`` when there is a certificate and plain HTTP is redirected to it."""
     for ingress in ingresses:
         annotations = ingress["metadata"].get("annotations") or {}
         plain = any(name.endswith("/ssl-redirect") and value == "false" for name, value in annotations.items())
@@ -64,10 +64,10 @@ def _scheme(ingresses: Iterable[Obj]) -> str:
 
 
 def base_url(ingresses: Sequence[Obj], services: Iterable[Obj], nodes: Iterable[Obj]) -> str:
-    """Where a client reaches the ingress: ``http://192.0.2.1:30080``; empty when it cannot be told.
+    """URL of the ingress for clients: ``http://192.0.2.1:30080``; empty when it is unknown.
 
-    ``services``: the controller's Services. Of one of type NodePort, the published address is that of the Service, which nobody outside
-    reaches: then a node's address and port are meant.
+    ``services``: the controller's Services. For one of type NodePort, the Ingress publishes the address of the Service, which clients
+    outside of the cluster cannot reach. Then a node's address and port are used.
     """
     scheme, address = _scheme(ingresses), ingress_address(ingresses)
     number = _DEFAULT_PORTS[scheme]
@@ -83,7 +83,7 @@ def base_url(ingresses: Sequence[Obj], services: Iterable[Obj], nodes: Iterable[
 
 
 def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str]:
-    """(namespace, name of the VirtualService) -> first path that leads to it from outside."""
+    """(namespace, name of the VirtualService) -> first path that leads to it from outside of the mesh."""
     found: dict[tuple[str, str], str] = {}
     for item in virtual_services:
         spec, meta = item["spec"], item["metadata"]
@@ -106,7 +106,7 @@ def _tag(containers: Sequence[Mapping[str, Any]]) -> str:
 def _version(workload: Obj, pods: Sequence[Obj]) -> str:
     """Label ``version`` of the pods, the first image's tag, or the chart's version.
 
-    A gateway's template says ``image: auto``; what was injected for it is seen in its pods.
+    A gateway's template has ``image: auto``; its pods have the image that was injected.
     """
     template = workload["spec"]["template"]
     if found := ((template.get("metadata") or {}).get("labels") or {}).get("version"):
@@ -129,7 +129,7 @@ def _health(workload: Obj, pods: Sequence[Obj]) -> tuple[bool, str]:
 def service_rows(
     workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mapping[tuple[str, str], str], url: str
 ) -> list[dict[str, Any]]:
-    """One dict a Deployment or StatefulSet, by namespace and name."""
+    """One dict for each Deployment and StatefulSet, by namespace and name."""
     rows = []
     for workload in workloads:
         meta = workload["metadata"]
@@ -158,8 +158,8 @@ def service_rows(
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """One sentence on all rows."""
     if not rows:
-        return "Nothing of this platform runs here."
-    sick = [row["name"] for row in rows if not row["healthy"]]
-    if not sick:
+        return "No workload of this platform exists here."
+    unhealthy = [row["name"] for row in rows if not row["healthy"]]
+    if not unhealthy:
         return f"All {len(rows)} workloads are healthy."
-    return f"{len(sick)} of {len(rows)} workloads are not healthy: {', '.join(sick)}."
+    return f"{len(unhealthy)} of {len(rows)} workloads are not healthy: {', '.join(unhealthy)}."

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with a cluster for this platform, judged from facts that somebody else read. No I/O."""
+"""What prevents this platform from running on a cluster, found in facts that `facts` has read. No I/O."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 
-ERROR = "error"
-WARNING = "warning"
-
 # Istio's supported releases and the minor versions of Kubernetes 1.x that each supports
 # (istio.io/latest/docs/releases/supported-releases).
 SUPPORTED = {"1.30": (32, 36), "1.31": (32, 36)}
-# Older ones are out of support; none of them, up to Istio 1.28, takes a Kubernetes after 1.34.
+# Older releases are out of support; up to Istio 1.28, none of them supports a Kubernetes after 1.34.
 _OLD_ISTIO, _OLD_ISTIO_HIGHEST = (1, 28), 34
-_KUBELET_SKEW = 3  # minor versions that a kubelet may be behind (kubernetes.io/releases/version-skew-policy)
-_CGROUP_V1_ENDS = 35  # from this minor version on the kubelet refuses cgroup v1 unless told otherwise
+_KUBELET_SKEW = 3  # minor versions that a kubelet may be older (kubernetes.io/releases/version-skew-policy)
+_CGROUP_V1_ENDS = 35  # from this minor version on the kubelet refuses cgroup v1 by default
+
+
+class Severity(StrEnum):
+    """An error prevents the run, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not right. `check`: its name, to be ignored by."""
+    """One finding. `check`: name of the check, for the option `ignore`."""
 
     check: str
-    severity: str
+    severity: Severity
     subject: str
     message: str
     action: str
@@ -39,7 +44,7 @@ class Finding:
         """For a module's result."""
         return {
             "check": self.check,
-            "severity": self.severity,
+            "severity": self.severity.value,
             "subject": self.subject,
             "message": self.message,
             "action": self.action,
@@ -51,7 +56,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is expected of the cluster; empty strings and lists ask for nothing."""
+    """What is expected of the cluster; an empty value expects nothing."""
 
     istio_version: str = ""
     pod_cidr: str = ""
@@ -65,7 +70,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was read. Null: it could not be read (no right, or the cluster does not tell)."""
+    """What was read. None: it could not be read (no right, or the cluster does not have it)."""
 
     version: Mapping[str, Any] = field(default_factory=dict)
     nodes: list[Mapping[str, Any]] | None = None
@@ -89,7 +94,7 @@ def server_version(facts: Facts) -> str:
 
 
 def findings_of(facts: Facts, wanted: Wanted) -> list[Finding]:
-    """Everything that is not right, errors first."""
+    """All findings, errors first."""
     found = [
         *_versions(facts, wanted),
         *_nodes(facts),
@@ -99,7 +104,7 @@ def findings_of(facts: Facts, wanted: Wanted) -> list[Finding]:
         *_webhooks(facts, wanted),
         *_namespaces(facts, wanted),
     ]
-    return sorted(found, key=lambda finding: (finding.severity != ERROR, finding.check, finding.subject))
+    return sorted(found, key=lambda finding: (finding.severity != Severity.ERROR, finding.check, finding.subject))
 
 
 def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
@@ -113,7 +118,7 @@ def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         if len(parts) == 2 and parts <= _OLD_ISTIO and minor > _OLD_ISTIO_HIGHEST:
             yield Finding(
                 "versions",
-                ERROR,
+                Severity.ERROR,
                 subject,
                 f"Istio {release} supports no Kubernetes after 1.{_OLD_ISTIO_HIGHEST}",
                 f"Use Istio {' or '.join(SUPPORTED)}",
@@ -121,10 +126,10 @@ def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
             return
         yield Finding(
             "versions",
-            WARNING,
+            Severity.WARNING,
             subject,
-            "this collection does not know which Kubernetes versions that Istio supports",
-            f"Use Istio {' or '.join(SUPPORTED)}, or make sure by Istio's own table of supported releases",
+            "this collection does not know which Kubernetes versions this release of Istio supports",
+            f"Use Istio {' or '.join(SUPPORTED)}, or check Istio's table of supported releases",
         )
         return
     low, high = SUPPORTED[release]
@@ -132,7 +137,7 @@ def _versions(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         fitting = [name for name, (a, b) in SUPPORTED.items() if a <= minor <= b]
         yield Finding(
             "versions",
-            ERROR,
+            Severity.ERROR,
             subject,
             f"Istio {release} supports Kubernetes 1.{low} to 1.{high}",
             f"Use Istio {' or '.join(fitting)}" if fitting else f"Use a cluster of Kubernetes 1.{low} to 1.{high}",
@@ -144,24 +149,24 @@ def _nodes(facts: Facts) -> Iterable[Finding]:
         return
     server = minor_of(server_version(facts))
     if not facts.nodes:
-        yield Finding("nodes", ERROR, "nodes", "the cluster has none", "Add a node")
+        yield Finding("nodes", Severity.ERROR, "nodes", "the cluster has no node", "Add a node")
         return
     unready = [node["metadata"]["name"] for node in facts.nodes if not is_ready(node)]
     if len(unready) == len(facts.nodes):
         yield Finding(
             "nodes",
-            ERROR,
+            Severity.ERROR,
             "nodes",
-            f"none of {len(unready)} is Ready: {', '.join(unready[:5])}",
-            "Look at `kubectl describe node`; no pod can start",
+            f"none of {len(unready)} nodes is Ready: {', '.join(unready[:5])}",
+            "Check `kubectl describe node`; no pod can start",
         )
     elif unready:
         yield Finding(
             "nodes",
-            WARNING,
+            Severity.WARNING,
             "nodes",
-            f"{len(unready)} of {len(facts.nodes)} are not Ready: {', '.join(unready[:5])}",
-            "Look at `kubectl describe node`",
+            f"{len(unready)} of {len(facts.nodes)} nodes are not Ready: {', '.join(unready[:5])}",
+            "Check `kubectl describe node`",
         )
     for node in facts.nodes:
         version = _info(node).get("kubeletVersion", "")
@@ -169,15 +174,15 @@ def _nodes(facts: Facts) -> Iterable[Finding]:
         if server is not None and minor is not None and (minor < server - _KUBELET_SKEW or minor > server):
             yield Finding(
                 "nodes",
-                WARNING,
+                Severity.WARNING,
                 f"node {node['metadata']['name']}",
                 f"its kubelet is {version}, the API server {server_version(facts)}",
-                f"A kubelet may be at most {_KUBELET_SKEW} minor versions behind, and never ahead",
+                f"A kubelet may be at most {_KUBELET_SKEW} minor versions older than the API server, and never newer",
             )
 
 
 def is_ready(node: Mapping[str, Any]) -> bool:
-    """Whether a node takes pods."""
+    """Whether a node is Ready."""
     return condition(node, "Ready").get("status") == "True"
 
 
@@ -186,7 +191,7 @@ def _info(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def default_classes(facts: Facts) -> list[str]:
-    """Names of the storage classes that are marked as default."""
+    """Names of the default storage classes."""
     return [
         entry["metadata"]["name"]
         for entry in facts.storage_classes or []
@@ -203,24 +208,24 @@ def _storage(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         there = f"there are {', '.join(names)}" if names else "there is no storage class at all"
         yield Finding(
             "storage",
-            ERROR,
+            Severity.ERROR,
             "storage class",
-            f"the databases want volumes and no storage class is the default; {there}",
+            f"the databases need volumes and no storage class is the default; {there}",
             "Mark one with the annotation storageclass.kubernetes.io/is-default-class, name one in "
-            "datastore_storage_class, or set platform_storage to emptydir (data goes with the pod)",
+            "datastore_storage_class, or set platform_storage to emptydir (data is lost with the pod)",
         )
     if len(defaults) > 1:
         yield Finding(
             "storage",
-            WARNING,
+            Severity.WARNING,
             "storage class",
             f"several are the default: {', '.join(defaults)}",
-            "Leave the annotation on one; which of them is taken is by chance of age",
+            "Keep the annotation on one of them; Kubernetes uses the newest one",
         )
 
 
 def pod_cidrs(facts: Facts) -> list[str]:
-    """Networks of the pods: of the whole cluster where kubeadm tells, else those of the nodes."""
+    """Networks of the pods: that of the whole cluster where kubeadm's configuration has it, else those of the nodes."""
     whole = _kubeadm_network(facts, "podSubnet")
     if whole:
         return whole
@@ -232,12 +237,12 @@ def pod_cidrs(facts: Facts) -> list[str]:
 
 
 def service_cidrs(facts: Facts) -> list[str]:
-    """Networks of the services, from ServiceCIDR objects or from kubeadm's own notes."""
+    """Networks of the services, from ServiceCIDR objects or from kubeadm's configuration."""
     return facts.service_cidrs or _kubeadm_network(facts, "serviceSubnet")
 
 
 def dns_domain(facts: Facts) -> str:
-    """The cluster's DNS domain, from the kubelet or from kubeadm's own notes; empty when nobody tells."""
+    """The cluster's DNS domain, from the kubelet or from kubeadm's configuration; empty when both lack it."""
     domain = (facts.kubelet or {}).get("clusterDomain") or ((facts.kubeadm or {}).get("networking") or {}).get(
         "dnsDomain"
     )
@@ -263,24 +268,24 @@ def _networks(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         if stated and real and not fits:
             yield Finding(
                 "networks",
-                WARNING,
+                Severity.WARNING,
                 name,
-                f"stated is {stated}, the cluster has {', '.join(real)}",
-                f"State the cluster's own in cluster_prep_{name}",
+                f"cluster_prep_{name} is {stated}, the cluster has {', '.join(real)}",
+                f"Set cluster_prep_{name} to the cluster's value",
             )
     domain = dns_domain(facts)
     if wanted.dns_domain and domain and domain != wanted.dns_domain:
         yield Finding(
             "networks",
-            WARNING,
+            Severity.WARNING,
             "dns_domain",
-            f"stated is {wanted.dns_domain}, the cluster has {domain}",
-            "Set platform_cluster_domain; names as user-service.ecommerce.svc.<domain> would not resolve",
+            f"platform_cluster_domain is {wanted.dns_domain}, the cluster has {domain}",
+            f"Set platform_cluster_domain to {domain}; names such as user-service.ecommerce.svc.<domain> would not resolve",
         )
 
 
 def _within(part: str, whole: str) -> bool:
-    """Whether a network lies in another one. A node has a part of the pods' network only."""
+    """Whether a network is part of another one, as a node's pod network is part of the cluster's."""
     try:
         inner, outer = ipaddress.ip_network(part, strict=False), ipaddress.ip_network(whole, strict=False)
     except ValueError:
@@ -303,33 +308,35 @@ def _kubelet(facts: Facts) -> Iterable[Finding]:
     if facts.kubelet.get("failCgroupV1") is False:
         yield Finding(
             "cgroup",
-            WARNING,
+            Severity.WARNING,
             "kubelet",
             "it runs with failCgroupV1: false, so the node may be on cgroup v1",
-            "Move nodes to cgroup v2 (`stat -fc %T /sys/fs/cgroup` says cgroup2fs); Kubernetes gives cgroup v1 up",
+            "Move nodes to cgroup v2 (`stat -fc %T /sys/fs/cgroup` says cgroup2fs); Kubernetes ends its support of cgroup v1",
         )
 
 
 def _webhooks(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
-    """Webhooks that nobody answers. One that this run brings back itself is no error, else a repair could not run."""
+    """Webhooks without a ready endpoint. One that this run repairs itself is a warning, because the repair must be able to run."""
     for hook in facts.webhooks or []:
         if hook["ready"]:
             continue
         blocks = hook["failure_policy"] != "Ignore" and bool(
             "*" in hook["groups"] or not wanted.groups or wanted.groups & set(hook["groups"])
         )
-        mends = hook["namespace"] in wanted.managed_namespaces
+        repairs = hook["namespace"] in wanted.managed_namespaces
         yield Finding(
             "webhooks",
-            ERROR if blocks and not mends else WARNING,
+            Severity.ERROR if blocks and not repairs else Severity.WARNING,
             f"{hook['kind']} {hook['configuration']}",
-            f"webhook {hook['name']} asks Service {hook['namespace']}/{hook['service']}, which has no ready endpoint"
+            f"webhook {hook['name']} calls Service {hook['namespace']}/{hook['service']}, which has no ready endpoint"
             + (
-                "" if hook["failure_policy"] == "Ignore" else "; the API server refuses what it should have asked about"
+                ""
+                if hook["failure_policy"] == "Ignore"
+                else "; the API server refuses the requests that it has to check"
             ),
-            "This run brings it back"
-            if mends
-            else "Bring its pods back, or delete the configuration if what it belongs to is gone",
+            "This run starts it again"
+            if repairs
+            else "Start its pods again, or delete the configuration if nothing uses it",
         )
 
 
@@ -339,15 +346,15 @@ def _namespaces(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
         if name in wanted.namespaces and namespace["metadata"].get("deletionTimestamp"):
             yield Finding(
                 "namespaces",
-                ERROR,
+                Severity.ERROR,
                 f"Namespace {name}",
-                "it is being deleted, so nothing can be made in it",
-                "Wait until it is gone and run again; `kubectl get namespace -o yaml` says what holds it",
+                "it is being deleted, so nothing can be created in it",
+                "Wait until it is gone and run again; `kubectl get namespace -o yaml` shows what keeps it",
             )
 
 
 def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this identity") -> list[Finding]:
-    """One finding for each resource and namespace, with all verbs that are missing."""
+    """One finding for each resource and namespace, with all verbs that are denied."""
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for entry in denied:
         key = (entry.get("group", ""), entry["resource"], entry.get("namespace", ""))
@@ -359,7 +366,7 @@ def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this id
         found.append(
             Finding(
                 "permissions",
-                ERROR,
+                Severity.ERROR,
                 f"permission on {full}",
                 f"{who} may not {', '.join(sorted(set(verbs)))} {full} in {where}",
                 "Grant it by a Role or ClusterRole, or use another kubeconfig or context",
@@ -371,10 +378,10 @@ def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this id
 def report(findings: Iterable[Finding]) -> str:
     """All findings as one message."""
     listed = list(findings)
-    errors = [finding for finding in listed if finding.severity == ERROR]
-    lines = [f"The cluster is not fit for the platform; nothing was changed ({len(errors)} to mend):"]
+    errors = [finding for finding in listed if finding.severity == Severity.ERROR]
+    lines = [f"The cluster is not fit for the platform; nothing was changed ({len(errors)} findings to fix):"]
     lines += [f"  - {finding}" for finding in errors]
-    warnings = [finding for finding in listed if finding.severity != ERROR]
+    warnings = [finding for finding in listed if finding.severity != Severity.ERROR]
     if warnings:
-        lines += ["Also:", *(f"  - {finding}" for finding in warnings)]
+        lines += ["Warnings:", *(f"  - {finding}" for finding in warnings)]
     return "\n".join(lines)

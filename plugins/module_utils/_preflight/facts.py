@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what a preflight judges. What may not be read is left out, never guessed."""
+"""Reads the facts that a preflight checks. What the identity may not read is None, and never guessed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts
 
-with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def gather(client: Client, *, webhooks: bool = True) -> Facts:
 
 
 def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Which of the permissions this identity lacks. Asking changes nothing in the cluster."""
+    """Which of the permissions this identity lacks. The check changes nothing in the cluster."""
     wanted = [
         {
             "group": entry.get("group") or "",
@@ -48,7 +48,7 @@ def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dic
         for entry in permissions
         for verb in entry["verbs"]
     ]
-    # Whoever may do everything is asked once and not 200 times (a rule's `*` alone allows the verb `*`:
+    # One request instead of 200 for an identity that may do everything (only a rule's `*` allows the verb `*`:
     # plugin/pkg/auth/authorizer/rbac, pkg/apis/rbac/v1/evaluation_helpers.go).
     if wanted and _may(client, {"group": "*", "resource": "*", "verb": "*", "namespace": ""}):
         return []
@@ -71,7 +71,7 @@ def _may(client: Client, entry: Mapping[str, str]) -> bool:
 
 
 def _optional(read: Callable[[], T]) -> T | None:
-    """What may be forbidden or missing."""
+    """Reads something that may be forbidden or missing."""
     try:
         return read()
     except ApiError as error:
@@ -110,7 +110,7 @@ def _kubelet(client: Client, node: str) -> dict[str, Any] | None:
 
 
 def _webhooks(client: Client) -> list[dict[str, Any]] | None:
-    """Webhooks that ask a Service, and whether that has a ready endpoint. Null when they may not be read."""
+    """Webhooks that call a Service, and whether it has a ready endpoint. None when they may not be read."""
     hooks = []
     for plural, kind in _WEBHOOK_KINDS.items():
         configurations = _listed(client, f"/apis/admissionregistration.k8s.io/v1/{plural}")
@@ -142,7 +142,7 @@ def _answers(client: Client, where: tuple[str, str]) -> bool:
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     slices = _optional(lambda: client.list_all(path, {"labelSelector": f"kubernetes.io/service-name={service}"})[0])
     if slices is None:
-        return True  # it may not be read, and is not accused
+        return True  # may not be read: no finding
     return any(
         (endpoint.get("conditions") or {}).get("ready") is not False
         for entry in slices

@@ -54,15 +54,6 @@ def test_the_series_come_back_as_they_are(prometheus: Prometheus, faulty: Faulty
     assert query == {"query": ['up{job="a b"} > 0'], "time": ["12.500"], "timeout": ["15s"]}
 
 
-def test_a_range_is_asked_for_with_its_step(prometheus: Prometheus, faulty: FaultyServer) -> None:
-    series = [{"metric": {}, "values": [[1, "1"], [2, "2"]]}]
-    faulty.answers = [found(series, "matrix")]
-    assert prometheus.query_range("x", 1.0, 61.0, 0.5).series == series
-    path, query = asked(faulty)
-    assert path.endswith("/api/v1/query_range")
-    assert (query["start"], query["end"], query["step"]) == (["1.000"], ["61.000"], ["0.500"])
-
-
 def test_nothing_is_an_answer_and_a_scalar_is_a_series(prometheus: Prometheus, faulty: FaultyServer) -> None:
     faulty.answers = [found([]), found([5.0, "3"], "scalar")]
     assert prometheus.query("x").series == []

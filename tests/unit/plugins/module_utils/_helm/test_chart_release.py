@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which releases are current is told from Helm's own records."""
+"""Which chart releases are current, by Helm's own records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_same_chart_and_values_are_current() -> None:
         ([], CHART, VALUES, "it is not installed"),
         ([secret()], Chart("istiod", "1.31.1", "1.31.0"), VALUES, "chart istiod-1.31.0 instead of istiod-1.31.1"),
         ([secret()], Chart("istiod", "1.31.0", "1.31.9"), VALUES, "app version 1.31.0 instead of 1.31.9"),
-        ([secret()], None, VALUES, "the chart's version is not given"),
+        ([secret()], None, VALUES, "the chart's version is not set"),
         ([secret()], CHART, {**VALUES, "global": {"hub": "h", "tag": "2"}}, "values: global.tag"),
         ([secret()], CHART, {**VALUES, "x": None}, "values: x"),
         ([secret(), secret(2, "pending-upgrade")], CHART, VALUES, "revision 2 is pending-upgrade"),
@@ -101,7 +101,7 @@ def test_values_are_never_told() -> None:
 def test_something_else_than_a_record_is_named() -> None:
     broken = secret()
     broken["data"]["release"] = "AAAA"
-    with pytest.raises(ValueError, match=r"Secret r\.v1 is no record of a release"):
+    with pytest.raises(ValueError, match=r"Secret r\.v1 is not a record of a chart release"):
         _helm.decoded(broken)
 
 
@@ -122,7 +122,7 @@ def test_what_is_wrong_with_a_chart_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Chart\.yaml does not exist"):
         local_chart(str(tmp_path))
     (tmp_path / "Chart.yaml").write_text("[1]")
-    with pytest.raises(ValueError, match="names no chart"):
+    with pytest.raises(ValueError, match="is not a chart"):
         local_chart(str(tmp_path))
     (tmp_path / "x.tgz").write_text("no archive")
     with pytest.raises(ValueError, match=r"x\.tgz cannot be read"):

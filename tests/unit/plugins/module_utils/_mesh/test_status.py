@@ -71,7 +71,7 @@ def test_a_healthy_row() -> None:
     }
 
 
-def test_a_sick_row_says_what_its_pod_says() -> None:
+def test_an_unhealthy_row_says_what_its_pod_says() -> None:
     # Another service's pod must not be blamed.
     pods = [pod("other-1", "other", "CrashLoopBackOff"), pod("user-1", "user-service", "ImagePullBackOff")]
     pods[1]["metadata"]["ownerReferences"] = []
@@ -80,7 +80,7 @@ def test_a_sick_row_says_what_its_pod_says() -> None:
     assert row["health"].startswith("pod user-1, container app: ImagePullBackOff")
 
 
-def test_a_sick_row_without_a_pods_reason_counts() -> None:
+def test_an_unhealthy_row_without_a_pods_reason_counts() -> None:
     (row,) = _status.service_rows([deployment(ready=1, replicas=3)], [], {}, "")
     assert (row["healthy"], row["replicas"], row["health"]) == (
         False,
@@ -170,7 +170,7 @@ def test_ingress_host() -> None:
 
 
 def test_summary() -> None:
-    assert _status.summary([]) == "Nothing of this platform runs here."
+    assert _status.summary([]) == "No workload of this platform exists here."
     assert _status.summary([{"name": "a", "healthy": True}]) == "All 1 workloads are healthy."
     rows = [{"name": "a", "healthy": True}, {"name": "b", "healthy": False}]
     assert _status.summary(rows) == "1 of 2 workloads are not healthy: b."

@@ -126,6 +126,6 @@ def test_the_report_tells_everything_errors_first() -> None:
     facts = server("v1.37.0", nodes=[], kubelet={"failCgroupV1": False}, storage_classes=[])
     findings = p.findings_of(facts, Wanted(istio_version="1.31.0", require_storage_class=True))
     text = p.report(findings)
-    assert "(3 to mend)" in text
+    assert "(3 findings to fix)" in text
     assert text.index("storage class") < text.index("failCgroupV1")
     assert all(finding.action in text for finding in findings)
