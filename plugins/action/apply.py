@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do the work of the module ``apply`` without a process of its own."""
+"""Run the module ``apply`` in the process of its task."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._build_cache 
 
 display = Display()
 HEARTBEAT_SECONDS = 15.0
-# Stands for the Python that runs Ansible: where its virtualenv lies must not enter a step's key.
+# Stands for the Python that runs Ansible, so that the path of its virtualenv is not part of a step's key.
 PYTHON = "{python}"
 
 
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
         cache = os.path.expanduser(str(args.get("cache", "")))
         if not os.path.isabs(cache):
             raise AnsibleActionFail(
-                f"cache: {cache!r} is not an absolute path; give the folder that keeps what was built"
+                f"cache: {cache!r} is not an absolute path; expected the path of the folder for the results"
             )
         outputs: dict[str, str] = {}
         built: list[str] = []
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         return result
 
     def _build(self, step: Step, target: str, outputs: dict[str, str], label: str) -> None:
-        """Run one step under the cache's lock; what it made appears under its name only when it is whole."""
+        """Run one step under the cache's lock; its result gets its name only when it is complete."""
         with open(os.path.join(os.path.dirname(target), f".{step.name}.lock"), "w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
             os.rename(partial, target)
 
     def _execute(self, step: Step, argv: list[str], environment: dict[str, str], log_path: str, label: str) -> None:
-        """Run ``argv``, tell every quarter of a minute how it stands, and fail with the end of its log."""
+        """Run ``argv``, show its progress every 15 seconds, and fail with the end of its log."""
         display.display(f"  {label} {step.title}")
         started = time.monotonic()
         with open(log_path, "wb") as log:
@@ -104,7 +104,8 @@ class ActionModule(ActionBase):
                 )
             except OSError as exc:
                 raise AnsibleActionFail(f"{step.title}: cannot run {argv[0]!r}: {exc.strerror}") from exc
-            told = 0  # bytes of the log; a compiler says nothing for minutes, and an old line would look like a download that hangs
+            # Bytes of the log. A line is shown once: a compiler prints nothing for minutes, and an old line would look like a hang.
+            shown = 0
             try:
                 while True:
                     try:
@@ -112,8 +113,8 @@ class ActionModule(ActionBase):
                         break
                     except subprocess.TimeoutExpired:
                         written = os.path.getsize(log_path)
-                        lines = last_lines(log_path, 1) if written > told else []
-                        told = written
+                        lines = last_lines(log_path, 1) if written > shown else []
+                        shown = written
                         tail = f" - {lines[0][:100]}" if lines else ""
                         display.display(f"  {label} {step.title}: {_elapsed(time.monotonic() - started)}{tail}")
             finally:
@@ -123,6 +124,6 @@ class ActionModule(ActionBase):
         if code:
             end = "\n".join(last_lines(log_path, 25))
             raise AnsibleActionFail(
-                f"{step.title} ended with code {code} (whole log: {log_path}). Its last lines:\n{end}"
+                f"{step.title} ended with code {code} (complete log: {log_path}). Its last lines:\n{end}"
             )
         display.display(f"  {label} {step.title}: done in {_elapsed(time.monotonic() - started)}")

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def role_options(root: Path = ROOT) -> dict[str, dict[str, t.Any]]:
-    """Role name -> options of its ``main`` entry point, for every role of the collection that states them."""
+    """Role name -> options of its ``main`` entry point, for every role of the collection that has an argument specification."""
     found: dict[str, dict[str, t.Any]] = {}
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         spec = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
         findings = list(unknown_findings(task_vars, options, platform, args["ignore"]))
         passed_on = sources(task_vars)
         for role in checked:
-            # What is wrong with a definition follows from what is wrong with the variables that it is made of.
+            # Findings of a definition follow from those of its variables, so they are reported only without those.
             wrong = list(self._value_findings(options[role], task_vars))
             wrong = wrong or list(self._definition_findings(role, task_vars))
             findings.extend(renamed(finding, passed_on) for finding in wrong)
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
         roles = [name.removeprefix(COLLECTION) for name in names]
         if given is not None and (missing := sorted(set(roles) - set(options))):
             raise AnsibleActionFail(f"roles: this collection has no role {', '.join(missing)}")
-        # A role that another one imports gets its required arguments from there.
+        # A role that is imported by another one gets its required arguments from that role.
         imported = {
             role
             for role in options
@@ -114,7 +114,7 @@ class ActionModule(ActionBase):
                 continue
             try:
                 values[name] = self._templar.template(task_vars[name])
-            except Exception as exc:  # whatever the template raises is the user's to read
+            except Exception as exc:  # a template can raise any exception; the user has to see it
                 yield f"{name}: {exc}"
         yield from ArgumentSpecValidator(spec).validate(values).error_messages
         for name, value in values.items():
@@ -126,13 +126,13 @@ class ActionModule(ActionBase):
                     yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
 
     def _definition_findings(self, role: str, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
-        """Faults of the service definition that a service role makes of its variables."""
+        """Findings of the service definition that a service role makes from its variables."""
         name = f"__{role}_definition"
         if name not in task_vars:
             return
         try:
             definition = self._templar.template(task_vars[name])
-        except Exception as exc:  # whatever the template raises is the user's to read
+        except Exception as exc:  # a template can raise any exception; the user has to see it
             yield f"{role}: {exc}"
             return
         for finding in definition_findings(definition):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PRIVATE: what a build step is, and the key under which its result is cached. Can change at any time."""
+"""PRIVATE: build steps, and the keys under which their results are cached. Can change at any time."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Step:
 
 
 def parse_steps(raw: t.Any) -> list[Step]:
-    """Check and freeze the ``steps`` argument; raise ValueError with everything that is wrong with it."""
+    """Check and convert the ``steps`` argument; raise ValueError with all findings."""
     if not isinstance(raw, list) or not raw:
         raise ValueError("expected a list of at least one step")
-    problems: list[str] = []
+    findings: list[str] = []
     steps: list[Step] = []
     for number, item in enumerate(raw):
         if not isinstance(item, dict):
-            problems.append(f"item {number} is {item!r}, expected a dict")
+            findings.append(f"item {number} is {item!r}, expected a dict")
             continue
-        problems += [f"item {number} has an unknown key {key!r}" for key in sorted(set(item) - _KNOWN)]
+        findings += [f"item {number} has an unknown key {key!r}" for key in sorted(set(item) - _KNOWN)]
         name = str(item.get("name", ""))
         if not _NAME.match(name):
-            problems.append(f"item {number} has the name {name!r}, expected lower case letters, digits and '-'")
+            findings.append(f"item {number} has the name {name!r}, expected lower case letters, digits and '-'")
         if name in {step.name for step in steps}:
-            problems.append(f"item {number} repeats the name {name!r}")
+            findings.append(f"item {number} repeats the name {name!r}")
         if not isinstance(item.get("argv"), list) or not item["argv"]:
-            problems.append(f"item {number} ({name}) has no argv")
+            findings.append(f"item {number} ({name}) has no argv")
             continue
         steps.append(
             Step(
@@ -57,8 +57,8 @@ def parse_steps(raw: t.Any) -> list[Step]:
                 inputs=tuple(str(path) for path in item.get("inputs") or ()),
             )
         )
-    if problems:
-        raise ValueError("; ".join(problems))
+    if findings:
+        raise ValueError("; ".join(findings))
     return steps
 
 
@@ -75,7 +75,7 @@ def expand(text: str, output: str, outputs: t.Mapping[str, str]) -> str:
 
 
 def _feed_path(digest: t.Any, path: str) -> None:
-    """Add a file's or a folder's names, modes and contents to the digest, in an order of names."""
+    """Add a file's or a folder's names, modes and contents to the digest, sorted by name."""
     if os.path.isfile(path):
         digest.update(b"x" if os.access(path, os.X_OK) else b"-")
         with open(path, "rb") as handle:
@@ -97,7 +97,7 @@ def step_key(step: Step, outputs: t.Mapping[str, str]) -> str:
     """Key of a step: changes when its command, environment, an input's content or an earlier result changes."""
     digest = hashlib.sha256()
     for text in (*step.argv, *(f"{key}={value}" for key, value in sorted(step.environment.items()))):
-        # An earlier result enters by its own key, not by where the cache happens to lie.
+        # An earlier result counts by its own key, not by the path of the cache.
         names = {name: os.path.basename(path) for name, path in outputs.items()}
         digest.update(expand(text, "", names).encode() + b"\0")
     for item in step.inputs:
@@ -111,7 +111,7 @@ def step_key(step: Step, outputs: t.Mapping[str, str]) -> str:
 
 
 def last_lines(path: str, count: int, window: int = 16384) -> list[str]:
-    """The last ``count`` lines of a log that have any text, read from its last ``window`` bytes."""
+    """The last ``count`` lines of a log that are not empty, read from its last ``window`` bytes."""
     with open(path, "rb") as handle:
         handle.seek(0, os.SEEK_END)
         handle.seek(max(0, handle.tell() - window))

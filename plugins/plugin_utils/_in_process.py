@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do a module's work in the process that runs its task, where that is what a new process would come to.
+"""Run a module's work in the process that runs its task, where a process of its own would have the same result.
 
-A module in a process of its own is packed, unpacked, and imports everything again: 0.5 s and more for each task, against
+A module in its own process is packed, unpacked, and imports everything again: 0.5 s and more for each task, compared with
 0.05 s for the work of a task that changes nothing. Nearly every cluster is managed from the controller itself
-(``ansible_connection: local``), and Ansible's strategies load an action plugin in the parent of all workers, so that what
-this file imports is there once for all tasks.
+(``ansible_connection: local``), and Ansible's strategies load an action plugin in the parent of all workers, so that the
+imports of this file happen once for all tasks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _modul
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 display = Display()
-# Set to 0 to have every module in a process of its own.
+# 0: every module runs in its own process.
 SWITCH = "SERVICEMESH_IN_PROCESS"
 
 
@@ -39,7 +39,7 @@ class FailedError(Exception):
 
 
 class InProcess:
-    """What a module's work sees of its call, as :class:`_module.PlatformModule` shows it."""
+    """The call as a module's work sees it, with the interface of :class:`_module.PlatformModule`."""
 
     def __init__(self, params: dict[str, t.Any], *, check_mode: bool, diff: bool) -> None:
         self.params, self.check_mode, self._diff = params, check_mode, diff
@@ -56,14 +56,14 @@ class InProcess:
 
 
 def as_module_sees(args: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A task's arguments as they come out of the way to a module: plain values, without tags and lazy templates."""
+    """A task's arguments as a module receives them: plain values, without tags and lazy templates."""
     text = json.dumps(dict(args), cls=get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE))
     plain: dict[str, t.Any] = json.loads(text, cls=get_module_decoder("legacy", Direction.CONTROLLER_TO_MODULE))
     return plain
 
 
 def secrets_in(params: Mapping[str, t.Any], spec: Mapping[str, t.Any]) -> Iterator[str]:
-    """Credentials among a module's parameters, by what its arguments call ``no_log``; they may stand in no result."""
+    """Credentials among a module's parameters: the arguments with ``no_log``. They must not appear in a result."""
     for name, entry in spec.items():
         value = params.get(name)
         if entry.get("no_log") and isinstance(value, str) and value:
@@ -76,17 +76,17 @@ def secrets_in(params: Mapping[str, t.Any], spec: Mapping[str, t.Any]) -> Iterat
 def same_python(interpreter: t.Any, running: str = sys.executable) -> bool:
     """Whether a host's ``ansible_python_interpreter`` is the Python that runs Ansible.
 
-    Links are not followed: a virtualenv's Python is a link, and which packages there are depends on where it lies.
-    Nothing, or discovery (``auto``), leaves the choice to us.
+    Links are not followed: a virtualenv's Python is a link, and its path determines the packages.
+    An unset value, or discovery (``auto``), accepts any Python.
     """
     text = str(interpreter or "auto")
     return text.startswith("auto") or os.path.abspath(os.path.expanduser(text)) == os.path.abspath(running)
 
 
 class InProcessAction(ActionBase):
-    """An action plugin that does the work of the module of its name.
+    """An action plugin that does the work of the module of the same name.
 
-    A subclass gives the module, which has ``ARGUMENTS`` and ``work``.
+    A subclass sets the module, which has ``ARGUMENTS`` and ``work``.
     """
 
     TRANSFERS_FILES = False
@@ -95,10 +95,10 @@ class InProcessAction(ActionBase):
     MODULE: types.ModuleType
 
     def __init_subclass__(cls, **kwargs: t.Any) -> None:
-        """Spares Ansible's workers what the interpreter holds by now, as Python's documentation advises who forks.
+        """Excludes all objects of the parent from the workers' garbage collections, as Python's documentation advises before a fork.
 
-        Each worker is a fork, and each of its full garbage collections walked through all that Ansible has imported: a
-        seventh of the time of site.yml. Plugins are loaded in the parent, so this is once for each, and for all workers.
+        Each worker is a fork, and each of its full garbage collections visited all objects that Ansible has imported: a
+        seventh of the time of site.yml. Plugins are loaded in the parent, so this runs once for each plugin and for all workers.
         """
         super().__init_subclass__(**kwargs)
         gc.freeze()
@@ -108,7 +108,7 @@ class InProcessAction(ActionBase):
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if reason := self._reason_for_a_process(task_vars):
-            display.vvv(f"{self._task.action} runs in a process of its own: {reason}")
+            display.vvv(f"{self._task.action} runs in its own process: {reason}")
             result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
             return result
         params = self._validated(as_module_sees(self._task.args))
@@ -121,7 +121,7 @@ class InProcessAction(ActionBase):
         return result
 
     def _worked(self, params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
-        """Result of the module's work, or of its failure, without credentials."""
+        """Result of the module's work, or its failure, without credentials."""
         call = InProcess(params, check_mode=check_mode, diff=bool(self._task.diff))
         try:
             done = dict(self.MODULE.work(call))
@@ -137,17 +137,17 @@ class InProcessAction(ActionBase):
         return [*secrets_in(params, self.MODULE.ARGUMENTS), *_module.kubeconfig_secrets(params.get("kubeconfig"))]
 
     def _validated(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The module's parameters. Not by ``validate_argument_spec``, whose error shows all arguments, Secrets too."""
+        """The module's parameters. ``validate_argument_spec`` is not used: its error would show all arguments, Secrets included."""
         found = ArgumentSpecValidator(self.MODULE.ARGUMENTS).validate(args)
         if found.error_messages:
             name = self._task.action
-            worded = (
+            messages = (
                 f"Unsupported parameters for ({name}) module: {error.msg}"
                 if isinstance(error, UnsupportedError)
                 else str(error.msg)
                 for error in found.errors
             )
-            raise AnsibleActionFail("; ".join(worded))
+            raise AnsibleActionFail("; ".join(messages))
         return {name: found.validated_parameters.get(name) for name in self.MODULE.ARGUMENTS}
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -158,7 +158,7 @@ class InProcessAction(ActionBase):
         return shown
 
     def _reason_for_a_process(self, task_vars: Mapping[str, t.Any]) -> str:
-        """Why the module needs a process of its own; an empty string when it does not."""
+        """Why the module needs its own process; empty when it does not."""
         if os.environ.get(SWITCH) == "0":
             return f"{SWITCH} is 0"
         if self._connection.transport != "local":
@@ -166,7 +166,7 @@ class InProcessAction(ActionBase):
         if self._task.async_val:
             return "the task is asynchronous"
         if self._connection.become is not None:
-            return "it becomes another user"
+            return "the task becomes another user"
         if any(self._task.environment or []):
             return "the task has an environment"
         interpreter = task_vars.get("ansible_python_interpreter")

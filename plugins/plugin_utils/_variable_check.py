@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be said about role variables before any role runs. Pure: names and values in, findings out.
+"""Checks role variables before any role runs. No I/O.
 
 PRIVATE: may change at any time.
 """
@@ -21,7 +21,7 @@ _ALMOST_EQUAL = 0.88
 
 
 class _Rule(t.NamedTuple):
-    """For variables whose name matches: the kind of value, and what was expected of it or None."""
+    """For variables whose name matches: the type of the value, and a check that returns what was expected, or None."""
 
     pattern: re.Pattern[str]
     kind: type
@@ -39,19 +39,19 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def _expected(rule: _Rule, value: object) -> str | None:
-    """What ``value`` should have been, None when it is good. Variables given with ``-e x=80`` are strings."""
+    """What was expected instead of ``value``, None when it is valid. Variables given with ``-e x=80`` are strings."""
     if rule.kind is int and isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, rule.kind):
-        # A bad value of the right kind states the expectation in words.
+        # The check of an invalid value of the right type returns what is expected.
         return rule.check(-1 if rule.kind is int else "?")
     return rule.check(value)
 
 
 def range_findings(name: str, value: object) -> Iterator[str]:
-    """What is out of range in a variable and, when it is a dict or list, in everything below it.
+    """Values out of range in a variable and, when it is a dict or list, in everything below it.
 
-    The rule is chosen by the last part of the name: ``*_port``, ``*_namespace`` … Empty values are left to the role.
+    The last part of the name selects the rule: ``*_port``, ``*_namespace`` … The role checks empty values.
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -72,7 +72,7 @@ def range_findings(name: str, value: object) -> Iterator[str]:
 
 
 def owner_of(name: str, roles: Iterable[str]) -> str | None:
-    """The role whose prefix a variable carries; the longest prefix wins."""
+    """The role whose prefix a variable has; the longest prefix wins."""
     return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
 
 
@@ -80,9 +80,9 @@ _FROM_PLATFORM = re.compile(r"\{\{\s*(platform_[a-z0-9_]+)\s*\|\s*default\([^()]
 
 
 def sources(raw: Mapping[str, object]) -> dict[str, str]:
-    """Variable -> the platform variable that it merely passes on; what users set is what they must be told of.
+    """Variable -> the platform variable whose value it has. Messages name the variable that the user has set.
 
-    ``raw``: variables as they were written, not yet templated. Only platform variables that are set count.
+    ``raw``: variables before templating. Only platform variables that are set count.
     """
     found = {}
     for name, value in raw.items():
@@ -93,12 +93,12 @@ def sources(raw: Mapping[str, object]) -> dict[str, str]:
 
 
 def renamed(message: str, names: Mapping[str, str]) -> str:
-    """A message with variables called by other names; whole words only."""
+    """A message with other names for variables; only whole words are replaced."""
     return re.sub(r"\w+", lambda word: names.get(word[0], word[0]), message)
 
 
 def platform_names(texts: Iterable[str]) -> frozenset[str]:
-    """All ``platform_x`` that the given YAML texts name outside of comments."""
+    """All ``platform_x`` in the YAML texts, outside of comments."""
     lines = (
         line.split(" #", 1)[0] for text in texts for line in text.splitlines() if not line.lstrip().startswith("#")
     )
@@ -116,9 +116,9 @@ def unknown_findings(
     platform: Collection[str],
     ignore: Collection[str] = (),
 ) -> Iterator[str]:
-    """Variables that carry a role's prefix, or ``platform_``, and that nothing reads.
+    """Variables with a role's prefix, or ``platform_``, that nothing reads.
 
-    ``options``: role name -> its variables. ``platform``: the platform-wide names. ``ignore``: names that are somebody else's.
+    ``options``: role name -> its variables. ``platform``: the platform-wide names. ``ignore``: names with another purpose.
     """
     for name in sorted(set(names) - set(ignore)):
         role = owner_of(name, options)
@@ -132,7 +132,7 @@ def unknown_findings(
 def lookalikes(
     names: Iterable[str], options: Mapping[str, Collection[str]], platform: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """(name, known variable) for names without a known prefix that are almost a known variable: ``user_servce_replicas``."""
+    """(name, known variable) for names without a known prefix that resemble a known variable: ``user_servce_replicas``."""
     known = set(platform).union(*options.values()) if options else set(platform)
     for name in sorted(names):
         if name in known or name.startswith(("_", "ansible_", "platform_")) or owner_of(name, options):
