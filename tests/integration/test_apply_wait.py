@@ -65,7 +65,7 @@ def test_kinds_are_left_out_of_the_wait(namespace: str) -> None:
     for wait in (True, {"*": False, "Deployment": True}, {"Job": False}):
         result = waits(never, wait=wait)
         assert "0 of 1 replicas are available" in result["msg"], wait
-    assert "expected true, false, or kinds" in waits(never, wait=["Deployment"])["msg"]
+    assert "expected true, false, or a mapping of kinds" in waits(never, wait=["Deployment"])["msg"]
 
 
 def test_any_kind_with_a_condition_ready(apply: Module, client: Client, namespace: str) -> None:
