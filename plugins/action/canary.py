@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stay with a canary until it has ended: short calls of the module, one line for each step, an end even when told to stop."""
+"""Drive a canary until it has ended: short calls of the module, a line for each step, and a clean end after a signal."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import STAYING, Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
@@ -32,9 +34,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process i
 display = Display()
 Result = dict[str, t.Any]
 
-# Verbs that stay until the rollout has ended; the others are one call.
-STAYING = ("run", "promote", "rollback")
-_NAP = 0.2  # seconds; how soon a signal is heard
+_NAP = 0.2  # seconds between two looks for a signal
 _TELL = 15.0  # seconds between two lines about the same wait
 _BACK = 30.0  # seconds that a rollback may take after a signal
 
@@ -43,15 +43,15 @@ class ActionModule(InProcessAction):
     """Action plugin of ``servicemesh.platform.canary``; the module of that name documents it."""
 
     MODULE = canary
-    _told = 0  # number of the signal that was heard
-    _fence = 0
+    _signal = 0  # number of the signal that was received
+    _fencing_token = 0
     _changed = False
     _last_tell = ("", 0.0)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
-        """The module's result; of the last call, when there were several."""
-        verb = str(self._task.args.get("verb") or "run")
-        if verb not in STAYING or self._task.check_mode or self._task.async_val:
+        """The module's result, that of the last call when there were several."""
+        operation = str(self._task.args.get("verb") or Operation.RUN.value)
+        if operation not in STAYING or self._task.check_mode or self._task.async_val:
             return super().run(tmp, task_vars)
         result: Result = ActionBase.run(self, tmp, task_vars)
         self._vars = task_vars or {}
@@ -59,36 +59,36 @@ class ActionModule(InProcessAction):
         self._args = as_module_sees(self._task.args)
         before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            result.update(self._stay(verb))
+            result.update(self._stay(Operation(operation)))
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
         return result
 
     def _hear(self, number: int, _frame: types.FrameType | None) -> None:
-        self._told = number
+        self._signal = number
 
     # Calls -------------------------------------------------------------------------------------------------------
 
-    def _call(self, verb: str, **more: t.Any) -> Result:
-        """Result of one call of the module, with this run's name and lease."""
-        args = {**self._args, "verb": verb, "holder": self._holder, **more}
-        if self._fence:
-            args["fence"] = self._fence
+    def _call(self, operation: Operation, **more: t.Any) -> Result:
+        """Result of one call of the module, with this run's name and fencing token."""
+        args = {**self._args, "verb": operation.value, "holder": self._holder, **more}
+        if self._fencing_token:
+            args["fence"] = self._fencing_token
         if self._apart:
             done: Result = self._execute_module(module_args=args, task_vars=self._vars)
             done.pop("invocation", None)
         else:
             done = self._worked(self._validated(args), check_mode=False)
-        self._fence = done.get("fence") or self._fence
+        self._fencing_token = done.get("fence") or self._fencing_token
         self._changed = self._changed or bool(done.get("changed"))
         return done
 
-    def _stay(self, verb: str) -> Result:
+    def _stay(self, operation: Operation) -> Result:
         service = str(self._args.get("service"))
         self._holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
         lease = float(self._args.get("lease_duration") or 30)
-        first = result = self._call("start" if verb == "run" else verb)
+        first = result = self._call(Operation.START if operation is Operation.RUN else operation)
         notes = result.get("notes") or []
         if not result.get("failed"):
             self._say(lines.heading(result, service))
@@ -97,15 +97,15 @@ class ActionModule(InProcessAction):
             self._sleep(min(float(result.get("next_in") or 0), lease / 3))
             if self._heard():
                 return self._stopped(result, service)
-            result = self._call("step")
+            result = self._call(Operation.STEP)
             notes = result.get("notes") or []
         self._tell(notes, result)
         result.setdefault("diff", {}).update(before=(first.get("diff") or {}).get("before", {}))
-        return self._ended(verb, result, service)
+        return self._ended(operation, result, service)
 
     def _heard(self) -> bool:
-        """Whether a signal came in."""
-        return self._told != 0
+        """Whether a signal was received."""
+        return self._signal != 0
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -113,26 +113,28 @@ class ActionModule(InProcessAction):
             time.sleep(min(_NAP, left))
 
     def _stopped(self, result: Result, service: str) -> Result:
-        """After SIGTERM or SIGINT: a step without a verdict is taken back, a rollback is brought to weight 0, the lease is given up."""
-        name = signal.Signals(self._told).name
-        if result.get("phase") == "rolling_back":
+        """After SIGTERM or SIGINT: takes back a step without a verdict, continues a rollback to weight 0, gives the lease up."""
+        name = signal.Signals(self._signal).name
+        if result.get("phase") == Phase.ROLLING_BACK:
             end = time.monotonic() + _BACK
             while (
-                result.get("stage") in ("restore", "capacity") and not result.get("failed") and time.monotonic() < end
+                result.get("stage") in (Stage.RESTORE, Stage.CAPACITY)
+                and not result.get("failed")
+                and time.monotonic() < end
             ):
                 time.sleep(min(1.0, float(result.get("next_in") or 0)))
-                result = self._call("step")
+                result = self._call(Operation.STEP)
         else:
-            result = self._call("interrupt")
-        self._call("release")
-        end_text = f"told to stop ({name}); {lines.summary(result, service)} Run it again to go on."
-        self._say(end_text)
-        return {**result, "failed": True, "changed": self._changed, "msg": end_text}
+            result = self._call(Operation.INTERRUPT)
+        self._call(Operation.GIVE_UP_LEASE)
+        text = f"stopped by {name}: {lines.summary(result, service)} Run the playbook again to continue."
+        self._say(text)
+        return {**result, "failed": True, "changed": self._changed, "msg": text}
 
     # What people see -----------------------------------------------------------------------------------------------
 
     def _say(self, text: str, colour: str | None = None) -> None:
-        # The parent that prints may be gone already, after a signal.
+        # After a signal, the parent process that prints may have exited.
         with contextlib.suppress(OSError, ValueError):
             display.display(f"  {text}", color=colour)
 
@@ -141,15 +143,15 @@ class ActionModule(InProcessAction):
             if text := lines.line(note, result):
                 self._say(text, constants.COLOR_ERROR if lines.is_bad(note) else None)
         waiting, seconds = str(result.get("waiting") or ""), float(result.get("next_in") or 0)
-        busy = result.get("phase") in ("preparing", "promoting", "rolling_back")
+        busy = result.get("phase") in (Phase.PREPARING, Phase.PROMOTING, Phase.ROLLING_BACK)
         text, since = self._last_tell
         if busy and waiting and seconds <= _TELL and (waiting != text or time.monotonic() - since > _TELL):
             self._say(f"     {str(result['phase']).replace('_', ' ')}: {waiting}")
             self._last_tell = (waiting, time.monotonic())
 
-    def _ended(self, verb: str, result: Result, service: str) -> Result:
-        if self._fence:
-            self._call("release")
+    def _ended(self, operation: Operation, result: Result, service: str) -> Result:
+        if self._fencing_token:
+            self._call(Operation.GIVE_UP_LEASE)
         result = {**result, "changed": self._changed}
         result.pop("notes", None)
         if "history" not in result and result.get("failed"):
@@ -160,7 +162,8 @@ class ActionModule(InProcessAction):
             text = lines.summary(result, service)
             self._say(text)
             result["msg"] = text
-            if result.get("phase") == "frozen" or (result.get("phase") == "rolled_back" and verb != "rollback"):
+            phase = result.get("phase")
+            if phase == Phase.FROZEN or (phase == Phase.ROLLED_BACK and operation is not Operation.ROLLBACK):
                 result["failed"] = True
         return result
 
@@ -181,5 +184,5 @@ class ActionModule(InProcessAction):
             partial.replace(target)
         except OSError as error:
             raise AnsibleActionFail(
-                f"{path} cannot be written: {error.strerror}; name another file, or none"
+                f"{path} cannot be written: {error.strerror}; set the option to another file, or omit it"
             ) from error

@@ -292,6 +292,8 @@ requests:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollout import Rollout
@@ -301,21 +303,9 @@ ARGUMENTS = _args.spec(**OPTIONS)
 
 def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
-    verb = module.params["verb"]
     client = _module.connected(module)
-    rollout = Rollout(client, module.params, check=module.check_mode)
-    if verb in ("run", "start"):
-        result = rollout.start()
-    elif verb == "step":
-        result = rollout.status() if module.check_mode else rollout.step()
-    elif verb == "status":
-        result = rollout.status()
-    elif verb == "release":
-        result = rollout.release()
-    elif verb == "settle":
-        result = rollout.settle()
-    else:
-        result = rollout.by_hand(verb)
+    call = Call(client, module.params, check=module.check_mode)
+    result = Rollout(call).perform(Operation(module.params["verb"]))
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 

@@ -170,7 +170,9 @@ metrics:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Store
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.release import decide
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import exposition, state_of
 
@@ -190,18 +192,19 @@ def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     params = module.params
-    store = Store(client, params["namespace"], params["service"])
-    state = store.read()
+    clock = ServerClock(client)
+    record = Record(client, clock, params["namespace"], params["service"])
+    state = record.read()
     name = params["stable_deployment"] or params["service"]
     live = client.get(f"/apis/apps/v1/namespaces/{params['namespace']}/deployments/{name}")
     found = {
         "changed": False,
         **state_of(state),
         "active": state is not None and state.active,
-        "release": store.data("release") if state is not None and state.active else None,
-        "record": store.data("record"),
-        "runs": store.data("runs") or [],
-        "lease": store.holder(),
+        "release": record.data("release") if state is not None and state.active else None,
+        "record": record.data("record"),
+        "runs": record.data("runs") or [],
+        "lease": Lease(client, clock, params["namespace"], params["service"]).present(),
         "live": _live(live, params["service"]),
         "metrics": exposition(state),
     }

@@ -3,32 +3,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""A rollout's history as lines that a person reads while it runs."""
+"""The history of a rollout as lines of output while it runs."""
 
 from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase
+
 BAR = 20  # characters of a whole bar
-_SHOWN = (
-    "start",
-    "step",
-    "window",
-    "watch",
-    "holding",
-    "frozen",
-    "promoting",
-    "promoted",
-    "rolling_back",
-    "rolled_back",
-    "resume",
+# Events of the history that get a line: those with the name of a phase, and others.
+_SHOWN = frozenset(
+    {
+        "start",
+        "step",
+        "window",
+        "watch",
+        "resume",
+        Phase.PAUSED,
+        Phase.FROZEN,
+        Phase.PROMOTING,
+        Phase.PROMOTED,
+        Phase.ROLLING_BACK,
+        Phase.ROLLED_BACK,
+    }
 )
-BAD = frozenset({"fail", "rolling_back", "rolled_back", "frozen"})
+BAD = frozenset({Verdict.FAIL, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FROZEN})
 
 
 def meter(weight: float, width: int = BAR) -> str:
-    """``[#####...............]`` for 25 (percent); any weight above 0 shows."""
+    """``[#####...............]`` for 25 (percent); a weight above 0 has at least one ``#``."""
     filled = min(width, max(int(weight > 0), round(width * weight / 100)))
     return "[" + "#" * filled + "." * (width - filled) + "]"
 
@@ -43,20 +49,20 @@ def duration(seconds: float) -> str:
 
 
 def heading(result: Mapping[str, t.Any], service: str) -> str:
-    """First line of a rollout."""
+    """First line of output."""
     steps = " ".join(str(step) for step in result.get("steps") or [])
     versions = f"{result.get('old_version') or 'stable'} -> {result.get('version') or 'canary'}"
     return f"canary of {service}: {versions}, steps {steps} %, windows of {duration(result.get('interval') or 0)}"
 
 
 def seconds_left(result: Mapping[str, t.Any], step: int) -> float:
-    """Seconds until the promotion begins when all windows pass, after window `step` (from 0)."""
+    """Seconds from the window of `step` (from 0) until the promotion, when all windows pass."""
     steps = result.get("steps") or []
     return max(0, len(steps) - 1 - step) * float(result.get("interval") or 0)
 
 
 def version(numbers: Mapping[str, float] | None) -> str:
-    """``1203 req 99.92 % p99 231 ms``; what was not measured is a dash."""
+    """``1203 req 99.92 % p99 231 ms``; a value that was not measured is a dash."""
     numbers = numbers or {}
     requests = f"{numbers['requests']:.0f} req" if "requests" in numbers else "- req"
     rate = f"{100 * numbers['success_rate']:.2f} %" if "success_rate" in numbers else "- %"
@@ -65,7 +71,7 @@ def version(numbers: Mapping[str, float] | None) -> str:
 
 
 def line(note: Mapping[str, t.Any], result: Mapping[str, t.Any]) -> str:
-    """One line for an entry of the history; empty for what nobody needs to see while it runs."""
+    """One line for an entry of the history; empty for entries that are not shown while it runs."""
     event, weight = str(note.get("event")), note.get("weight") or 0
     head = f"{weight:3d}% {meter(weight)}"
     if event == "window":
@@ -76,7 +82,7 @@ def line(note: Mapping[str, t.Any], result: Mapping[str, t.Any]) -> str:
         text = (
             f"{head} {str(note.get('verdict')).upper():12} {numbers} | step {step + 1}/{len(result.get('steps') or [])}"
         )
-        text += f", {duration(left)} left" if note.get("verdict") == "pass" else f": {note.get('message')}"
+        text += f", {duration(left)} left" if note.get("verdict") == Verdict.PASS else f": {note.get('message')}"
         return text
     if event not in _SHOWN:
         return ""
@@ -84,28 +90,30 @@ def line(note: Mapping[str, t.Any], result: Mapping[str, t.Any]) -> str:
 
 
 def is_bad(note: Mapping[str, t.Any]) -> bool:
-    """Whether the line deserves another colour."""
+    """Whether the line gets the colour of errors."""
     return note.get("verdict") in BAD or note.get("event") in BAD
 
 
 def summary(result: Mapping[str, t.Any], service: str) -> str:
-    """How it ended, in a sentence or two."""
-    phase, reason = result.get("phase"), result.get("reason") or ""
-    if phase == "promoted":
+    """How the rollout ended, in one or two sentences."""
+    phase, reason, weight = result.get("phase"), result.get("reason") or "", result.get("weight")
+    next_step = "Continue with promote.yml, or roll back with rollback.yml."
+    if phase == Phase.PROMOTED:
         return f"{service} {result.get('version')} is live."
-    if phase == "rolled_back":
-        proof = result.get("proof") or {}
-        proved = (
-            "proved: the weight is 0 in the sampled proxies and requests to the new version have ended"
-            if proof.get("proved")
-            else f"not proved: {'; '.join(proof.get('missing') or []) or proof.get('errors') or proof.get('why') or 'nothing was measured'}"
-        )
-        return f"The canary of {service} went back to {result.get('old_version') or 'the old version'}: {reason}. Rollback {proved}."
-    if phase == "holding":
-        return f"The canary of {service} holds at {result.get('weight')} %: {reason}. Go on with promote.yml, back with rollback.yml."
-    if phase == "frozen":
+    if phase == Phase.ROLLED_BACK:
+        old = result.get("old_version") or "the old version"
         return (
-            f"The canary of {service} is frozen at {result.get('weight')} %: {reason}. "
-            "Go on with promote.yml, back with rollback.yml."
+            f"The canary of {service} was rolled back to {old}: {reason}. Rollback {_proof(result.get('proof') or {})}."
         )
-    return f"The canary of {service} is at {result.get('weight')} % ({phase})."
+    if phase == Phase.PAUSED:
+        return f"The canary of {service} is paused at {weight} %: {reason}. {next_step}"
+    if phase == Phase.FROZEN:
+        return f"The canary of {service} is frozen at {weight} %: {reason}. {next_step}"
+    return f"The canary of {service} is at {weight} % ({phase})."
+
+
+def _proof(proof: Mapping[str, t.Any]) -> str:
+    if proof.get("proved"):
+        return "proved: the weight is 0 in the sampled proxies and requests to the new version have ended"
+    why = "; ".join(proof.get("missing") or []) or proof.get("errors") or proof.get("why") or "nothing was measured"
+    return f"not proved: {why}"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""A rollout as one HTML page that needs nothing else: weight and metrics over time, every decision, where the objects are."""
+"""The report of a rollout: one HTML page without external files, with weight and metrics over time, all decisions, and the objects."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration, summary
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 66, 22  # pixels of a chart and of its margins
@@ -34,7 +35,7 @@ Entry = Mapping[str, t.Any]
 
 
 def page(result: Mapping[str, t.Any], service: str, namespace: str) -> str:
-    """The report of a module's result (`history` and what goes with it)."""
+    """The report for a module's result."""
     history: Sequence[Entry] = result.get("history") or []
     title = f"Canary of {service}: {result.get('old_version') or 'stable'} → {result.get('version') or 'canary'}"
     phase = str(result.get("phase") or "")
@@ -68,10 +69,7 @@ def _clock(seconds: float) -> str:
 def _facts(result: Mapping[str, t.Any], service: str, namespace: str, history: Sequence[Entry]) -> str:
     begin, end = float(result.get("started") or 0), float(history[-1]["time"]) if history else 0.0
     windows = [entry for entry in history if entry.get("event") == "window"]
-    counts = ", ".join(
-        f"{sum(entry.get('verdict') == verdict for entry in windows)} {verdict}"
-        for verdict in ("pass", "fail", "inconclusive")
-    )
+    counts = ", ".join(f"{sum(entry.get('verdict') == verdict for entry in windows)} {verdict}" for verdict in Verdict)
     proof = result.get("proof") or {}
     proved = (
         f"{'yes' if proof.get('proved') else 'no'} ({', '.join(proof.get('proxies') or []) or proof.get('why', '')})"
@@ -79,7 +77,7 @@ def _facts(result: Mapping[str, t.Any], service: str, namespace: str, history: S
     rows = {
         "Service": f"{namespace}/{service}",
         "Run": result.get("run", ""),
-        "Began": datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if begin else "",
+        "Started": datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if begin else "",
         "Took": duration(end - begin) if begin else "",
         "Steps": " → ".join(f"{step} %" for step in result.get("steps") or [])
         + f", windows of {duration(result.get('interval') or 0)}",
@@ -93,7 +91,7 @@ def _facts(result: Mapping[str, t.Any], service: str, namespace: str, history: S
 
 
 def _weights(history: Sequence[Entry]) -> list[Point]:
-    """Weight over time, as a stair: it jumps, it does not slide."""
+    """Weight over time. A second point at each change makes it a step instead of a slope."""
     points: list[Point] = []
     for entry in history:
         now, weight = float(entry["time"]), float(entry.get("weight") or 0)
@@ -121,13 +119,13 @@ def _points(history: Sequence[Entry], who: str, name: str, factor: float) -> lis
 
 
 def _span(history: Sequence[Entry]) -> Point:
-    """Begin and end of a rollout, so that all charts have the same time below them."""
+    """Start and end of a rollout: the time axis of all charts."""
     times = [float(entry["time"]) for entry in history] or [0.0]
     return min(times), max(times)
 
 
 def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, unit: str, span: Point) -> str:
-    """Lines over time as SVG. `rows`: name and its points (Unix seconds, value); `low` and `high` bound the values, `span` the times."""
+    """Lines over time as SVG. `rows`: names with points (Unix seconds, value). `low` and `high` limit the values, `span` the times."""
     rows = [(name, list(points)) for name, points in rows if points]
     if not rows:
         return "<p>Nothing was recorded.</p>"
@@ -180,7 +178,7 @@ def _decisions(history: Sequence[Entry]) -> str:
             f"<td>{_text(str(entry.get('event')).replace('_', ' '))}</td><td>{what}{_text(entry.get('message') or '')}{checks}</td></tr>"
         )
     return (
-        "<table><tr><th>UTC</th><th>weight</th><th>event</th><th>what was found and decided</th></tr>"
+        "<table><tr><th>UTC</th><th>weight</th><th>event</th><th>findings and decision</th></tr>"
         + "".join(rows)
         + "</table>"
     )

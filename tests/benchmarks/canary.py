@@ -57,7 +57,9 @@ def rows(harness: Harness) -> list[Row]:
             unit="requests",
         ),
         at_most("a step by itself: verdict, next weight, proof, record", {"ours": costs}, limit=1, unit="s"),
-        at_most(f"pushes to proxies by {WRITES} writes of state, lease and mark", {"ours": pushes}, limit=0, unit=""),
+        at_most(
+            f"pushes to proxies by {WRITES} writes of state, lease and annotation", {"ours": pushes}, limit=0, unit=""
+        ),
     ]
 
 
@@ -111,9 +113,11 @@ def _steps(bed: Any, number: int) -> Iterator[tuple[str, float]]:
 
 
 def _pushes(bed: Any) -> list[float]:
-    """Pushes of istiod while state, lease and mark are written, less those of as long a time without."""
-    from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
-    from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Store
+    """Pushes of istiod while state, lease and annotation are written, less those of as long a time without."""
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 
     def counted() -> float:
         answer = bed.client._send("GET", ISTIOD, None, None, "application/json", None, 30.0, False)
@@ -127,17 +131,19 @@ def _pushes(bed: Any) -> list[float]:
         return counted() - before
 
     def write() -> None:
-        store = Store(bed.client, bed.namespace, "web")
-        state = store.read()
+        clock = ServerClock(bed.client)
+        lease = Lease(bed.client, clock, bed.namespace, "web")
+        record = Record(bed.client, clock, bed.namespace, "web")
+        state = record.read()
         if state is None:
             raise BenchmarkError("there is no record to write")
         path = f"/apis/networking.istio.io/v1/namespaces/{bed.namespace}/virtualservices/web"
         for number in range(WRITES):
-            hold = store.acquire(f"bench-{number}", 1)
-            store.write(state.noted(store.now(), "bench", str(number)))
-            ops = routes.marked(bed.virtual_service(), hold.mark(state.run))
+            holder = lease.acquire(f"bench-{number}", 1)
+            record.write(state.noted(clock.now(), "bench", str(number)))
+            ops = routes.annotated(bed.virtual_service(), holder.annotation(state.run))
             bed.client.request("PATCH", path, body=ops, content_type="application/json-patch+json")
-            store.release(hold)
+            lease.give_up(holder)
 
     idle = waited(lambda: None)
     return [max(0.0, waited(write) - idle)]

@@ -179,7 +179,7 @@ def test_a_version_goes_live_and_site_yml_knows(
     old = ansible_playbook("site.yml", *args, "--tags", "user_service")
     assert old.returncode == 0, old.told
     assert all(counters["changed"] == 0 for counters in old.recap.values()), old.told
-    assert old.text.count("v1.1 is live by a promotion, though the inventory still says v1.0") == 1
+    assert old.text.count("v1.1 is live by a promotion, but the inventory still states v1.0") == 1
     assert "user_service_version: v1.1" in old.text
     new = ansible_playbook("site.yml", *args, "--tags", "user_service", "-e", "user_service_version=v1.1")
     assert new.returncode == 0, new.told
@@ -201,7 +201,7 @@ def test_a_bad_version_goes_back_and_the_play_fails(
     run = canary(args, "v2.0-bad", report).ended()
     assert run.returncode == 2, run.told
     assert "FAIL" in run.text
-    assert "went back to v1.0" in run.text
+    assert "was rolled back to v1.0" in run.text
     assert "Rollback proved" in run.text
     assert live(cluster) == "v1.0"
     assert routes(cluster)["spec"] == spec
@@ -236,7 +236,7 @@ def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster
     spec, report = routes(cluster)["spec"], str(tmp_path / "report.html")
     held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, hold_at=50).ended()
     assert held.returncode == 0, held.told
-    assert "holds at 50 %" in held.text
+    assert "is paused at 50 %" in held.text
     assert state(cluster)["phase"] == "holding"
     given_ = ("-e", f"service={SERVICE}", "-e", f"report={report}")
     promoted = ansible_playbook("promote.yml", *args, *given_, "-e", json.dumps({"platform_canary": AT_ONCE}))
@@ -257,9 +257,9 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     values = {"release": parts, "platform_canary": AT_ONCE, "report": str(tmp_path / "report.html")}
     run = ansible_playbook("canary.yml", *args, "-e", json.dumps(values))
     assert run.returncode == 2, run.told
-    assert "product-service holds at 50 %" in run.text
-    assert "The canary of user-service went back to v1.0" in run.text
-    assert "The canary of product-service went back to v1.0: another service of the release failed" in run.text
+    assert "product-service is paused at 50 %" in run.text
+    assert "The canary of user-service was rolled back to v1.0" in run.text
+    assert "The canary of product-service was rolled back to v1.0: another service of the release failed" in run.text
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
         assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
@@ -272,9 +272,13 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
         (
             "canary.yml",
             {"service": "user-service", "platform_canary": {"steps": [50, 20]}},
-            "20 does not rise above 50",
+            "20 is not above 50",
         ),
-        ("canary.yml", {"service": "user-service", "version": "v1.1", "hold_at": 7}, "hold_at: 7 is none of the steps"),
+        (
+            "canary.yml",
+            {"service": "user-service", "version": "v1.1", "hold_at": 7},
+            "hold_at: 7 is not one of the steps",
+        ),
         ("promote.yml", {"service": "review-service"}, "no canary of review-service is under way"),
         ("rollback.yml", {"service": "review-service"}, "There is no canary of ecommerce/review-service"),
     ],

@@ -1,7 +1,7 @@
 """A canary's run in a process of its own that is killed right after one of its writes: canary_killed.py OPTIONS.json NUMBER kill|stop.
 
 Writes are requests that change something; Leases and Events are left out. NUMBER counts from 1.
-`stop` stops the process (SIGSTOP) right before that write instead: what it then sends was thought out before it slept.
+`stop` stops the process (SIGSTOP) right before that write instead: what it then sends was computed before it slept.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
@@ -94,7 +94,7 @@ def spec_of(bed: Bed) -> Obj:
 
 
 def assert_untouched(bed: Bed, spec: Obj) -> None:
-    """Routes as before the run, no mark, and nobody holds a field any more."""
+    """Routes as before the run, no annotation, and no field of the canary's manager is left."""
     live = bed.virtual_service()
     assert live["spec"] == spec
     assert ANNOTATION not in (live["metadata"].get("annotations") or {})
@@ -232,7 +232,7 @@ def test_what_is_not_known_is_no_pass(bed: Bed, kind: str) -> None:
         bed.client.request("PATCH", scale, body={"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
         wait_for(lambda: up(bed), "Prometheus")
     assert_back(bed, spec, result)
-    assert "2 windows in a row told nothing" in result["reason"]
+    assert "2 windows in a row were inconclusive" in result["reason"]
     verdicts = [note["verdict"] for note in result["all_notes"] if note["event"] == "window"]
     assert verdicts[-2:] == ["inconclusive", "inconclusive"]
     assert "pass" not in verdicts
@@ -319,7 +319,7 @@ def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> No
     assert (len(won), len(lost)) == (1, 1), results
     late = bed.call("start", **bed.options(holder="runner-3"))
     assert late["failed"]
-    assert f"{won[0]['holder']} holds it for" in late["msg"]
+    assert f"{won[0]['holder']} has held its lease for" in late["msg"]
     assert "Nothing was done" in lost[0]["msg"]
     bed.call("release", service="web", namespace=bed.namespace, holder=won[0]["holder"], fence=won[0]["fence"])
 
@@ -330,7 +330,7 @@ def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_w
     path.write_text(json.dumps(options))
     begun = bed.drive(until=lambda result: result["phase"] == "preparing", **options)
     assert begun["phase"] == "preparing"
-    # The sleeper stops right before it writes: the first write is its mark, which a takeover makes again and again.
+    # The sleeper stops right before it writes: the first write is its annotation, which a takeover writes again each time.
     sleeper = spawn(path, 1, "stop")
     try:
         wait_for(lambda: stopped(sleeper), "the sleeper's stop")
@@ -453,7 +453,7 @@ def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
     finally:
         server.shutdown()
     assert result["phase"] == "holding", result
-    assert asked == ["a check has not ended"], "the gate was never closed"
+    assert asked == ["a check has not finished"], "the gate was never closed"
     (window,) = [note for note in result["all_notes"] if note["event"] == "window"]
     verdicts = {check["name"]: check["verdict"] for check in window["checks"]}
     assert verdicts == {"basket": "pass", "smoke": "pass", "odd": "fail"}, window
@@ -514,7 +514,7 @@ def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> Non
     assert failed(bed.answers(begin)) == 0
 
 
-def test_another_version_in_the_middle_is_refused_or_begins_anew(bed: Bed) -> None:
+def test_another_version_in_the_middle_is_refused_or_starts_again(bed: Bed) -> None:
     spec = spec_of(bed)
     options = bed.options(steps=[50, 60], hold_at=50, analysis=ERRORS)
     assert bed.drive(**options)["phase"] == "holding"
@@ -522,10 +522,10 @@ def test_another_version_in_the_middle_is_refused_or_begins_anew(bed: Bed) -> No
     refused = bed.call("start", **other)
     assert refused["failed"]
     assert "another version (v2) is under way" in refused["msg"]
-    anew = bed.drive(**other, on_new_version="restart")
-    assert (anew["phase"], anew["version"], anew["weight"]) == ("holding", "v3", 50), anew["reason"]
+    again = bed.drive(**other, on_new_version="restart")
+    assert (again["phase"], again["version"], again["weight"]) == ("holding", "v3", 50), again["reason"]
     # No weight before the subset was re-pointed: the pods of v2 had no requests any more.
-    weights = [note["weight"] for note in anew["all_notes"] if note["event"] in ("preparing", "step")]
+    weights = [note["weight"] for note in again["all_notes"] if note["event"] in ("preparing", "step")]
     assert weights == [0, 50]
     assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
     assert_back(bed, spec, finish(bed))
@@ -547,7 +547,7 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_changes(bed: Bed) -> None
         analysis=[{"name": "broken", "query": "sum(", "max": 1}],
     )
     result = bed.call("start", **later)
-    for words in ("there is no VirtualService", "the stable Deployment is not there", "does not understand the query"):
+    for words in ("/nobody does not exist", "the stable Deployment does not exist", "cannot parse the query"):
         assert words in result["msg"], result["msg"]
     assert "no such service" not in result["msg"]
     assert bed.call("start", **bed.options(service="nobody"))["failed"]

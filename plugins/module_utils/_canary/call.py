@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every verb of a canary needs: the record, and the lease under which it may be changed."""
+"""What every operation on a canary uses: client, parameters, lease, record, and the result that it fills."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Hold, Store
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, RUNS_LIMIT, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 
 @dataclass(slots=True)
 class Result:
-    """What a call came to. `next_in`: seconds until another call is of use; `done`: nobody needs to call again."""
+    """What a call did. `next_in`: seconds until another call is useful. `done`: no other call is needed. `before`: the weight before it."""
 
     state: State | None = None
     changed: bool = False
@@ -30,23 +31,61 @@ class Result:
     stopped: str = ""
     notes: list[Mapping[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
-    hold: Hold | None = None
+    lease_holder: LeaseHolder | None = None
     before: int | None = None
 
 
-class Held:
-    """What every verb needs: the recorded state, and the lease under which it may be changed."""
+class Call:
+    """One call of the module."""
 
     def __init__(self, client: Client, params: Mapping[str, Any], *, check: bool = False) -> None:
-        self._client, self._params, self._check = client, params, check
-        self._store = Store(client, params["namespace"], params["service"])
-        self._begin = time.monotonic()
+        self.client, self.params, self.check = client, params, check
+        self.namespace, self.service = str(params["namespace"]), str(params["service"])
+        self.clock = ServerClock(client)
+        self.lease = Lease(client, self.clock, self.namespace, self.service)
+        self.record = Record(client, self.clock, self.namespace, self.service)
         self.result = Result()
+        self._start = time.monotonic()
 
-    def _runs(self, state: State | None) -> list[Any]:
-        """Earlier runs in short, newest last."""
-        runs = list(self._store.data("runs") or [])
-        if state is not None and state.phase in states.FINAL and (not runs or runs[-1].get("run") != state.run):
+    @property
+    def seconds(self) -> float:
+        """How long the call has taken until now."""
+        return time.monotonic() - self._start
+
+    def given_holder(self) -> LeaseHolder | None:
+        """The lease that an earlier call of the same run returned."""
+        name, token = self.params.get("holder"), self.params.get("fence")
+        return LeaseHolder(str(name), int(token)) if name and token else None
+
+    def acquire(self) -> None:
+        """Takes the lease, or renews the one of an earlier call. Raises OtherRunError."""
+        duration = self.params["lease_duration"]
+        if (holder := self.given_holder()) is not None:
+            self.lease.renew(holder, duration)
+        else:
+            name = str(self.params.get("holder") or f"call-{uuid.uuid4().hex[:12]}")
+            holder = self.lease.acquire(name, duration)
+        self.result.lease_holder = holder
+
+    def leased_state(self) -> State:
+        """Takes the lease and reads the recorded state under it. Raises KubeError when there is none."""
+        self.acquire()
+        state = self.record.read()
+        if state is None:
+            raise KubeError(f"There is no canary of {self.namespace}/{self.service}; start one (canary.yml)")
+        self.result.before = state.weight
+        return state
+
+    def annotation(self, state: State) -> str:
+        """Run and fencing token, as the VirtualServices carry them."""
+        if self.result.lease_holder is None:
+            raise AssertionError("a fencing token needs a lease")
+        return self.result.lease_holder.annotation(state.run)
+
+    def runs(self, state: State | None) -> list[Any]:
+        """Summaries of earlier runs, newest last."""
+        runs = list(self.record.data("runs") or [])
+        if state is not None and state.phase in FINAL and (not runs or runs[-1].get("run") != state.run):
             runs.append(
                 {
                     "run": state.run,
@@ -57,41 +96,11 @@ class Held:
                     "reason": state.reason,
                 }
             )
-        return runs[-states.RUNS_LIMIT :]
+        return runs[-RUNS_LIMIT:]
 
-    # Lease ---------------------------------------------------------------------------------------------------------
-
-    def _given_hold(self) -> Hold | None:
-        holder, fence = self._params.get("holder"), self._params.get("fence")
-        return Hold(str(holder), int(fence)) if holder and fence else None
-
-    def _acquire(self) -> None:
-        if (hold := self._given_hold()) is not None:
-            self._store.renew(hold, self._params["lease_duration"])
-        else:
-            holder = str(self._params.get("holder") or f"call-{uuid.uuid4().hex[:12]}")
-            hold = self._store.acquire(holder, self._params["lease_duration"])
-        self.result.hold = hold
-
-    def _held_state(self) -> State:
-        """The state, read under the lease."""
-        self._acquire()
-        state = self._store.read()
-        if state is None:
-            raise KubeError(
-                f"There is no canary of {self._params['namespace']}/{self._params['service']}; begin one with verb start"
-            )
-        self.result.before = state.weight
-        return state
-
-    def _mark(self, state: State) -> str:
-        if self.result.hold is None:
-            raise AssertionError("a mark needs a lease")
-        return self.result.hold.mark(state.run)
-
-    def _ended(self) -> Result:
-        """A call without a holder's name gives the lease back; a driver keeps it over its calls."""
-        if self.result.hold is not None and not self._params.get("holder"):
-            self._store.release(self.result.hold)
-        self.result.seconds = time.monotonic() - self._begin
+    def ended(self) -> Result:
+        """The result. A call without a holder's name gives the lease up; a driver keeps it for its next call."""
+        if self.result.lease_holder is not None and not self.params.get("holder"):
+            self.lease.give_up(self.result.lease_holder)
+        self.result.seconds = self.seconds
         return self.result

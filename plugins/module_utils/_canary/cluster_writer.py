@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write what a rollout decides: weights, Deployments, marks. Every write is guarded against whoever wrote in between."""
+"""Write what a rollout decides: weights, Deployments, annotations. Each patch fails when somebody else wrote since the object was read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options, Wait
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import HeldError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
@@ -27,67 +27,68 @@ _QUERY = {"fieldManager": CANARY_MANAGER}
 _TRIES = 4
 
 
-class Writer:
-    """Writes of one run. `mark` is what its VirtualServices say (run id and fencing number)."""
+class ClusterWriter:
+    """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token."""
 
-    def __init__(self, client: Client, settings: Mapping[str, Any], mark: str) -> None:
-        self._client, self._settings, self.mark = client, settings, mark
+    def __init__(self, client: Client, settings: Mapping[str, Any], annotation: str) -> None:
+        self._client, self._settings, self._annotation = client, settings, annotation
         self._namespace = settings["namespace"]
         self._deployments = f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
 
     # Routes --------------------------------------------------------------------------------------------------------
 
-    def check_marks(self, virtual_services: Sequence[Obj]) -> bool:
-        """Whether all VirtualServices carry this run's mark. Raises HeldError when one carries a later one."""
+    def check_annotation(self, virtual_services: Sequence[Obj]) -> bool:
+        """Whether all VirtualServices have this run's annotation. Raises OtherRunError when one has a later fencing token."""
         present = [(item["metadata"].get("annotations") or {}).get(ANNOTATION, "") for item in virtual_services]
-        later = [mark for mark in present if _fence(mark) > _fence(self.mark)]
-        if later:
-            raise HeldError(
-                f"Another run ({later[0]}) took over the routes of {self._namespace}/{self._settings['service']} from this one "
-                f"({self.mark}). Nothing was done; run again to go on from the recorded state"
+        own = _fencing_token(self._annotation)
+        if later := [value for value in present if _fencing_token(value) > own]:
+            raise OtherRunError(
+                f"Another run ({later[0]}) took over the routes of {self._namespace}/{self._settings['service']} from this run "
+                f"({self._annotation}). Nothing was done; run again to continue from the recorded state"
             )
-        return all(mark == self.mark for mark in present)
+        return all(value == self._annotation for value in present)
 
     def set_weight(
         self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int, *, extra: Obj | None, mirror: float = 0.0
     ) -> None:
-        """Gives the canary `weight` percent in all routes, and extra routes of its own when there are any."""
+        """Gives the canary `weight` percent in all routes, and writes its extra routes. `mirror`: percent of the requests."""
         known = [(item, {place.canary_weight for place in routes.find(item, aim).places}) for item in virtual_services]
 
         def change(pair: tuple[Obj, set[int]]) -> None:
             item, before = pair
 
             def operations(live: Obj) -> list[Obj]:
-                self.check_marks([live])
+                self.check_annotation([live])
                 found = routes.find(live, aim)
-                if found.problems:
-                    raise KubeError("The routes are not what they were: " + "; ".join(found.problems))
-                strange = {place.canary_weight for place in found.places} - before - {weight}
-                if strange:
+                if found.findings:
+                    raise KubeError("The routes changed since the start: " + "; ".join(found.findings))
+                unexpected = {place.canary_weight for place in found.places} - before - {weight}
+                if unexpected:
                     raise KubeError(
-                        f"{routes.named(live)}: somebody set the canary's weight to {min(strange)} just now"
+                        f"{routes.named(live)}: somebody else set the canary's weight to {min(unexpected)} %; expected "
+                        f"{' or '.join(str(number) for number in sorted(before))} %. Run again to continue from the recorded state"
                     )
-                return routes.patch(live, aim, weight, mark=self.mark, extra=extra, mirror=mirror)
+                return routes.patch(live, aim, weight, annotation=self._annotation, extra=extra, mirror=mirror)
 
             self._patch(_path(item), item, operations)
 
         self._client.each(change, known)
 
-    def put_marks(self, virtual_services: Sequence[Obj]) -> None:
-        """Marks the VirtualServices as this run's. From then on every patch that an earlier holder thought out is refused."""
+    def put_annotation(self, virtual_services: Sequence[Obj]) -> None:
+        """Writes this run's annotation. From then on, the API server refuses each patch that an earlier holder computed before."""
 
         def operations(live: Obj) -> list[Obj]:
-            self.check_marks([live])
-            return routes.marked(live, self.mark)
+            self.check_annotation([live])
+            return routes.annotated(live, self._annotation)
 
         self._all(virtual_services, operations)
 
-    def let_go(self, virtual_services: Sequence[Obj], deployments: Sequence[Obj | None]) -> None:
-        """Takes marks and ownership of fields off everything, so that roles and GitOps tools have it as before."""
+    def clean_up(self, virtual_services: Sequence[Obj], deployments: Sequence[Obj | None]) -> None:
+        """Removes the annotation and the ownership of fields, so that roles and GitOps tools can write all fields again."""
 
         def operations(live: Obj) -> list[Obj]:
-            self.check_marks([live])
-            return routes.marked(live, "")
+            self.check_annotation([live])
+            return routes.annotated(live, "")
 
         self._all(virtual_services, operations)
         paths = [_path(item) for item in virtual_services]
@@ -104,7 +105,7 @@ class Writer:
         self._client.each(change, virtual_services)
 
     def _patch(self, path: str, live: Obj, operations: Callable[[Obj], list[Obj]]) -> Obj:
-        """One object by JSON Patch; thought out anew when somebody wrote in between."""
+        """Writes one object by JSON Patch; the patch is computed again when somebody else wrote in between."""
         for attempt in range(_TRIES):
             ops = operations(live)
             if not ops:
@@ -112,7 +113,7 @@ class Writer:
             try:
                 return self._client.request("PATCH", path, query=_QUERY, body=ops, content_type=_PATCH)[1]
             except ApiError as error:
-                # A `test` that does not hold is 422, or 409 where the server sees the resourceVersion first.
+                # The answer to a failed `test` is 422, or 409 when the server compares the resourceVersion first.
                 if error.status not in (409, 422) or attempt == _TRIES - 1:
                     raise
                 fresh = self._client.get(path)
@@ -124,7 +125,7 @@ class Writer:
     # Deployments ---------------------------------------------------------------------------------------------------
 
     def apply(self, definitions: Sequence[Obj]) -> bool:
-        """Writes definitions as the roles do; waits for nothing. Returns whether anything changed."""
+        """Applies definitions as the roles do, without waiting. Returns whether anything changed."""
         applier = Applier(self._client, Options(name=self._settings["service"], wait=Wait(False)))
         return applier.run(checked(list(definitions)), []).changed
 
@@ -139,7 +140,7 @@ class Writer:
         )
 
     def remove(self, canary: Obj | None) -> None:
-        """Takes the canary's pods away: deletes what the roles defined for it, or scales somebody else's Deployment to 0."""
+        """Removes the canary's pods: deletes the objects of canary_definitions, or scales somebody else's Deployment to 0."""
         if self._settings["defined"]:
             applier = Applier(self._client, Options(name=self._settings["service"], state="absent", wait=Wait(False)))
             applier.run(checked(self._settings["remove"]), [])
@@ -147,11 +148,11 @@ class Writer:
             self.scale(canary["metadata"]["name"], 0)
 
     def copy_template(self, stable: Obj, canary: Obj) -> None:
-        """Gives stable the canary's pod template, with stable's own labels: for Deployments that no role defines."""
+        """Gives stable the canary's pod template with stable's own labels, for runs without definitions."""
         self._set_template(stable, _as_stable(canary["spec"]["template"], stable))
 
     def restore(self, stable: Obj, saved: Mapping[str, Any]) -> None:
-        """Gives stable the pod template that it had, and the ConfigMaps that belong to it their content."""
+        """Gives stable its former pod template, and its ConfigMaps their former content."""
         for entry in saved.get("configs") or []:
             path = f"/api/v1/namespaces/{self._namespace}/configmaps/{entry['name']}"
             live = self._client.get(path)
@@ -170,20 +171,9 @@ class Writer:
             live = self._patch(path, live, lambda obj: _replaced(obj, "/metadata/labels/version", version))
         self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
 
-    def saved(self, stable: Obj, definitions: Sequence[Obj]) -> dict[str, Any]:
-        """What `restore` needs: the pod template that stable has now, and the ConfigMaps that the new version brings along."""
-        names = [d["metadata"]["name"] for d in definitions if d and d.get("kind") == "ConfigMap"]
-        found = [self._client.get(f"/api/v1/namespaces/{self._namespace}/configmaps/{name}") for name in names]
-        configs = [
-            {"name": name, "data": item.get("data") or {}}
-            for name, item in zip(names, found, strict=True)
-            if item is not None
-        ]
-        return {"template": stable["spec"]["template"], "configs": configs}
-
 
 def _replaced(obj: Mapping[str, Any], path: str, value: Any) -> list[Obj]:
-    """Operations that put a value in the place of another; none when it is there already."""
+    """Operations that replace a value; empty when the object has it already."""
     node: Any = obj
     for part in path.split("/")[1:]:
         node = (node or {}).get(part)
@@ -205,7 +195,7 @@ def _path(virtual_service: Mapping[str, Any]) -> str:
     return f"{ISTIO}/namespaces/{meta['namespace']}/virtualservices/{meta['name']}"
 
 
-def _fence(mark: str) -> int:
-    """Fencing number of a mark (`run/number`); -1 for none."""
-    number = mark.rpartition("/")[2]
-    return int(number) if number.isdigit() else -1
+def _fencing_token(annotation: str) -> int:
+    """The fencing token of an annotation (`run/token`); -1 when there is none."""
+    token = annotation.rpartition("/")[2]
+    return int(token) if token.isdigit() else -1

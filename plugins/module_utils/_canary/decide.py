@@ -1,37 +1,57 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rollout does next. Pure: the recorded state and what is seen in the cluster go in, one action comes out.
+"""What a rollout does next. Pure: the recorded state and the observed state of the cluster go in, one action comes out.
 
-Every decision is made anew from what is seen, never from what an earlier call meant to do: a run that was killed between any two
-writes goes on as if nothing had happened. State is written before the action that it announces.
+Every decision is made from what is observed now, not from what an earlier call intended: a run that was killed between any two writes
+continues correctly. The state is written before the action that it announces.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import (
+    BeforePromotion,
+    BeforeStep,
+    Milestone,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
 
-# Kinds of actions.
-WAIT, BECOME, STOP, DONE = "wait", "become", "stop", "done"
-SET_WEIGHT, PROVE, GATE, JUDGE, WATCH = "set_weight", "prove", "gate", "judge", "watch"
-APPLY_CANARY, SCALE_CANARY, REMOVE_CANARY = "apply_canary", "scale_canary", "remove_canary"
-APPLY_STABLE, SCALE_STABLE, RESTORE_STABLE = "apply_stable", "scale_stable", "restore_stable"
-RELEASE = "release"
+POLL = 1.0  # seconds between two looks at pods that become ready
+_MOVING = frozenset({Phase.RESETTING, Phase.PREPARING, Phase.SHIFTING, Phase.ANALYSING})
 
-PROMOTION_GATE = 101  # stands for a weight: the gate before the promotion
-POLL = 1.0  # seconds between two looks at pods that are to get ready
-_MOVING = frozenset({states.RESETTING, states.PREPARING, states.SHIFTING, states.ANALYSING})
+
+class ActionKind(StrEnum):
+    """What a call does next. WAIT, STOP and DONE end the call; the executor carries the others out."""
+
+    WAIT = "wait"
+    STOP = "stop"
+    DONE = "done"
+    TRANSITION = "transition"
+    SET_WEIGHT = "set_weight"
+    PROVE = "prove"
+    CHECK_APPROVALS = "check_approvals"
+    JUDGE = "judge"
+    WATCH = "watch"
+    APPLY_CANARY = "apply_canary"
+    SCALE_CANARY = "scale_canary"
+    REMOVE_CANARY = "remove_canary"
+    APPLY_STABLE = "apply_stable"
+    SCALE_STABLE = "scale_stable"
+    RESTORE_STABLE = "restore_stable"
+    CLEAN_UP = "clean_up"
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment as it is. `ready`: pods that take traffic; `complete`: all that is wanted runs, in its newest form.
+    """A Deployment as observed. `ready`: pods that get traffic. `complete`: all wanted pods run, with its newest pod template.
 
-    `template`: digest of its pod template. `failure`: why it will never get ready, empty while it may. `ending`: pods on their way out.
+    `template`: digest of its pod template. `failure`: why it will never become ready, empty while it may. `ending`: pods that terminate.
     """
 
     desired: int
@@ -44,8 +64,8 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """What is seen: the canary's weights in all routes, and both Deployments; null is not there."""
+class ObservedState:
+    """What is seen in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist)."""
 
     weights: frozenset[int]
     stable: Workload | None
@@ -54,268 +74,288 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do now. `state` is written first when it is not null; then comes `kind`, with `number` (weight, pods) or `seconds`."""
+    """What to do now. `state`, when it is not None, is written before that.
 
-    kind: str
+    `weight`: percent, for SET_WEIGHT and PROVE. `pods`: for SCALE_CANARY and SCALE_STABLE. `milestone`: for CHECK_APPROVALS.
+    `seconds`: until the next look, for WAIT. `why`: for WAIT, STOP and DONE.
+    """
+
+    kind: ActionKind
     state: State | None = None
-    number: int = 0
+    weight: int = 0
+    pods: int = 0
+    milestone: Milestone | None = None
     seconds: float = 0.0
     why: str = ""
 
 
-def decide(state: State, world: World, now: float) -> Action:
-    """The next action. Repeating it without a change of state or world gives the same one."""
-    if state.phase in states.FINAL:
-        return Action(DONE)
-    if state.phase in states.WAITING:
-        return Action(DONE, why=state.reason)
-    if state.phase in _MOVING and now > state.deadline:
-        return Action(BECOME, states.failed(state, "it did not end within max_duration", now))
-    if state.phase == states.ROLLING_BACK:
-        return _roll_back(state, world, now)
-    if state.phase == states.PROMOTING:
-        return _promote(state, world, now)
-    if strange := _off_plan(state, world):
-        return Action(STOP, why=strange)
-    steps = {
-        states.RESETTING: _reset,
-        states.PREPARING: _prepare,
-        states.SHIFTING: _shift,
-        states.ANALYSING: _analyse,
-    }
-    return steps[state.phase](state, world, now)
+def decide(state: State, observed: ObservedState, now: float) -> Action:
+    """The next action. The same state and observed state give the same action."""
+    if state.phase in _MOVING:
+        if now > state.deadline:
+            return _transition(transitions.failed(state, "it did not end within max_duration", now))
+        if why := _off_plan(state, observed):
+            return Action(ActionKind.STOP, why=why)
+    match state.phase:
+        case Phase.RESETTING:
+            return _reset(state, observed)
+        case Phase.PREPARING:
+            return _prepare(state, observed, now)
+        case Phase.SHIFTING:
+            return _shift(state, observed, now)
+        case Phase.ANALYSING:
+            return _analyse(state, observed, now)
+        case Phase.PROMOTING:
+            return _promote(state, observed, now)
+        case Phase.ROLLING_BACK:
+            return _roll_back(state, observed, now)
+        case Phase.PAUSED | Phase.FROZEN:
+            return Action(ActionKind.DONE, why=state.reason)
+        case Phase.PROMOTED | Phase.ROLLED_BACK:
+            return Action(ActionKind.DONE)
+        case _:
+            assert_never(state.phase)
 
 
-def _off_plan(state: State, world: World) -> str:
-    """What is not as this run left it. While weights are on their way, some routes may have the old and some the new one."""
-    planned = {state.weight} if state.phase == states.ANALYSING else {state.weight, state.before}
-    strange = sorted(world.weights - planned)
-    if strange:
-        meant = " or ".join(f"{weight} %" for weight in sorted(planned))
+def _transition(state: State) -> Action:
+    return Action(ActionKind.TRANSITION, state)
+
+
+def _wait(seconds: float, why: str) -> Action:
+    return Action(ActionKind.WAIT, seconds=seconds, why=why)
+
+
+def _off_plan(state: State, observed: ObservedState) -> str:
+    """What differs from what this run wrote. While a weight is being written, some routes may have the old and some the new one."""
+    planned = {state.weight} if state.phase is Phase.ANALYSING else {state.weight, state.before}
+    unexpected = sorted(observed.weights - planned)
+    if unexpected:
+        expected = " or ".join(f"{weight} %" for weight in sorted(planned))
         return (
-            f"the canary's weight is {strange[0]} %, but this run had set {meant}: somebody else changed the routes. "
+            f"the canary's weight is {unexpected[0]} %, but this run had set {expected}: somebody else changed the routes. "
             f"Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)"
         )
-    if not state.template or state.phase in (states.RESETTING, states.PREPARING) or world.canary is None:
+    if not state.template or state.phase in (Phase.RESETTING, Phase.PREPARING) or observed.canary is None:
         return ""
-    if world.canary.template != state.template:
+    if observed.canary.template != state.template:
         return (
-            "the canary's Deployment has another pod template than the one that this run began with: somebody else changed it. "
-            "Nothing was done. Start anew with that version (on_new_version: restart), or roll back (rollback.yml)"
+            "the canary's Deployment has another pod template than at the start of this run: somebody else changed it. "
+            "Nothing was done. Start again with that version (on_new_version: restart), or roll back (rollback.yml)"
         )
     return ""
 
 
-def _weigh(state: State, world: World) -> Action | None:
-    """Writes the weight that is meant, then proves it; null when both are done."""
-    if world.weights != frozenset({state.weight}):
-        return Action(SET_WEIGHT, state, number=state.weight)
+def _weigh(state: State, observed: ObservedState) -> Action | None:
+    """Writes the planned weight, then proves it; None when both are done."""
+    if observed.weights != frozenset({state.weight}):
+        return Action(ActionKind.SET_WEIGHT, state, weight=state.weight)
     if not state.proved:
-        return Action(PROVE, number=state.weight)
+        return Action(ActionKind.PROVE, weight=state.weight)
     return None
 
 
-def _enough(state: State, workload: Workload | None, needed: int, now: float, scale: str) -> Action | None:
-    """Scales a Deployment up and waits for its pods; null when so many are ready. Too late is a STOP, which callers reword."""
+def _enough(state: State, workload: Workload | None, needed: int, now: float, scale: ActionKind) -> Action | None:
+    """Scales a Deployment up and waits for its pods; None when enough are ready. STOP when it fails or is late: callers handle it."""
     if workload is None:
-        return Action(STOP, why="the Deployment is not there")
+        return Action(ActionKind.STOP, why="the Deployment does not exist")
     if workload.ready >= needed:
         return None
     if workload.failure:
-        return Action(STOP, why=workload.failure)
+        return Action(ActionKind.STOP, why=workload.failure)
     if now - state.since > state.plan.progress_deadline:
         return Action(
-            STOP,
+            ActionKind.STOP,
             why=f"{workload.ready} of {needed} pods are ready after {state.plan.progress_deadline:g} s"
             + (f" ({workload.waiting})" if workload.waiting else ""),
         )
     if workload.desired < needed:
-        return Action(scale, number=needed)
-    return Action(WAIT, seconds=POLL, why=f"{workload.ready} of {needed} pods are ready")
-
-
-def _reset(state: State, world: World, _now: float) -> Action:
-    """No weight first, then the new version: a subset that has traffic is never re-pointed."""
-    if state.before and (action := _weigh(state, world)):
-        return action
-    return Action(APPLY_CANARY)
-
-
-def _prepare(state: State, world: World, now: float) -> Action:
-    if world.weights != frozenset({state.weight}):
-        return Action(SET_WEIGHT, state, number=state.weight)
-    if world.canary is None:
-        return Action(APPLY_CANARY)
-    first = plans.weight_at(state.plan, 0)
-    short = _enough(state, world.canary, plans.pods_needed(first, state.baseline), now, SCALE_CANARY)
-    if short is not None:
-        return _or_fail(state, short, "canary", now)
-    if not world.canary.complete and now - state.since <= state.plan.progress_deadline:
-        return Action(WAIT, seconds=POLL, why=world.canary.waiting or "the canary is on its way")
-    if world.canary.ending and now - state.since <= state.plan.progress_deadline:
-        # Proxies may know them still: a request of the first step would reach a pod of an earlier version that is about to go.
-        return Action(WAIT, seconds=POLL, why=f"{world.canary.ending} pods of an earlier canary end")
-    if not state.proved:
-        return Action(BECOME, state.replace(proved=now, template=world.canary.template))
-    left = state.proved + state.plan.warmup - now
-    if left > 0:
-        return Action(WAIT, seconds=left, why="the canary warms up")
-    return Action(BECOME, states.shift_to(state, 0, now).replace(before=0))
+        return Action(scale, pods=needed)
+    return _wait(POLL, f"{workload.ready} of {needed} pods are ready")
 
 
 def _or_fail(state: State, action: Action, who: str, now: float) -> Action:
-    return Action(BECOME, states.failed(state, f"{who}: {action.why}", now)) if action.kind == STOP else action
+    if action.kind is ActionKind.STOP:
+        return _transition(transitions.failed(state, f"{who}: {action.why}", now))
+    return action
 
 
-def _shift(state: State, world: World, now: float) -> Action:
-    if not state.approved:
-        return Action(GATE, number=state.weight)
-    needed = plans.pods_needed(state.weight, state.baseline)
-    if short := _enough(state, world.canary, needed, now, SCALE_CANARY):
+def _reset(state: State, observed: ObservedState) -> Action:
+    """Weight 0 first, then the new version: the pods behind a subset are replaced only while it has no traffic."""
+    if state.before and (action := _weigh(state, observed)):
+        return action
+    return Action(ActionKind.APPLY_CANARY)
+
+
+def _prepare(state: State, observed: ObservedState, now: float) -> Action:
+    if observed.weights != frozenset({state.weight}):
+        return Action(ActionKind.SET_WEIGHT, state, weight=state.weight)
+    if observed.canary is None:
+        return Action(ActionKind.APPLY_CANARY)
+    first = plans.weight_at(state.plan, 0)
+    needed = plans.pods_needed(first, state.baseline)
+    if short := _enough(state, observed.canary, needed, now, ActionKind.SCALE_CANARY):
         return _or_fail(state, short, "canary", now)
-    return _weigh(state, world) or Action(BECOME, state.entered(states.ANALYSING, now))
+    in_time = now - state.since <= state.plan.progress_deadline
+    if not observed.canary.complete and in_time:
+        return _wait(POLL, observed.canary.waiting or "the canary becomes ready")
+    if observed.canary.ending and in_time:
+        # Proxies may still have them as endpoints: a request of the first step would reach a terminating pod of an earlier version.
+        return _wait(POLL, f"{observed.canary.ending} pods of an earlier canary terminate")
+    if not state.proved:
+        return _transition(state.replace(proved=now, template=observed.canary.template))
+    left = state.proved + state.plan.warmup - now
+    if left > 0:
+        return _wait(left, "the canary warms up")
+    return _transition(transitions.shift_to(state, 0, now).replace(before=0))
 
 
-def _analyse(state: State, world: World, now: float) -> Action:
-    if world.canary is None or world.canary.ready == 0:
-        why = world.canary.failure or world.canary.waiting if world.canary else "its Deployment is gone"
-        return Action(BECOME, states.failed(state, f"canary: no pod is ready ({why or 'no reason known'})", now))
+def _shift(state: State, observed: ObservedState, now: float) -> Action:
+    if not state.approved:
+        return Action(ActionKind.CHECK_APPROVALS, milestone=BeforeStep(state.weight))
+    needed = plans.pods_needed(state.weight, state.baseline)
+    if short := _enough(state, observed.canary, needed, now, ActionKind.SCALE_CANARY):
+        return _or_fail(state, short, "canary", now)
+    return _weigh(state, observed) or _transition(state.entered(Phase.ANALYSING, now))
+
+
+def _analyse(state: State, observed: ObservedState, now: float) -> Action:
+    if observed.canary is None or observed.canary.ready == 0:
+        why = observed.canary.failure or observed.canary.waiting if observed.canary else "its Deployment does not exist"
+        return _transition(transitions.failed(state, f"canary: no pod is ready ({why or 'reason unknown'})", now))
     left = state.since + state.plan.interval - now
     if left > 0:
-        return Action(WAIT, seconds=left, why="the window is open")
-    return Action(JUDGE)
+        return _wait(left, "the window is open")
+    return Action(ActionKind.JUDGE)
 
 
 # Promotion -------------------------------------------------------------------------------------------------------------
 
 
-def _promote(state: State, world: World, now: float) -> Action:
-    strange = sorted(world.weights - {state.weight, state.before})
-    if strange and state.stage in (states.COVER, states.SWITCH, states.UPDATE):
+def _promote(state: State, observed: ObservedState, now: float) -> Action:
+    unexpected = sorted(observed.weights - {state.weight, state.before})
+    if unexpected and state.stage in (Stage.COVER, Stage.SWITCH, Stage.UPDATE):
         return Action(
-            STOP,
-            why=f"the canary's weight is {strange[0]} %, but the promotion had set {state.weight} %: somebody else changed the "
-            "routes. Nothing was done. Set it back and run again, or roll back (rollback.yml)",
+            ActionKind.STOP,
+            why=f"the canary's weight is {unexpected[0]} %, but the promotion had set {state.weight} %: somebody else changed the "
+            f"routes. Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)",
         )
-    stages = {
-        states.COVER: _cover,
-        states.SWITCH: _switch,
-        states.UPDATE: _update,
-        states.RETURN: _return,
-        states.DRAIN: _drain,
-        states.REMOVE: _remove,
-        states.FINISH: _finish,
-    }
-    return stages[state.stage](state, world, now)
+    match state.stage:
+        case Stage.COVER:
+            return _cover(state, observed, now)
+        case Stage.SWITCH:
+            return _weigh(state, observed) or _transition(
+                transitions.staged(state, Stage.UPDATE, now, touched=True, applied=False)
+            )
+        case Stage.UPDATE:
+            return _update(state, observed, now)
+        case Stage.RETURN:
+            return _weigh(state, observed) or _transition(transitions.staged(state, Stage.DRAIN, now))
+        case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
+            return _end(state, state.stage, now)
+        case Stage.RESTORE | Stage.CAPACITY | Stage.WATCH | None:
+            raise ValueError(f"a promotion has no stage {state.stage}")
+        case _:
+            assert_never(state.stage)
 
 
-def _full_load(state: State, world: World) -> int:
-    """Pods that carry everything: as many as stable had at the begin, or has now."""
-    return max(1, state.baseline, world.stable.ready if world.stable and not state.touched else 0)
+def _full_load(state: State, observed: ObservedState) -> int:
+    """Number of pods that carry all requests: as many as stable had at the start, or has now."""
+    return max(1, state.baseline, observed.stable.ready if observed.stable and not state.touched else 0)
 
 
-def _cover(state: State, world: World, now: float) -> Action:
-    """The canary gets as many pods as stable has, because it is about to carry everything."""
+def _cover(state: State, observed: ObservedState, now: float) -> Action:
+    """The canary gets as many pods as stable has, because it is about to get all requests."""
     if not state.approved:
-        return Action(GATE, number=PROMOTION_GATE)
-    if short := _enough(state, world.canary, _full_load(state, world), now, SCALE_CANARY):
+        return Action(ActionKind.CHECK_APPROVALS, milestone=BeforePromotion())
+    if short := _enough(state, observed.canary, _full_load(state, observed), now, ActionKind.SCALE_CANARY):
         return _or_fail(state, short, "canary", now)
-    return Action(BECOME, states.staged(states.aimed(state, plans.FULL), states.SWITCH, now))
+    return _transition(transitions.staged(transitions.aimed(state, plans.FULL), Stage.SWITCH, now))
 
 
-def _switch(state: State, world: World, now: float) -> Action:
-    return _weigh(state, world) or Action(BECOME, states.staged(state, states.UPDATE, now, touched=True, applied=False))
-
-
-def _update(state: State, world: World, now: float) -> Action:
-    """Stable takes the new version while nobody calls it."""
+def _update(state: State, observed: ObservedState, now: float) -> Action:
+    """Stable takes the new version while it has no traffic."""
     if not state.applied:
-        return Action(APPLY_STABLE)
-    if world.stable is None or world.stable.failure:
-        why = world.stable.failure if world.stable else "its Deployment is gone"
-        return Action(BECOME, states.failed(state, f"stable: {why}", now))
-    if not world.stable.complete:
+        return Action(ActionKind.APPLY_STABLE)
+    if observed.stable is None or observed.stable.failure:
+        why = observed.stable.failure if observed.stable else "its Deployment does not exist"
+        return _transition(transitions.failed(state, f"stable: {why}", now))
+    if not observed.stable.complete:
         if now - state.since <= state.plan.progress_deadline:
-            return Action(WAIT, seconds=POLL, why=world.stable.waiting or "stable takes the new version")
-        late = (
-            f"stable: not ready with the new version after {state.plan.progress_deadline:g} s ({world.stable.waiting})"
-        )
-        return Action(BECOME, states.failed(state, late, now))
-    if short := _enough(state, world.stable, max(1, state.baseline), now, SCALE_STABLE):
+            return _wait(POLL, observed.stable.waiting or "stable takes the new version")
+        late = f"stable: not ready with the new version after {state.plan.progress_deadline:g} s ({observed.stable.waiting})"
+        return _transition(transitions.failed(state, late, now))
+    if short := _enough(state, observed.stable, max(1, state.baseline), now, ActionKind.SCALE_STABLE):
         return _or_fail(state, short, "stable", now)
-    return Action(BECOME, states.staged(states.aimed(state, 0), states.RETURN, now))
+    return _transition(transitions.staged(transitions.aimed(state, 0), Stage.RETURN, now))
 
 
-def _return(state: State, world: World, now: float) -> Action:
-    return _weigh(state, world) or Action(BECOME, states.staged(state, states.DRAIN, now))
-
-
-def _drain(state: State, _world: World, now: float) -> Action:
-    left = max(state.since, state.proved) + state.plan.drain - now
-    if left > 0:
-        return Action(WAIT, seconds=left, why="requests that are under way end")
-    return Action(BECOME, states.staged(state, states.REMOVE, now))
-
-
-def _remove(_state: State, _world: World, _now: float) -> Action:
-    return Action(REMOVE_CANARY)
-
-
-def _finish(_state: State, _world: World, _now: float) -> Action:
-    return Action(RELEASE)
+def _end(state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], now: float) -> Action:
+    """The last stages of a promotion and of a rollback."""
+    match stage:
+        case Stage.DRAIN:
+            left = max(state.since, state.proved) + state.plan.drain - now
+            if left > 0:
+                return _wait(left, "open requests complete")
+            return _transition(transitions.staged(state, Stage.REMOVE, now))
+        case Stage.REMOVE:
+            return Action(ActionKind.REMOVE_CANARY)
+        case Stage.FINISH:
+            return Action(ActionKind.CLEAN_UP)
+        case _:
+            assert_never(stage)
 
 
 # Rollback --------------------------------------------------------------------------------------------------------------
 
 
-def _roll_back(state: State, world: World, now: float) -> Action:
-    stages = {
-        states.RESTORE: _restore,
-        states.CAPACITY: _back,
-        states.WATCH: _watch,
-        states.DRAIN: _drain,
-        states.REMOVE: _remove,
-        states.FINISH: _finish,
-    }
-    return stages[state.stage](state, world, now)
+def _roll_back(state: State, observed: ObservedState, now: float) -> Action:
+    match state.stage:
+        case Stage.RESTORE:
+            return _restore(state, observed, now)
+        case Stage.CAPACITY:
+            return _give_back(state, observed, now)
+        case Stage.WATCH:
+            left = state.since + state.plan.interval - now
+            return _wait(left, "errors have to decrease") if left > 0 else Action(ActionKind.WATCH)
+        case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
+            return _end(state, state.stage, now)
+        case Stage.COVER | Stage.SWITCH | Stage.UPDATE | Stage.RETURN | None:
+            raise ValueError(f"a rollback has no stage {state.stage}")
+        case _:
+            assert_never(state.stage)
 
 
-def _restore(state: State, world: World, now: float) -> Action:
-    """Stable gets its old version back while traffic stays where it is, on the copy that is ready."""
+def _restore(state: State, observed: ObservedState, now: float) -> Action:
+    """Stable gets its old version back. The weights stay, so that the traffic stays on pods that are ready."""
     if not state.applied:
-        return Action(RESTORE_STABLE)
-    if world.stable is None or not world.stable.complete:
-        waiting = world.stable.failure or world.stable.waiting if world.stable else "its Deployment is gone"
+        return Action(ActionKind.RESTORE_STABLE)
+    if observed.stable is None or not observed.stable.complete:
+        gone = "its Deployment does not exist"
+        waiting = observed.stable.failure or observed.stable.waiting if observed.stable else gone
         if now - state.since > state.plan.progress_deadline:
             why = f"stable: not ready with its old version ({waiting}); the weights stay as they are"
-            return Action(STOP, why=why)
-        return Action(WAIT, seconds=POLL, why=waiting or "stable takes its old version back")
-    return Action(BECOME, states.staged(state, states.CAPACITY, now))
+            return Action(ActionKind.STOP, why=why)
+        return _wait(POLL, waiting or "stable takes its old version back")
+    return _transition(transitions.staged(state, Stage.CAPACITY, now))
 
 
-def _back(state: State, world: World, now: float) -> Action:
-    """Weights to 0 as far as stable has the pods for it; what is missing is scaled up."""
-    ready = world.stable.ready if world.stable else 0
-    now_at = max(world.weights, default=0)
-    target = plans.step_back(max(state.weight, now_at), ready, max(1, state.baseline))
+def _give_back(state: State, observed: ObservedState, now: float) -> Action:
+    """Weight 0, as far as stable has the pods for it; stable is scaled up to what it lacks."""
+    ready = observed.stable.ready if observed.stable else 0
+    present = max(observed.weights, default=0)
+    target = plans.step_back(max(state.weight, present), ready, max(1, state.baseline))
     if target != state.weight:
-        return Action(BECOME, states.aimed(state, target))
-    if world.weights != frozenset({state.weight}):
-        return Action(SET_WEIGHT, state, number=state.weight)
+        return _transition(transitions.aimed(state, target))
+    if observed.weights != frozenset({state.weight}):
+        return Action(ActionKind.SET_WEIGHT, state, weight=state.weight)
     if target:
-        short = _enough(state, world.stable, max(1, state.baseline), now, SCALE_STABLE)
+        short = _enough(state, observed.stable, max(1, state.baseline), now, ActionKind.SCALE_STABLE)
         if short is None:
-            return Action(WAIT, seconds=POLL)
-        if short.kind == STOP:
-            return Action(
-                STOP, why=f"stable: {short.why}; the canary keeps {target} % until stable can carry everything"
-            )
+            return Action(ActionKind.WAIT, seconds=POLL)
+        if short.kind is ActionKind.STOP:
+            why = f"stable: {short.why}; the canary keeps {target} % until stable can carry all requests"
+            return Action(ActionKind.STOP, why=why)
         return short
     if not state.proved:
-        return Action(PROVE, number=0)
-    return Action(BECOME, states.staged(state, states.WATCH, now))
-
-
-def _watch(state: State, _world: World, now: float) -> Action:
-    left = state.since + state.plan.interval - now
-    return Action(WAIT, seconds=left, why="errors have to fall") if left > 0 else Action(WATCH)
+        return Action(ActionKind.PROVE, weight=0)
+    return _transition(transitions.staged(state, Stage.WATCH, now))

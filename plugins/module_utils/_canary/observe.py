@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look at what a rollout is about: routes, rules, Deployments, pods. Reads only."""
+"""Observe a rollout in the cluster: routes, rules, Deployments, pods. Reads only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions as guard
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as settings_
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Workload, World
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import ObservedState, Workload
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
+    Finding,
+    FindingCode,
+    findings_of,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -27,14 +31,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 
 Obj = dict[str, Any]
 ISTIO = "/apis/networking.istio.io/v1"
-# A canary that crashes twice crashes; what is wrong at once (no such image) is wrong.
+# A pod of a canary that crashes twice has failed; an error that cannot pass (no such image) is a failure at once.
 _LIMITS = Limits(restarts=2)
-_GRACE = 10.0  # seconds that a pod gets before such a problem can begin
+_GRACE = 10.0  # seconds between the creation of a pod and its first such error
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Live objects of a rollout, and what they come to."""
+class Observation:
+    """Live objects of a rollout, and the observed state that decisions are made from."""
 
     aim: Aim
     virtual_services: list[Obj]
@@ -43,12 +47,12 @@ class Seen:
     stable: Obj | None
     canary: Obj | None
     pods: list[Obj]
-    world: World
+    observed: ObservedState
 
 
-def observe(client: Client, settings: Mapping[str, Any]) -> Seen:
-    """All that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run is gone."""
-    aim, namespace = settings_.aim_of(settings), settings["namespace"]
+def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
+    """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist."""
+    aim, namespace = run_settings.aim_of(settings), settings["namespace"]
     deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     names = [name.split("/", 1) for name in settings["virtual_services"]]
     paths = [
@@ -61,8 +65,8 @@ def observe(client: Client, settings: Mapping[str, Any]) -> Seen:
     missing = ["/".join(name) for name, item in zip(names, found, strict=True) if item is None]
     if missing:
         raise KubeError(
-            f"VirtualService {', '.join(missing)} is gone, though this run shifts its routes. "
-            "Make it again (site.yml), or roll back with the option virtual_services"
+            f"VirtualService {', '.join(missing)} does not exist any more, but this run shifts its routes. "
+            "Create it again (site.yml), or roll back with the option virtual_services"
         )
     selector = ((service or {}).get("spec") or {}).get("selector") or {}
     query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else None
@@ -76,12 +80,12 @@ def observe(client: Client, settings: Mapping[str, Any]) -> Seen:
 
     rules, pods = client.each(listed, lists)
     items = [item for item in found if item is not None]
-    world = World(
+    observed = ObservedState(
         frozenset(routes.weights(items, aim)),
         _workload(stable, pods, service, rules, aim, aim.stable),
         _workload(canary, pods, service, rules, aim, aim.canary),
     )
-    return Seen(aim, items, rules, service, stable, canary, pods, world)
+    return Observation(aim, items, rules, service, stable, canary, pods, observed)
 
 
 def _workload(
@@ -90,14 +94,14 @@ def _workload(
     if obj is None:
         return None
     selector = ((service or {}).get("spec") or {}).get("selector") or {}
-    ready = guard.ready_pods(pods, selector, guard.subset_labels(rules, aim, subset))
+    ready = preconditions.ready_pods(pods, selector, preconditions.subset_labels(rules, aim, subset))
     state = verdict({**obj, "apiVersion": "apps/v1", "kind": "Deployment"})
     found = [
         problem
         for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
         if (problem := pod_finding(pod, _LIMITS)) is not None
     ]
-    # A problem that may pass (a registry that does not answer) is final when the pod is older than one waits for it.
+    # An error that may pass (a registry that does not answer) is final when the pod is older than its patience.
     ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
     final = [
         str(problem) for problem in found if problem.patience == 0 or ages[problem.pod] > problem.patience + _GRACE
@@ -116,36 +120,40 @@ def _workload(
 
 
 def _age(pod: Obj) -> float:
-    """Seconds since a pod was made."""
+    """Seconds since a pod was created."""
     made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
     return (datetime.now(UTC) - made).total_seconds()
 
 
-def virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[str]]:
-    """(VirtualServices of a run, what is wrong). Named ones (`name` or `namespace/name`), else all that lead to the canary subset."""
+def virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
+    """(VirtualServices of a run, findings). The named ones (`name` or `namespace/name`), or all that lead to the canary subset."""
     if named:
         full = [name if "/" in name else f"{aim.namespace}/{name}" for name in named]
         paths = [f"{ISTIO}/namespaces/{name.split('/', 1)[0]}/virtualservices/{name.split('/', 1)[1]}" for name in full]
         found = client.each(client.get, paths)
         missing = [name for name, item in zip(full, found, strict=True) if item is None]
-        problems = [f"virtual_services: there is no VirtualService {name}" for name in missing]
-        return [item for item in found if item is not None], problems
+        texts = [f"virtual_services: VirtualService {name} does not exist" for name in missing]
+        return [item for item in found if item is not None], findings_of(FindingCode.VIRTUAL_SERVICE_MISSING, texts)
     try:
         items = client.list_all(f"{ISTIO}/virtualservices")[0]
     except ApiError as error:
         if error.status == 404:
-            return [], ["the cluster has no VirtualServices; expected Istio's networking.istio.io/v1 to be installed"]
+            text = (
+                "the API server does not know VirtualServices; expected Istio's networking.istio.io/v1 to be installed"
+            )
+            return [], [Finding(FindingCode.VIRTUAL_SERVICE_MISSING, text)]
         if error.status != 403:
             raise
         items = client.list_all(f"{ISTIO}/namespaces/{aim.namespace}/virtualservices")[0]
     chosen = [item for item in items if routes.concerns(item, aim)]
-    # One that only delegates says nothing of subsets, and must not be passed over.
+    # A VirtualService that only delegates has no subsets, but must not be ignored.
     chosen += [item for item in items if item not in chosen and routes.hosts_of(item, aim) and _delegates(item)]
     if not chosen:
-        return [], [
+        text = (
             f"no VirtualService leads to subset {aim.canary} of {aim.host}; expected routes with both subsets, "
             f"{aim.stable} with weight 100 and {aim.canary} with weight 0"
-        ]
+        )
+        return [], [Finding(FindingCode.VIRTUAL_SERVICE_MISSING, text)]
     return chosen, []
 
 
@@ -153,45 +161,14 @@ def _delegates(item: Obj) -> bool:
     return any(route.get("delegate") for route in (item.get("spec") or {}).get("http") or [])
 
 
-def start_problems(client: Client, seen: Seen, takeover: Sequence[str]) -> list[str]:
-    """What keeps a canary from beginning, all of it at once."""
-    problems: list[str] = []
-    places = 0
-    for item in seen.virtual_services:
-        found = routes.find(item, seen.aim)
-        problems += found.problems
-        places += len(found.places)
-        problems += guard.other_tools({"kind": "VirtualService", **item}, takeover)
-        strange = sorted({place.canary_weight for place in found.places} - {0})
-        if strange and not found.problems:
-            problems.append(
-                f"{routes.named(item)}: the canary has weight {strange[0]} though no run is under way; expected 0. "
-                "Set it to 0, or roll back (rollback.yml)"
-            )
-    if not places and not problems:
-        problems.append(f"no route leads to both subsets of {seen.aim.host}")
-    roots = client.list_all(f"{ISTIO}/destinationrules")[0] if _may_list(client) else seen.rules
-    wider = [
-        rule
-        for rule in roots
-        if rule not in seen.rules and str((rule.get("spec") or {}).get("host", "")).startswith("*")
+def restorable(client: Client, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a rollback restores: stable's present pod template, and the ConfigMaps that `definitions` change."""
+    namespace = stable["metadata"]["namespace"]
+    names = [entry["metadata"]["name"] for entry in definitions if entry and entry.get("kind") == "ConfigMap"]
+    found = [client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}") for name in names]
+    configs = [
+        {"name": name, "data": item.get("data") or {}}
+        for name, item in zip(names, found, strict=True)
+        if item is not None
     ]
-    problems += guard.rule_problems([*seen.rules, *wider], seen.aim)
-    problems += guard.pod_problems(seen.service, seen.pods, seen.rules, seen.aim, {seen.aim.stable: 1})
-    if seen.stable is None:
-        problems.append(
-            f"the stable Deployment is not there in {seen.aim.namespace}; expected it (option stable_deployment)"
-        )
-    else:
-        problems += guard.other_tools({"kind": "Deployment", **seen.stable}, [*takeover, "argocd", "flux"])
-    return problems
-
-
-def _may_list(client: Client) -> bool:
-    try:
-        client.request("GET", f"{ISTIO}/destinationrules", query={"limit": 1})
-    except ApiError as error:
-        if error.status == 403:
-            return False
-        raise
-    return True
+    return {"template": stable["spec"]["template"], "configs": configs}

@@ -1,24 +1,27 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the module `canary`; the module documents them."""
+"""Options of the module `canary`, which documents them."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import (
+    TIMEOUT,
+    OnTimeout,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
     BUILT_IN,
     REPORTERS,
     TELEMETRY,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
 
 Option = dict[str, Any]
-
-VERBS = (
-    "run", "start", "step", "pause", "resume", "promote", "rollback", "freeze", "status", "interrupt", "release", "settle",
-)  # fmt: skip
 
 
 def _text(**more: Any) -> Option:
@@ -27,6 +30,10 @@ def _text(**more: Any) -> Option:
 
 def _number(**more: Any) -> Option:
     return {"type": "float", **more}
+
+
+def _values(choices: type[StrEnum]) -> list[str]:
+    return [choice.value for choice in choices]
 
 
 METRIC: dict[str, Option] = {
@@ -53,7 +60,7 @@ METRIC: dict[str, Option] = {
     "dry_run": {"type": "bool", "default": False},
 }
 
-GATE: dict[str, Option] = {
+APPROVAL: dict[str, Option] = {
     "before": _text(required=True),
     "annotation": _text(),
     "equals": _text(default="true"),
@@ -64,8 +71,8 @@ GATE: dict[str, Option] = {
     "job": {"type": "dict"},
     "min": _number(),
     "max": _number(),
-    "timeout": _number(default=3600),
-    "on_timeout": _text(choices=["rollback", "freeze", "continue"], default="rollback"),
+    "timeout": _number(default=int(TIMEOUT)),
+    "on_timeout": _text(choices=_values(OnTimeout), default=OnTimeout.ROLLBACK.value),
 }
 
 PROMETHEUS: dict[str, Option] = {
@@ -79,7 +86,7 @@ PROMETHEUS: dict[str, Option] = {
 }
 
 OPTIONS: dict[str, Option] = {
-    "verb": _text(choices=list(VERBS), default="run"),
+    "verb": _text(choices=_values(Operation), default=Operation.RUN.value),
     "service": _text(required=True),
     "namespace": _text(default="ecommerce"),
     "cluster_domain": _text(default="cluster.local"),
@@ -101,13 +108,13 @@ OPTIONS: dict[str, Option] = {
     "progress_deadline": _number(default=300),
     "drain": _number(default=10),
     "hold_at": {"type": "int", "default": 0},
-    "on_failure": _text(choices=["rollback", "freeze"], default="rollback"),
+    "on_failure": _text(choices=_values(OnFailure), default=OnFailure.ROLLBACK.value),
     "failures": {"type": "int", "default": 1},
     "inconclusives": {"type": "int", "default": 3},
-    "passes": {"type": "int", "default": 1, "no_log": False},  # a number, no password
+    "passes": {"type": "int", "default": 1, "no_log": False},  # a number, not a password
     "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
-    "gates": {"type": "list", "elements": "dict", "options": GATE},
+    "gates": {"type": "list", "elements": "dict", "options": APPROVAL},
     "prometheus": {"type": "dict", "options": PROMETHEUS},
     "telemetry": _text(choices=list(TELEMETRY), default="istio"),
     "match": {"type": "dict"},

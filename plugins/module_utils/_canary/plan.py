@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a canary: which weights, for how long, and what a verdict does to it. Pure: no I/O, no clock of its own."""
+"""The plan of a canary: its weights, its times, and how many windows of a verdict decide. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,39 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 FULL = 100  # percent
+
+
+class OnFailure(StrEnum):
+    """What a failed run does."""
+
+    ROLLBACK = "rollback"
+    FREEZE = "freeze"
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeStep:
+    """A point of the plan: before the step with this weight (percent)."""
+
+    weight: int
+
+    def __str__(self) -> str:
+        return str(self.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class BeforePromotion:
+    """A point of the plan: before the promotion."""
+
+    def __str__(self) -> str:
+        return "promotion"
+
+
+# Where a plan can require approvals. Its text is what the option `before` of an approval says.
+Milestone = BeforeStep | BeforePromotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +49,8 @@ class Plan:
     """Weights and times of a run. Weights are percent of the requests, times seconds.
 
     `steps` rise strictly and end at 100 or below; whatever the last one is, promotion comes after it.
-    `hold_at`: weight after whose window the run stops until somebody says `resume` or `promote`; 0 holds nowhere.
-    `failures`, `inconclusives`: so many windows of that verdict in a row end the run. `passes`: so many are needed for each step.
+    `hold_at`: weight after whose window the run pauses until `resume` or `promote` is called; 0 pauses nowhere.
+    `failures`, `inconclusives`: this many windows in a row with that verdict end the run. `passes`: this many are required for each step.
     """
 
     steps: tuple[int, ...]
@@ -30,32 +60,30 @@ class Plan:
     progress_deadline: float = 300.0
     drain: float = 10.0
     hold_at: int = 0
-    on_failure: str = "rollback"
+    on_failure: OnFailure = OnFailure.ROLLBACK
     failures: int = 1
     inconclusives: int = 3
     passes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """For the record in the cluster; `plan_of` reads it back."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(self)}
-
-
-def _fields(plan: Plan) -> list[tuple[str, Any]]:
-    return [(name, getattr(plan, name)) for name in Plan.__slots__]
+        values = {name: getattr(self, name) for name in Plan.__slots__}
+        return {**values, "steps": list(self.steps), "on_failure": self.on_failure.value}
 
 
 def plan_of(stored: Mapping[str, Any]) -> Plan:
-    """The plan that `as_dict` wrote. Keys of a newer release are left out."""
+    """The plan that `as_dict` wrote. Keys that this version of the collection does not know are ignored."""
     known = {key: value for key, value in stored.items() if key in Plan.__slots__}
+    known["on_failure"] = OnFailure(known.get("on_failure", OnFailure.ROLLBACK))
     return Plan(**{**known, "steps": tuple(known.get("steps") or ())})
 
 
-def problems(options: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with the options of a plan; one line each, naming option, value and what was expected."""
-    return [*_step_problems(options.get("steps")), *_number_problems(options), *_hold_problems(options)]
+def findings(options: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with the options of a plan. Each line names the option, its value and what was expected."""
+    return [*_step_findings(options.get("steps")), *_number_findings(options), *_relation_findings(options)]
 
 
-def _step_problems(steps: Any) -> list[str]:
+def _step_findings(steps: Any) -> list[str]:
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         return [f"steps: {steps!r} is not a list of weights; expected for example [5, 20, 50]"]
     found = []
@@ -65,7 +93,7 @@ def _step_problems(steps: Any) -> list[str]:
     if found:
         return found
     return [
-        f"steps[{index + 1}]: {after} does not rise above {before}; expected rising weights such as [5, 20, 50]"
+        f"steps[{index + 1}]: {after} is not above {before}; expected increasing weights such as [5, 20, 50]"
         for index, (before, after) in enumerate(itertools.pairwise(steps))
         if after <= before
     ]
@@ -83,7 +111,7 @@ _NUMBERS = (
 )
 
 
-def _number_problems(options: Mapping[str, Any]) -> list[str]:
+def _number_findings(options: Mapping[str, Any]) -> list[str]:
     found = []
     for name, low, high, unit in _NUMBERS:
         value = options.get(name)
@@ -94,13 +122,13 @@ def _number_problems(options: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _hold_problems(options: Mapping[str, Any]) -> list[str]:
+def _relation_findings(options: Mapping[str, Any]) -> list[str]:
     found = []
     hold_at, steps = options.get("hold_at") or 0, options.get("steps")
     if hold_at and isinstance(steps, Sequence) and hold_at not in steps:
-        found.append(f"hold_at: {hold_at!r} is none of the steps {list(steps)}; expected one of them")
-    on_failure = options.get("on_failure", "rollback")
-    if on_failure not in ("rollback", "freeze"):
+        found.append(f"hold_at: {hold_at!r} is not one of the steps {list(steps)}; expected one of them, or 0")
+    on_failure = options.get("on_failure", OnFailure.ROLLBACK)
+    if on_failure not in tuple(OnFailure):
         found.append(f"on_failure: {on_failure!r} is neither rollback nor freeze")
     interval, passes, warmup, longest = (options.get(name) for name in ("interval", "passes", "warmup", "max_duration"))
     numbers = all(isinstance(value, (int, float)) for value in (interval, passes, warmup, longest))
@@ -108,18 +136,18 @@ def _hold_problems(options: Mapping[str, Any]) -> list[str]:
         least = float(warmup or 0) + len(steps) * int(passes or 1) * float(interval or 0)
         if least > float(longest or 0):
             found.append(
-                f"max_duration: {longest} seconds are less than the windows of the steps take ({least:g}); expected more than that"
+                f"max_duration: {longest} seconds is less than the windows of all steps take; expected at least {least:g} seconds"
             )
     return found
 
 
 def make(options: Mapping[str, Any]) -> Plan:
-    """A plan of options without problems; options that are null take their defaults."""
+    """The plan of valid options; options that are None take their defaults."""
     return plan_of({key: value for key, value in options.items() if value is not None})
 
 
 def next_index(plan: Plan, index: int) -> int | None:
-    """Index of the step after `index` (-1 before the first), or null when promotion comes next."""
+    """Index of the step after `index` (-1 before the first), or None when the promotion comes next."""
     return index + 1 if index + 1 < len(plan.steps) else None
 
 
@@ -129,15 +157,15 @@ def weight_at(plan: Plan, index: int) -> int:
 
 
 def pods_needed(weight: int, baseline: int) -> int:
-    """Pods that carry `weight` percent of what `baseline` pods carry; at least one as soon as there is any weight."""
+    """Number of pods that carry `weight` percent of what `baseline` pods carry; at least one when the weight is not 0."""
     return max(1, math.ceil(max(baseline, 1) * weight / FULL)) if weight > 0 else 0
 
 
 def carried(ready: int, baseline: int) -> int:
-    """Percent of the whole load that `ready` of `baseline` pods carry; 100 when nobody knows how many are needed."""
+    """Percent of the whole load that `ready` of `baseline` pods carry; 100 when the number of pods that is needed is not known."""
     return FULL if baseline <= 0 else min(FULL, FULL * max(ready, 0) // baseline)
 
 
 def step_back(current: int, ready: int, baseline: int) -> int:
-    """Weight of the canary while stable has too few pods for everything: never above `current`."""
+    """Weight that the canary keeps while stable has too few pods for all requests; never above `current`."""
     return min(current, FULL - carried(ready, baseline))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold before a canary gets any traffic, and who else writes its routes. Pure: live objects in, findings out."""
+"""What is required before a canary gets traffic, and which other tools write its routes. Pure: live objects in, findings out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 
 Obj = Mapping[str, Any]
 
-# Tool -> the names that it writes under (managedFields), the keys that it leaves in labels and annotations, kinds that own objects.
+# Tool -> its managers (managedFields), prefixes of its labels and annotations, and its kinds of owners.
 _TOOLS: dict[str, tuple[frozenset[str], tuple[str, ...], frozenset[str]]] = {
     "flagger": (frozenset({"flagger"}), ("flagger.app/",), frozenset({"Canary"})),
     "argo-rollouts": (
@@ -37,7 +37,7 @@ TOOLS = tuple(_TOOLS)
 
 
 def other_tools(obj: Obj, accepted: Iterable[str] = ()) -> list[str]:
-    """One line for each tool that keeps this object the way it wants it. `accepted`: tools that the user says are told to leave it."""
+    """A finding for each tool that manages this object. `accepted`: tools that the user configured to leave the weights alone."""
     meta = obj["metadata"]
     who = f"{obj.get('kind', 'object')} {meta.get('namespace', '')}/{meta['name']}"
     keys = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
@@ -49,11 +49,11 @@ def other_tools(obj: Obj, accepted: Iterable[str] = ()) -> list[str]:
             continue
         signs = [f"manager {name}" for name in sorted(writers & managers)]
         signs += [f"owner {kind}" for kind in sorted(owners & kinds)]
-        signs += [key for key in sorted(keys) if key.startswith(prefixes) and not _let_go(key, str(keys[key]))]
+        signs += [key for key in sorted(keys) if key.startswith(prefixes) and not _is_left_alone(key, str(keys[key]))]
         if signs:
             found.append(
-                f"{who} belongs to {tool} ({', '.join(signs)}), which would set the weights back. "
-                f"Have it leave spec.http alone and say so with takeover: [{tool}]"
+                f"{who} is managed by {tool} ({', '.join(signs)}), which would set the weights back. "
+                f"Configure {tool} to ignore spec.http, then set takeover: [{tool}]"
             )
     return found
 
@@ -62,8 +62,8 @@ def _owns_spec(entry: Obj) -> bool:
     return "f:spec" in (entry.get("fieldsV1") or {})
 
 
-def _let_go(key: str, value: str) -> bool:
-    """Whether the user has told the tool to leave the object alone (Flux: `kustomize.toolkit.fluxcd.io/reconcile: disabled`)."""
+def _is_left_alone(key: str, value: str) -> bool:
+    """Whether the tool is configured to leave the object alone (Flux: `kustomize.toolkit.fluxcd.io/reconcile: disabled`)."""
     if key.endswith("/reconcile"):
         return value == "disabled"
     return key.endswith("/ssa") and value in ("Ignore", "IfNotPresent")
@@ -72,7 +72,7 @@ def _let_go(key: str, value: str) -> bool:
 def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Obj | None, list[Obj]]:
     """(the service's own DestinationRule, rules with a wildcard host that it shadows).
 
-    Exact hosts win over wildcards (pilot/pkg/model/push_context.go, destinationRule); nothing is inherited from the loser.
+    An exact host wins over wildcards (pilot/pkg/model/push_context.go, destinationRule); the winner inherits nothing.
     """
     own, shadowed = [], []
     for rule in rules:
@@ -85,23 +85,23 @@ def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Obj | None, list[Obj]]:
     return (own[0] if own else None), shadowed
 
 
-def rule_problems(rules: Sequence[Obj], aim: Aim) -> list[str]:
-    """What is wrong with the service's DestinationRule: a missing subset, or TLS of a wider rule that it drops."""
+def rule_findings(rules: Sequence[Obj], aim: Aim) -> list[str]:
+    """Findings on the service's DestinationRule: a missing subset, or the TLS mode of a wildcard rule that it drops."""
     rule, shadowed = rule_for(rules, aim)
     if rule is None:
         return [
-            f"DestinationRule: none of namespace {aim.namespace} has host {aim.host}; expected one with both subsets"
+            f"DestinationRule: none in namespace {aim.namespace} has host {aim.host}; expected one with both subsets"
         ]
     who = f"DestinationRule {rule['metadata'].get('namespace', '')}/{rule['metadata']['name']}"
     subsets = {str(entry.get("name")): entry for entry in (rule["spec"].get("subsets") or [])}
-    problems = [
+    findings = [
         f"{who} has no subset {name}; expected it with the labels of its pods"
         for name in (aim.stable, aim.canary)
         if name not in subsets
     ]
-    if not problems and (subsets[aim.stable].get("labels") or {}) == (subsets[aim.canary].get("labels") or {}):
-        problems.append(
-            f"{who}: subsets {aim.stable} and {aim.canary} have the same labels; expected labels that tell them apart"
+    if not findings and (subsets[aim.stable].get("labels") or {}) == (subsets[aim.canary].get("labels") or {}):
+        findings.append(
+            f"{who}: subsets {aim.stable} and {aim.canary} have the same labels; expected labels that differ"
         )
     modes = {_tls_mode(entry) for name, entry in subsets.items() if name in (aim.stable, aim.canary)} - {""}
     mine = _tls_mode(rule["spec"])
@@ -109,11 +109,11 @@ def rule_problems(rules: Sequence[Obj], aim: Aim) -> list[str]:
         mode = _tls_mode(wider["spec"])
         if mode and mode not in ({mine} | modes):
             where = f"{wider['metadata'].get('namespace', '')}/{wider['metadata']['name']}"
-            problems.append(
+            findings.append(
                 f"{who} shadows DestinationRule {where} ({wider['spec']['host']}) and has "
-                f"{'TLS mode ' + mine if mine else 'no trafficPolicy.tls'}; expected its mode {mode}, else calls lose it"
+                f"{'TLS mode ' + mine if mine else 'no trafficPolicy.tls'}; expected its mode {mode}, otherwise calls lose it"
             )
-    return problems
+    return findings
 
 
 def _tls_mode(spec: Obj) -> str:
@@ -121,7 +121,7 @@ def _tls_mode(spec: Obj) -> str:
 
 
 def subset_labels(rules: Sequence[Obj], aim: Aim, subset: str) -> dict[str, str]:
-    """Labels of a subset; empty when there is none."""
+    """Labels of a subset; empty when the subset does not exist."""
     rule, _shadowed = rule_for(rules, aim)
     for entry in ((rule or {}).get("spec") or {}).get("subsets") or []:
         if entry.get("name") == subset:
@@ -130,7 +130,7 @@ def subset_labels(rules: Sequence[Obj], aim: Aim, subset: str) -> dict[str, str]
 
 
 def is_ready(pod: Obj) -> bool:
-    """Whether a pod takes traffic: ready, and not on its way out."""
+    """Whether a pod gets traffic: it is ready, and not terminating."""
     return not pod["metadata"].get("deletionTimestamp") and condition(pod, "Ready").get("status") == "True"
 
 
@@ -146,12 +146,14 @@ def ready_pods(pods: Iterable[Obj], selector: Mapping[str, str], labels: Mapping
     )
 
 
-def pod_problems(
+def pod_findings(
     service: Obj | None, pods: Sequence[Obj], rules: Sequence[Obj], aim: Aim, needed: Mapping[str, int]
 ) -> list[str]:
-    """Subsets that have fewer ready pods than they need (`needed`: subset -> pods), and pods that are in both."""
+    """Findings on pods: subsets with too few ready pods (`needed`: subset -> pods), and a pod in both subsets."""
     if service is None:
-        return [f"Service {aim.namespace}/{aim.service} is not there"]
+        return [
+            f"Service {aim.namespace}/{aim.service} does not exist; expected it with the labels of the pods of both subsets as selector"
+        ]
     selector = (service.get("spec") or {}).get("selector") or {}
     if not selector:
         return [
@@ -160,12 +162,12 @@ def pod_problems(
     ready = {
         subset: ready_pods(pods, selector, subset_labels(rules, aim, subset)) for subset in (aim.stable, aim.canary)
     }
-    problems = [
+    findings = [
         f"subset {subset} selects {len(ready[subset])} ready pods; expected at least {number}"
         for subset, number in needed.items()
         if len(ready[subset]) < number
     ]
     both = sorted(set(ready[aim.stable]) & set(ready[aim.canary]))
     if both:
-        problems.append(f"pod {both[0]} is in both subsets; expected labels that tell them apart")
-    return problems
+        findings.append(f"pod {both[0]} is in both subsets; expected subsets with labels that differ")
+    return findings

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask proxies for the weights that they really use. Reads Envoy's own configuration inside its pod, through a port forward."""
+"""Prove a weight: read the weights that proxies use from Envoy's own configuration, through a port forward to the pod."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route
     Aim,
     find,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods as _envoy
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 
 Obj = Mapping[str, Any]
 PROXY = "istio-proxy"
 _DUMP = "/config_dump?resource=dynamic_route_configs"
-_PAUSE = 0.25  # seconds between two looks
+_PAUSE = 0.25  # seconds between two reads
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What proxies say. `proxies`: pods that have the weight; `missing`: pods that do not, with what they have."""
+    """What proxies use. `proxies`: pods that have the weight. `missing`: pods with other weights. `why`: why there is no proof."""
 
     proved: bool
     proxies: tuple[str, ...] = ()
@@ -53,10 +53,10 @@ class Proof:
 
 
 def shares(dump: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
-    """Percent of the canary in each route of a proxy that leads to the service.
+    """Percent of the canary in each route of a proxy to the service.
 
-    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of the one that it was made of. Istio leaves a
-    destination of weight 0 out when there are others (pilot/pkg/networking/core/route/route.go).
+    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of its VirtualService route. Istio omits a
+    destination with weight 0 when there are others (pilot/pkg/networking/core/route/route.go).
     """
     wanted, found = set(names), set()
     for route in _routes(dump):
@@ -93,16 +93,16 @@ def _is(cluster: str, aim: Aim) -> bool:
 
 
 def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
-    """Pods to ask: gateways first, because all traffic from outside passes them, then sidecars by lot."""
-    pods = [pod for pod in gateways if _asks(pod)]
+    """Pods to read: gateways first, because all traffic from outside passes them, then sidecars at random."""
+    pods = [pod for pod in gateways if _has_proxy(pod)]
     choose.shuffle(pods)
     pods = pods[: max(1, number - 1)]
-    rest = [pod for pod in sidecars if _asks(pod)]
+    rest = [pod for pod in sidecars if _has_proxy(pod)]
     choose.shuffle(rest)
     return (pods + rest)[:number]
 
 
-def _asks(pod: Obj) -> bool:
+def _has_proxy(pod: Obj) -> bool:
     spec = pod.get("spec") or {}
     containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
     return is_ready(pod) and any(entry.get("name") == PROXY for entry in containers)
@@ -117,12 +117,12 @@ class Prover:
     def __init__(self, client: Client, samples: int, timeout: float) -> None:
         self._client = client
         self._samples, self._timeout = samples, timeout
-        self._choose = random.Random()  # noqa: S311  # a sample, no secret
+        self._choose = random.Random()  # noqa: S311  # a sample, not a secret
 
     def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int) -> Proof:
-        """Asks proxies until all of them have the weight, or `timeout` seconds have passed."""
+        """Reads proxies until all of them have the weight, or until the timeout."""
         if self._samples < 1:
-            return Proof(False, why="no proxy was asked (proof_samples is 0)")
+            return Proof(False, why="no proxy was read (proof_samples is 0)")
         names = {
             place.name for item in virtual_services for place in find(item, aim).places if place.protocol == "http"
         }
@@ -131,37 +131,37 @@ class Prover:
         begin = time.monotonic()
         pods = sampled(self._gateways(virtual_services), self._sidecars(aim), self._samples, self._choose)
         if not pods:
-            return Proof(False, why="there is no ready proxy to ask")
-        seen: dict[str, set[int]] = {}
+            return Proof(False, why="there is no ready proxy to read")
+        shown: dict[str, set[int]] = {}
 
         def ask(pod: Obj) -> set[int]:
             return self._shares(pod, aim, names)
 
         while True:
-            left: list[Obj] = [pod for pod in pods if seen.get(_named(pod)) != {weight}]
+            left: list[Obj] = [pod for pod in pods if shown.get(_named(pod)) != {weight}]
             for pod, found in zip(left, self._client.each(ask, left), strict=True):
-                seen[_named(pod)] = found
-            have = sorted(name for name, found in seen.items() if found == {weight})
+                shown[_named(pod)] = found
+            have = sorted(name for name, found in shown.items() if found == {weight})
             # A proxy without any route to the service does not call it.
             missing = sorted(
-                f"{name} has {sorted(found)}" for name, found in seen.items() if found and found != {weight}
+                f"{name} has {sorted(found)}" for name, found in shown.items() if found and found != {weight}
             )
             took = time.monotonic() - begin
             if (have and not missing) or took > self._timeout:
-                why = "" if have else "no proxy that was asked has a route to the service"
+                why = "" if have else "none of the proxies has a route to the service"
                 return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
             time.sleep(_PAUSE)
 
     def _shares(self, pod: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
         meta = pod["metadata"]
         try:
-            dump = _envoy.admin_json(self._client, meta["namespace"], meta["name"], _DUMP)
-        except _envoy.PodError as error:
+            dump = admin_json(self._client, meta["namespace"], meta["name"], _DUMP)
+        except PodError as error:
             if error.right:
                 raise KubeError(
-                    f"{error}. Without it no weight can be proved; give the right, or go without proof (proof_samples: 0)"
+                    f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
                 ) from None
-            return set()  # asked again until the time is over
+            return set()  # read again until the timeout
         return shares(dump, aim, names)
 
     def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which release of a service is to be live: the inventory's, a promoted one, or one that a canary has yet to bring. Pure.
+"""Which release of a service is to be live: the inventory's, a promoted one, or one that a canary still has to promote. Pure.
 
-Three things are held against each other: what the inventory says, what it said when a canary was promoted, and what runs.
+Three things are compared: what the inventory states, what it stated when a canary was promoted, and what is live.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import WAITING
 
 Release = Mapping[str, Any]  # image, version
 
@@ -21,7 +23,7 @@ APPLY, CANARY, WATCH = "apply", "canary", "watch"
 class Decision:
     """What a role does. `apply`: everything with this release; `canary`: shift to it; `watch`: leave the workload to the run under way.
 
-    `settle`: the record of a promotion has had its day. `warning` is for the user, empty when there is nothing to tell.
+    `settle`: the record of a promotion is no longer needed. `warning` is for the user, or empty.
     """
 
     action: str
@@ -49,10 +51,10 @@ def decide(
     asked: Release | None = None,
     variable: str = "the version",
 ) -> Decision:
-    """What becomes of a service.
+    """What a role does with a service.
 
-    `info`: what `canary_info` reads (live, record, active, phase, release, weight). `asked`: a release of the command line, which is
-    brought by a canary. `variable`: what a warning tells to change.
+    `info`: the result of `canary_info` (live, record, active, phase, release, weight). `asked`: a release from the command line, which a
+    canary promotes. `variable`: the variable that a warning names.
     """
     live, record = info.get("live"), info.get("record")
     wish = asked or inventory
@@ -70,8 +72,8 @@ def decide(
             APPLY,
             record,
             warning=(
-                f"{record['version']} is live by a promotion, though the inventory still says {inventory['version']}; it stays. "
-                f"Set {variable}: {record['version']} in the inventory, or another version to have that one"
+                f"{record['version']} is live by a promotion, but the inventory still states {inventory['version']}; it stays live. "
+                f"Set {variable}: {record['version']} in the inventory, or another version to change to it"
             ),
         )
     if rollout == "canary":
@@ -80,11 +82,11 @@ def decide(
 
 
 def _under_way(inventory: Release, info: Mapping[str, Any], rollout: str, asked: Release | None) -> Decision:
-    """While a rollout is under way its run alone writes the workload. A run that was killed is taken up by whoever wants the same."""
+    """While a rollout is under way, only its run writes the workload. A killed run is continued by a role that states the same release."""
     release = info.get("release") or {}
     wish = asked or inventory
     wanted = asked is not None or rollout == "canary"
-    moving = info.get("phase") not in ("holding", "frozen")
+    moving = info.get("phase") not in WAITING
     if asked is not None or (wanted and moving and release.get("image") == wish["image"]):
         return _with(CANARY, wish)
     name = release.get("version") or "another version"
@@ -92,8 +94,8 @@ def _under_way(inventory: Release, info: Mapping[str, Any], rollout: str, asked:
         WATCH,
         inventory,
         warning=(
-            f"a canary to {name} is under way ({info.get('phase')}, {info.get('weight')} %); the pods are left to it. "
-            "Go on with promote.yml, or back with rollback.yml"
+            f"a canary to {name} is under way ({info.get('phase')}, {info.get('weight')} %); its pods are not changed. "
+            "Continue with promote.yml, or roll back with rollback.yml"
         ),
     )
 

@@ -1,15 +1,15 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a call of `canary` shows: the module's result, and the rollout as metrics. Pure."""
+"""What a call of `canary` returns: the module's result, and the rollout as metrics. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, State
 
 
 def state_of(state: State | None) -> dict[str, Any]:
@@ -17,8 +17,8 @@ def state_of(state: State | None) -> dict[str, Any]:
     if state is None:
         return {"phase": "", "weight": 0}
     return {
-        "phase": state.phase,
-        "stage": state.stage,
+        "phase": state.phase.value,
+        "stage": state.stage.value if state.stage else "",
         "weight": state.weight,
         "step": state.index,
         "run": state.run,
@@ -38,7 +38,7 @@ def state_of(state: State | None) -> dict[str, Any]:
 
 
 def shown(result: Result, *, diff: bool) -> dict[str, Any]:
-    """The module's result. A run that stopped fails; one that ended in a rollback is told by its phase."""
+    """The module's result. A run that stopped is a failure; a run that was rolled back has that phase."""
     state = result.state
     values = {
         "changed": result.changed,
@@ -49,32 +49,32 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
         "waiting": result.waiting,
         "seconds": round(result.seconds, 3),
     }
-    if result.hold is not None:
-        values |= {"holder": result.hold.holder, "fence": result.hold.fence}
+    if result.lease_holder is not None:
+        values |= {"holder": result.lease_holder.name, "fence": result.lease_holder.fencing_token}
     if result.stopped:
         values |= {"failed": True, "msg": f"The canary stopped: {result.stopped}"}
     if diff and result.before is not None and state is not None:
-        values["diff"] = {"before": {"weight": result.before}, "after": {"weight": state.weight, "phase": state.phase}}
+        values["diff"] = {
+            "before": {"weight": result.before},
+            "after": {"weight": state.weight, "phase": state.phase.value},
+        }
     return values
 
 
 def exposition(state: State | None) -> str:
-    """The rollout in Prometheus' text format; empty when there never was one."""
+    """The rollout in Prometheus' text format; empty when there was none."""
     if state is None:
         return ""
     labels = f'service="{state.service}",namespace="{state.namespace}"'
     windows = [entry for entry in state.history if entry.get("event") == "window"]
     lines = [
-        "# HELP servicemesh_canary_weight Share of the requests that the new version gets, in percent.",
+        "# HELP servicemesh_canary_weight Percent of the requests that the new version gets.",
         "# TYPE servicemesh_canary_weight gauge",
         f"servicemesh_canary_weight{{{labels}}} {state.weight}",
-        "# HELP servicemesh_canary_phase 1 for the phase that the rollout is in.",
+        "# HELP servicemesh_canary_phase 1 for the present phase of the rollout, 0 for all others.",
         "# TYPE servicemesh_canary_phase gauge",
-        *(
-            f'servicemesh_canary_phase{{{labels},phase="{phase}"}} {int(phase == state.phase)}'
-            for phase in states.PHASES
-        ),
-        "# HELP servicemesh_canary_started_seconds When the rollout began.",
+        *(f'servicemesh_canary_phase{{{labels},phase="{phase}"}} {int(phase == state.phase)}' for phase in Phase),
+        "# HELP servicemesh_canary_started_seconds Unix time of the start of the rollout.",
         "# TYPE servicemesh_canary_started_seconds gauge",
         f"servicemesh_canary_started_seconds{{{labels}}} {state.started:.0f}",
         "# HELP servicemesh_canary_windows Windows of this rollout by verdict.",
@@ -82,7 +82,7 @@ def exposition(state: State | None) -> str:
         *(
             f'servicemesh_canary_windows{{{labels},verdict="{verdict}"}} '
             f"{sum(entry.get('verdict') == verdict for entry in windows)}"
-            for verdict in ("pass", "fail", "inconclusive")
+            for verdict in Verdict
         ),
     ]
     return "\n".join(lines) + "\n"

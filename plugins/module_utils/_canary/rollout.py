@@ -1,182 +1,207 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of the module `canary`: take the lease, look, do what is due, write down what was done.
+"""Operations on the rollout of one service: take the lease, observe, do what is due, record it.
 
-A call is short. Whoever drives a rollout calls `step` again and again and sleeps in between for as long as the result says.
+A call is short. A driver calls `step` again and again, and sleeps in between for the seconds that the result says.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, assert_never
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import decide as machine
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as world_
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as settings_
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import Writer
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Performer
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import Beginning
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call, Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
-# Seconds after which a call hands back, so that its driver can show a line and renew the lease.
+# Seconds after which a call returns, so that its driver can print lines and renew the lease.
 _BUDGET = 15.0
 _ACTIONS = 60
 
 
-class Rollout(Beginning):
-    """Verbs on the rollout of one service."""
+class Rollout:
+    """Operations on the rollout of one service. One instance serves one call."""
 
-    def status(self) -> Result:
-        """What is recorded; changes nothing."""
-        self.result.state = self._store.read()
-        self.result.done = True
-        return self._ended()
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._client, self._params = call.client, call.params
+        self._record, self._clock, self._result = call.record, call.clock, call.result
 
-    def step(self) -> Result:
-        """Does all that is due now."""
-        state = self._held_state()
+    def perform(self, operation: Operation) -> Result:
+        """Does one operation."""
+        match operation:
+            case Operation.RUN | Operation.START:
+                return start(self._call)
+            case Operation.STEP:
+                return self._status() if self._call.check else self._step()
+            case Operation.STATUS:
+                return self._status()
+            case Operation.PAUSE:
+                return self._by_hand(operation, transitions.paused)
+            case Operation.FREEZE:
+                return self._by_hand(operation, transitions.frozen)
+            case Operation.RESUME:
+                return self._by_hand(operation, transitions.resumed)
+            case Operation.PROMOTE:
+                return self._by_hand(operation, self._promoted)
+            case Operation.ROLLBACK:
+                return self._by_hand(operation, self._rolled_back)
+            case Operation.INTERRUPT:
+                return self._by_hand(operation, transitions.interrupted)
+            case Operation.GIVE_UP_LEASE:
+                return self._give_up_lease()
+            case Operation.FORGET_PROMOTION:
+                return self._forget_promotion()
+            case _:
+                assert_never(operation)
+
+    def _status(self) -> Result:
+        self._result.state, self._result.done = self._record.read(), True
+        return self._call.ended()
+
+    # Steps ---------------------------------------------------------------------------------------------------------
+
+    def _step(self) -> Result:
+        """Does everything that is due now."""
+        state = self._call.leased_state()
         if not state.active:
-            self.result.state, self.result.done = state, True
-            return self._ended()
-        settings = settings_.with_secrets(state.settings, self._params)
-        writer = Writer(self._client, settings, self._mark(state))
-        performer = Performer(self._client, self._params, settings, writer, self._store)
+            self._result.state, self._result.done = state, True
+            return self._call.ended()
+        settings = run_settings.with_secrets(state.settings, self._params)
+        writer = ClusterWriter(self._client, settings, self._call.annotation(state))
+        executor = Executor(self._call, settings, writer)
         for _turn in range(_ACTIONS):
-            seen = world_.observe(self._client, settings)
-            if not writer.check_marks(seen.virtual_services):
-                writer.put_marks(seen.virtual_services)
+            observation = observe(self._client, settings)
+            if not writer.check_annotation(observation.virtual_services):
+                writer.put_annotation(observation.virtual_services)
                 continue
-            now = self._store.now()
-            action = machine.decide(state, seen.world, now)
-            if action.kind == machine.STOP:
-                self.result.stopped = action.why
+            action = decide(state, observation.observed, self._clock.now())
+            match action.kind:
+                case ActionKind.STOP:
+                    self._result.stopped = action.why
+                    break
+                case ActionKind.DONE:
+                    self._result.done = True
+                    break
+                case ActionKind.WAIT:
+                    self._result.next_in, self._result.waiting = action.seconds, action.why
+                    break
+            state, retry_in = self._advance(state, executor, action, observation)
+            if retry_in:
+                self._result.next_in, self._result.waiting = retry_in, "a check has not finished"
                 break
-            if action.kind == machine.DONE:
-                self.result.done = True
+            if not state.active or state.phase in WAITING:
+                self._result.done = True
                 break
-            if action.kind == machine.WAIT:
-                self.result.next_in, self.result.waiting = action.seconds, action.why
+            if self._call.seconds > _BUDGET:
                 break
-            state = self._advance(state, performer, action, seen)
-            if performer.wait:
-                self.result.next_in, self.result.waiting = performer.wait, "a check has not ended"
-                break
-            if not state.active or state.phase in states.WAITING:
-                self.result.done = True
-                break
-            if time.monotonic() - self._begin > _BUDGET:
-                break
-        self.result.state = state
-        return self._ended()
+        self._result.state = state
+        return self._call.ended()
 
-    def _advance(self, state: State, performer: Performer, action: machine.Action, seen: world_.Seen) -> State:
-        """Writes the intent, acts, writes the outcome."""
+    def _advance(
+        self, state: State, executor: Executor, action: Action, observation: Observation
+    ) -> tuple[State, float]:
+        """Records the intent, executes the action, records the outcome. Returns (state, seconds until the action is tried again)."""
         noted = len(state.history)
         if action.state is not None and action.state != state:
-            state = self._saved(state, action.state, seen)
-        after = performer.perform(action, state, seen)
-        self.result.changed = self.result.changed or performer.changed
-        if after != state:
-            state = self._saved(state, after, seen)
-        self.result.notes += state.history[noted:]
-        return state
+            state = self._saved(state, action.state, observation)
+        outcome = executor.execute(action, state, observation)
+        self._result.changed = self._result.changed or outcome.changed
+        if outcome.state != state:
+            state = self._saved(state, outcome.state, observation)
+        self._result.notes += state.history[noted:]
+        return state, outcome.retry_in
 
-    def _saved(self, before: State, after: State, seen: world_.Seen) -> State:
-        """Records a state; a change of phase or weight goes into the history and becomes an Event."""
-        now = self._store.now()
-        note = _change(before, after)
-        if note:
+    def _saved(self, before: State, after: State, observation: Observation) -> State:
+        """Records a state. A change of phase or weight is added to the history and becomes an Event."""
+        if note := _change(before, after):
             event, message = note
-            after = after.noted(now, event, message)
-            bad = after.phase in (states.ROLLING_BACK, states.FROZEN, states.ROLLED_BACK)
-            self._store.event(f"Canary{event.title().replace('_', '')}", message, seen.stable, warning=bad)
+            after = after.noted(self._clock.now(), event, message)
+            bad = after.phase in (Phase.ROLLING_BACK, Phase.FROZEN, Phase.ROLLED_BACK)
+            reason = f"Canary{event.title().replace('_', '')}"
+            self._record.event(reason, message, observation.stable, warning=bad)
         more: dict[str, Any] = {}
-        if after.phase in states.FINAL and after.phase != before.phase:
-            more = {"record": self._record(before, after), "runs": self._runs(after)}
-        self._store.write(after, **more)
+        if after.phase in FINAL and after.phase != before.phase:
+            more = {"record": self._promotion_record(before, after), "runs": self._call.runs(after)}
+        self._record.write(after, **more)
         return after
 
-    def by_hand(self, verb: str) -> Result:
-        """`pause`, `resume`, `promote`, `rollback`, `freeze`, `interrupt`: changes what is recorded; `step` does the rest."""
-        state = self._store.read()
+    # Operations of people and drivers ------------------------------------------------------------------------------
+
+    def _by_hand(self, operation: Operation, transition: Callable[[State, float], State]) -> Result:
+        """Changes the recorded state; `step` does the rest."""
+        state = self._record.read()
         if state is None:
-            if verb in ("pause", "freeze", "interrupt"):
-                self.result.done = True
-                return self._ended()
+            if operation in (Operation.PAUSE, Operation.FREEZE, Operation.INTERRUPT):
+                self._result.done = True
+                return self._call.ended()
             raise KubeError(
-                f"There is no canary of {self._params['namespace']}/{self._params['service']} to {verb}; begin one (canary.yml)"
+                f"There is no canary of {self._call.namespace}/{self._call.service} to {operation}; start one (canary.yml)"
             )
-        now = self._store.now()
-        after = self._changed(verb, state, now)
-        self.result.state, self.result.done = after, not after.active or after.phase in states.WAITING
+        after = transition(state, self._clock.now())
+        self._result.state, self._result.done = after, not after.active or after.phase in WAITING
         if after == state:
-            return self._ended()
-        self.result.changed = True
-        if not self._check:
-            state = self._held_state()
-            after = self._changed(verb, state, self._store.now())
-            seen = world_.observe(self._client, state.settings)
+            return self._call.ended()
+        self._result.changed = True
+        if not self._call.check:
+            state = self._call.leased_state()
+            after = transition(state, self._clock.now())
+            observation = observe(self._client, state.settings)
             noted = len(state.history)
-            self.result.state = self._saved(state, after, seen)
-            if verb == "interrupt" and after.weight != state.weight:
-                writer = Writer(self._client, state.settings, self._mark(state))
-                writer.set_weight(seen.virtual_services, seen.aim, after.weight, extra=None)
-            self.result.notes = list(self.result.state.history[noted:])
-        return self._ended()
+            self._result.state = self._saved(state, after, observation)
+            if operation is Operation.INTERRUPT and after.weight != state.weight:
+                writer = ClusterWriter(self._client, state.settings, self._call.annotation(state))
+                writer.set_weight(observation.virtual_services, observation.aim, after.weight, extra=None)
+            self._result.notes = list(self._result.state.history[noted:])
+        return self._call.ended()
 
-    def release(self) -> Result:
-        """Gives the lease up."""
-        hold = self._given_hold()
-        if hold is not None and not self._check:
-            self._store.release(hold)
-        self.result.state, self.result.done = self._store.read(), True
-        return self._ended()
-
-    def settle(self) -> Result:
-        """Forgets a promoted release that the inventory has caught up with, or that it overrules."""
-        state, record = self._store.read(), self._store.data("record")
-        if record is not None and not self._check:
-            self._store.write_data(record=None)
-        self.result.state, self.result.done = state, True
-        return self._ended()
-
-    # Parts ---------------------------------------------------------------------------------------------------------
-
-    def _changed(self, verb: str, state: State, now: float) -> State:
-        if verb == "pause":
-            return states.paused(state, now)
-        if verb == "freeze":
-            return states.frozen(state, now)
-        if verb == "resume":
-            return states.resumed(state, now)
-        if verb == "promote":
-            return states.promoted_by_hand(state, now, full=bool(self._params.get("full")))
-        if verb == "interrupt":
-            return states.interrupted(state, now)
-        return self._rolled_back(state, now)
+    def _promoted(self, state: State, now: float) -> State:
+        return transitions.promoted_by_hand(state, now, full=bool(self._params.get("full")))
 
     def _rolled_back(self, state: State, now: float) -> State:
-        if state.phase in (states.ROLLING_BACK, states.ROLLED_BACK):
+        if state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             return state
         reason = self._params.get("reason") or "rolled back by hand"
-        if state.phase == states.PROMOTED:
+        if state.phase is Phase.PROMOTED:
             if not state.restore:
-                raise KubeError("What stable had before is not recorded; roll the old version out (site.yml)")
-            return states.rolling_back(state.replace(touched=True), reason, now)
-        return states.rolling_back(state, reason, now)
+                raise KubeError(
+                    f"The former pod template of {state.namespace}/{state.service} is not recorded. Nothing was done; "
+                    "set the old version in the inventory and run site.yml"
+                )
+            return transitions.rolling_back(state.replace(touched=True), reason, now)
+        return transitions.rolling_back(state, reason, now)
 
-    def _record(self, before: State, after: State) -> Any:
-        """The release that is live by a canary and not by the inventory, for the roles; null when the inventory's is."""
-        release = self._params.get("release") or self._store.data("release")
-        if after.phase == states.PROMOTED:
+    def _give_up_lease(self) -> Result:
+        holder = self._call.given_holder()
+        if holder is not None and not self._call.check:
+            self._call.lease.give_up(holder)
+        return self._status()
+
+    def _forget_promotion(self) -> Result:
+        """Removes the record of a promotion, when the inventory names that version or a newer wish."""
+        state = self._record.read()
+        if self._record.data("record") is not None and not self._call.check:
+            self._record.write_data(record=None)
+        self._result.state, self._result.done = state, True
+        return self._call.ended()
+
+    def _promotion_record(self, before: State, after: State) -> Any:
+        """The release that is live by a canary and not by the inventory, for the roles; None when it is the inventory's."""
+        release = self._params.get("release") or self._record.data("release")
+        if after.phase is Phase.PROMOTED:
             return release
         if not before.touched:
-            return self._store.data("record")
-        # Stable has its old version back. Where the inventory asks for the new one, that is remembered as overruled.
+            return self._record.data("record")
+        # Stable has its old version back. When the inventory states the new version, the old one is recorded against it.
         asked = (release or {}).get("inventory")
         template = ((before.restore or {}).get("template") or {}).get("spec") or {}
         images = [
@@ -188,22 +213,27 @@ class Rollout(Beginning):
 
 
 def _change(before: State, after: State) -> tuple[str, str] | None:
-    """(event, message) of a transition that people want to hear of."""
-    if after.phase != before.phase or (after.index != before.index and after.phase == states.SHIFTING):
-        if after.phase == states.SHIFTING:
+    """(event, message) of a transition that is shown to people."""
+    moved = after.phase != before.phase or (after.index != before.index and after.phase is Phase.SHIFTING)
+    if not moved:
+        if after.stage != before.stage:
+            return "stage", f"{after.phase}: {after.stage or ''}"
+        return None
+    match after.phase:
+        case Phase.SHIFTING:
             return "step", f"weight {before.weight} % -> {after.weight} %"
-        if after.phase == states.ANALYSING:
-            return (
-                ("proved", f"{after.weight} % is proved in {len(after.proof.get('proxies') or [])} proxies")
-                if (before.phase == states.SHIFTING)
-                else None
-            )
-        said = {
-            states.PREPARING: "the new version gets ready",
-            states.PROMOTING: "the new version takes over",
-            states.PROMOTED: f"{after.version or 'the new version'} is live",
-        }
-        return after.phase, after.reason or said.get(after.phase, f"{before.phase} -> {after.phase}")
-    if after.stage != before.stage:
-        return "stage", f"{after.phase}: {after.stage}"
-    return None
+        case Phase.ANALYSING:
+            if before.phase is not Phase.SHIFTING:
+                return None
+            return "proved", f"{after.weight} % is proved in {len(after.proof.get('proxies') or [])} proxies"
+        case Phase.PREPARING:
+            message = "the new version becomes ready"
+        case Phase.PROMOTING:
+            message = "the new version takes over"
+        case Phase.PROMOTED:
+            message = f"{after.version or 'the new version'} is live"
+        case Phase.RESETTING | Phase.PAUSED | Phase.ROLLING_BACK | Phase.FROZEN | Phase.ROLLED_BACK:
+            message = f"{before.phase} -> {after.phase}"
+        case _:
+            assert_never(after.phase)
+    return after.phase.value, after.reason or message

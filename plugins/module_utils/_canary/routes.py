@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the weights of a canary in VirtualServices, and the JSON Patch that changes them and nothing else. Pure: dicts in, dicts out."""
+"""The weights of a canary in VirtualServices, and the JSON Patch that changes only them. Pure: dicts in, dicts out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Obj = Mapping[str, Any]
 Op = dict[str, Any]
 
 PROTOCOLS = ("http", "tls", "tcp")
-# Says on a VirtualService which run holds it, and with which fencing number. The name has no "istio.io" in it: a change of such
-# an annotation alone makes istiod push (pilot/pkg/model/config_compare.go, NeedsPush); a change of this one does not.
+# Names the run that may write a VirtualService, and its fencing token. The name does not contain "istio.io": istiod pushes when an
+# annotation with that text changes (pilot/pkg/model/config_compare.go, NeedsPush), but not when this one does.
 ANNOTATION = "servicemesh.platform/canary"
 EXTRA_SUFFIX = "-canary-match"
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Whose traffic is shifted. `port` 0: whatever port the routes name, as long as both subsets have the same one."""
+    """Whose traffic is shifted. `port` 0: any port, when both subsets have the same one. `routes`: their names; empty is all."""
 
     service: str
     namespace: str
@@ -39,9 +39,9 @@ class Aim:
         return f"{self.service}.{self.namespace}.svc.{self.cluster_domain}"
 
     def means(self, host: str, namespace: str) -> bool:
-        """Whether `host`, written in a VirtualService of `namespace`, is this service.
+        """Whether `host`, in a VirtualService of `namespace`, is this service.
 
-        A name without a dot is completed with the object's namespace (pilot/pkg/model/config.go, ResolveShortnameToFQDN).
+        A name without a dot is in the object's namespace (pilot/pkg/model/config.go, ResolveShortnameToFQDN).
         """
         if "." not in host:
             return host == self.service and namespace == self.namespace
@@ -50,14 +50,13 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One route of a VirtualService that has both subsets, with the indexes that lead to them and what stands there."""
+    """One route of a VirtualService that has both subsets. `stable` and `canary` are the indexes of their destinations."""
 
     protocol: str
     index: int
     name: str
     stable: int
     canary: int
-    stable_weight: int
     canary_weight: int
 
     def __str__(self) -> str:
@@ -66,12 +65,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a VirtualService has: routes that are shifted, extra routes of this collection, routes that stay as they are, faults."""
+    """What a VirtualService has: routes to shift, indexes of extra routes of this collection, routes to leave, and findings."""
 
     places: tuple[Place, ...] = ()
     extra: tuple[int, ...] = ()
     left: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
 def named(virtual_service: Obj) -> str:
@@ -81,9 +80,9 @@ def named(virtual_service: Obj) -> str:
 
 
 def concerns(virtual_service: Obj, aim: Aim) -> bool:
-    """Whether a VirtualService is shifted when nobody named any: a route of it leads to the canary subset, or to both versions' pods.
+    """Whether a VirtualService is shifted by default: one of its routes leads to the canary subset, or to the pods of both versions.
 
-    The latter is refused by `find`: calls that take it would pass every weight by.
+    `find` reports the latter: no weight applies to requests on such a route.
     """
     namespace = virtual_service["metadata"].get("namespace") or ""
     return any(
@@ -95,7 +94,7 @@ def concerns(virtual_service: Obj, aim: Aim) -> bool:
 
 
 def hosts_of(virtual_service: Obj, aim: Aim) -> bool:
-    """Whether a VirtualService says where calls of this service go."""
+    """Whether a VirtualService is for the host of this service."""
     namespace = virtual_service["metadata"].get("namespace") or ""
     return any(aim.means(str(host), namespace) for host in (virtual_service.get("spec") or {}).get("hosts") or [])
 
@@ -108,13 +107,13 @@ def _routes(virtual_service: Obj) -> Iterable[tuple[str, int, Obj]]:
 
 
 def find(virtual_service: Obj, aim: Aim) -> Found:
-    """The routes of one VirtualService that a canary shifts, and every reason why it must not."""
+    """The routes of one VirtualService that a canary shifts, and every reason why it cannot."""
     namespace = virtual_service["metadata"].get("namespace") or ""
     who = named(virtual_service)
     places: list[Place] = []
     extra: list[int] = []
     left: list[str] = []
-    problems: list[str] = []
+    findings: list[str] = []
     for protocol, index, route in _routes(virtual_service):
         name = str(route.get("name") or "")
         shown = f"{protocol} route {name or f'[{index}]'}"
@@ -123,23 +122,23 @@ def find(virtual_service: Obj, aim: Aim) -> Found:
             continue
         if route.get("delegate"):
             target = route["delegate"]
-            problems.append(
-                f"{who}, {shown}: delegates to {target.get('namespace', namespace)}/{target.get('name')}; the weights stand there. "
-                "Name that VirtualService in virtual_services, and not this one"
+            findings.append(
+                f"{who}, {shown}: delegates to {target.get('namespace', namespace)}/{target.get('name')}; the weights are there. "
+                "Name that VirtualService in virtual_services instead of this one"
             )
             continue
         if aim.routes and name not in aim.routes:
             if _ours(route, aim, namespace):
                 left.append(shown)
             continue
-        place, problem = _place(protocol, index, route, aim, namespace)
-        if problem:
-            problems.append(f"{who}, {shown}: {problem}")
+        place, finding = _place(protocol, index, route, aim, namespace)
+        if finding:
+            findings.append(f"{who}, {shown}: {finding}")
         elif place is not None:
             places.append(place)
         elif _ours(route, aim, namespace):
             left.append(shown)
-    return Found(tuple(places), tuple(extra), tuple(left), tuple(problems))
+    return Found(tuple(places), tuple(extra), tuple(left), tuple(findings))
 
 
 def _ours(route: Obj, aim: Aim, namespace: str) -> list[int]:
@@ -152,7 +151,7 @@ def _ours(route: Obj, aim: Aim, namespace: str) -> list[int]:
 
 
 def _place(protocol: str, index: int, route: Obj, aim: Aim, namespace: str) -> tuple[Place | None, str]:
-    """(place, fault) of one route; neither for a route that is not this canary's business."""
+    """(place, finding) of one route; neither when the route does not concern this canary."""
     entries = route.get("route") or []
     ours = _ours(route, aim, namespace)
     if not ours:
@@ -164,14 +163,14 @@ def _place(protocol: str, index: int, route: Obj, aim: Aim, namespace: str) -> t
             f"expected subsets {aim.stable} and {aim.canary}"
         )
     if aim.canary not in subsets and set(subsets) == {aim.stable} and len(entries) == 1:
-        return None, ""  # goes to stable only, and is meant to
+        return None, ""  # a route to stable only stays as it is
     others = [entry for position, entry in enumerate(entries) if position not in ours]
-    strange = sorted(set(subsets) - {aim.stable, aim.canary})
-    if others or strange:
-        third = strange[0] if strange else str((others[0].get("destination") or {}).get("host"))
+    unexpected = sorted(set(subsets) - {aim.stable, aim.canary})
+    if others or unexpected:
+        third = unexpected[0] if unexpected else str((others[0].get("destination") or {}).get("host"))
         return None, (
             f"has a third destination ({third}); expected only subsets {aim.stable} and {aim.canary} of {aim.host}. "
-            "Take it out, or leave this route out with the option routes"
+            "Remove it, or exclude this route with the option routes"
         )
     if sorted(subsets) != sorted([aim.stable, aim.canary]):
         return None, f"has subsets {', '.join(subsets)}; expected {aim.stable} and {aim.canary}, each once"
@@ -184,7 +183,7 @@ def _place(protocol: str, index: int, route: Obj, aim: Aim, namespace: str) -> t
     weights = [entries[position].get("weight") or 0 for position in (stable, canary)]
     if sum(weights) != FULL:
         return None, f"has weights {weights[0]} and {weights[1]}; expected a sum of 100"
-    return Place(protocol, index, str(route.get("name") or ""), stable, canary, weights[0], weights[1]), ""
+    return Place(protocol, index, str(route.get("name") or ""), stable, canary, weights[1]), ""
 
 
 def weights(virtual_services: Iterable[Obj], aim: Aim) -> set[int]:
@@ -197,19 +196,18 @@ def patch(
     aim: Aim,
     weight: int,
     *,
-    mark: str | None,
-    held: str | None = None,
+    annotation: str | None,
     extra: Obj | None = None,
     mirror: float = 0.0,
 ) -> list[Op]:
     """Operations that give the canary `weight` percent in all its routes; empty when nothing is to change.
 
-    Each is guarded by a `test`: of resourceVersion, of the destinations, of their weights, and of the mark. A patch that was
-    thought out before somebody else wrote is refused by the server as a whole.
+    `test` operations guard the resourceVersion, the destinations and their weights: the API server refuses the whole patch when
+    somebody else wrote after the object was read.
 
-    `mark`: what the annotation is to say, empty removes it, null leaves it. `held`: what it must say now; null does not ask.
-    `extra`: a match (`{"headers": …}`) whose requests all go to the canary, in routes of their own; null removes such routes.
-    `mirror`: percent of the requests that the canary gets a copy of; 0 removes such a mirror.
+    `annotation`: its wanted value; empty removes it, None leaves it.
+    `extra`: a match (`{"headers": …}`) whose requests all go to the canary, in routes of their own; None removes such routes.
+    `mirror`: percent of the requests that are copied to the canary; 0 removes such a mirror.
     """
     found = find(virtual_service, aim)
     changes: list[Op] = []
@@ -217,24 +215,20 @@ def patch(
         changes += _weight_ops(virtual_service, place, weight)
         changes += _mirror_ops(virtual_service, aim, place, mirror)
     changes += _extra_ops(virtual_service, found, extra)
-    changes += _mark_ops(virtual_service, mark)
+    changes += _annotation_ops(virtual_service, annotation)
     if not changes:
         return []
-    guards: list[Op] = [
-        {"op": "test", "path": "/metadata/resourceVersion", "value": virtual_service["metadata"]["resourceVersion"]}
-    ]
-    if held:
-        guards.append({"op": "test", "path": f"/metadata/annotations/{_escaped(ANNOTATION)}", "value": held})
-    return guards + changes
+    return [_version_test(virtual_service), *changes]
 
 
-def marked(virtual_service: Obj, mark: str) -> list[Op]:
-    """Operations that change the annotation alone; empty removes it."""
-    changes = _mark_ops(virtual_service, mark)
-    if not changes:
-        return []
-    version = virtual_service["metadata"]["resourceVersion"]
-    return [{"op": "test", "path": "/metadata/resourceVersion", "value": version}, *changes]
+def annotated(virtual_service: Obj, annotation: str) -> list[Op]:
+    """Operations that change the annotation alone; the empty value removes it."""
+    changes = _annotation_ops(virtual_service, annotation)
+    return [_version_test(virtual_service), *changes] if changes else []
+
+
+def _version_test(obj: Obj) -> Op:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
 
 
 def _weight_ops(virtual_service: Obj, place: Place, weight: int) -> list[Op]:
@@ -253,9 +247,9 @@ def _weight_ops(virtual_service: Obj, place: Place, weight: int) -> list[Op]:
 
 
 def mirrors_elsewhere(virtual_service: Obj, aim: Aim) -> list[str]:
-    """Routes of a canary that send copies of requests somewhere already, so that they cannot send some to the canary."""
+    """Routes that already mirror their requests to another destination, so that they cannot mirror to the canary."""
     return [
-        f"{named(virtual_service)}, {place}: mirrors its requests already; expected no mirror, or the option mirror left out"
+        f"{named(virtual_service)}, {place}: has a mirror already; expected no mirror. Remove it, or omit the option mirror"
         for place in find(virtual_service, aim).places
         if place.protocol == "http"
         and (route := virtual_service["spec"]["http"][place.index])
@@ -288,7 +282,7 @@ def _mirror_ops(virtual_service: Obj, aim: Aim, place: Place, percent: float) ->
 
 
 def _extra_ops(virtual_service: Obj, found: Found, extra: Obj | None) -> list[Op]:
-    """Extra routes stand before all others, so that what they match never reaches a weighted route."""
+    """Extra routes come first, so that the requests that they match never reach a weighted route."""
     http = (virtual_service.get("spec") or {}).get("http") or []
     wanted: list[dict[str, Any]] = []
     if extra:
@@ -305,35 +299,35 @@ def _extra_ops(virtual_service: Obj, found: Found, extra: Obj | None) -> list[Op
 
 
 def extra_route(route: Obj, place: Place, extra: Obj) -> dict[str, Any]:
-    """Copy of a route, everything that it does included, for requests that match `extra` as well; they all reach the canary."""
+    """Copy of a route with all its settings, for the requests that also match `extra`; all of them go to the canary."""
     matches = [
         {**match, **{key: {**(match.get(key) or {}), **value} for key, value in extra.items()}}
         for match in route.get("match") or [{}]
     ]
     target = {key: value for key, value in route["route"][place.canary].items() if key != "weight"}
-    # These requests reach the canary anyway, so they are not mirrored there.
+    # These requests go to the canary, so they are not mirrored to it.
     own = ("mirror", "mirrorPercentage") if route.get("mirror") == target.get("destination") else ()
     kept = {key: value for key, value in route.items() if key not in ("match", "route", "name", *own)}
     name = f"{place.name or f'route-{place.index}'}{EXTRA_SUFFIX}"
     return {"name": name, "match": matches, "route": [target], **kept}
 
 
-def _mark_ops(virtual_service: Obj, mark: str | None) -> list[Op]:
+def _annotation_ops(virtual_service: Obj, value: str | None) -> list[Op]:
     annotations = virtual_service["metadata"].get("annotations") or {}
     path = f"/metadata/annotations/{_escaped(ANNOTATION)}"
-    if mark is None or annotations.get(ANNOTATION, "") == mark:
+    if value is None or annotations.get(ANNOTATION, "") == value:
         return []
-    if not mark:
+    if not value:
         return [{"op": "remove", "path": path}]
     if not annotations:
-        return [{"op": "add", "path": "/metadata/annotations", "value": {ANNOTATION: mark}}]
-    return [{"op": "add", "path": path, "value": mark}]
+        return [{"op": "add", "path": "/metadata/annotations", "value": {ANNOTATION: value}}]
+    return [{"op": "add", "path": path, "value": value}]
 
 
 def disown(obj: Obj, manager: str) -> list[Op]:
     """Operations that remove the entries of `manager` from an object's managedFields; empty when it has none.
 
-    An entry that stays keeps GitOps tools and role runs from the fields for ever, though nobody shifts anything any more.
+    An entry that stays keeps GitOps tools and roles from writing the fields after the canary has ended.
     """
     entries: Sequence[Obj] = obj["metadata"].get("managedFields") or []
     ops: list[Op] = [
@@ -341,9 +335,7 @@ def disown(obj: Obj, manager: str) -> list[Op]:
         for index in reversed(range(len(entries)))
         if entries[index].get("manager") == manager
     ]
-    if not ops:
-        return []
-    return [{"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}, *ops]
+    return [_version_test(obj), *ops] if ops else []
 
 
 def _escaped(key: str) -> str:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names and options of a rollout: from a module's parameters to what is recorded, and back. Pure.
+"""Names and options of a rollout: from the module's parameters to what is recorded, and back. Pure.
 
-What is recorded holds no secret: passwords and headers are taken from the parameters of each call.
+The record has no secrets: passwords and headers come from the parameters of each call.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import PROMOTION_GATE
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
@@ -27,64 +26,37 @@ PLAN = (
     "failures", "inconclusives", "passes",
 )  # fmt: skip
 _SECRET = ("headers", "password")
-_ON_TIMEOUT = ("rollback", "freeze", "continue")
 DEFAULT_ANALYSIS: list[dict[str, Any]] = [
     {"metric": "success_rate", "min": 0.99, "min_requests": 10},
     {"metric": "p99", "max": 1000},
 ]
 
 
-def problems(params: Params) -> list[str]:
-    """Everything that is wrong with the parameters of a start, before anybody is asked."""
+def findings(params: Params) -> list[str]:
+    """Everything that is wrong with the parameters of a start, without a look at the cluster."""
     found = [
         f"{name}: {params.get(name)!r}; expected {expected}"
         for name in ("service", "namespace")
         if (expected := expected_name("Service", str(params.get(name) or "")))
     ]
     if params.get("stable_subset") == params.get("canary_subset"):
-        found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset too; expected another one")
-    found += plans.problems({name: params.get(name) for name in PLAN})
-    there = prometheus_given(params)
-    found += metrics.problems(_analysis(params), prometheus=there)
-    found += [
-        f"gates[{index}]: {problem}"
-        for index, gate in enumerate(params.get("gates") or [])
-        for problem in _gate_problems(gate, params.get("steps") or [])
-    ]
+        found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset; expected another one")
+    found += plans.findings({name: params.get(name) for name in PLAN})
+    found += metrics.findings(_analysis(params), prometheus=prometheus_given(params))
+    found += approvals.findings(params.get("gates") or [], params.get("steps") or [])
     if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
-        found.append(f"mirror: {params['mirror']:g} is not a share; expected 0 to 100 (percent)")
+        found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
         found.append(f"canary_definitions: has {len(deployments)} Deployments; expected one")
     for name in ("canary_definitions", "stable_definitions"):
         if any((entry or {}).get("kind") == "Secret" for entry in params.get(name) or []):
-            found.append(f"{name}: holds a Secret; expected Secrets to be there already")
+            found.append(f"{name}: has a Secret; expected only other kinds, with their Secrets created before")
     return found
-
-
-def _gate_problems(gate: Params, steps: Sequence[Any]) -> list[str]:
-    found = []
-    before = gate.get("before")
-    if before != "promotion" and before not in [str(step) for step in steps]:
-        found.append(f"before is {before!r}; expected one of the steps {list(steps)}, or promotion")
-    kinds = [key for key in ("annotation", "query", "url", "job") if gate.get(key)]
-    if len(kinds) != 1:
-        found.append(f"has {' and '.join(kinds) or 'nothing to ask'}; expected one of annotation, query, url, job")
-    if gate.get("url") and not gate.get("value"):
-        found.append("value is missing; expected a JMESPath expression")
-    if (gate.get("on_timeout") or "rollback") not in _ON_TIMEOUT:
-        found.append(f"on_timeout is {gate.get('on_timeout')!r}; expected one of {', '.join(_ON_TIMEOUT)}")
-    return found
-
-
-def gates_before(settings: Params, weight: int) -> list[dict[str, Any]]:
-    """Gates that stand before a weight, or before the promotion."""
-    name = "promotion" if weight == PROMOTION_GATE else str(weight)
-    return [gate for gate in settings.get("gates") or [] if gate.get("before") == name]
 
 
 def prometheus_given(params: Params) -> bool:
-    """Whether it is known where Prometheus is."""
+    """Whether the address of Prometheus is given."""
     where = params.get("prometheus") or {}
     return bool(where.get("url") or where.get("service"))
 
@@ -95,7 +67,7 @@ def _analysis(params: Params) -> list[Any]:
 
 
 def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, Any]:
-    """What is recorded of a run's parameters. `virtual_services`: those that were found, as namespace/name."""
+    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name."""
     service = str(params["service"])
     kept: dict[str, Any] = {
         "service": service,
@@ -164,7 +136,7 @@ def aim_of(settings: Params) -> Aim:
 
 
 def subjects(settings: Params) -> tuple[Subject, Subject]:
-    """(canary, stable) as metrics know them."""
+    """(canary, stable) as metrics select them."""
     canary, stable = (
         Subject(settings["service"], settings["namespace"], settings[f"{who}_subset"], settings[f"{who}_deployment"])
         for who in ("canary", "stable")
@@ -173,7 +145,7 @@ def subjects(settings: Params) -> tuple[Subject, Subject]:
 
 
 def endpoint(settings: Params) -> Endpoint | None:
-    """Where Prometheus is; null when nobody said."""
+    """The address of Prometheus; None when it is not given."""
     where = settings.get("prometheus") or {}
     if not prometheus_given(settings):
         return None

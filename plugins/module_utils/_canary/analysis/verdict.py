@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts on measurements: pass, fail or inconclusive. Pure: samples in, decisions with their reasons out.
 
-Nothing that is not a number within its limits ever passes by accident: each way in which a measurement can be none has a verdict of
-its own, inconclusive unless the user says otherwise.
+Only a number within its limits passes. Each reason for which a measurement has no number has a verdict of its own, which is inconclusive
+unless the user sets another one.
 """
 
 from __future__ import annotations
@@ -12,29 +12,56 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-VERDICTS = (PASS, FAIL, INCONCLUSIVE)
-OK, MISSING, NAN, INFINITE, SEVERAL, STALE, ERROR = "ok", "missing", "nan", "infinite", "several", "stale", "error"
-NO_NUMBER = (MISSING, NAN, INFINITE, SEVERAL, STALE, ERROR)
+
+class Verdict(StrEnum):
+    """What a metric or a window is judged to be."""
+
+    PASS = "pass"  # noqa: S105  # not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Status(StrEnum):
+    """Whether a sample is a number, or why it is not."""
+
+    OK = "ok"
+    MISSING = "missing"
+    NAN = "nan"
+    INFINITE = "infinite"
+    SEVERAL = "several"
+    STALE = "stale"
+    ERROR = "error"
+
+
+NO_NUMBER = tuple(status for status in Status if status is not Status.OK)
+
+
+class Pending(Exception):  # noqa: N818  # not an error: a Job has not finished
+    """The measurement takes longer than this call, so there is no verdict yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement. `status` is `ok`, or why there is no number; then `value` is null and `detail` says more."""
+    """One measurement. `status` is Status.OK, or why there is no number; then `value` is None and `detail` is the explanation."""
 
-    status: str
+    status: Status
     value: float | None = None
     detail: str = ""
 
     def __str__(self) -> str:
-        return number(self.value) if self.status == OK and self.value is not None else self.detail or self.status
+        return (
+            number(self.value)
+            if self.status == Status.OK and self.value is not None
+            else self.detail or self.status.value
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a metric must keep to; null is no limit. Differences and ratios are canary against stable in the same window."""
+    """Limits of a metric; None is no limit. Differences and ratios compare the canary with stable in the same window."""
 
     min: float | None = None
     max: float | None = None
@@ -43,7 +70,7 @@ class Limits:
     min_difference: float | None = None
     max_difference: float | None = None
     min_requests: int = 0
-    otherwise: Mapping[str, str] = field(default_factory=dict)
+    otherwise: Mapping[Status, Verdict] = field(default_factory=dict)
 
     @property
     def compares(self) -> bool:
@@ -55,10 +82,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one metric of one window said. `asked` is the query or address, `got` and `limit` are for reading."""
+    """Result of one metric in one window. `asked` is the query or the address."""
 
     name: str
-    verdict: str
+    verdict: Verdict
     reason: str
     value: float | None = None
     stable: float | None = None
@@ -68,87 +95,90 @@ class Check:
     dry_run: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """For the history and the result; what is not known is left out."""
-        return {name: value for name in Check.__slots__ if (value := getattr(self, name)) not in (None, "", False)}
+        """For the history and the result, as plain JSON values; unknown values are left out."""
+        found = {name: value for name in Check.__slots__ if (value := getattr(self, name)) not in (None, "", False)}
+        return {**found, "verdict": self.verdict.value}
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Verdict on all metrics of a window, with the reason of the metric that decided. `critical`: one is enough."""
+    """Verdict on all metrics of a window, with the reasons of the metrics that decided. `critical`: one such window ends the run."""
 
-    verdict: str
+    verdict: Verdict
     reason: str
     critical: bool = False
 
 
 def number(value: float) -> str:
-    """A measurement for reading: at most four digits that matter."""
+    """A measurement for people: four significant digits."""
     return f"{value:.4g}" if abs(value) < 10000 else f"{value:.0f}"
 
 
 def sample_of_series(series: Sequence[Mapping[str, Any]], newest: float | None, now: float, max_age: float) -> Sample:
     """Sample of an instant query's series (`{"metric": …, "value": [seconds, "1.5"]}`).
 
-    `newest`: Unix time of the newest raw sample behind it, null when nobody asked. `max_age` in seconds.
+    `newest`: Unix time of the newest raw sample behind it, None when it was not queried. `max_age` in seconds.
     """
     if not series:
-        return Sample(MISSING, detail="the query found no series")
+        return Sample(Status.MISSING, detail="the query returned no series")
     if len(series) > 1:
         shown = ", ".join(str(dict(entry.get("metric") or {})) for entry in series[:3])
-        return Sample(SEVERAL, detail=f"the query found {len(series)} series ({shown}); expected one")
+        return Sample(Status.SEVERAL, detail=f"the query returned {len(series)} series ({shown}); expected one")
     pair = series[0].get("value")
     if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-        return Sample(MISSING, detail="the series has no single value")
+        return Sample(Status.MISSING, detail="the series has no single value")
     sample = sample_of_value(pair[1])
-    if sample.status == OK and newest is not None and now - newest > max_age:
-        return Sample(STALE, detail=f"the newest sample is {now - newest:.0f} s old; expected at most {max_age:g} s")
+    if sample.status == Status.OK and newest is not None and now - newest > max_age:
+        return Sample(
+            Status.STALE, detail=f"the newest sample is {now - newest:.0f} s old; expected at most {max_age:g} s"
+        )
     return sample
 
 
 def sample_of_value(value: Any) -> Sample:
-    """Sample of a value as JSON or Prometheus give it: a number, or text that is one."""
+    """Sample of a value from JSON or Prometheus: a number, or the text of a number."""
     if value is None or value == "":
-        return Sample(MISSING, detail="there is no value")
+        return Sample(Status.MISSING, detail="the answer has no value")
     if isinstance(value, bool):
-        return Sample(OK, float(value))
+        return Sample(Status.OK, float(value))
     if not isinstance(value, (int, float, str)):
-        return Sample(ERROR, detail=f"{str(value)[:60]!r} is a {type(value).__name__}; expected a number")
+        return Sample(Status.ERROR, detail=f"{str(value)[:60]!r} is a {type(value).__name__}; expected a number")
     try:
         found = float(value)
     except (ValueError, OverflowError):
-        return Sample(ERROR, detail=f"{str(value)[:60]!r} is not a number")
+        return Sample(Status.ERROR, detail=f"{str(value)[:60]!r} is not a number")
     if math.isnan(found):
-        return Sample(NAN, detail="the value is NaN")
+        return Sample(Status.NAN, detail="the value is NaN")
     if math.isinf(found):
-        return Sample(INFINITE, detail=f"the value is {found}")
-    return Sample(OK, found)
+        return Sample(Status.INFINITE, detail=f"the value is {found}")
+    return Sample(Status.OK, found)
 
 
 def judge(
     limits: Limits, canary: Sample, stable: Sample | None = None, requests: Sample | None = None
-) -> tuple[str, str]:
+) -> tuple[Verdict, str]:
     """(verdict, reason) of one metric. `stable` is needed when limits compare, `requests` when `min_requests` is set."""
     if limits.min_requests > 0:
-        if requests is None or requests.status != OK or requests.value is None:
+        if requests is None or requests.status != Status.OK or requests.value is None:
             shown = "not measured" if requests is None else str(requests)
-            return _otherwise(limits, requests.status if requests else MISSING, f"number of requests: {shown}")
+            return _otherwise(limits, requests.status if requests else Status.MISSING, f"number of requests: {shown}")
         if requests.value < limits.min_requests:
-            return INCONCLUSIVE, f"{number(requests.value)} requests; expected at least {limits.min_requests}"
-    if canary.status != OK or canary.value is None:
+            return Verdict.INCONCLUSIVE, f"{number(requests.value)} requests; expected at least {limits.min_requests}"
+    if canary.status != Status.OK or canary.value is None:
         return _otherwise(limits, canary.status, str(canary))
     broken = _absolute(limits, canary.value)
     if broken:
-        return FAIL, broken
+        return Verdict.FAIL, broken
     if not limits.compares:
-        return PASS, _kept(limits, canary.value)
-    if stable is None or stable.status != OK or stable.value is None:
+        return Verdict.PASS, _kept(limits, canary.value)
+    if stable is None or stable.status != Status.OK or stable.value is None:
         shown = "not measured" if stable is None else str(stable)
-        return _otherwise(limits, stable.status if stable else MISSING, f"stable: {shown}")
+        return _otherwise(limits, stable.status if stable else Status.MISSING, f"stable: {shown}")
     return _relative(limits, canary.value, stable.value)
 
 
-def _otherwise(limits: Limits, status: str, reason: str) -> tuple[str, str]:
-    return limits.otherwise.get(status, INCONCLUSIVE), reason
+def _otherwise(limits: Limits, status: Status, reason: str) -> tuple[Verdict, str]:
+    return limits.otherwise.get(status, Verdict.INCONCLUSIVE), reason
 
 
 def _absolute(limits: Limits, value: float) -> str:
@@ -165,35 +195,38 @@ def _kept(limits: Limits, value: float) -> str:
     return f"{number(value)}, expected {' and '.join(bounds)}" if bounds else number(value)
 
 
-def _relative(limits: Limits, value: float, stable: float) -> tuple[str, str]:
-    both = f"{number(value)} against {number(stable)} of stable"
+def _relative(limits: Limits, value: float, stable: float) -> tuple[Verdict, str]:
+    both = f"{number(value)} against {number(stable)} for stable"
     difference = value - stable
     if limits.max_difference is not None and not difference <= limits.max_difference:
-        return FAIL, f"{both}: {number(difference)} more; expected at most {number(limits.max_difference)}"
+        return Verdict.FAIL, f"{both}: {number(difference)} more; expected at most {number(limits.max_difference)}"
     if limits.min_difference is not None and not difference >= limits.min_difference:
-        return FAIL, f"{both}: a difference of {number(difference)}; expected at least {number(limits.min_difference)}"
+        return (
+            Verdict.FAIL,
+            f"{both}: a difference of {number(difference)}; expected at least {number(limits.min_difference)}",
+        )
     if limits.min_ratio is not None or limits.max_ratio is not None:
         if stable == 0:
             if value == 0:
-                return PASS, f"{both}: both are 0"
-            return INCONCLUSIVE, f"{both}: there is no ratio to 0"
+                return Verdict.PASS, f"{both}: both are 0"
+            return Verdict.INCONCLUSIVE, f"{both}: a ratio to 0 is not defined"
         ratio = value / stable
         if limits.max_ratio is not None and not ratio <= limits.max_ratio:
-            return FAIL, f"{both}: {number(ratio)} times as much; expected at most {number(limits.max_ratio)}"
+            return Verdict.FAIL, f"{both}: {number(ratio)} times as much; expected at most {number(limits.max_ratio)}"
         if limits.min_ratio is not None and not ratio >= limits.min_ratio:
-            return FAIL, f"{both}: {number(ratio)} times as much; expected at least {number(limits.min_ratio)}"
-    return PASS, both
+            return Verdict.FAIL, f"{both}: {number(ratio)} times as much; expected at least {number(limits.min_ratio)}"
+    return Verdict.PASS, both
 
 
 def combine(checks: Iterable[Check]) -> Window:
-    """Verdict on a window: one fail fails it, else one inconclusive leaves it open. Dry runs only tell."""
+    """Verdict on a window: one failed metric fails it, otherwise one inconclusive metric makes it inconclusive. Dry runs do not count."""
     counted = [check for check in checks if not check.dry_run]
     if not counted:
-        return Window(INCONCLUSIVE, "no metric counts: all of them are dry runs")
-    for verdict in (FAIL, INCONCLUSIVE):
+        return Window(Verdict.INCONCLUSIVE, "no metric counts: all metrics are dry runs")
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         found = [check for check in counted if check.verdict == verdict]
         if found:
             first = sorted(found, key=lambda check: not check.critical)[0]
             reason = "; ".join(f"{check.name}: {check.reason}" for check in found)
-            return Window(verdict, reason, verdict == FAIL and first.critical)
-    return Window(PASS, "; ".join(f"{check.name}: {check.reason}" for check in counted))
+            return Window(verdict, reason, verdict == Verdict.FAIL and first.critical)
+    return Window(Verdict.PASS, "; ".join(f"{check.name}: {check.reason}" for check in counted))

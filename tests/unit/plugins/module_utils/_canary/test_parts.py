@@ -13,9 +13,9 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import proxy_check as envoy
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics as metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
@@ -42,21 +42,21 @@ CANARY = Subject("user-service", "shop", "canary", "user-service-canary")
         ({"name": "x", "url": "ftp://x", "max": 1}, "url is 'ftp://x'"),
         ({"name": "x", "url": "http://x", "max": 1}, "value is missing"),
         ({"name": "x", "job": {}}, "nothing to measure"),
-        ({"name": "x", "job": {"spec": {}}}, "job is no Job"),
+        ({"name": "x", "job": {"spec": {}}}, "job is not a Job"),
         ({"name": "x", "query": "up", "min": 2, "max": 1}, "min is 2, above max"),
         ({"name": "x", "query": "up", "max": 1, "otherwise": {"lost": "pass"}}, "otherwise.lost"),
         ({"name": "x", "query": "up", "max": 1, "otherwise": {"nan": "ok"}}, "otherwise.nan is 'ok'"),
-        ({"name": "x", "url": "http://x", "value": "a", "max_ratio": 1}, "asks the same for both"),
+        ({"name": "x", "url": "http://x", "value": "a", "max_ratio": 1}, "measures the same for both"),
         ({"metric": "p99", "max": 1, "dry_run": True}, "no metric counts"),
     ],
 )
 def test_metrics_that_cannot_be_are_named(entry: dict[str, Any], words: str) -> None:
-    assert words in "; ".join(metrics.problems([entry], prometheus=True))
+    assert words in "; ".join(metrics.findings([entry], prometheus=True))
 
 
 def test_a_metric_of_prometheus_needs_one() -> None:
-    assert "needs Prometheus" in str(metrics.problems([{"metric": "p99", "max": 1}], prometheus=False))
-    assert "is there twice" in str(metrics.problems([{"metric": "p99", "max": 1}] * 2, prometheus=True))
+    assert "needs Prometheus" in str(metrics.findings([{"metric": "p99", "max": 1}], prometheus=False))
+    assert "is used twice" in str(metrics.findings([{"metric": "p99", "max": 1}] * 2, prometheus=True))
 
 
 def test_what_a_user_writes_keeps_its_own_dollars() -> None:
@@ -106,7 +106,7 @@ def test_what_is_recorded_holds_no_secret_and_each_call_brings_it_again() -> Non
             {"before": "promotion", "url": "http://g", "value": "y", "min": 1, "headers": {"authorization": SECRET}}
         ],
     )
-    assert settings.problems(given_) == []
+    assert settings.findings(given_) == []
     kept = settings.settings_of(given_, ["shop/a"])
     assert SECRET not in json.dumps(kept)
     again = settings.with_secrets(kept, given_)
@@ -130,18 +130,18 @@ def test_names_follow_the_platforms_unless_others_are_given() -> None:
     ("more", "words"),
     [
         ({"service": "User"}, "service: 'User'"),
-        ({"canary_subset": "stable"}, "is the stable subset too"),
+        ({"canary_subset": "stable"}, "canary_subset: 'stable' is the stable subset"),
         ({"gates": [{"before": "7", "annotation": "a"}]}, "before is '7'"),
-        ({"gates": [{"before": "promotion"}]}, "nothing to ask"),
+        ({"gates": [{"before": "promotion"}]}, "nothing to check"),
         ({"gates": [{"before": "promotion", "url": "http://x"}]}, "value is missing"),
         ({"canary_definitions": [{"kind": "ConfigMap"}]}, "has 0 Deployments"),
-        ({"stable_definitions": [{"kind": "Secret"}]}, "holds a Secret"),
+        ({"stable_definitions": [{"kind": "Secret"}]}, "has a Secret"),
         ({"analysis": []}, "no metric counts"),
     ],
 )
 def test_wrong_parameters_are_named(more: dict[str, Any], words: str) -> None:
     given_ = {"prometheus": {"url": "http://p"}, **more}
-    assert words in "; ".join(settings.problems(params(**given_)))
+    assert words in "; ".join(settings.findings(params(**given_)))
 
 
 # Proofs --------------------------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_gateway_is_always_among_the_sample() -> None:
 
 
 def test_a_stop_fails_and_a_diff_shows_the_weight() -> None:
-    state = states.State("r", "user-service", "shop", plans.Plan((5,)), weight=5, phase=states.ANALYSING)
+    state = states.State("r", "user-service", "shop", plans.Plan((5,)), weight=5, phase=states.Phase.ANALYSING)
     result = Result(state=state, stopped="somebody else", before=0)
     told = shown(result, diff=True)
     assert told["failed"]
@@ -222,7 +222,7 @@ def test_a_stop_fails_and_a_diff_shows_the_weight() -> None:
 
 
 def test_the_rollout_is_metrics_too() -> None:
-    state = states.State("r", "user-service", "shop", plans.Plan((5,)), weight=5, phase=states.ANALYSING)
+    state = states.State("r", "user-service", "shop", plans.Plan((5,)), weight=5, phase=states.Phase.ANALYSING)
     state = state.noted(1.0, "window", "x", verdict="pass")
     text = exposition(state)
     assert 'servicemesh_canary_weight{service="user-service",namespace="shop"} 5\n' in text

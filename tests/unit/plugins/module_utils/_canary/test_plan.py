@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import verdict as verdicts
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Check, Limits, Sample
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
+    Check,
+    Limits,
+    Sample,
+    Status,
+    Verdict,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +28,7 @@ rising = st.lists(st.integers(1, 100), min_size=1, max_size=12, unique=True).map
 @given(rising)
 def test_rising_steps_are_accepted_and_kept(steps: list[int]) -> None:
     options = {"steps": steps, "interval": 1, "max_duration": 86400}
-    assert plans.problems(options) == []
+    assert plans.findings(options) == []
     plan = plans.make(options)
     assert list(plan.steps) == steps
     assert plans.plan_of(plan.as_dict()) == plan
@@ -31,7 +37,7 @@ def test_rising_steps_are_accepted_and_kept(steps: list[int]) -> None:
 @given(st.lists(st.integers(-5, 120), min_size=1, max_size=6))
 def test_whatever_is_accepted_rises_within_1_to_100(steps: list[int]) -> None:
     good = all(1 <= step <= 100 for step in steps) and all(a < b for a, b in itertools.pairwise(steps))
-    assert (plans.problems({"steps": steps}) == []) == good
+    assert (plans.findings({"steps": steps}) == []) == good
 
 
 @given(rising)
@@ -49,8 +55,8 @@ def test_from_the_begin_every_step_comes_once_and_then_promotion(steps: list[int
     [
         ({"steps": []}, "not a list of weights"),
         ({"steps": "5,10"}, "not a list of weights"),
-        ({"steps": [10, 5]}, "does not rise above 10"),
-        ({"steps": [10, 10]}, "does not rise above 10"),
+        ({"steps": [10, 5]}, "is not above 10"),
+        ({"steps": [10, 10]}, "is not above 10"),
         ({"steps": [50, 101]}, "101 is not a weight"),
         ({"steps": [0, 5]}, "0 is not a weight"),
         ({"steps": [True]}, "True is not a weight"),
@@ -58,17 +64,17 @@ def test_from_the_begin_every_step_comes_once_and_then_promotion(steps: list[int
         ({"steps": [5], "interval": 0}, "interval: 0"),
         ({"steps": [5], "interval": "x"}, "interval: 'x'"),
         ({"steps": [5], "failures": 0}, "failures: 0"),
-        ({"steps": [5, 10], "hold_at": 7}, "hold_at: 7 is none of the steps"),
+        ({"steps": [5, 10], "hold_at": 7}, "hold_at: 7 is not one of the steps"),
         ({"steps": [5], "on_failure": "ignore"}, "neither rollback nor freeze"),
         ({"steps": [5, 10], "interval": 60, "warmup": 0, "passes": 1, "max_duration": 100}, "max_duration: 100"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:
-    assert any(words in problem for problem in plans.problems(options)), plans.problems(options)
+    assert any(words in finding for finding in plans.findings(options)), plans.findings(options)
 
 
-def test_all_problems_come_at_once() -> None:
-    assert len(plans.problems({"steps": [5, 3, 200], "interval": 0, "hold_at": 9, "on_failure": "x"})) == 4
+def test_all_findings_come_at_once() -> None:
+    assert len(plans.findings({"steps": [5, 3, 200], "interval": 0, "hold_at": 9, "on_failure": "x"})) == 4
 
 
 @given(st.integers(0, 100), st.integers(0, 50), st.integers(0, 50))
@@ -93,7 +99,7 @@ def test_pods_grow_with_the_weight(weight: int, baseline: int) -> None:
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 limits = st.one_of(st.none(), numbers)
 broken = st.sampled_from([Sample(status) for status in verdicts.NO_NUMBER])
-samples = st.one_of(numbers.map(lambda value: Sample("ok", value)), broken)
+samples = st.one_of(numbers.map(lambda value: Sample(Status.OK, value)), broken)
 
 
 @given(limits, limits, limits, limits, st.integers(0, 100), samples, st.one_of(st.none(), samples), samples)
@@ -110,7 +116,7 @@ def test_only_numbers_within_the_limits_pass(
     bounds = Limits(low, high, max_ratio=ratio, max_difference=more, min_requests=least)
     verdict, reason = verdicts.judge(bounds, canary, stable, requests)
     assert reason
-    if verdict == verdicts.PASS:
+    if verdict == Verdict.PASS:
         assert canary.status == "ok"
         assert canary.value is not None
         assert low is None or canary.value >= low
@@ -118,12 +124,12 @@ def test_only_numbers_within_the_limits_pass(
         assert not bounds.compares or (stable is not None and stable.status == "ok")
         assert not least or (requests.value is not None and requests.value >= least)
     if canary.status != "ok":
-        assert verdict == verdicts.INCONCLUSIVE
+        assert verdict == Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("status", verdicts.NO_NUMBER)
-@pytest.mark.parametrize("meaning", verdicts.VERDICTS)
-def test_what_is_no_number_means_what_was_declared(status: str, meaning: str) -> None:
+@pytest.mark.parametrize("meaning", list(Verdict))
+def test_what_is_no_number_means_what_was_declared(status: Status, meaning: Verdict) -> None:
     assert verdicts.judge(Limits(max=1, otherwise={status: meaning}), Sample(status))[0] == meaning
 
 
@@ -167,13 +173,13 @@ def test_any_json_value_becomes_a_sample(value: Any) -> None:
     ],
 )
 def test_the_canary_is_compared_with_stable(bounds: Limits, canary: float, stable: float, verdict: str) -> None:
-    assert verdicts.judge(bounds, Sample("ok", canary), Sample("ok", stable))[0] == verdict
+    assert verdicts.judge(bounds, Sample(Status.OK, canary), Sample(Status.OK, stable))[0] == verdict
 
 
 checks = st.builds(
     Check,
     st.just("m"),
-    st.sampled_from(verdicts.VERDICTS),
+    st.sampled_from(list(Verdict)),
     st.just("why"),
     critical=st.booleans(),
     dry_run=st.booleans(),
@@ -184,8 +190,8 @@ checks = st.builds(
 def test_a_window_passes_only_when_all_that_counts_passes(found: list[Check]) -> None:
     window = verdicts.combine(found)
     counted = [check for check in found if not check.dry_run]
-    if window.verdict == verdicts.PASS:
+    if window.verdict == Verdict.PASS:
         assert counted
-        assert all(check.verdict == verdicts.PASS for check in counted)
-    assert (window.verdict == verdicts.FAIL) == any(check.verdict == verdicts.FAIL for check in counted)
-    assert window.critical == any(check.verdict == verdicts.FAIL and check.critical for check in counted)
+        assert all(check.verdict == Verdict.PASS for check in counted)
+    assert (window.verdict == Verdict.FAIL) == any(check.verdict == Verdict.FAIL for check in counted)
+    assert window.critical == any(check.verdict == Verdict.FAIL and check.critical for check in counted)

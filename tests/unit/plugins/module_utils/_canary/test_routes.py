@@ -9,8 +9,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions as guard
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes as routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION, Aim
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from hypothesis import given
@@ -101,15 +100,16 @@ stable_only = st.builds(lambda more: {**more, "route": [to("stable")]}, extras)
 def test_everything_but_the_weights_stays(http: list[Obj], weight: int) -> None:
     before = virtual_service(http, labels={"a": "b"})
     found = routes.find(before, AIM)
-    assert found.problems == ()
-    after = patched(before, routes.patch(before, AIM, weight, mark=None))
+    assert found.findings == ()
+    after = patched(before, routes.patch(before, AIM, weight, annotation=None))
     assert without_weights(after) == without_weights(before)
     assert routes.weights([after], AIM) == ({weight} if found.places else set())
     for place in routes.find(after, AIM).places:
-        assert place.stable_weight + place.canary_weight == 100
+        entries = after["spec"][place.protocol][place.index]["route"]
+        assert entries[place.stable].get("weight", 0) + place.canary_weight == 100
     untouched = [i for i in range(len(http)) if i not in {place.index for place in found.places}]
     assert [after["spec"]["http"][i] for i in untouched] == [http[i] for i in untouched]
-    assert routes.patch(after, AIM, weight, mark=None) == []
+    assert routes.patch(after, AIM, weight, annotation=None) == []
 
 
 @given(st.lists(shifted_routes(), min_size=1, max_size=4), st.integers(0, 100), st.integers(0, 100))
@@ -122,13 +122,13 @@ def test_there_and_back_is_the_same_object(http: list[Obj], there: int, extra_we
     header = {"headers": {"x-tester": {"exact": "yes"}}}
     for route in before["spec"]["http"]:
         route.pop("mirror", None)
-    during = patched(before, routes.patch(before, AIM, there, mark="run/1", extra=header, mirror=10))
+    during = patched(before, routes.patch(before, AIM, there, annotation="run/1", extra=header, mirror=10))
     assert all(route["mirror"] == to("canary")["destination"] for route in during["spec"]["http"][len(http) :])
-    assert routes.patch(during, AIM, there, mark="run/1", extra=header, mirror=10) == []
+    assert routes.patch(during, AIM, there, annotation="run/1", extra=header, mirror=10) == []
     assert len(during["spec"]["http"]) == 2 * len(http)
     assert during["metadata"]["annotations"] == {ANNOTATION: "run/1"}
-    during = patched(during, routes.patch(during, AIM, extra_weight, mark="run/1", held="run/1", extra=header))
-    after = patched(during, routes.patch(during, AIM, 0, mark="", held="run/1"))
+    during = patched(during, routes.patch(during, AIM, extra_weight, annotation="run/1", extra=header))
+    after = patched(during, routes.patch(during, AIM, 0, annotation=""))
     after["metadata"].pop("annotations")
     assert after == before
 
@@ -142,7 +142,7 @@ def test_an_extra_route_keeps_what_its_route_does() -> None:
         "route": [to("stable", 100), to("canary", 0)],
     }
     obj = virtual_service([route])
-    after = patched(obj, routes.patch(obj, AIM, 5, mark=None, extra={"headers": {"x-tester": {"exact": "yes"}}}))
+    after = patched(obj, routes.patch(obj, AIM, 5, annotation=None, extra={"headers": {"x-tester": {"exact": "yes"}}}))
     first, second = after["spec"]["http"]
     assert first == {
         "name": "api-canary-match",
@@ -172,21 +172,21 @@ def test_an_extra_route_keeps_what_its_route_does() -> None:
     ],
 )
 def test_a_route_that_is_not_understood_is_refused_by_name(route: list[Obj], words: str) -> None:
-    (problem,) = routes.find(virtual_service([{"name": "api", "route": route}]), AIM).problems
-    assert words in problem
-    assert "VirtualService shop/vs, http route api" in problem
+    (finding,) = routes.find(virtual_service([{"name": "api", "route": route}]), AIM).findings
+    assert words in finding
+    assert "VirtualService shop/vs, http route api" in finding
 
 
 def test_a_delegate_is_refused_by_name() -> None:
     obj = virtual_service([{"name": "api", "delegate": {"name": "real", "namespace": "other"}}])
-    assert "delegates to other/real" in routes.find(obj, AIM).problems[0]
+    assert "delegates to other/real" in routes.find(obj, AIM).findings[0]
 
 
 def test_ports_that_differ_are_refused() -> None:
     entries = [to("stable", 100), to("canary", 0)]
     entries[0]["destination"]["port"] = {"number": 80}
     entries[1]["destination"]["port"] = {"number": 81}
-    assert "expected one port" in routes.find(virtual_service([{"route": entries}]), AIM).problems[0]
+    assert "expected one port" in routes.find(virtual_service([{"route": entries}]), AIM).findings[0]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_routes_of_tcp_and_tls_shift_too() -> None:
     obj = virtual_service([])
     obj["spec"]["tcp"] = [{"route": [to("stable", 100), to("canary", 0)]}]
     obj["spec"]["tls"] = [{"match": [{"sniHosts": ["x"]}], "route": [to("stable", 100), to("canary")]}]
-    after = patched(obj, routes.patch(obj, AIM, 30, mark=None))
+    after = patched(obj, routes.patch(obj, AIM, 30, annotation=None))
     assert routes.weights([after], AIM) == {30}
     assert len(routes.find(after, AIM).places) == 2
 
@@ -224,15 +224,15 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
     obj["metadata"]["resourceVersion"] = "1"
     found = routes.find(obj, AIM)
     assert [place.name for place in found.places] == ["api-users", "internal", "mesh"]
-    assert found.problems == found.left == ()
-    assert guard.rule_problems([rule], AIM) == []
+    assert found.findings == found.left == ()
+    assert preconditions.rule_findings([rule], AIM) == []
 
 
 def test_a_mirror_of_somebody_elses_is_told_and_never_taken_away() -> None:
     route = {"name": "api", "mirror": {"host": "shadow"}, "route": [to("stable", 100), to("canary", 0)]}
     obj = virtual_service([route])
-    assert "mirrors its requests already" in routes.mirrors_elsewhere(obj, AIM)[0]
-    after = patched(obj, routes.patch(obj, AIM, 5, mark=None))
+    assert "has a mirror already" in routes.mirrors_elsewhere(obj, AIM)[0]
+    after = patched(obj, routes.patch(obj, AIM, 5, annotation=None))
     assert after["spec"]["http"][0]["mirror"] == {"host": "shadow"}
 
 
@@ -269,7 +269,7 @@ SUBSETS = [{"name": track, "labels": {"track": track}} for track in ("stable", "
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        ([], "none of namespace shop has host"),
+        ([], "none in namespace shop has host"),
         ([rule(subsets=SUBSETS[:1])], "has no subset canary"),
         ([rule(subsets=[{**SUBSETS[0], "name": name} for name in ("stable", "canary")])], "have the same labels"),
         (
@@ -280,13 +280,13 @@ SUBSETS = [{"name": track, "labels": {"track": track}} for track in ("stable", "
     ],
 )
 def test_a_rule_that_does_not_do_is_told(rules: list[Obj], words: str) -> None:
-    assert words in "; ".join(guard.rule_problems(rules, AIM))
+    assert words in "; ".join(preconditions.rule_findings(rules, AIM))
 
 
 def test_a_rule_that_keeps_the_wider_ones_tls_is_fine() -> None:
     rules = [rule(subsets=SUBSETS, mode="ISTIO_MUTUAL"), rule("*.local", "ISTIO_MUTUAL", "wide")]
-    assert guard.rule_problems(rules, AIM) == []
-    assert guard.rule_problems([rule(subsets=SUBSETS), rule("*.other", "ISTIO_MUTUAL", "wide")], AIM) == []
+    assert preconditions.rule_findings(rules, AIM) == []
+    assert preconditions.rule_findings([rule(subsets=SUBSETS), rule("*.other", "ISTIO_MUTUAL", "wide")], AIM) == []
 
 
 @pytest.mark.parametrize(
@@ -301,16 +301,16 @@ def test_a_rule_that_keeps_the_wider_ones_tls_is_fine() -> None:
 )
 def test_another_tools_object_is_refused_unless_accepted(meta: Obj, tool: str) -> None:
     obj = virtual_service([], **meta)
-    (problem,) = guard.other_tools(obj)
-    assert tool in problem
-    assert guard.other_tools(obj, [tool]) == []
+    (finding,) = preconditions.other_tools(obj)
+    assert tool in finding
+    assert preconditions.other_tools(obj, [tool]) == []
 
 
 def test_an_object_of_ours_or_one_that_flux_leaves_alone_is_nobody_elses() -> None:
     ours = virtual_service([], managedFields=[{"manager": "servicemesh-platform", "fieldsV1": {"f:spec": {}}}])
-    assert guard.other_tools(ours) == []
+    assert preconditions.other_tools(ours) == []
     left = virtual_service([], annotations={"kustomize.toolkit.fluxcd.io/reconcile": "disabled"})
-    assert guard.other_tools(left) == []
+    assert preconditions.other_tools(left) == []
 
 
 def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
@@ -324,9 +324,9 @@ def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
     service = {"spec": {"selector": {"app": "user-service"}}}
     rules = [rule(subsets=SUBSETS)]
     pods = [pod("a", track="stable"), pod("b", track="canary"), pod("c", False, track="canary")]
-    assert guard.pod_problems(service, pods, rules, AIM, {"stable": 1, "canary": 1}) == []
+    assert preconditions.pod_findings(service, pods, rules, AIM, {"stable": 1, "canary": 1}) == []
     assert "canary selects 1 ready pods; expected at least 2" in str(
-        guard.pod_problems(service, pods, rules, AIM, {"stable": 1, "canary": 2})
+        preconditions.pod_findings(service, pods, rules, AIM, {"stable": 1, "canary": 2})
     )
     both = [rule(subsets=[SUBSETS[0], {"name": "canary", "labels": {"app": "user-service"}}])]
-    assert "is in both subsets" in str(guard.pod_problems(service, pods, both, AIM, {}))
+    assert "is in both subsets" in str(preconditions.pod_findings(service, pods, both, AIM, {}))

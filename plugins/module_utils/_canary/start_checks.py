@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is checked in the cluster before a canary starts. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as observing
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import approvals_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import metrics_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.runner import Measurer
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
+    Finding,
+    FindingCode,
+    findings_of,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
+
+Obj = dict[str, Any]
+
+
+def checked_settings(
+    client: Client, params: Mapping[str, Any], *, restarting: bool
+) -> tuple[dict[str, Any], Observation, list[Finding]]:
+    """(settings of a new run, what is observed, why it cannot start). `restarting`: it replaces a run that is under way."""
+    aim = run_settings.aim_of(run_settings.settings_of(params, []))
+    items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
+    names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
+    settings = run_settings.settings_of(params, names)
+    observation = observing.observe(client, settings)
+    findings += _observation_findings(client, observation, params.get("takeover") or [])
+    if settings["mirror"]:
+        mirrors = [text for item in observation.virtual_services for text in routes.mirrors_elsewhere(item, aim)]
+        findings += findings_of(FindingCode.MIRROR, mirrors)
+    if restarting:
+        # The run that is replaced set the weight; the new run first sets it to 0.
+        findings = [finding for finding in findings if finding.code is not FindingCode.WEIGHT]
+    if not settings["defined"] and observation.canary is None:
+        text = (
+            f"Deployment {settings['namespace']}/{settings['canary_deployment']} does not exist; expected the Deployment of the new "
+            "version, or the option canary_definitions that creates it"
+        )
+        findings.append(Finding(FindingCode.DEPLOYMENT_MISSING, text))
+    findings += _measurement_findings(client, run_settings.with_secrets(settings, params))
+    return settings, observation, findings
+
+
+def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> list[Finding]:
+    """Why metrics and approvals can never be measured."""
+    telemetry = settings["telemetry"]
+    wanted = metrics_of(settings["analysis"], telemetry)
+    wanted += [entry.metric for entry in approvals_of(settings["gates"], telemetry) if entry.metric is not None]
+    return findings_of(FindingCode.MEASUREMENT, Measurer.of(client, settings).findings(wanted))
+
+
+def _observation_findings(client: Client, observation: Observation, takeover: Sequence[str]) -> list[Finding]:
+    findings: list[Finding] = []
+    aim, places = observation.aim, 0
+    for item in observation.virtual_services:
+        found = routes.find(item, aim)
+        places += len(found.places)
+        findings += findings_of(FindingCode.ROUTE, found.findings)
+        tools = preconditions.other_tools({"kind": "VirtualService", **item}, takeover)
+        findings += findings_of(FindingCode.OTHER_TOOL, tools)
+        unexpected = sorted({place.canary_weight for place in found.places} - {0})
+        if unexpected and not found.findings:
+            text = (
+                f"{routes.named(item)}: the canary has weight {unexpected[0]} though no run is under way; expected 0. "
+                "Set it to 0, or roll back (rollback.yml)"
+            )
+            findings.append(Finding(FindingCode.WEIGHT, text))
+    if not places and not findings:
+        findings.append(
+            Finding(FindingCode.ROUTE, f"no route leads to both subsets of {aim.host}; expected one that does")
+        )
+    rules = [*observation.rules, *_wildcard_rules(client, observation)]
+    findings += findings_of(FindingCode.DESTINATION_RULE, preconditions.rule_findings(rules, aim))
+    pods = preconditions.pod_findings(observation.service, observation.pods, observation.rules, aim, {aim.stable: 1})
+    findings += findings_of(FindingCode.PODS, pods)
+    if observation.stable is None:
+        text = (
+            f"the stable Deployment does not exist in namespace {aim.namespace}; expected it (option stable_deployment)"
+        )
+        findings.append(Finding(FindingCode.DEPLOYMENT_MISSING, text))
+    else:
+        stable = {"kind": "Deployment", **observation.stable}
+        tools = preconditions.other_tools(stable, [*takeover, "argocd", "flux"])
+        findings += findings_of(FindingCode.OTHER_TOOL, tools)
+    return findings
+
+
+def _wildcard_rules(client: Client, observation: Observation) -> list[Obj]:
+    """DestinationRules of other namespaces whose wildcard host may include the service; none without the right to list them."""
+    try:
+        client.request("GET", f"{ISTIO}/destinationrules", query={"limit": 1})
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
+    return [
+        rule
+        for rule in client.list_all(f"{ISTIO}/destinationrules")[0]
+        if rule not in observation.rules and str((rule.get("spec") or {}).get("host", "")).startswith("*")
+    ]

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operation or a verdict makes of a rollout's state. Pure: each function returns the next state."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, assert_never
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict, Window
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import (
+    FINAL,
+    WAITING,
+    PauseCause,
+    Phase,
+    Stage,
+    State,
+)
+
+
+def shift_to(state: State, index: int, now: float) -> State:
+    """To a step of the plan, before its weight is written."""
+    weight = plans.weight_at(state.plan, index)
+    return state.entered(
+        Phase.SHIFTING, now, index=index, before=state.weight, weight=weight, proved=0.0, passes=0, failures=0,
+        inconclusives=0, approved=False,
+    )  # fmt: skip
+
+
+def judged(state: State, window: Window, now: float) -> State:
+    """After the verdict on a window: another window, the next step, a pause, promotion, rollback or freeze."""
+    plan = state.plan
+    again = state.entered(Phase.ANALYSING, now)
+    match window.verdict:
+        case Verdict.PASS:
+            counted = again.replace(passes=state.passes + 1, failures=0, inconclusives=0)
+            return counted if counted.passes < plan.passes else _after_step(counted, now)
+        case Verdict.FAIL:
+            counted = again.replace(failures=state.failures + 1, passes=0, inconclusives=0)
+            if window.critical or counted.failures >= plan.failures:
+                return failed(counted, window.reason, now)
+            return counted
+        case Verdict.INCONCLUSIVE:
+            counted = again.replace(inconclusives=state.inconclusives + 1, passes=0)
+            if counted.inconclusives >= plan.inconclusives:
+                why = f"{counted.inconclusives} windows in a row were inconclusive: {window.reason}"
+                return failed(counted, why, now)
+            return counted
+        case _:
+            assert_never(window.verdict)
+
+
+def _after_step(state: State, now: float) -> State:
+    if state.plan.hold_at and state.weight == state.plan.hold_at:
+        why = f"paused at {state.weight} % as planned (hold_at)"
+        return state.entered(Phase.PAUSED, now, reason=why, pause_cause=PauseCause.PLANNED)
+    return advanced(state, now)
+
+
+def advanced(state: State, now: float) -> State:
+    """From a completed step to the next one, or to the promotion after the last step."""
+    index = plans.next_index(state.plan, state.index)
+    return promoting(state, now) if index is None else shift_to(state, index, now)
+
+
+def promoting(state: State, now: float) -> State:
+    """To the promotion, from any step."""
+    return state.entered(Phase.PROMOTING, now, stage=Stage.COVER, reason="", applied=False, approved=False)
+
+
+def failed(state: State, reason: str, now: float) -> State:
+    """After a failure: what the plan's `on_failure` says."""
+    match state.plan.on_failure:
+        case OnFailure.FREEZE:
+            return frozen(state, now, reason)
+        case OnFailure.ROLLBACK:
+            return rolling_back(state, reason, now)
+        case _:
+            assert_never(state.plan.on_failure)
+
+
+def rolling_back(state: State, reason: str, now: float) -> State:
+    """To the rollback. Where stable has begun to take the new version, it gets its old version back first."""
+    stage = Stage.RESTORE if state.touched else Stage.CAPACITY
+    return state.entered(Phase.ROLLING_BACK, now, stage=stage, reason=reason, proved=0.0, applied=False)
+
+
+def staged(state: State, stage: Stage, now: float, **changes: Any) -> State:
+    """To another stage of a promotion or rollback."""
+    return state.replace(stage=stage, since=now, **changes)
+
+
+def aimed(state: State, weight: int) -> State:
+    """With another planned weight; unchanged when it is the same weight."""
+    return state if weight == state.weight else state.replace(before=state.weight, weight=weight, proved=0.0)
+
+
+# Operations ------------------------------------------------------------------------------------------------------------
+
+
+def paused(state: State, now: float) -> State:
+    """`pause`: stops at the present weight."""
+    if not state.active or state.phase in (Phase.PAUSED, Phase.FROZEN, Phase.PROMOTING, Phase.ROLLING_BACK):
+        return state
+    return state.entered(Phase.PAUSED, now, reason="paused by hand", pause_cause=PauseCause.BY_HAND)
+
+
+def frozen(state: State, now: float, reason: str = "frozen by hand") -> State:
+    """`freeze`: stops everything, also a promotion or a rollback."""
+    if not state.active or state.phase is Phase.FROZEN:
+        return state
+    return state.entered(Phase.FROZEN, now, reason=reason)
+
+
+def resumed(state: State, now: float) -> State:
+    """`resume`: continues after a pause or a freeze."""
+    if state.phase not in WAITING:
+        return state
+    after = state.replace(reason="", deadline=now + state.plan.max_duration)
+    if state.touched:
+        return after.entered(Phase.PROMOTING, now, stage=Stage.UPDATE, applied=False)
+    if state.index < 0:
+        return after.entered(Phase.PREPARING, now, proved=0.0)
+    if state.phase is Phase.PAUSED and state.passes >= state.plan.passes:
+        return advanced(after, now)
+    return shift_to(after, state.index, now).replace(before=state.before, approved=True)
+
+
+def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
+    """`promote`: continues after a pause, without another planned pause. `full` skips the steps and windows that are left."""
+    if state.phase in FINAL or state.phase is Phase.PROMOTING:
+        return state
+    state = state.replace(plan=dataclasses.replace(state.plan, hold_at=0))
+    if full and not state.touched:
+        return promoting(state, now).replace(approved=True)
+    return resumed(state, now)
+
+
+def interrupted(state: State, now: float) -> State:
+    """`interrupt`: pauses, and takes back a step that has no verdict yet."""
+    if state.phase not in (Phase.SHIFTING, Phase.ANALYSING) or state.index < 0 or state.passes:
+        return state
+    index = state.index - 1
+    return state.entered(
+        Phase.PAUSED, now, index=index, before=state.weight, weight=plans.weight_at(state.plan, index), proved=0.0,
+        reason="the step was taken back after a signal", pause_cause=PauseCause.INTERRUPTED,
+    )  # fmt: skip

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every action is carried out, every operation is dispatched, and an approval says what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import OnTimeout
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
+    Check,
+    Pending,
+    Verdict,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import (
+    Action,
+    ActionKind,
+    ObservedState,
+    Workload,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import BeforePromotion, BeforeStep
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollout import Rollout
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+
+from tests.unit.plugins.module_utils._canary.test_parts import AIM, params
+
+Obj = dict[str, Any]
+DEPLOYMENT = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"template": {}}}
+OBSERVATION = Observation(
+    AIM, [], [], None, DEPLOYMENT, DEPLOYMENT, [], ObservedState(frozenset({0}), Workload(1, 1), Workload(1, 1))
+)
+STATE = State("run", "web", "shop", plans.Plan((50,)), phase=Phase.ROLLING_BACK, restore={"template": {}})
+ENDING = (ActionKind.WAIT, ActionKind.STOP, ActionKind.DONE)
+READING = (ActionKind.PROVE, ActionKind.CHECK_APPROVALS, ActionKind.JUDGE, ActionKind.WATCH)
+
+
+def executor(annotations: Obj | None = None, **options: Any) -> tuple[Executor, MagicMock]:
+    writer = MagicMock()
+    given = params(proof_samples=0, **options)
+    call = Call(cast(Client, MagicMock()), given)
+    call.client.each.side_effect = lambda work, items: [work(item) for item in items]  # type: ignore[attr-defined]
+    return Executor(call, run_settings.settings_of(given, ["shop/web"]), writer), writer
+
+
+@pytest.mark.parametrize("kind", list(ActionKind))
+def test_every_kind_of_action_is_carried_out_or_refused(kind: ActionKind) -> None:
+    acting, writer = executor()
+    action = Action(kind, weight=50, pods=2, milestone=BeforeStep(50))
+    if kind in ENDING:
+        with pytest.raises(ValueError, match="ends a call"):
+            acting.execute(action, STATE, OBSERVATION)
+        return
+    outcome = acting.execute(action, STATE, OBSERVATION)
+    assert outcome.changed == (kind not in READING)
+    assert outcome.retry_in == 0
+    written = {
+        ActionKind.SET_WEIGHT: "set_weight",
+        ActionKind.SCALE_CANARY: "scale",
+        ActionKind.SCALE_STABLE: "scale",
+        ActionKind.REMOVE_CANARY: "remove",
+        ActionKind.APPLY_STABLE: "copy_template",
+        ActionKind.RESTORE_STABLE: "restore",
+        ActionKind.CLEAN_UP: "clean_up",
+    }
+    assert [call[0] for call in writer.method_calls] == ([written[kind]] if kind in written else [])
+
+
+def test_the_end_of_a_promotion_and_of_a_rollback_differ() -> None:
+    acting, _writer = executor()
+    for phase, end in ((Phase.PROMOTING, Phase.PROMOTED), (Phase.ROLLING_BACK, Phase.ROLLED_BACK)):
+        state = STATE.replace(phase=phase, stage=Stage.FINISH)
+        after = acting.execute(Action(ActionKind.CLEAN_UP), state, OBSERVATION).state
+        assert (after.phase, after.stage) == (end, None)
+
+
+@pytest.mark.parametrize("operation", list(Operation))
+def test_every_operation_is_dispatched(operation: Operation) -> None:
+    client = MagicMock()
+    client.get.return_value = None
+    rollout = Rollout(Call(cast(Client, client), params(service="Not a name"), check=True))
+    if operation in (Operation.RUN, Operation.START):
+        with pytest.raises(KubeError, match="cannot start"):
+            rollout.perform(operation)
+    elif operation in (Operation.RESUME, Operation.PROMOTE, Operation.ROLLBACK):
+        with pytest.raises(KubeError, match=f"to {operation.value}; start one"):
+            rollout.perform(operation)
+    else:
+        result = rollout.perform(operation)
+        assert (result.done, result.changed, result.state) == (True, False, None)
+
+
+# Approvals -----------------------------------------------------------------------------------------------------------
+
+PROMOTION = [{"before": "promotion", "annotation": "a/b"}, {"before": "100", "annotation": "c/d"}]
+
+
+def test_the_promotion_and_a_step_of_100_percent_have_their_own_approvals() -> None:
+    given = approvals.approvals_of(PROMOTION, "istio")
+    assert [entry.annotation for entry in approvals.before(given, BeforePromotion())] == ["a/b"]
+    assert [entry.annotation for entry in approvals.before(given, BeforeStep(100))] == ["c/d"]
+    assert approvals.before(given, BeforeStep(50)) == []
+
+
+@pytest.mark.parametrize(("value", "verdict"), [("true", Verdict.PASS), ("no", Verdict.INCONCLUSIVE)])
+def test_an_annotation_approves_by_its_value(value: str, verdict: Verdict) -> None:
+    approval = approvals.approvals_of(PROMOTION, "istio")[0]
+    found, reason = approvals.check(approval, {"a/b": value}, lambda _metric: pytest.fail("nothing is measured"))
+    assert found is verdict
+    assert bool(reason) == (verdict is not Verdict.PASS)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("source", [{"query": "up", "min": 1}, {"job": {"spec": {"template": {}}}}])
+def test_only_a_failed_job_is_an_answer_that_waiting_cannot_change(verdict: Verdict, source: Obj) -> None:
+    (approval,) = approvals.approvals_of([{"before": "promotion", **source}], "istio")
+
+    def measure(metric: Metric) -> Check:
+        return Check(metric.name, verdict, "why")
+
+    def pending(_metric: Metric) -> Check:
+        raise Pending
+
+    final = verdict is not Verdict.FAIL or "job" in source
+    assert approvals.check(approval, {}, measure)[0] is (verdict if final else Verdict.INCONCLUSIVE)
+    assert approvals.check(approval, {}, pending)[0] is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "phase"),
+    [
+        (OnTimeout.ROLLBACK, Phase.ROLLING_BACK),
+        (OnTimeout.FREEZE, Phase.FROZEN),
+        (OnTimeout.CONTINUE, Phase.SHIFTING),
+    ],
+)
+def test_an_approval_that_is_not_given_in_time_does_what_was_declared(on_timeout: OnTimeout, phase: Phase) -> None:
+    entry = {"before": "50", "annotation": "a/b", "timeout": 60, "on_timeout": on_timeout.value}
+    acting, _writer = executor(steps=[50], gates=[entry])
+    state = State("run", "web", "shop", plans.Plan((50,)), phase=Phase.SHIFTING, index=0, weight=50)
+    action = Action(ActionKind.CHECK_APPROVALS, milestone=BeforeStep(50))
+    early = acting.execute(action, state.replace(since=acting._clock.now() - 5), OBSERVATION)
+    assert (early.state.phase, early.state.approved, early.retry_in > 0) == (Phase.SHIFTING, False, True)
+    late = acting.execute(action, state.replace(since=acting._clock.now() - 61), OBSERVATION)
+    assert (late.state.phase, late.state.approved) == (phase, on_timeout is OnTimeout.CONTINUE)
+    promotion = acting.execute(Action(ActionKind.CHECK_APPROVALS, milestone=BeforePromotion()), state, OBSERVATION)
+    assert promotion.state.approved, "no approval stands before the promotion"
