@@ -50,7 +50,7 @@ class ActionModule(InProcessAction):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """The module's result, that of the last call when there were several."""
-        operation = str(self._task.args.get("verb") or Operation.RUN.value)
+        operation = str(self._task.args.get("operation") or Operation.RUN.value)
         if operation not in STAYING or self._task.check_mode or self._task.async_val:
             return super().run(tmp, task_vars)
         result: Result = ActionBase.run(self, tmp, task_vars)
@@ -72,15 +72,15 @@ class ActionModule(InProcessAction):
 
     def _call(self, operation: Operation, **more: t.Any) -> Result:
         """Result of one call of the module, with this run's name and fencing token."""
-        args = {**self._args, "verb": operation.value, "holder": self._holder, **more}
+        args = {**self._args, "operation": operation.value, "holder": self._holder, **more}
         if self._fencing_token:
-            args["fence"] = self._fencing_token
+            args["fencing_token"] = self._fencing_token
         if self._apart:
             done: Result = self._execute_module(module_args=args, task_vars=self._vars)
             done.pop("invocation", None)
         else:
             done = self._worked(self._validated(args), check_mode=False)
-        self._fencing_token = done.get("fence") or self._fencing_token
+        self._fencing_token = done.get("fencing_token") or self._fencing_token
         self._changed = self._changed or bool(done.get("changed"))
         return done
 

@@ -8,60 +8,60 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   steps:
-    description: Weights of the new version in percent, rising. Promotion comes after the last one, whatever it is.
+    description: Weights of the new version in percent, in increasing order. The promotion comes after the last one.
     type: list
     elements: int
     default: [5, 20, 50]
   interval:
-    description: Seconds of a window that metrics are judged over; at least twice Prometheus' scrape interval.
+    description: Seconds of the window over which metrics are judged; at least twice Prometheus' scrape interval.
     type: float
     default: 60
   warmup:
-    description: Seconds between the first ready pod of the new version and its first request.
+    description: Seconds between the readiness of the new version and its first request.
     type: float
     default: 0
   max_duration:
-    description: Seconds after which a rollout that is still shifting has failed.
+    description: Seconds after which a rollout that has not reached the promotion fails.
     type: float
     default: 3600
   progress_deadline:
-    description: Seconds that pods get to be ready.
+    description: Seconds within which pods must be ready.
     type: float
     default: 300
   drain:
-    description: Seconds between the last request and the end of the new version's pods.
+    description: Seconds between weight 0 and the removal of the new version's pods.
     type: float
     default: 10
-  hold_at:
-    description: Weight to stop at, after its window has passed, until O(verb=promote) or O(verb=resume). 0 stops nowhere.
+  pause_at:
+    description: Weight at which the rollout pauses after a passed window, until V(promote) or V(resume). 0 pauses nowhere.
     type: int
     default: 0
   on_failure:
-    description: What follows a failure, V(rollback) or V(freeze).
+    description: What the rollout does after a failure.
     type: str
     choices: [rollback, freeze]
     default: rollback
   failures:
-    description: Windows in a row that have to fail. A metric with O(analysis[].critical) fails a rollout at once.
+    description: Failed windows in a row that fail the rollout. A metric with O(analysis[].critical) fails it at once.
     type: int
     default: 1
   inconclusives:
-    description: Windows in a row without a verdict that count as a failure.
+    description: Inconclusive windows in a row that fail the rollout.
     type: int
     default: 3
   passes:
-    description: Windows in a row that have to pass before the next step.
+    description: Passed windows in a row that are required before the next step.
     type: int
     default: 1
   analysis:
     description:
-      - What the new version is judged by. Each entry has one of C(metric), C(query), C(url) and C(job), and limits.
-      - By default a success rate of 0.99 over 10 requests or more, and a 99th percentile of at most 1000 ms.
+      - Metrics that judge the new version. Each entry has one of C(metric), C(query), C(url) and C(job), and limits.
+      - The default is a success rate of at least 0.99 over at least 10 requests, and a 99th percentile of at most 1000 ms.
     type: list
     elements: dict
     suboptions:
       name:
-        description: Name of the metric; needed for all but built-in ones.
+        description: Name of the metric; required for all but built-in metrics.
         type: str
       metric:
         description: A built-in metric. V(success_rate) is from 0 to 1, the percentiles of the duration are in milliseconds.
@@ -69,122 +69,122 @@ options:
         choices: [success_rate, p50, p95, p99]
       query:
         description:
-          - PromQL that finds one series. C($service), C($namespace), C($subset), C($workload) and C($window) are put in.
+          - PromQL that returns one series. C($service), C($namespace), C($subset), C($workload) and C($window) are replaced.
         type: str
       url:
-        description: Address that answers with JSON. The same words are put in.
+        description: URL that returns JSON. The same variables are replaced.
         type: str
       value:
-        description: JMESPath expression that finds the number in the answer.
+        description: JMESPath expression of the number in the response.
         type: str
       headers:
-        description: Headers of the request. They are not recorded; a later call has to give them again.
+        description: Headers of the request. They are not recorded; each later call needs them again.
         type: dict
       job:
-        description: A Job (its C(spec) is enough) that is run once a window and has to complete.
+        description: A Job (its C(spec) is enough) that runs once in each window and must complete.
         type: dict
       timeout:
-        description: Seconds that a Job gets.
+        description: Seconds within which the Job must complete.
         type: float
       reporter:
-        description: Whose telemetry of Istio is asked. By default both, as two metrics.
+        description: Reporter of Istio's metrics. The default is both, as two metrics.
         type: str
         choices: [destination, source]
       min:
-        description: Least value.
+        description: Minimum.
         type: float
       max:
-        description: Greatest value.
+        description: Maximum.
         type: float
       min_ratio:
-        description: Least ratio to stable in the same window.
+        description: Minimum ratio to stable in the same window.
         type: float
       max_ratio:
-        description: Greatest ratio to stable in the same window.
+        description: Maximum ratio to stable in the same window.
         type: float
       min_difference:
-        description: Least difference to stable in the same window.
+        description: Minimum difference to stable in the same window.
         type: float
       max_difference:
-        description: Greatest difference to stable in the same window.
+        description: Maximum difference to stable in the same window.
         type: float
       min_requests:
-        description: Requests that the new version must have had in the window, else there is no verdict.
+        description: Minimum number of requests to the new version in the window; with fewer, the metric is inconclusive.
         type: int
       freshness:
-        description: PromQL that finds the Unix time of the newest sample behind O(analysis[].query).
+        description: PromQL of the Unix time of the newest sample behind O(analysis[].query).
         type: str
       max_age:
-        description: Seconds that the newest sample may be old, else it is stale.
+        description: Maximum age of the newest sample in seconds; an older one is stale.
         type: float
       otherwise:
         description:
-          - What it means when there is no number, by reason (C(missing), C(nan), C(infinite), C(several), C(stale), C(error)).
-            Values are C(pass), C(fail) and C(inconclusive), which is the default of all.
+          - Verdict when there is no number, by reason (C(missing), C(nan), C(infinite), C(several), C(stale), C(error)).
+            Verdicts are C(pass), C(fail) and C(inconclusive), which is the default for all reasons.
         type: dict
       critical:
-        description: One window that fails by this metric is enough, whatever O(failures) says.
+        description: Whether one window in which this metric fails is enough to fail the rollout, whatever O(failures) is.
         type: bool
         default: false
       dry_run:
-        description: Measured and shown, without a say in the verdict.
+        description: Whether the metric is measured and shown, but does not count in the verdict.
         type: bool
         default: false
-  gates:
-    description: What has to be open before a step or before the promotion.
+  approvals:
+    description: Approvals that are required before a step or before the promotion.
     type: list
     elements: dict
     suboptions:
       before:
-        description: Weight of the step, or V(promotion).
+        description: Weight of the step that requires the approval, or V(promotion).
         type: str
         required: true
       annotation:
-        description: Annotation that the stable Deployment must have.
+        description: Annotation of the stable Deployment that gives the approval.
         type: str
       equals:
-        description: Value of that annotation.
+        description: Value that the annotation must have.
         type: str
         default: "true"
       query:
-        description: PromQL that must find a number within O(gates[].min) and O(gates[].max).
+        description: PromQL that must return a number within O(approvals[].min) and O(approvals[].max).
         type: str
       url:
-        description: Address that answers with JSON.
+        description: URL that returns JSON.
         type: str
       value:
-        description: JMESPath expression that finds the number, or V(true) or V(false), in the answer.
+        description: JMESPath expression of the number, or of V(true) or V(false), in the response.
         type: str
       headers:
         description: Headers of the request.
         type: dict
       job:
-        description: A Job that has to complete.
+        description: A Job that must complete.
         type: dict
       min:
-        description: Least value.
+        description: Minimum.
         type: float
       max:
-        description: Greatest value.
+        description: Maximum.
         type: float
       timeout:
-        description: Seconds that the gate may stay closed.
+        description: Seconds within which the approval must be given.
         type: float
         default: 3600
       on_timeout:
-        description: What follows then.
+        description: What the rollout does when the approval is not given in time.
         type: str
         choices: [rollback, freeze, continue]
         default: rollback
   prometheus:
-    description: Where Prometheus is, by URL or through the API server's proxy to a Service.
+    description: Address of Prometheus, a URL or a Service that is reached through the API server's proxy.
     type: dict
     suboptions:
       url:
-        description: Its URL.
+        description: URL of Prometheus.
         type: str
       service:
-        description: C(namespace/name:port) of its Service; V(https:) in front when it has TLS.
+        description: C(namespace/name:port) of its Service; with the prefix V(https:) when it uses TLS.
         type: str
       headers:
         description: Headers of each query. They are not recorded.
@@ -196,10 +196,10 @@ options:
         description: Password. It is not recorded.
         type: str
       validate_certs:
-        description: Whether its certificate is checked.
+        description: Whether its certificate is verified.
         type: bool
         default: true
       ca_cert:
-        description: CA certificate of it.
+        description: File with the CA certificate of Prometheus.
         type: path
 """

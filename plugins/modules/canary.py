@@ -7,29 +7,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: canary
-short_description: Shift a service's traffic to a new version step by step, judged by metrics
+short_description: Shift a service's traffic to a new version step by step, based on metrics
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Gives the new version's pods a growing share of the requests, looks at metrics after each step, and either promotes the new version
-    or takes everything back. Only weights in existing VirtualServices are changed.
-  - The state of a rollout lives in the cluster, in a ConfigMap and a Lease named C(canary-SERVICE). A run that was killed at any moment
-    is taken up by the next one, or rolled back when it is past O(max_duration).
-  - O(verb=run), and also V(promote) and V(rollback), stay with the rollout until it has ended and print a line for each step. The other
-    verbs are single, short calls.
+  - Sends an increasing share of the requests to the new version, judges metrics after each step, and then promotes the new version or
+    rolls it back. Only weights in existing VirtualServices are changed.
+  - The state of a rollout is in the cluster, in a ConfigMap and a Lease named C(canary-SERVICE). When a run is killed, the next run
+    continues the rollout, or rolls it back after O(max_duration).
+  - The operations V(run), V(promote) and V(rollback) drive the rollout until it has ended, and print a line for each step. Each other
+    operation is one short call.
 options:
-  verb:
+  operation:
     description:
-      - V(run) starts a rollout, or takes up the one that is recorded for the same version, and stays with it.
-      - V(start) and V(step) are what V(run) is made of; V(step) does all that is due now.
-      - V(pause) stops at the present weight, V(resume) goes on. V(freeze) stops everything, a promotion and a rollback too.
-      - V(promote) goes on from a hold with the steps that are left and then promotes; with O(full) it promotes now.
-      - V(rollback) takes all traffic back to stable. After a promotion it gives stable its former pod template.
-      - V(interrupt) takes back the step that no verdict was given on, V(release) gives the lease up, V(settle) forgets a promoted
-        release. These three are for drivers and roles.
+      - V(run) starts a rollout, or continues the recorded rollout of the same version, until it has ended.
+      - V(start) and V(step) are the parts of V(run). V(step) does everything that is due now.
+      - V(pause) stops at the present weight, V(resume) continues. V(freeze) stops everything, also a promotion or a rollback.
+      - V(promote) continues after a pause with the remaining steps and then promotes. With O(full) it promotes at once.
+      - V(rollback) sends all traffic back to stable. After a promotion it gives stable its former pod template.
+      - V(status) only returns the recorded state.
+      - V(interrupt) takes back a step that has no verdict yet. V(give_up_lease) gives the lease up. V(forget_promotion) removes the
+        record of a promoted release. These three are for drivers and roles.
     type: str
-    choices: [run, start, step, pause, resume, promote, rollback, freeze, status, interrupt, release, settle]
+    choices: [run, start, step, pause, resume, promote, rollback, freeze, status, interrupt, give_up_lease, forget_promotion]
     default: run
   service:
     description: Name of the Service.
@@ -44,106 +45,106 @@ options:
     type: str
     default: cluster.local
   stable_subset:
-    description: Subset of the DestinationRule that has the present version.
+    description: Subset of the DestinationRule with the present version.
     type: str
     default: stable
   canary_subset:
-    description: Subset that has the new version.
+    description: Subset with the new version.
     type: str
     default: canary
   stable_deployment:
-    description: Deployment of the present version. By default it has the Service's name.
+    description: Deployment of the present version. The default is the Service's name.
     type: str
   canary_deployment:
-    description: Deployment of the new version. By default it has the Service's name and C(-canary).
+    description: Deployment of the new version. The default is the Service's name with the suffix C(-canary).
     type: str
   port:
-    description: Port of the Service whose routes are shifted. 0 shifts all.
+    description: Port of the Service whose routes are shifted. 0 shifts the routes of all ports.
     type: int
     default: 0
   virtual_services:
-    description: VirtualServices to shift, as C(name) or C(namespace/name). By default all that lead to the canary subset.
+    description: VirtualServices to shift, as C(name) or C(namespace/name). The default is all with a route to the canary subset.
     type: list
     elements: str
   routes:
-    description: Names of the routes to shift. By default all that lead to both subsets.
+    description: Names of the routes to shift. The default is all routes to both subsets.
     type: list
     elements: str
   canary_definitions:
     description:
-      - Objects that run the new version, among them one Deployment. They are applied at the start and deleted at the end.
-      - Without them the Deployment O(canary_deployment) has to be there, and is scaled to 0 at the end.
+      - Objects of the new version, with exactly one Deployment. They are applied at the start and deleted at the end.
+      - Without this option the Deployment O(canary_deployment) must exist; it is scaled to 0 at the end.
     type: list
     elements: dict
   stable_definitions:
     description:
-      - Objects that a promotion applies. Without them and without O(canary_definitions), stable gets the canary's pod template.
+      - Objects that a promotion applies. Without this option and O(canary_definitions), stable gets the canary's pod template.
     type: list
     elements: dict
   version:
-    description: Name of the new version, for messages.
+    description: Name of the new version in messages.
     type: str
     default: ""
   release:
-    description: What is recorded with a promotion, for the role C(microservice).
+    description: Release that is recorded with a promotion (image, version and the inventory's release), for the role C(microservice).
     type: dict
   on_new_version:
-    description: What V(run) does while a rollout of another version is under way, V(refuse) or V(restart).
+    description: What V(run) does while a rollout of another version is under way. V(restart) replaces that rollout.
     type: str
     choices: [refuse, restart]
     default: refuse
   telemetry:
-    description: What counts requests, Istio's statistics filter (V(istio)) or Envoy's own cluster statistics (V(envoy)).
+    description: Source of the built-in metrics, Istio's metrics (V(istio)) or Envoy's cluster statistics (V(envoy)).
     type: str
     choices: [istio, envoy]
     default: istio
   match:
     description:
-      - Requests that all go to the new version from the first step on, as a VirtualService's match has them, for example by a header.
-        They get routes of their own, which are removed at the end.
+      - Match of a VirtualService, for example a header. Requests that match all go to the new version from the first step on, by
+        extra routes that are removed at the end.
     type: dict
   mirror:
     description:
-      - Percent of the requests that the new version gets a copy of while it has any weight; its answers to them are thrown away, but count
-        in its metrics. For services that only read.
+      - Percent of the requests that are also copied to the new version while its weight is not 0. The responses to copies are discarded,
+        but count in its metrics. Use this only for services that do not change data.
     type: float
     default: 0
   takeover:
-    description: Tools that manage the routes or the Deployment and were told to leave the weights alone.
+    description: Tools that manage the routes or the Deployment, and that are configured to ignore the weights.
     type: list
     elements: str
     choices: [flagger, argo-rollouts, argocd, flux]
   proof_samples:
-    description: Proxies that are asked whether they have a new weight, by a port forward. 0 asks none; nothing is called proved then.
+    description: Number of proxies whose configuration is read to prove a new weight, by a port forward. With 0 no weight is proved.
     type: int
     default: 3
   proof_timeout:
-    description: Seconds that a weight may take to reach them.
+    description: Seconds until these proxies must have a new weight.
     type: float
     default: 30
   full:
-    description: For O(verb=promote), whether to leave out the steps and windows that are left.
+    description: Whether O(operation=promote) skips the remaining steps and windows.
     type: bool
     default: false
   reason:
-    description: Why, for O(verb=rollback).
+    description: Reason of O(operation=rollback), for the history.
     type: str
     default: ""
   report:
-    description: File on the controller that gets a report (HTML) at the end of V(run), V(promote) and V(rollback).
+    description: File on the controller for an HTML report, written at the end of V(run), V(promote) and V(rollback).
     type: path
   metrics_file:
-    description: File on the controller that gets the rollout's own metrics in Prometheus' text format, for a textfile collector.
+    description: File on the controller for the rollout's own metrics in Prometheus' text format, for a textfile collector.
     type: path
   lease_duration:
-    description: Seconds after which a run that does not answer any more may be taken over.
+    description: Seconds after which another run may take the lease of a run that does not renew it.
     type: float
     default: 30
   holder:
-    description: Name of whoever calls, kept over several calls. Without it a call takes the lease and gives it back.
+    description: Name of the caller, which holds the lease over several calls. Without it, each call takes the lease and gives it up.
     type: str
-  fence:
-    description: Number of the lease that an earlier call returned.
+  fencing_token:
+    description: Fencing token that an earlier call returned, see RV(fencing_token).
     type: int
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -153,7 +154,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - A start is checked as a whole, metrics and routes included.
+      - Checks everything that a start checks, metrics and routes included.
   diff_mode:
     support: full
     details:
@@ -165,7 +166,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring a new version live
+- name: Release a new version
   servicemesh.platform.canary:
     service: user-service
     namespace: ecommerce
@@ -178,31 +179,31 @@ EXAMPLES = r"""
       - {metric: p99, max_ratio: 1.5, max: 800}
     report: user-service-canary.html
 
-- name: Stop at 20 % until somebody has had a look
+- name: Pause at 20 % for an approval
   servicemesh.platform.canary:
     service: user-service
     steps: [5, 20, 50]
-    hold_at: 20
+    pause_at: 20
     prometheus:
       url: https://prometheus.example.com
 
-- name: Go on from there
+- name: Continue after the pause
   servicemesh.platform.canary:
     service: user-service
-    verb: promote
+    operation: promote
 
-- name: Take everything back
+- name: Roll back
   servicemesh.platform.canary:
     service: user-service
-    verb: rollback
+    operation: rollback
     reason: Support tickets
 """
 
 RETURN = r"""
 phase:
   description:
-    - Where the rollout is (V(resetting), V(preparing), V(shifting), V(analysing), V(holding), V(promoting), V(promoted),
-      V(rolling_back), V(rolled_back), V(frozen)); empty when there never was one.
+    - Phase of the rollout (V(resetting), V(preparing), V(shifting), V(analysing), V(paused), V(promoting), V(promoted),
+      V(rolling_back), V(rolled_back), V(frozen)); empty when there was none.
   returned: success
   type: str
   sample: promoted
@@ -212,7 +213,7 @@ weight:
   type: int
   sample: 20
 run:
-  description: Name of the rollout.
+  description: ID of the rollout.
   returned: when there is one
   type: str
   sample: 1f0c9a7be2d4
@@ -233,22 +234,22 @@ steps:
   elements: int
   sample: [5, 20, 50]
 reason:
-  description: Why it holds, is frozen or went back.
+  description: Why the rollout is paused, frozen or rolled back.
   returned: when there is one
   type: str
 proof:
   description:
-    - What proxies said of the last weight; after a rollback RV(proof.proved) says that the weight is 0 in the sampled proxies and that
-      requests to the canary have ended.
+    - What the sampled proxies had as the last weight. After a rollback, RV(proof.proved) means that the weight is 0 in these proxies and
+      that requests to the canary have ended.
   returned: when there is one
   type: dict
   contains:
-    proved: {description: Whether it is proved., type: bool}
+    proved: {description: Whether the weight is proved., type: bool}
     proxies: {description: Pods that have the weight., type: list, elements: str}
-    missing: {description: Pods that have another one., type: list, elements: str}
-    errors: {description: What was seen after a rollback., type: str}
+    missing: {description: Pods that have another weight., type: list, elements: str}
+    errors: {description: Requests to the canary after a rollback., type: str}
 history:
-  description: What happened, with each check (what was asked, got and decided).
+  description: Events of the rollout, with each check (query, value and verdict).
   returned: when there is one
   type: list
   elements: dict
@@ -258,23 +259,23 @@ notes:
   type: list
   elements: dict
 done:
-  description: Whether nobody needs to call V(step) any more.
+  description: Whether no other V(step) is needed.
   returned: success
   type: bool
 next_in:
-  description: Seconds until another V(step) is of use.
+  description: Seconds until another V(step) is useful.
   returned: success
   type: float
 waiting:
-  description: What is waited for.
+  description: What the rollout waits for.
   returned: success
   type: str
 holder:
-  description: Who has the lease, for the next call.
+  description: Holder of the lease, for the next call.
   returned: when the call took the lease
   type: str
-fence:
-  description: Number of the lease, for the next call.
+fencing_token:
+  description: Fencing token of the lease, for the next call. It increases with every holder, and writes of an earlier holder fail.
   returned: when the call took the lease
   type: int
 seconds:
@@ -305,7 +306,7 @@ def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     call = Call(client, module.params, check=module.check_mode)
-    result = Rollout(call).perform(Operation(module.params["verb"]))
+    result = Rollout(call).perform(Operation(module.params["operation"]))
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: canary_info
-short_description: Tell how a service's canary stands, and what is live
+short_description: Return the state of a service's canary, and what is live
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Reads the record of a service's rollout, the lease, and the version and image of its Deployment.
+  - Reads the record of a service's rollouts, the lease, and the version and image of its Deployment.
 options:
   service:
     description: Name of the Service.
@@ -23,12 +23,12 @@ options:
     type: str
     default: ecommerce
   stable_deployment:
-    description: Deployment of the present version. By default it has the Service's name.
+    description: Deployment of the present version. The default is the Service's name.
     type: str
   inventory:
     description:
-      - Image and version that the inventory states. With it RV(decision) tells which release is to be live, and a warning names what
-        differs from the inventory.
+      - Image and version that the inventory states. With this option the result has RV(decision), and a warning names what differs
+        from the inventory.
     type: dict
     suboptions:
       image:
@@ -40,7 +40,7 @@ options:
         type: str
         required: true
   asked:
-    description: Image and version of the command line, to be brought by a canary.
+    description: Image and version from the command line, which a canary promotes.
     type: dict
     suboptions:
       image:
@@ -52,12 +52,12 @@ options:
         type: str
         required: true
   rollout:
-    description: How a new version of the inventory gets live.
+    description: How a new version in the inventory is released.
     type: str
     choices: [rolling, canary]
     default: rolling
   variable:
-    description: The variable that a warning tells to change.
+    description: The variable that a warning names.
     type: str
     default: the version
 extends_documentation_fragment:
@@ -79,12 +79,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See how the canary stands
+- name: Read the state of the canary
   servicemesh.platform.canary_info:
     service: user-service
   register: __canary
 
-- name: Show why it went back
+- name: Show why it was rolled back
   ansible.builtin.debug:
     msg: "{{ __canary.reason }}"
   when: __canary.phase == 'rolled_back'
@@ -92,12 +92,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 phase:
-  description: Where the rollout is, as RV(servicemesh.platform.canary#module:phase) has it; empty when there never was one.
+  description: Phase of the rollout, see RV(servicemesh.platform.canary#module:phase); empty when there was none.
   returned: success
   type: str
-  sample: holding
+  sample: paused
 active:
-  description: Whether a rollout is under way, be it that it waits for a person.
+  description: Whether a rollout is under way, also when it is paused or frozen.
   returned: success
   type: bool
 weight:
@@ -106,48 +106,48 @@ weight:
   type: int
   sample: 20
 version:
-  description: The version that the last rollout was about.
+  description: The new version of the last rollout.
   returned: when there was one
   type: str
   sample: v1.1
 reason:
-  description: Why it holds, is frozen or went back.
+  description: Why the rollout is paused, frozen or rolled back.
   returned: when there was one
   type: str
 history:
-  description: What happened in the last rollout.
+  description: Events of the last rollout.
   returned: when there was one
   type: list
   elements: dict
 release:
-  description: Image and version that the rollout under way was begun with, and the inventory's of that moment.
-  returned: when a role began it
+  description: Image and version of the rollout under way, and the inventory's at its start.
+  returned: when a role started it
   type: dict
 record:
-  description: The release that is live by a promotion, and the inventory's of that moment; null when the inventory's is live.
+  description: The release that is live by a promotion, and the inventory's at that time; null when the inventory's release is live.
   returned: success
   type: dict
 runs:
-  description: Earlier rollouts, newest last.
+  description: Summaries of earlier rollouts, newest last.
   returned: success
   type: list
   elements: dict
 lease:
-  description: Who holds the service now (C(holder), C(age), C(expires_in)); null for nobody.
+  description: The present lease (C(holder), C(fencing_token), C(age), C(expires_in)); null when nobody holds it.
   returned: success
   type: dict
 live:
-  description: Image and version label of the stable Deployment; null when it is not there.
+  description: Image and version label of the stable Deployment; null when it does not exist.
   returned: success
   type: dict
   sample: {image: "docker.io/ecommerce/user-service:v1.0", version: v1.0}
 decision:
-  description: What a role is to do.
+  description: What a role does.
   returned: with O(inventory)
   type: dict
   contains:
     action:
-      description: V(apply), V(canary), or V(watch) while a run is under way that is somebody else's.
+      description: V(apply), V(canary), or V(watch) while another run is under way.
       type: str
     image:
       description: Image of the release.
@@ -155,11 +155,11 @@ decision:
     version:
       description: Its version.
       type: str
-    settle:
-      description: Whether the record of a promotion has had its day.
+    forget_promotion:
+      description: Whether the record of a promotion is no longer needed.
       type: bool
     warning:
-      description: What differs from the inventory, empty when nothing does.
+      description: What differs from the inventory; empty when nothing differs.
       type: str
 metrics:
   description: The rollout in Prometheus' text format, for a textfile collector.

@@ -94,7 +94,7 @@ def _steps(bed: Any, number: int) -> Iterator[tuple[str, float]]:
         steps=[10, 20, 30, 40],
         interval=3,
         analysis=[{"metric": "success_rate", "min": 0.5}],
-        hold_at=40,
+        pause_at=40,
     )
     seen: list[dict[str, Any]] = []
     bed.drive(until=seen.append, **options)

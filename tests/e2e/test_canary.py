@@ -232,12 +232,12 @@ AT_ONCE = {"steps": [50], "interval": 1, "drain": 1, "analysis": [{"name": "x", 
 @pytest.mark.slow
 @pytest.mark.usefixtures("as_before")
 def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
-    """canary.yml -e hold_at, an approval, promote.yml: what AWX needs for a gate. Then rollback.yml."""
+    """canary.yml -e pause_at, an approval, promote.yml: the parts of an approval in AWX. Then rollback.yml."""
     spec, report = routes(cluster)["spec"], str(tmp_path / "report.html")
-    held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, hold_at=50).ended()
+    held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, pause_at=50).ended()
     assert held.returncode == 0, held.told
     assert "is paused at 50 %" in held.text
-    assert state(cluster)["phase"] == "holding"
+    assert state(cluster)["phase"] == "paused"
     given_ = ("-e", f"service={SERVICE}", "-e", f"report={report}")
     promoted = ansible_playbook("promote.yml", *args, *given_, "-e", json.dumps({"platform_canary": AT_ONCE}))
     assert promoted.returncode == 0, promoted.told
@@ -254,12 +254,12 @@ def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster
 @pytest.mark.usefixtures("as_before")
 def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
     parts = [{"service": "product-service", "version": "v1.1"}, {"service": SERVICE, "version": "v9-nowhere"}]
-    values = {"release": parts, "platform_canary": AT_ONCE, "report": str(tmp_path / "report.html")}
+    values = {"release_plan": parts, "platform_canary": AT_ONCE, "report": str(tmp_path / "report.html")}
     run = ansible_playbook("canary.yml", *args, "-e", json.dumps(values))
     assert run.returncode == 2, run.told
     assert "product-service is paused at 50 %" in run.text
     assert "The canary of user-service was rolled back to v1.0" in run.text
-    assert "The canary of product-service was rolled back to v1.0: another service of the release failed" in run.text
+    assert "The canary of product-service was rolled back to v1.0: another service of the release plan failed" in run.text
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
         assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
@@ -276,8 +276,8 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
         ),
         (
             "canary.yml",
-            {"service": "user-service", "version": "v1.1", "hold_at": 7},
-            "hold_at: 7 is not one of the steps",
+            {"service": "user-service", "version": "v1.1", "pause_at": 7},
+            "pause_at: 7 is not one of the steps",
         ),
         ("promote.yml", {"service": "review-service"}, "no canary of review-service is under way"),
         ("rollback.yml", {"service": "review-service"}, "There is no canary of ecommerce/review-service"),

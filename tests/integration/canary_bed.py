@@ -249,9 +249,9 @@ class Bed:
             **more,
         }
 
-    def call(self, verb: str, **options: Any) -> Obj:
+    def call(self, operation: str, **options: Any) -> Obj:
         """Result of one call of the module."""
-        found = ArgumentSpecValidator(canary.ARGUMENTS).validate({"verb": verb, **options})
+        found = ArgumentSpecValidator(canary.ARGUMENTS).validate({"operation": operation, **options})
         assert not found.error_messages, found.error_messages
         params = {name: found.validated_parameters.get(name) for name in canary.ARGUMENTS}
         try:
@@ -269,10 +269,16 @@ class Bed:
         while not result.get("failed") and not result["done"] and not until(result):
             assert time.monotonic() < end, f"the run does not end: {result}"
             time.sleep(min(result["next_in"], 5.0))
-            result = self.call("step", **options, holder=holder, fence=result["fence"])
+            result = self.call("step", **options, holder=holder, fencing_token=result["fencing_token"])
             notes += result.get("notes") or []
-        if result.get("fence"):
-            self.call("release", service="web", namespace=self.namespace, holder=holder, fence=result["fence"])
+        if result.get("fencing_token"):
+            self.call(
+                "give_up_lease",
+                service="web",
+                namespace=self.namespace,
+                holder=holder,
+                fencing_token=result["fencing_token"],
+            )
         return {**result, "all_notes": notes, "holder_was": holder}
 
     # What there is -----------------------------------------------------------------------------------------------------

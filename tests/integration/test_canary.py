@@ -154,15 +154,15 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
 
 def finish(bed: Bed, **more: Any) -> Obj:
     """Goes on with what is recorded, as rollback.yml does: without definitions."""
-    holder, fence = f"test-{uuid.uuid4().hex[:6]}", 0
+    holder, token = f"test-{uuid.uuid4().hex[:6]}", 0
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        given = {"fence": fence} if fence else {}
+        given = {"fencing_token": token} if token else {}
         result = bed.call("step", service="web", namespace=bed.namespace, holder=holder, **given, **more)
         assert not result.get("failed"), result
-        fence = result["fence"]
+        token = result["fencing_token"]
         if result["done"]:
-            bed.call("release", service="web", namespace=bed.namespace, holder=holder, fence=fence)
+            bed.call("give_up_lease", service="web", namespace=bed.namespace, holder=holder, fencing_token=token)
             return result
         time.sleep(min(result["next_in"], 2))
     raise AssertionError("it does not end")
@@ -321,7 +321,13 @@ def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> No
     assert late["failed"]
     assert f"{won[0]['holder']} has held its lease for" in late["msg"]
     assert "Nothing was done" in lost[0]["msg"]
-    bed.call("release", service="web", namespace=bed.namespace, holder=won[0]["holder"], fence=won[0]["fence"])
+    bed.call(
+        "give_up_lease",
+        service="web",
+        namespace=bed.namespace,
+        holder=won[0]["holder"],
+        fencing_token=won[0]["fencing_token"],
+    )
 
 
 def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_write(bed: Bed, tmp_path: Path) -> None:
@@ -385,7 +391,7 @@ def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, 
     finally:
         play.kill()
     assert " 50% [##########..........] step: weight 0 % -> 50 %" in out
-    assert seen_of(bed)[0] == "holding"
+    assert seen_of(bed)[0] == "paused"
     again = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
     assert (again["phase"], again["weight"], bed.weights()) == ("analysing", 50, [50, 50])
     assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
@@ -413,7 +419,7 @@ class Numbers(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
+def test_an_endpoint_a_job_and_an_approval_have_their_say(bed: Bed) -> None:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Numbers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     script = "import urllib.request; urllib.request.urlopen('http://web/work', timeout=9)"
@@ -431,9 +437,9 @@ def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
             {"name": "smoke", "job": {"spec": {"template": {"metadata": meta, "spec": pod}}}},
             {"name": "odd", "query": "vector(7)", "max": 1, "dry_run": True},
         ],
-        gates=[{"before": "50", "annotation": "example.com/approved"}],
+        approvals=[{"before": "50", "annotation": "example.com/approved"}],
         steps=[50, 80],
-        hold_at=50,
+        pause_at=50,
         mirror=20,
     )
     spec = spec_of(bed)
@@ -452,8 +458,8 @@ def test_an_endpoint_a_job_and_a_gate_have_their_say(bed: Bed) -> None:
         result = bed.drive(until=approve, **options)
     finally:
         server.shutdown()
-    assert result["phase"] == "holding", result
-    assert asked == ["a check has not finished"], "the gate was never closed"
+    assert result["phase"] == "paused", result
+    assert asked == ["a check has not finished"], "nothing waited for the approval"
     (window,) = [note for note in result["all_notes"] if note["event"] == "window"]
     verdicts = {check["name"]: check["verdict"] for check in window["checks"]}
     assert verdicts == {"basket": "pass", "smoke": "pass", "odd": "fail"}, window
@@ -499,7 +505,7 @@ def test_somebody_elses_weight_stops_the_run_and_somebody_elses_timeout_does_not
 def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> None:
     apply(bed, [bed.app("stable", "v1", replicas=2)])
     spec, begin = spec_of(bed), time.time()
-    assert bed.drive(**bed.options(steps=[50, 80], hold_at=50, analysis=ERRORS))["phase"] == "holding"
+    assert bed.drive(**bed.options(steps=[50, 80], pause_at=50, analysis=ERRORS))["phase"] == "paused"
     # As an autoscaler does that sees half of the load.
     scale = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/web/scale"
     bed.client.request("PATCH", scale, body={"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
@@ -516,14 +522,14 @@ def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> Non
 
 def test_another_version_in_the_middle_is_refused_or_starts_again(bed: Bed) -> None:
     spec = spec_of(bed)
-    options = bed.options(steps=[50, 60], hold_at=50, analysis=ERRORS)
-    assert bed.drive(**options)["phase"] == "holding"
-    other = {**options, **bed.options(version="v3", steps=[50, 60], hold_at=50, analysis=ERRORS)}
+    options = bed.options(steps=[50, 60], pause_at=50, analysis=ERRORS)
+    assert bed.drive(**options)["phase"] == "paused"
+    other = {**options, **bed.options(version="v3", steps=[50, 60], pause_at=50, analysis=ERRORS)}
     refused = bed.call("start", **other)
     assert refused["failed"]
     assert "another version (v2) is under way" in refused["msg"]
     again = bed.drive(**other, on_new_version="restart")
-    assert (again["phase"], again["version"], again["weight"]) == ("holding", "v3", 50), again["reason"]
+    assert (again["phase"], again["version"], again["weight"]) == ("paused", "v3", 50), again["reason"]
     # No weight before the subset was re-pointed: the pods of v2 had no requests any more.
     weights = [note["weight"] for note in again["all_notes"] if note["event"] in ("preparing", "step")]
     assert weights == [0, 50]
@@ -536,10 +542,10 @@ def test_another_version_in_the_middle_is_refused_or_starts_again(bed: Bed) -> N
 
 def test_all_that_is_wrong_is_told_at_once_and_nothing_changes(bed: Bed) -> None:
     before = bed.virtual_service()["metadata"]["resourceVersion"]
-    wrong = bed.options(steps=[50, 20, 200], interval=0, hold_at=7, analysis=[{"name": "x", "query": "up"}])
+    wrong = bed.options(steps=[50, 20, 200], interval=0, pause_at=7, analysis=[{"name": "x", "query": "up"}])
     result = bed.call("start", **wrong)
     assert result["failed"]
-    for words in ("200 is not a weight", "interval: 0.0", "hold_at: 7", "has no limit"):
+    for words in ("200 is not a weight", "interval: 0.0", "pause_at: 7", "has no limit"):
         assert words in result["msg"], result["msg"]
     later = bed.options(
         virtual_services=["web", "nobody"],

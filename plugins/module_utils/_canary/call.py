@@ -54,7 +54,7 @@ class Call:
 
     def given_holder(self) -> LeaseHolder | None:
         """The lease that an earlier call of the same run returned."""
-        name, token = self.params.get("holder"), self.params.get("fence")
+        name, token = self.params.get("holder"), self.params.get("fencing_token")
         return LeaseHolder(str(name), int(token)) if name and token else None
 
     def acquire(self) -> None:

@@ -142,13 +142,13 @@ class Executor:
         if action.milestone is None:
             raise ValueError("action check_approvals needs a milestone")
         annotations = ((observation.stable or {}).get("metadata") or {}).get("annotations") or {}
-        name = f"{self._job_prefix(state)}-gate-{action.milestone}"
+        name = f"{self._job_prefix(state)}-approval-{action.milestone}"
 
         def measure(metric: Metric) -> Check:
             return self._measurer.measure([metric], state.plan.interval, name)[0]
 
         now = self._clock.now()
-        given = approvals.approvals_of(self._settings["gates"], self._settings["telemetry"])
+        given = approvals.approvals_of(self._settings["approvals"], self._settings["telemetry"])
         for approval in approvals.before(given, action.milestone):
             outcome, reason = approvals.check(approval, annotations, measure)
             match outcome:

@@ -105,7 +105,7 @@ class Lease:
             return None
         return {
             "holder": spec["holderIdentity"],
-            "fence": int(spec.get("leaseTransitions") or 0),
+            "fencing_token": int(spec.get("leaseTransitions") or 0),
             "age": round(_age(spec.get("acquireTime"), now), 1),
             "expires_in": round(left, 1),
         }

@@ -21,8 +21,8 @@ class Operation(StrEnum):
     FREEZE = "freeze"
     STATUS = "status"
     INTERRUPT = "interrupt"
-    GIVE_UP_LEASE = "release"
-    FORGET_PROMOTION = "settle"
+    GIVE_UP_LEASE = "give_up_lease"
+    FORGET_PROMOTION = "forget_promotion"
 
 
 # The action plugin stays with the rollout until it has ended; every other operation is one short call.

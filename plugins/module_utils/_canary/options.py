@@ -86,7 +86,7 @@ PROMETHEUS: dict[str, Option] = {
 }
 
 OPTIONS: dict[str, Option] = {
-    "verb": _text(choices=_values(Operation), default=Operation.RUN.value),
+    "operation": _text(choices=_values(Operation), default=Operation.RUN.value),
     "service": _text(required=True),
     "namespace": _text(default="ecommerce"),
     "cluster_domain": _text(default="cluster.local"),
@@ -107,14 +107,14 @@ OPTIONS: dict[str, Option] = {
     "max_duration": _number(default=3600),
     "progress_deadline": _number(default=300),
     "drain": _number(default=10),
-    "hold_at": {"type": "int", "default": 0},
+    "pause_at": {"type": "int", "default": 0},
     "on_failure": _text(choices=_values(OnFailure), default=OnFailure.ROLLBACK.value),
     "failures": {"type": "int", "default": 1},
     "inconclusives": {"type": "int", "default": 3},
     "passes": {"type": "int", "default": 1, "no_log": False},  # a number, not a password
     "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
-    "gates": {"type": "list", "elements": "dict", "options": APPROVAL},
+    "approvals": {"type": "list", "elements": "dict", "options": APPROVAL},
     "prometheus": {"type": "dict", "options": PROMETHEUS},
     "telemetry": _text(choices=list(TELEMETRY), default="istio"),
     "match": {"type": "dict"},
@@ -128,5 +128,5 @@ OPTIONS: dict[str, Option] = {
     "metrics_file": {"type": "path"},
     "lease_duration": _number(default=30),
     "holder": _text(),
-    "fence": {"type": "int"},
+    "fencing_token": {"type": "int", "no_log": False},  # a number, not a secret
 }

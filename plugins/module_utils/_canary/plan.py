@@ -49,7 +49,7 @@ class Plan:
     """Weights and times of a run. Weights are percent of the requests, times seconds.
 
     `steps` rise strictly and end at 100 or below; whatever the last one is, promotion comes after it.
-    `hold_at`: weight after whose window the run pauses until `resume` or `promote` is called; 0 pauses nowhere.
+    `pause_at`: weight after whose window the run pauses until `resume` or `promote` is called; 0 pauses nowhere.
     `failures`, `inconclusives`: this many windows in a row with that verdict end the run. `passes`: this many are required for each step.
     """
 
@@ -59,7 +59,7 @@ class Plan:
     max_duration: float = 3600.0
     progress_deadline: float = 300.0
     drain: float = 10.0
-    hold_at: int = 0
+    pause_at: int = 0
     on_failure: OnFailure = OnFailure.ROLLBACK
     failures: int = 1
     inconclusives: int = 3
@@ -124,9 +124,9 @@ def _number_findings(options: Mapping[str, Any]) -> list[str]:
 
 def _relation_findings(options: Mapping[str, Any]) -> list[str]:
     found = []
-    hold_at, steps = options.get("hold_at") or 0, options.get("steps")
-    if hold_at and isinstance(steps, Sequence) and hold_at not in steps:
-        found.append(f"hold_at: {hold_at!r} is not one of the steps {list(steps)}; expected one of them, or 0")
+    pause_at, steps = options.get("pause_at") or 0, options.get("steps")
+    if pause_at and isinstance(steps, Sequence) and pause_at not in steps:
+        found.append(f"pause_at: {pause_at!r} is not one of the steps {list(steps)}; expected one of them, or 0")
     on_failure = options.get("on_failure", OnFailure.ROLLBACK)
     if on_failure not in tuple(OnFailure):
         found.append(f"on_failure: {on_failure!r} is neither rollback nor freeze")

@@ -23,13 +23,13 @@ APPLY, CANARY, WATCH = "apply", "canary", "watch"
 class Decision:
     """What a role does. `apply`: everything with this release; `canary`: shift to it; `watch`: leave the workload to the run under way.
 
-    `settle`: the record of a promotion is no longer needed. `warning` is for the user, or empty.
+    `forget_promotion`: the record of a promotion is no longer needed. `warning` is for the user, or empty.
     """
 
     action: str
     image: str
     version: str
-    settle: bool = False
+    forget_promotion: bool = False
     warning: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Decision:
             "action": self.action,
             "image": self.image,
             "version": self.version,
-            "settle": self.settle,
+            "forget_promotion": self.forget_promotion,
             "warning": self.warning,
         }
 
@@ -66,7 +66,7 @@ def decide(
         return _with(APPLY if asked["image"] == live["image"] else CANARY, asked)
     overruled = record is not None and not _same(record.get("inventory") or {}, inventory)
     if live["image"] == inventory["image"]:
-        return _with(APPLY, inventory, settle=overruled)
+        return _with(APPLY, inventory, forget_promotion=overruled)
     if record is not None and not overruled and record["image"] == live["image"]:
         return _with(
             APPLY,
@@ -78,7 +78,7 @@ def decide(
         )
     if rollout == "canary":
         return _with(CANARY, inventory)
-    return _with(APPLY, inventory, settle=record is not None)
+    return _with(APPLY, inventory, forget_promotion=record is not None)
 
 
 def _under_way(inventory: Release, info: Mapping[str, Any], rollout: str, asked: Release | None) -> Decision:
@@ -104,5 +104,5 @@ def _same(one: Release, other: Release) -> bool:
     return (one.get("image"), one.get("version")) == (other.get("image"), other.get("version"))
 
 
-def _with(action: str, release: Release, *, settle: bool = False, warning: str = "") -> Decision:
-    return Decision(action, str(release["image"]), str(release["version"]), settle, warning)
+def _with(action: str, release: Release, *, forget_promotion: bool = False, warning: str = "") -> Decision:
+    return Decision(action, str(release["image"]), str(release["version"]), forget_promotion, warning)

@@ -50,7 +50,7 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
     }
     if result.lease_holder is not None:
-        values |= {"holder": result.lease_holder.name, "fence": result.lease_holder.fencing_token}
+        values |= {"holder": result.lease_holder.name, "fencing_token": result.lease_holder.fencing_token}
     if result.stopped:
         values |= {"failed": True, "msg": f"The canary stopped: {result.stopped}"}
     if diff and result.before is not None and state is not None:

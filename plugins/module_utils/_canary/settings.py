@@ -22,7 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
 Params = Mapping[str, Any]
 
 PLAN = (
-    "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "hold_at", "on_failure",
+    "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "pause_at", "on_failure",
     "failures", "inconclusives", "passes",
 )  # fmt: skip
 _SECRET = ("headers", "password")
@@ -43,7 +43,7 @@ def findings(params: Params) -> list[str]:
         found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset; expected another one")
     found += plans.findings({name: params.get(name) for name in PLAN})
     found += metrics.findings(_analysis(params), prometheus=prometheus_given(params))
-    found += approvals.findings(params.get("gates") or [], params.get("steps") or [])
+    found += approvals.findings(params.get("approvals") or [], params.get("steps") or [])
     if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
         found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
@@ -84,7 +84,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "mirror": params.get("mirror") or 0,
         "telemetry": params["telemetry"],
         "analysis": [_bare(entry) for entry in _analysis(params)],
-        "gates": [_bare(entry) for entry in params.get("gates") or []],
+        "approvals": [_bare(entry) for entry in params.get("approvals") or []],
         "prometheus": _bare(params.get("prometheus") or {}),
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
@@ -109,7 +109,7 @@ def with_secrets(settings: Params, params: Params) -> dict[str, Any]:
     result = dict(settings)
     given = params.get("prometheus") or {}
     result["prometheus"] = {**settings.get("prometheus", {}), **{k: given[k] for k in _SECRET if given.get(k)}}
-    for name in ("analysis", "gates"):
+    for name in ("analysis", "approvals"):
         fresh = {_key(entry): entry.get("headers") for entry in params.get(name) or [] if entry.get("headers")}
         result[name] = [
             {**entry, "headers": fresh[_key(entry)]} if _key(entry) in fresh else entry

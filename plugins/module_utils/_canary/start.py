@@ -80,9 +80,9 @@ def _recorded(call: Call, fresh: State, observation: Observation, before: State 
 def _continue(call: Call, state: State) -> Result:
     """Continues a recorded run. A paused run goes on unless it is to pause at this weight."""
     call.result.state, call.result.before = state, state.weight
-    hold_at = int(call.params.get("hold_at") or 0)
-    after = state.replace(plan=plans.plan_of({**state.plan.as_dict(), "hold_at": hold_at}))
-    if _goes_on(state, hold_at):
+    pause_at = int(call.params.get("pause_at") or 0)
+    after = state.replace(plan=plans.plan_of({**state.plan.as_dict(), "pause_at": pause_at}))
+    if _goes_on(state, pause_at):
         after = transitions.resumed(after, call.clock.now())
         call.result.changed = True
     call.result.done = after.phase in WAITING
@@ -101,15 +101,15 @@ def _continue(call: Call, state: State) -> Result:
     return call.ended()
 
 
-def _goes_on(state: State, hold_at: int) -> bool:
-    """Whether a run that was paused continues when it is started again with `hold_at`."""
+def _goes_on(state: State, pause_at: int) -> bool:
+    """Whether a run that was paused continues when it is started again with `pause_at`."""
     if state.phase is not Phase.PAUSED:
         return False
     match state.pause_cause:
         case PauseCause.INTERRUPTED:
             return True
         case PauseCause.PLANNED | PauseCause.BY_HAND | None:
-            return state.passes >= state.plan.passes and hold_at != state.weight
+            return state.passes >= state.plan.passes and pause_at != state.weight
         case _:
             assert_never(state.pause_cause)
 

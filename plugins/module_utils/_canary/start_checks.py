@@ -56,7 +56,7 @@ def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> list[F
     """Why metrics and approvals can never be measured."""
     telemetry = settings["telemetry"]
     wanted = metrics_of(settings["analysis"], telemetry)
-    wanted += [entry.metric for entry in approvals_of(settings["gates"], telemetry) if entry.metric is not None]
+    wanted += [entry.metric for entry in approvals_of(settings["approvals"], telemetry) if entry.metric is not None]
     return findings_of(FindingCode.MEASUREMENT, Measurer.of(client, settings).findings(wanted))
 
 

@@ -6,7 +6,7 @@
 Phases:
 
     resetting -> preparing -> shifting -> analysing -> shifting ... -> promoting -> promoted
-                                          |      \\-> holding -> shifting, promoting
+                                          |      \\-> paused -> shifting, promoting
                                           \\-> rolling_back -> rolled_back
     frozen: nothing changes until a person calls resume, promote or rollback.
 """
@@ -32,7 +32,7 @@ class Phase(StrEnum):
     PREPARING = "preparing"
     SHIFTING = "shifting"
     ANALYSING = "analysing"
-    PAUSED = "holding"
+    PAUSED = "paused"
     PROMOTING = "promoting"
     ROLLING_BACK = "rolling_back"
     FROZEN = "frozen"

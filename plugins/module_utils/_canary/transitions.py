@@ -54,8 +54,8 @@ def judged(state: State, window: Window, now: float) -> State:
 
 
 def _after_step(state: State, now: float) -> State:
-    if state.plan.hold_at and state.weight == state.plan.hold_at:
-        why = f"paused at {state.weight} % as planned (hold_at)"
+    if state.plan.pause_at and state.weight == state.plan.pause_at:
+        why = f"paused at {state.weight} % as planned (pause_at)"
         return state.entered(Phase.PAUSED, now, reason=why, pause_cause=PauseCause.PLANNED)
     return advanced(state, now)
 
@@ -133,7 +133,7 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     """`promote`: continues after a pause, without another planned pause. `full` skips the steps and windows that are left."""
     if state.phase in FINAL or state.phase is Phase.PROMOTING:
         return state
-    state = state.replace(plan=dataclasses.replace(state.plan, hold_at=0))
+    state = state.replace(plan=dataclasses.replace(state.plan, pause_at=0))
     if full and not state.touched:
         return promoting(state, now).replace(approved=True)
     return resumed(state, now)

@@ -46,8 +46,10 @@ class Approval:
 
 
 def findings(options: Sequence[Options], steps: Sequence[Any]) -> list[str]:
-    """Everything that is wrong with the option `gates`."""
-    return [f"gates[{index}]: {found}" for index, entry in enumerate(options) for found in _findings_of(entry, steps)]
+    """Everything that is wrong with the option `approvals`."""
+    return [
+        f"approvals[{index}]: {found}" for index, entry in enumerate(options) for found in _findings_of(entry, steps)
+    ]
 
 
 def _findings_of(entry: Options, steps: Sequence[Any]) -> list[str]:
@@ -84,7 +86,7 @@ def _metric(entry: Options, telemetry: str) -> Metric | None:
     if entry.get("annotation"):
         return None
     measured = {key: entry.get(key) for key in _MEASURED}
-    return metrics.metrics_of([{**measured, "name": f"gate-{entry['before']}"}], telemetry)[0]
+    return metrics.metrics_of([{**measured, "name": f"approval-{entry['before']}"}], telemetry)[0]
 
 
 def before(approvals: Sequence[Approval], milestone: Milestone) -> list[Approval]:

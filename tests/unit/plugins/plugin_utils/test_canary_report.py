@@ -72,7 +72,7 @@ def test_durations_are_short(seconds: float, text: str) -> None:
     assert lines.duration(seconds) == text
 
 
-@pytest.mark.parametrize("phase", ["promoted", "rolled_back", "holding", "frozen", "analysing"])
+@pytest.mark.parametrize("phase", ["promoted", "rolled_back", "paused", "frozen", "analysing"])
 def test_every_end_has_its_sentence(phase: str) -> None:
     text = lines.summary({**RESULT, "phase": phase}, "user-service")
     assert "user-service" in text

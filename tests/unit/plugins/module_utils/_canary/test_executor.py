@@ -148,7 +148,7 @@ def test_only_a_failed_job_is_an_answer_that_waiting_cannot_change(verdict: Verd
 )
 def test_an_approval_that_is_not_given_in_time_does_what_was_declared(on_timeout: OnTimeout, phase: Phase) -> None:
     entry = {"before": "50", "annotation": "a/b", "timeout": 60, "on_timeout": on_timeout.value}
-    acting, _writer = executor(steps=[50], gates=[entry])
+    acting, _writer = executor(steps=[50], approvals=[entry])
     state = State("run", "web", "shop", plans.Plan((50,)), phase=Phase.SHIFTING, index=0, weight=50)
     action = Action(ActionKind.CHECK_APPROVALS, milestone=BeforeStep(50))
     early = acting.execute(action, state.replace(since=acting._clock.now() - 5), OBSERVATION)

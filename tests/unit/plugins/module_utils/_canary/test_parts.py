@@ -102,7 +102,7 @@ def test_what_is_recorded_holds_no_secret_and_each_call_brings_it_again() -> Non
     given_ = params(
         prometheus={"url": "https://p.example.com", "password": SECRET, "username": "u", "headers": {"x": SECRET}},
         analysis=[{"name": "a", "url": "http://x", "value": "y", "min": 1, "headers": {"authorization": SECRET}}],
-        gates=[
+        approvals=[
             {"before": "promotion", "url": "http://g", "value": "y", "min": 1, "headers": {"authorization": SECRET}}
         ],
     )
@@ -112,7 +112,7 @@ def test_what_is_recorded_holds_no_secret_and_each_call_brings_it_again() -> Non
     again = settings.with_secrets(kept, given_)
     assert again["prometheus"]["password"] == SECRET
     assert again["analysis"][0]["headers"] == {"authorization": SECRET}
-    assert again["gates"][0]["headers"] == {"authorization": SECRET}
+    assert again["approvals"][0]["headers"] == {"authorization": SECRET}
     endpoint = settings.endpoint(again)
     assert endpoint is not None
     assert SECRET not in repr(endpoint)
@@ -131,9 +131,9 @@ def test_names_follow_the_platforms_unless_others_are_given() -> None:
     [
         ({"service": "User"}, "service: 'User'"),
         ({"canary_subset": "stable"}, "canary_subset: 'stable' is the stable subset"),
-        ({"gates": [{"before": "7", "annotation": "a"}]}, "before is '7'"),
-        ({"gates": [{"before": "promotion"}]}, "nothing to check"),
-        ({"gates": [{"before": "promotion", "url": "http://x"}]}, "value is missing"),
+        ({"approvals": [{"before": "7", "annotation": "a"}]}, "before is '7'"),
+        ({"approvals": [{"before": "promotion"}]}, "nothing to check"),
+        ({"approvals": [{"before": "promotion", "url": "http://x"}]}, "value is missing"),
         ({"canary_definitions": [{"kind": "ConfigMap"}]}, "has 0 Deployments"),
         ({"stable_definitions": [{"kind": "Secret"}]}, "has a Secret"),
         ({"analysis": []}, "no metric counts"),

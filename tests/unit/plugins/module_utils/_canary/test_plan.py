@@ -64,7 +64,7 @@ def test_from_the_begin_every_step_comes_once_and_then_promotion(steps: list[int
         ({"steps": [5], "interval": 0}, "interval: 0"),
         ({"steps": [5], "interval": "x"}, "interval: 'x'"),
         ({"steps": [5], "failures": 0}, "failures: 0"),
-        ({"steps": [5, 10], "hold_at": 7}, "hold_at: 7 is not one of the steps"),
+        ({"steps": [5, 10], "pause_at": 7}, "pause_at: 7 is not one of the steps"),
         ({"steps": [5], "on_failure": "ignore"}, "neither rollback nor freeze"),
         ({"steps": [5, 10], "interval": 60, "warmup": 0, "passes": 1, "max_duration": 100}, "max_duration: 100"),
     ],
@@ -74,7 +74,7 @@ def test_wrong_options_are_named(options: dict[str, Any], words: str) -> None:
 
 
 def test_all_findings_come_at_once() -> None:
-    assert len(plans.findings({"steps": [5, 3, 200], "interval": 0, "hold_at": 9, "on_failure": "x"})) == 4
+    assert len(plans.findings({"steps": [5, 3, 200], "interval": 0, "pause_at": 9, "on_failure": "x"})) == 4
 
 
 @given(st.integers(0, 100), st.integers(0, 50), st.integers(0, 50))

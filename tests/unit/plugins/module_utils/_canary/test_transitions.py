@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
 @pytest.mark.parametrize("phase", list(Phase))
 def test_operations_are_idempotent_in_every_phase(phase: Phase) -> None:
     state = states.State(
-        "r", "s", "n", plans.Plan((10, 50), hold_at=10), phase=phase, stage=Stage.COVER, index=0, weight=10, passes=1
+        "r", "s", "n", plans.Plan((10, 50), pause_at=10), phase=phase, stage=Stage.COVER, index=0, weight=10, passes=1
     )
     for operation in (transitions.paused, transitions.frozen, transitions.interrupted):
         once = operation(state, 5.0)
@@ -30,7 +30,7 @@ def test_operations_are_idempotent_in_every_phase(phase: Phase) -> None:
 
 def test_held_then_promoted_goes_on_with_the_steps_unless_full() -> None:
     held = states.State(
-        "r", "s", "n", plans.Plan((10, 50), hold_at=10), phase=Phase.PAUSED, index=0, weight=10, passes=1
+        "r", "s", "n", plans.Plan((10, 50), pause_at=10), phase=Phase.PAUSED, index=0, weight=10, passes=1
     )
     on = transitions.promoted_by_hand(held, 5.0, full=False)
     assert (on.phase, on.index, on.weight) == (Phase.SHIFTING, 1, 50)
@@ -60,7 +60,7 @@ def test_every_verdict_leads_on_or_to_what_a_failure_does(
 
 
 def test_a_pause_says_its_cause_and_no_other_phase_has_one() -> None:
-    plan = plans.Plan((10, 50), hold_at=10)
+    plan = plans.Plan((10, 50), pause_at=10)
     state = states.State("r", "s", "n", plan, phase=Phase.ANALYSING, index=0, weight=10)
     planned = transitions.judged(state, Window(Verdict.PASS, "why"), 5.0)
     by_hand = transitions.paused(state, 5.0)

@@ -27,7 +27,7 @@ def info(live: str = "", record: tuple[str, str] | None = None, **more: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("inventory", "found", "rollout", "action", "version", "settle", "warns"),
+    ("inventory", "found", "rollout", "action", "version", "forget_promotion", "warns"),
     [
         ("v1", info(), "canary", "apply", "v1", False, False),
         ("v1", info("v1"), "canary", "apply", "v1", False, False),
@@ -49,10 +49,10 @@ def info(live: str = "", record: tuple[str, str] | None = None, **more: Any) -> 
     ],
 )
 def test_three_ways(
-    inventory: str, found: dict[str, Any], rollout: str, action: str, version: str, settle: bool, warns: bool
+    inventory: str, found: dict[str, Any], rollout: str, action: str, version: str, forget_promotion: bool, warns: bool
 ) -> None:
     decision = decide(release(inventory), found, rollout=rollout, variable="user_version")
-    assert (decision.action, decision.version, decision.settle) == (action, version, settle)
+    assert (decision.action, decision.version, decision.forget_promotion) == (action, version, forget_promotion)
     assert bool(decision.warning) == warns
     if warns:
         assert f"user_version: {version}" in decision.warning
@@ -73,14 +73,14 @@ def test_an_edit_of_the_inventory_always_wins(inventory: str, live: str, record:
         assert decision.version == inventory
 
 
-@pytest.mark.parametrize("phase", ["analysing", "holding", "frozen", "promoting"])
+@pytest.mark.parametrize("phase", ["analysing", "paused", "frozen", "promoting"])
 @pytest.mark.parametrize(
     ("inventory", "rollout"), [("v1", "rolling"), ("v2", "canary"), ("v3", "canary"), ("v2", "rolling")]
 )
 def test_a_run_under_way_keeps_its_pods_from_others(phase: str, inventory: str, rollout: str) -> None:
     found = info("v1", active=True, phase=phase, weight=20, release=release("v2"))
     decision = decide(release(inventory), found, rollout=rollout)
-    resumes = (inventory, rollout) == ("v2", "canary") and phase not in ("holding", "frozen")
+    resumes = (inventory, rollout) == ("v2", "canary") and phase not in ("paused", "frozen")
     assert decision.action == ("canary" if resumes else "watch")
     assert ("under way" in decision.warning) != resumes
 
@@ -88,7 +88,7 @@ def test_a_run_under_way_keeps_its_pods_from_others(phase: str, inventory: str, 
 def test_a_release_of_the_command_line_is_brought_by_a_canary_unless_it_is_live() -> None:
     assert decide(release("v1"), info("v1"), rollout="rolling", asked=release("v2")).action == "canary"
     assert decide(release("v1"), info("v2", ("v2", "v1")), rollout="rolling", asked=release("v2")).action == "apply"
-    running = info("v1", active=True, phase="holding", release=release("v2"))
+    running = info("v1", active=True, phase="paused", release=release("v2"))
     assert decide(release("v1"), running, rollout="rolling", asked=release("v2")).action == "canary"
 
 
