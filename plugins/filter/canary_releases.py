@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service definition -> its release, the same with another one, and the objects of a canary."""
+"""Service definition -> its release, the definition with another release, and the objects of a canary."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.defi
 
 
 def release_of(definition: Any, version: str = "", image: str = "") -> dict[str, str]:
-    """Image and version that a definition states, or the same with another version."""
-    return _told("release_of", lambda: releases.release_of(definition, version, image))
+    """Image and version of a definition, or of the definition with another version."""
+    return _filtered("release_of", lambda: releases.release_of(definition, version, image))
 
 
 def with_release(definition: Any, release: Mapping[str, Any]) -> dict[str, Any]:
     """The definition with another image and version."""
-    return _told("with_release", lambda: releases.with_release(definition, release))
+    return _filtered("with_release", lambda: releases.with_release(definition, release))
 
 
 def canary_manifests(
     definition: Any, track: str = "canary", secret_versions: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Objects that run the new version beside the old one, or (``stable``) in its place."""
+    """Objects that run the new version beside the old one, or (``stable``) instead of it."""
     make = releases.canary_manifests if track == "canary" else releases.stable_manifests
-    return _told("canary_manifests", lambda: make(definition, secret_versions))
+    return _filtered("canary_manifests", lambda: make(definition, secret_versions))
 
 
 def canary_leftovers(definition: Any) -> list[dict[str, Any]]:
-    """References of what canaries may have left."""
-    return _told("canary_leftovers", lambda: releases.canary_leftovers(definition))
+    """References of objects that canaries may have left."""
+    return _filtered("canary_leftovers", lambda: releases.canary_leftovers(definition))
 
 
-def _told(name: str, work: Callable[[], Any]) -> Any:
+def _filtered(name: str, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except DefinitionError as error:

@@ -39,7 +39,7 @@ options:
         description: Its version.
         type: str
         required: true
-  asked:
+  requested:
     description: Image and version from the command line, which a canary promotes.
     type: dict
     suboptions:
@@ -182,7 +182,7 @@ ARGUMENTS = _args.spec(
     namespace={"type": "str", "default": "ecommerce"},
     stable_deployment={"type": "str"},
     inventory={"type": "dict", "options": RELEASE},
-    asked={"type": "dict", "options": RELEASE},
+    requested={"type": "dict", "options": RELEASE},
     rollout={"type": "str", "choices": ["rolling", "canary"], "default": "rolling"},
     variable={"type": "str", "default": "the version"},
 )
@@ -213,7 +213,7 @@ def work(module: _module.Call) -> dict[str, Any]:
             params["inventory"],
             found,
             rollout=params["rollout"],
-            asked=params["asked"],
+            requested=params["requested"],
             variable=params["variable"],
         )
         found["decision"] = decision.as_dict()

@@ -190,8 +190,8 @@ def _check(check: Mapping[str, t.Any]) -> str:
     head = (
         f'<span class="{verdict}">{verdict}</span> {_text(check.get("name"))}{dry}: {_text(check.get("reason") or "")}'
     )
-    asked = f"<br><code>{_text(check['asked'])}</code>" if check.get("asked") else ""
-    return f"<details><summary>{head}</summary>{asked}</details>"
+    query = f"<br><code>{_text(check['query'])}</code>" if check.get("query") else ""
+    return f"<details><summary>{head}</summary>{query}</details>"
 
 
 def _objects(result: Mapping[str, t.Any], service: str, namespace: str) -> str:

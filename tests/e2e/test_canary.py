@@ -259,7 +259,9 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     assert run.returncode == 2, run.told
     assert "product-service is paused at 50 %" in run.text
     assert "The canary of user-service was rolled back to v1.0" in run.text
-    assert "The canary of product-service was rolled back to v1.0: another service of the release plan failed" in run.text
+    assert (
+        "The canary of product-service was rolled back to v1.0: another service of the release plan failed" in run.text
+    )
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
         assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}

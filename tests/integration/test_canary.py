@@ -147,7 +147,7 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
         share = window["weight"] / 100
         assert total > RATE
         assert abs(new - share * total) <= 5 * math.sqrt(total * share * (1 - share)), (window["weight"], seen)
-        assert window["checks"][0]["asked"].startswith("1 - (sum(")
+        assert window["checks"][0]["query"].startswith("1 - (sum(")
     again = bed.call("start", **bed.options(steps=[20, 60], interval=6, match=header))
     assert (again["changed"], again["done"], again["phase"]) == (False, True, "promoted")
 

@@ -65,7 +65,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """What is seen in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist)."""
+    """What is observed in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist)."""
 
     weights: frozenset[int]
     stable: Workload | None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The objects that hold a rollout in the cluster, a ConfigMap and a Lease: their common name and labels, and the error of a second run."""
+"""The ConfigMap and the Lease of a rollout: their common name and labels, and the error that a second run gets."""
 
 from __future__ import annotations
 

@@ -48,22 +48,22 @@ def decide(
     info: Mapping[str, Any],
     *,
     rollout: str,
-    asked: Release | None = None,
+    requested: Release | None = None,
     variable: str = "the version",
 ) -> Decision:
     """What a role does with a service.
 
-    `info`: the result of `canary_info` (live, record, active, phase, release, weight). `asked`: a release from the command line, which a
-    canary promotes. `variable`: the variable that a warning names.
+    `info`: the result of `canary_info` (live, record, active, phase, release, weight). `requested`: a release from the command line,
+    which a canary promotes. `variable`: the variable that a warning names.
     """
     live, record = info.get("live"), info.get("record")
-    wish = asked or inventory
+    release = requested or inventory
     if not live:
-        return _with(APPLY, wish)
+        return _with(APPLY, release)
     if info.get("active"):
-        return _under_way(inventory, info, rollout, asked)
-    if asked is not None:
-        return _with(APPLY if asked["image"] == live["image"] else CANARY, asked)
+        return _under_way(inventory, info, rollout, requested)
+    if requested is not None:
+        return _with(APPLY if requested["image"] == live["image"] else CANARY, requested)
     overruled = record is not None and not _same(record.get("inventory") or {}, inventory)
     if live["image"] == inventory["image"]:
         return _with(APPLY, inventory, forget_promotion=overruled)
@@ -81,15 +81,15 @@ def decide(
     return _with(APPLY, inventory, forget_promotion=record is not None)
 
 
-def _under_way(inventory: Release, info: Mapping[str, Any], rollout: str, asked: Release | None) -> Decision:
+def _under_way(inventory: Release, info: Mapping[str, Any], rollout: str, requested: Release | None) -> Decision:
     """While a rollout is under way, only its run writes the workload. A killed run is continued by a role that states the same release."""
-    release = info.get("release") or {}
-    wish = asked or inventory
-    wanted = asked is not None or rollout == "canary"
+    running = info.get("release") or {}
+    release = requested or inventory
+    wanted = requested is not None or rollout == "canary"
     moving = info.get("phase") not in WAITING
-    if asked is not None or (wanted and moving and release.get("image") == wish["image"]):
-        return _with(CANARY, wish)
-    name = release.get("version") or "another version"
+    if requested is not None or (wanted and moving and running.get("image") == release["image"]):
+        return _with(CANARY, release)
+    name = running.get("version") or "another version"
     return _with(
         WATCH,
         inventory,

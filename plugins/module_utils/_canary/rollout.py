@@ -187,7 +187,7 @@ class Rollout:
         return self._status()
 
     def _forget_promotion(self) -> Result:
-        """Removes the record of a promotion, when the inventory names that version or a newer wish."""
+        """Removes the record of a promotion: the inventory states that version, or supersedes it."""
         state = self._record.read()
         if self._record.data("record") is not None and not self._call.check:
             self._record.write_data(record=None)
@@ -202,14 +202,14 @@ class Rollout:
         if not before.touched:
             return self._record.data("record")
         # Stable has its old version back. When the inventory states the new version, the old one is recorded against it.
-        asked = (release or {}).get("inventory")
+        stated = (release or {}).get("inventory")
         template = ((before.restore or {}).get("template") or {}).get("spec") or {}
         images = [
             entry.get("image") for entry in template.get("containers") or [] if entry.get("name") == before.service
         ]
-        if not asked or asked.get("version") == before.old_version or not images:
+        if not stated or stated.get("version") == before.old_version or not images:
             return None
-        return {"image": images[0], "version": before.old_version, "inventory": asked}
+        return {"image": images[0], "version": before.old_version, "inventory": stated}
 
 
 def _change(before: State, after: State) -> tuple[str, str] | None:

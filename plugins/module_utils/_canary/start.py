@@ -78,11 +78,11 @@ def _recorded(call: Call, fresh: State, observation: Observation, before: State 
 
 
 def _continue(call: Call, state: State) -> Result:
-    """Continues a recorded run. A paused run goes on unless it is to pause at this weight."""
+    """Continues a recorded run. A paused run resumes unless `pause_at` is its present weight."""
     call.result.state, call.result.before = state, state.weight
     pause_at = int(call.params.get("pause_at") or 0)
     after = state.replace(plan=plans.plan_of({**state.plan.as_dict(), "pause_at": pause_at}))
-    if _goes_on(state, pause_at):
+    if _resumes(state, pause_at):
         after = transitions.resumed(after, call.clock.now())
         call.result.changed = True
     call.result.done = after.phase in WAITING
@@ -101,8 +101,8 @@ def _continue(call: Call, state: State) -> Result:
     return call.ended()
 
 
-def _goes_on(state: State, pause_at: int) -> bool:
-    """Whether a run that was paused continues when it is started again with `pause_at`."""
+def _resumes(state: State, pause_at: int) -> bool:
+    """Whether a paused run resumes when it is started again with `pause_at`."""
     if state.phase is not Phase.PAUSED:
         return False
     match state.pause_cause:

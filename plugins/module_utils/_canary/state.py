@@ -77,7 +77,7 @@ class State:
     """One rollout. Times are Unix seconds of the API server's clock, weights are percent of the requests.
 
     `weight` is the canary's planned weight, `before` the one before it. Any other weight in a route was set by somebody else.
-    `since`: start of the present phase or stage. `proved`: when the weight was seen in the proxies, 0 when it was not.
+    `since`: start of the present phase or stage. `proved`: time at which the proxies had the weight, 0 before that.
     `baseline`: number of stable's pods at the start, which carry all requests. `template`: digest of the canary's pod template.
     `touched`: stable has begun to take the new version. `applied`: what the stage writes to stable is written.
     `approved`: the approvals before the present step are given. `restore`: what stable had (`template`, `configs`), for a rollback.

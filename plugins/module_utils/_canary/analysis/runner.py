@@ -97,14 +97,14 @@ class Measurer:
         """Requests, success rate and p99 (ms) of both versions, for people; values that are not available are left out."""
         if self._prometheus is None:
             return {}
-        asked = [(who, what) for who in (self.canary, self.stable) for what in SHOWN]
+        wanted = [(who, what) for who in (self.canary, self.stable) for what in SHOWN]
 
         def ask(pair: tuple[Subject, str]) -> Sample:
             return self._ask(metrics.promql(pair[1], self._telemetry, pair[0], window), None, 0.0)
 
-        values = self._client.each(ask, asked)
+        values = self._client.each(ask, wanted)
         result: dict[str, dict[str, float]] = {"canary": {}, "stable": {}}
-        for (who, what), sample in zip(asked, values, strict=True):
+        for (who, what), sample in zip(wanted, values, strict=True):
             if sample.value is not None:
                 result["canary" if who is self.canary else "stable"][what] = round(sample.value, 5)
         return result
@@ -130,7 +130,7 @@ class Measurer:
             value=canary.value,
             stable=stable.value if stable else None,
             requests=requests.value if requests else None,
-            asked=self._query(metric, self.canary, window),
+            query=self._query(metric, self.canary, window),
             critical=metric.critical,
             dry_run=metric.dry_run,
         )

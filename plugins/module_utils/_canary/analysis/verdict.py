@@ -82,7 +82,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Result of one metric in one window. `asked` is the query or the address."""
+    """Result of one metric in one window. `query` is the PromQL, or the URL."""
 
     name: str
     verdict: Verdict
@@ -90,7 +90,7 @@ class Check:
     value: float | None = None
     stable: float | None = None
     requests: float | None = None
-    asked: str = ""
+    query: str = ""
     critical: bool = False
     dry_run: bool = False
 

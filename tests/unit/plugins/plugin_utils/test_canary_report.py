@@ -25,7 +25,7 @@ WINDOW = {
         "canary": {"requests": 241.0, "success_rate": 0.9959, "p99": 231.4},
         "stable": {"requests": 963.0, "success_rate": 1.0, "p99": 210.0},
     },
-    "checks": [{"name": "success_rate", "verdict": "pass", "reason": "0.9959", "asked": 'sum(x{a="<b>"})'}],
+    "checks": [{"name": "success_rate", "verdict": "pass", "reason": "0.9959", "query": 'sum(x{a="<b>"})'}],
 }
 RESULT: dict[str, Any] = {
     "phase": "rolled_back",
@@ -88,7 +88,7 @@ def test_the_report_is_one_page_that_needs_nothing_else() -> None:
     assert "<script" not in text
     assert "http://" not in text
     assert "https://" not in text
-    assert "sum(x{a=&quot;&lt;b&gt;&quot;})" in text, "what was asked is shown, and harmless"
+    assert "sum(x{a=&quot;&lt;b&gt;&quot;})" in text, "the query is shown, and escaped"
     assert text.count("<svg") == 3
     assert "kubectl -n shop get virtualservice user-service" in text
     body = text[text.index("<body>") : text.index("</html>")]

@@ -85,11 +85,11 @@ def test_a_run_under_way_keeps_its_pods_from_others(phase: str, inventory: str, 
     assert ("under way" in decision.warning) != resumes
 
 
-def test_a_release_of_the_command_line_is_brought_by_a_canary_unless_it_is_live() -> None:
-    assert decide(release("v1"), info("v1"), rollout="rolling", asked=release("v2")).action == "canary"
-    assert decide(release("v1"), info("v2", ("v2", "v1")), rollout="rolling", asked=release("v2")).action == "apply"
+def test_a_release_of_the_command_line_is_promoted_by_a_canary_unless_it_is_live() -> None:
+    assert decide(release("v1"), info("v1"), rollout="rolling", requested=release("v2")).action == "canary"
+    assert decide(release("v1"), info("v2", ("v2", "v1")), rollout="rolling", requested=release("v2")).action == "apply"
     running = info("v1", active=True, phase="paused", release=release("v2"))
-    assert decide(release("v1"), running, rollout="rolling", asked=release("v2")).action == "canary"
+    assert decide(release("v1"), running, rollout="rolling", requested=release("v2")).action == "canary"
 
 
 DEFINITION = {
@@ -114,7 +114,7 @@ def test_a_version_takes_image_and_environment_along() -> None:
 
 def test_an_image_whose_tag_is_not_the_version_has_to_be_given() -> None:
     odd = {**DEFINITION, "image": "shop/user@sha256:" + "0" * 64}
-    with pytest.raises(DefinitionError, match="give the image"):
+    with pytest.raises(DefinitionError, match="set the image of version v2"):
         releases.release_of(odd, "v2")
     assert releases.release_of(odd, "v2", "shop/user:next") == {"image": "shop/user:next", "version": "v2"}
 

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a start checks, and what it does with a run that is recorded already."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import FindingCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_checks import checked_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+
+from tests.unit.plugins.module_utils._canary.test_parts import params
+
+Obj = dict[str, Any]
+HOST = "user-service.ecommerce.svc.cluster.local"
+META = {
+    "name": "user-service",
+    "namespace": "ecommerce",
+    "resourceVersion": "1",
+    "creationTimestamp": "2026-01-01T00:00:00Z",
+}
+VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/namespaces/ecommerce/virtualservices"
+RULES = "/apis/networking.istio.io/v1/namespaces/ecommerce/destinationrules"
+DEPLOYMENT = "/apis/apps/v1/namespaces/ecommerce/deployments/user-service"
+CONFIG = "/api/v1/namespaces/ecommerce/configmaps/canary-user-service"
+JOB = {"spec": {"template": {"spec": {}}}}
+
+
+class Reader:
+    """A cluster with one service, for reading only: a write is an error."""
+
+    def __init__(self, weight: int = 0) -> None:
+        split = [
+            {"destination": {"host": HOST, "subset": subset}, "weight": share}
+            for subset, share in (("stable", 100 - weight), ("canary", weight))
+        ]
+        subsets = [{"name": track, "labels": {"track": track}} for track in ("stable", "canary")]
+        pod = {
+            "metadata": {**META, "name": "pod", "labels": {"app": "user-service", "track": "stable"}},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        template = {"metadata": {"labels": {"version": "v1"}}, "spec": {"containers": [{"image": "x:v1"}]}}
+        self.objects: dict[str, Obj] = {
+            f"{VIRTUAL_SERVICES}/user-service": {
+                "metadata": META,
+                "spec": {"hosts": [HOST], "http": [{"route": split}]},
+            },
+            f"{RULES}/user-service": {"metadata": META, "spec": {"host": HOST, "subsets": subsets}},
+            "/api/v1/namespaces/ecommerce/services/user-service": {
+                "metadata": META,
+                "spec": {"selector": {"app": "user-service"}},
+            },
+            "/api/v1/namespaces/ecommerce/pods/pod": pod,
+            DEPLOYMENT: {"metadata": META, "spec": {"replicas": 1, "template": template, "selector": {}}},
+        }
+
+    def get(self, path: str, **_more: Any) -> Obj | None:
+        return copy.deepcopy(self.objects.get(path))
+
+    def list_all(self, path: str, _query: Any = None) -> tuple[list[Obj], str]:
+        folder = path.replace("/v1/", "/v1/namespaces/ecommerce/") if "/namespaces/" not in path else path
+        return [copy.deepcopy(item) for name, item in self.objects.items() if name.startswith(f"{folder}/")], "1"
+
+    def each(self, work: Any, items: Any) -> list[Any]:
+        return [work(item) for item in items]
+
+    def request(self, method: str, path: str, **_more: Any) -> tuple[int, Obj]:
+        assert method == "GET", f"{method} {path}: a check writes nothing"
+        return 200, {}
+
+
+def options(**more: Any) -> Obj:
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "user-service-canary"}}
+    return params(canary_definitions=[deployment], analysis=[{"name": "smoke", "job": JOB}], **more)
+
+
+def codes(reader: Reader, given: Obj, *, restarting: bool = False) -> list[FindingCode]:
+    found = checked_settings(cast(Client, reader), given, restarting=restarting)[2]
+    assert all(str(finding) == finding.text for finding in found)
+    return [finding.code for finding in found]
+
+
+def test_a_cluster_in_order_has_no_findings() -> None:
+    assert codes(Reader(), options()) == []
+
+
+def test_only_a_restart_accepts_the_weight_that_the_run_before_it_set() -> None:
+    assert codes(Reader(20), options()) == [FindingCode.WEIGHT]
+    assert codes(Reader(20), options(), restarting=True) == []
+    reader = Reader(20)
+    del reader.objects[f"{RULES}/user-service"]
+    del reader.objects[DEPLOYMENT]
+    assert FindingCode.WEIGHT in codes(reader, options())
+    left = codes(reader, options(), restarting=True)
+    assert FindingCode.WEIGHT not in left
+    assert {FindingCode.DESTINATION_RULE, FindingCode.DEPLOYMENT_MISSING} <= set(left)
+
+
+def test_findings_have_the_code_of_what_they_are_about() -> None:
+    assert codes(Reader(), options(virtual_services=["user-service", "nobody"])) == [
+        FindingCode.VIRTUAL_SERVICE_MISSING
+    ]
+    assert codes(Reader(), params(analysis=[{"name": "smoke", "job": JOB}])) == [FindingCode.DEPLOYMENT_MISSING]
+    metric = {"name": "x", "url": "http://x", "value": "a[", "min": 1}
+    assert codes(Reader(), {**options(), "analysis": [metric]}) == [FindingCode.MEASUREMENT]
+    approval = {"before": "promotion", "url": "http://x", "value": "a[", "min": 1}
+    assert codes(Reader(), options(approvals=[approval])) == [FindingCode.MEASUREMENT]
+    reader = Reader()
+    reader.objects[DEPLOYMENT]["metadata"] = {**META, "labels": {"flagger.app/x": "y"}}
+    assert codes(reader, options()) == [FindingCode.OTHER_TOOL]
+    reader = Reader()
+    reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["http"][0]["mirror"] = {"host": "shadow"}
+    assert codes(reader, options(mirror=5)) == [FindingCode.MIRROR]
+
+
+def test_all_findings_are_in_the_error_of_a_start() -> None:
+    reader = Reader(20)
+    del reader.objects[DEPLOYMENT]
+    call = Call(cast(Client, reader), options(), check=True)
+    with pytest.raises(KubeError, match="cannot start; nothing was changed") as error:
+        start(call)
+    for words in ("has weight 20", "the stable Deployment does not exist"):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cause", "passes", "pause_at", "resumes"),
+    [
+        (PauseCause.INTERRUPTED, 0, 10, True),
+        (PauseCause.PLANNED, 1, 10, False),
+        (PauseCause.PLANNED, 1, 0, True),
+        (PauseCause.PLANNED, 1, 50, True),
+        (PauseCause.BY_HAND, 0, 0, False),
+        (PauseCause.BY_HAND, 1, 0, True),
+    ],
+)
+def test_a_paused_run_resumes_by_its_cause_and_never_by_its_reason(
+    cause: PauseCause, passes: int, pause_at: int, resumes: bool
+) -> None:
+    state = State(
+        "run", "user-service", "ecommerce", plans.Plan((10, 50)), phase=Phase.PAUSED, pause_cause=cause, index=0, weight=10,
+        passes=passes, reason="the step was taken back after a signal",
+    )  # fmt: skip
+    reader = Reader(10)
+    reader.objects[CONFIG] = {"metadata": META, "data": {"state": states.to_json(state)}}
+    result = start(Call(cast(Client, reader), options(steps=[10, 50], pause_at=pause_at), check=True))
+    assert (result.changed, result.done) == (resumes, not resumes)
