@@ -142,10 +142,9 @@ class Executor:
         if action.milestone is None:
             raise ValueError("action check_approvals needs a milestone")
         annotations = ((observation.stable or {}).get("metadata") or {}).get("annotations") or {}
-        name = f"{self._job_prefix(state)}-approval-{action.milestone}"
 
         def measure(metric: Metric) -> Check:
-            return self._measurer.measure([metric], state.plan.interval, name)[0]
+            return self._measurer.measure([metric], state.plan.interval, self._job_prefix(state))[0]
 
         now = self._clock.now()
         given = approvals.approvals_of(self._settings["approvals"], self._settings["telemetry"])

@@ -16,7 +16,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_checks import checked_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 from tests.unit.plugins.module_utils._canary.test_parts import params
 
