@@ -17,7 +17,7 @@ def component_steps(components: list[dict[str, Any]], files: str, environment: d
         {
             "name": component["name"],
             "title": component["title"],
-            # Relative paths: the key of a step must not hold where the checkout lies.
+            # Relative paths: the cache key of a step must not depend on the location of the checkout.
             "argv": [
                 "python3",
                 "build_go.py",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service definition -> what it no longer asks for."""
+"""Service definition -> references of objects that it no longer contains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.work
 
 
 def retired_manifests(definition: Any, traffic: bool = True, security: bool = True) -> list[dict[str, Any]]:
-    """Return references of objects to delete; a faulty definition fails with all its faults."""
+    """Return references of objects to delete; an invalid definition fails with all findings."""
     try:
         return _render(definition, traffic, security)
     except DefinitionError as error:

@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.work
 
 
 def secret_manifests(definition: Any) -> list[dict[str, Any]]:
-    """Return Secrets with new random values; apply keeps those that exist already."""
+    """Return Secrets with new random values; ``apply`` leaves existing Secrets as they are."""
     try:
         return _render(definition, _token)
     except DefinitionError as error:

@@ -22,7 +22,7 @@ def security_manifests(
     gateway_namespace: str = "istio-system",
     gateway_service_account: str = "istio-ingressgateway",
 ) -> list[dict[str, Any]]:
-    """Return the access rules' manifests; a faulty definition fails with all its faults."""
+    """Return the access rules' manifests; an invalid definition fails with all findings."""
     try:
         return _render(definition, trust_domain, gateway_namespace, gateway_service_account)
     except DefinitionError as error:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service definition -> what is wrong with it."""
+"""Service definition -> findings of its check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.defi
 
 
 def service_findings(definition: Any) -> list[str]:
-    """Return one line for each fault of a definition or of a list of them; an empty list means that all is well."""
+    """Return one line for each finding about a definition or a list of them; an empty list when it is valid."""
     return _findings(definition)
 
 

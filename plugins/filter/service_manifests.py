@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.work
 
 
 def service_manifests(definition: Any, secret_versions: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Return the workload's manifests; a faulty definition fails with all its faults."""
+    """Return the workload's manifests; an invalid definition fails with all findings."""
     try:
         return _render(definition, secret_versions)
     except DefinitionError as error:

@@ -20,7 +20,7 @@ def traffic_manifests(
     gateway: str = "istio-system/ecommerce-gateway",
     cluster_domain: str = "cluster.local",
 ) -> list[dict[str, Any]]:
-    """Return the traffic rules' manifests; a faulty definition fails with all its faults."""
+    """Return the traffic rules' manifests; an invalid definition fails with all findings."""
     try:
         return _render(definition, host, gateway, cluster_domain)
     except DefinitionError as error:

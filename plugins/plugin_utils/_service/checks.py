@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""Checks of single values. Each returns what was expected, or None when the value is good."""
+"""Checks of single values. Each returns what was expected, or None when the value is valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-# Envoy's retry policies as pkg/config/validation of Istio knows them; a status code may stand there too.
+# Envoy's retry policies that Istio's pkg/config/validation accepts; it accepts status codes too.
 RETRY_POLICIES = (
     "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream",
     "retriable-status-codes", "retriable-headers", "envoy-ratelimited", "http3-post-connect-failure",
@@ -48,24 +48,24 @@ _URI = re.compile(r"https?://[^\s]+")
 
 
 def label(value: str) -> str | None:
-    """RFC 1123 label: namespaces."""
+    """RFC 1123 label: name of a namespace."""
     return None if _LABEL.fullmatch(value) else "an RFC 1123 label (a-z, 0-9 and '-', at most 63 characters)"
 
 
 def service_name(value: str) -> str | None:
-    """RFC 1123 label that starts with a letter, as Services want it."""
+    """RFC 1123 label that starts with a letter: name of a Service."""
     expected = "an RFC 1123 label that starts with a letter (a-z, 0-9 and '-', at most 63 characters)"
     return None if _LABEL_1035.fullmatch(value) else expected
 
 
 def subdomain(value: str) -> str | None:
-    """RFC 1123 subdomain: Secrets, ServiceAccounts."""
+    """RFC 1123 subdomain: name of a Secret or a ServiceAccount."""
     good = len(value) <= 253 and _SUBDOMAIN.fullmatch(value)
     return None if good else "an RFC 1123 subdomain (a-z, 0-9, '-' and '.', at most 253 characters)"
 
 
 def service_account(value: str) -> str | None:
-    """Name of a ServiceAccount, or ``*`` for every one of the namespace."""
+    """Name of a ServiceAccount, or ``*`` for all of the namespace."""
     return None if value == "*" else subdomain(value)
 
 
@@ -111,20 +111,20 @@ method = one_of(*METHODS)
 
 
 def seconds(value: str) -> Decimal | None:
-    """Return the seconds of a duration such as ``1m30s`` or ``500ms``, or None when it is none."""
+    """Return the seconds of a duration such as ``1m30s`` or ``500ms``, or None when ``value`` is not one."""
     if not _DURATION.fullmatch(value):
         return None
     return sum((Decimal(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(value)), Decimal(0))
 
 
 def duration(value: str) -> str | None:
-    """Duration of Go, at least a millisecond as Istio's CRDs demand."""
+    """Duration of Go, at least one millisecond, as Istio's CRDs require."""
     length = seconds(value)
     return None if length is not None and length >= Decimal("0.001") else "a duration such as 500ms, 10s or 1m30s"
 
 
 def quantity(value: str) -> Decimal | None:
-    """Return the number of a Kubernetes quantity such as ``50m`` or ``128Mi``, or None when it is none."""
+    """Return the number of a Kubernetes quantity such as ``50m`` or ``128Mi``, or None when ``value`` is not one."""
     match = _QUANTITY.fullmatch(value)
     if not match:
         return None
@@ -141,7 +141,7 @@ def positive_quantity(value: str) -> str | None:
 
 
 def count_or_percent(value: str) -> str | None:
-    """A count of pods or a percentage of them, as text."""
+    """Number of pods or a percentage of them, as text."""
     text = value[:-1] if value.endswith("%") else value
     good = text.isascii() and text.isdecimal() and (not value.endswith("%") or int(text) <= 100)
     return None if good else "a number of pods or a percentage such as 25%"
@@ -159,24 +159,24 @@ def path(value: str) -> str | None:
 
 
 def pattern(value: str) -> str | None:
-    """Path of an allow rule, in which ``*`` stands for a whole segment, or at the very end for any rest."""
+    """Path of an allow rule; ``*`` stands for a whole segment, or at the end for any rest."""
     expected = "a path such as /api/users/*/profile ('*' for one segment, or at the end for any rest)"
-    if not value.startswith("/") or not prefix_like(value):
+    if not value.startswith("/") or not _is_prefix(value):
         return expected
     inner = value[:-1] if value.endswith("*") else value
     return None if all("*" not in part or part == "*" for part in inner.split("/")) else expected
 
 
-def prefix_like(value: str) -> bool:
-    """Tell whether a pattern is a good path once its wildcards are taken for letters."""
+def _is_prefix(value: str) -> bool:
+    # Wildcards count as letters here.
     return prefix(value.replace("*", "x")) is None
 
 
 def template(value: str) -> str:
-    """Return a pattern as an AuthorizationPolicy writes it.
+    """Return a pattern in the form of an AuthorizationPolicy.
 
-    Istio knows ``*`` only at the begin or the end of a path and takes any other for the letter itself
-    (pilot/pkg/security/authz/matcher/string.go); a segment in the middle is ``{*}``, and a path with such a template
+    Istio treats ``*`` as a wildcard only at the start or the end of a path, elsewhere as the character itself
+    (pilot/pkg/security/authz/matcher/string.go). A segment in the middle is ``{*}``, and a path with such a template
     ends with ``{**}`` instead of ``*`` (pkg/config/security/security.go, CheckValidPathTemplate).
     """
     if "*" not in value[:-1]:
@@ -195,7 +195,7 @@ def retry_on(value: str) -> str | None:
 
 
 def origin(value: str) -> str | None:
-    """Origin of a browser, or ``*``."""
+    """Origin of a web page, or ``*``."""
     return None if value == "*" or _ORIGIN.fullmatch(value) else "an origin such as https://ecommerce.example.com, or *"
 
 
@@ -210,7 +210,7 @@ def uri(value: str) -> str | None:
 
 
 def nonempty(value: Any) -> str | None:
-    """Anything but empty."""
+    """Any value that is not empty."""
     return None if value else "set: it must not be empty"
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""The service definition (docs/service-definition.md): its keys, its defaults and everything that can be wrong with it."""
+"""The service definition (docs/service-definition.md): its keys, its defaults and its checks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.sche
 
 
 class DefinitionError(ValueError):
-    """A definition with faults; ``findings`` holds one line for each."""
+    """An invalid definition; ``findings`` holds one line for each finding."""
 
     def __init__(self, name: str, findings: list[str]) -> None:
         self.findings = findings
-        super().__init__(f"the definition of {name} has {len(findings)} fault(s): " + "; ".join(findings))
+        super().__init__(f"the definition of {name} has {len(findings)} finding(s): " + "; ".join(findings))
 
 
 def _probe(path: str, delay: int, period: int, timeout: int, failures: int) -> Field:
@@ -68,7 +68,7 @@ _ROUTE = Field(
     "object",
     fields={
         "prefix": Field("str", required=True, check=is_.prefix),
-        "edge": Field("bool", True),
+        "ingress": Field("bool", True),
         "methods": Field("list", ["GET"], item=Field("str", check=is_.method), check=is_.nonempty),
         "require_jwt": Field("bool", False),
         "timeout": Field("str", check=is_.duration),
@@ -90,7 +90,7 @@ _CALLER = Field(
 _TRAFFIC = Field(
     "object",
     fields={
-        # PASSTHROUGH is no choice: Istio infers no mutual TLS for it (pilot/pkg/networking/core/cluster_tls.go).
+        # PASSTHROUGH is not offered: Istio infers no mutual TLS for it (pilot/pkg/networking/core/cluster_tls.go).
         "load_balancer": Field("str", "LEAST_REQUEST", check=is_.one_of("LEAST_REQUEST", "ROUND_ROBIN", "RANDOM")),
         "max_connections": Field("int", 100, check=is_.between(1, 2**31 - 1)),
         "http1_max_pending_requests": Field("int", 1000, check=is_.between(1, 2**31 - 1)),
@@ -209,23 +209,23 @@ DEFINITION = Field(
     },
 )
 
-# Absent is not the same as empty for these: absent takes the defaults, empty means "no such probe".
+# For these probes, absent and empty differ: an absent one takes the defaults, an empty one means "no such probe".
 _DEFAULT_PROBES = ("liveness", "readiness")
 
 
 def findings(definition: Any) -> list[str]:
-    """Return every fault of a definition, one line each with key, value and what was expected.
+    """Return every finding about a definition, one line each with key, value and what was expected.
 
-    Of a list of definitions each line begins with the service's name; a name that is given twice is a fault too.
+    For a list of definitions each line begins with the service's name; a name that occurs twice is a finding too.
     """
     if not isinstance(definition, list):
         return _load(definition)[1]
     result = []
     seen: set[tuple[str, str]] = set()
     for index, entry in enumerate(definition):
-        loaded, faults = _load(entry)
+        loaded, found = _load(entry)
         name = loaded.get("name") or f"[{index}]"
-        result += [f"{name}: {fault}" for fault in faults]
+        result += [f"{name}: {finding}" for finding in found]
         key = (str(loaded.get("namespace")), str(name))
         if key in seen:
             result.append(f"{name}: is defined twice in namespace {key[0]}")
@@ -234,30 +234,31 @@ def findings(definition: Any) -> list[str]:
 
 
 def load(definition: Any) -> dict[str, Any]:
-    """Return the definition converted and with all defaults; raise DefinitionError when it has faults."""
-    result, faults = _load(definition)
-    if faults:
+    """Return the definition converted and with all defaults; raise DefinitionError when it is invalid."""
+    result, found = _load(definition)
+    if found:
         name = definition.get("name") if isinstance(definition, dict) else None
-        raise DefinitionError(str(name or "a service without a name"), faults)
+        raise DefinitionError(str(name or "a service without a name"), found)
     return result
 
 
 def _load(definition: Any) -> tuple[dict[str, Any], list[str]]:
-    faults: list[str] = []
+    found: list[str] = []
     if not isinstance(definition, dict):
         return {}, [f"{show(definition)} is not a service definition (a dictionary with at least name and image)"]
-    result = read(definition, DEFINITION, "", faults)
+    result = read(definition, DEFINITION, "", found)
     _fill_probes(definition, result)
-    if faults:
-        # A part that could not be read would only add faults that follow from the first.
-        return result, faults
+    if found:
+        # The checks below would only report what follows from a part that could not be read.
+        return result, found
     result["version"] = result["version"] or is_.image_tag(result["image"])[:63].rstrip("-_.") or "latest"
     for caller in result["callers"]:
         caller["namespace"] = caller["namespace"] or result["namespace"]
     for route in result["routes"]:
         route["prefix"] = route["prefix"].rstrip("/") or "/"
-    faults += [*_workload_faults(result), *_environment_faults(result), *_route_faults(result), *_jwt_faults(result)]
-    return result, faults
+    for check in (_check_workload, _check_environment, _check_routes, _check_jwt):
+        found += check(result)
+    return result, found
 
 
 def _fill_probes(definition: dict[str, Any], result: dict[str, Any]) -> None:
@@ -270,56 +271,56 @@ def _fill_probes(definition: dict[str, Any], result: dict[str, Any]) -> None:
             result["probes"][name] = {key: child.default for key, child in spec.fields.items()}
 
 
-def _workload_faults(result: dict[str, Any]) -> list[str]:
-    faults = []
+def _check_workload(result: dict[str, Any]) -> list[str]:
+    found = []
     zero = ("0", "0%")
     if result["max_surge"] in zero and result["max_unavailable"] in zero:
-        faults.append("max_surge: 0 is not possible while max_unavailable is 0; no pod could ever be replaced")
+        found.append("max_surge: 0 is not possible while max_unavailable is 0; no pod could be replaced")
     if result["disruption_budget"]["enabled"] and result["disruption_budget"]["max_unavailable"] in zero:
-        faults.append(
-            "disruption_budget.max_unavailable: 0 is not at least 1 pod; no node with a pod of it could be drained"
+        found.append(
+            "disruption_budget.max_unavailable: 0 is not at least 1 pod; a node with a pod of this service could not be drained"
         )
     scaling = result["autoscaling"]
     if scaling["enabled"] and scaling["min"] > scaling["max"]:
-        faults.append(f"autoscaling.min: {scaling['min']} is not at most autoscaling.max, which is {scaling['max']}")
+        found.append(f"autoscaling.min: {scaling['min']} is not at most autoscaling.max, which is {scaling['max']}")
     for resource in ("cpu", "memory"):
         request, limit = (result["resources"][side][resource] for side in ("requests", "limits"))
         low, high = is_.quantity(request), is_.quantity(limit)
         if low is not None and high is not None and low > high:
-            faults.append(f"resources.requests.{resource}: {show(request)} is not at most the limit {show(limit)}")
+            found.append(f"resources.requests.{resource}: {show(request)} is not at most the limit {show(limit)}")
     stop = result["termination"]
     if stop["pre_stop"] >= stop["grace_period"]:
-        faults.append(
+        found.append(
             f"termination.pre_stop: {stop['pre_stop']} is not below termination.grace_period, "
             f"which is {stop['grace_period']}"
         )
-    return faults
+    return found
 
 
-def _environment_faults(result: dict[str, Any]) -> list[str]:
+def _check_environment(result: dict[str, Any]) -> list[str]:
     names = [*result["env"], *(entry["name"] for entry in result["secret_env"])]
-    faults = [
+    found = [
         f"env/secret_env: {show(name)} is given {count} times; an environment variable has one source"
         for name, count in Counter(names).items()
         if count > 1
     ]
     keys = Counter((entry["name"], entry["key"]) for entry in result["generated_secrets"])
-    faults += [
+    found += [
         f"generated_secrets: key {show(key)} of {show(name)} is given {count} times"
         for (name, key), count in keys.items()
         if count > 1
     ]
-    return faults
+    return found
 
 
-def _route_faults(result: dict[str, Any]) -> list[str]:
-    faults = []
+def _check_routes(result: dict[str, Any]) -> list[str]:
+    found = []
     routes = result["routes"]
     for index, route in enumerate(routes):
         for earlier in routes[:index]:
             if covers(earlier["prefix"], route["prefix"]):
-                faults.append(
-                    f"routes[{index}].prefix: {show(route['prefix'])} is never reached, the earlier route "
+                found.append(
+                    f"routes[{index}].prefix: {show(route['prefix'])} is never reached, because the earlier route "
                     f"{show(earlier['prefix'])} takes its requests; put the longer prefix first"
                 )
                 break
@@ -327,26 +328,26 @@ def _route_faults(result: dict[str, Any]) -> list[str]:
         if retries and retries["per_try_timeout"] and timeout:
             each, whole = is_.seconds(retries["per_try_timeout"]), is_.seconds(timeout)
             if each is not None and whole is not None and each > whole:
-                faults.append(
+                found.append(
                     f"routes[{index}].retries.per_try_timeout: {show(retries['per_try_timeout'])} is not at most "
                     f"the timeout {show(timeout)}"
                 )
         cors = route["cors"]
         if cors and cors["allow_credentials"] and "*" in cors["allow_origins"]:
-            faults.append(f"routes[{index}].cors.allow_origins: '*' is not allowed while allow_credentials is true")
+            found.append(f"routes[{index}].cors.allow_origins: '*' is not allowed while allow_credentials is true")
         if route["require_jwt"] and not result["jwt"]:
-            faults.append(f"routes[{index}].require_jwt: True is not possible without jwt (issuer, jwks or jwks_uri)")
-    return faults
+            found.append(f"routes[{index}].require_jwt: True is not possible without jwt (issuer, jwks or jwks_uri)")
+    return found
 
 
-def _jwt_faults(result: dict[str, Any]) -> list[str]:
+def _check_jwt(result: dict[str, Any]) -> list[str]:
     jwt = result["jwt"]
     if jwt and bool(jwt["jwks"]) == bool(jwt["jwks_uri"]):
-        given = "both" if jwt["jwks"] else "none"
-        return [f"jwt: {given} of jwks and jwks_uri is not exactly one of them"]
+        given = "both jwks and jwks_uri are set" if jwt["jwks"] else "neither jwks nor jwks_uri is set"
+        return [f"jwt: {given}; set exactly one of them"]
     return []
 
 
 def covers(outer: str, inner: str) -> bool:
-    """Tell whether path prefix ``outer`` takes all paths of ``inner``; prefixes end at a segment."""
+    """Tell whether path prefix ``outer`` matches every path of ``inner``; a prefix ends at a segment."""
     return outer in ("/", inner) or inner.startswith(outer + "/")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""A small schema: what a nested dict may hold, its defaults, and every fault in it at once."""
+"""A small schema: the keys of a nested dict, their defaults, and all findings about it at once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Field:
     """One key of a dict.
 
     ``kind`` is ``str``, ``int``, ``bool``, ``map`` (free keys, scalar values become strings), ``list`` or ``object``.
-    ``check`` gets the converted value and says what was expected, or None when the value is good.
-    ``optional``: an object that may be empty, which means "none" and takes no defaults.
+    ``check`` gets the converted value and returns what was expected, or None when the value is valid.
+    ``optional``: the object may be empty, which means "none" and takes no defaults.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Field:
 
 
 def read(value: Any, spec: Field, path: str, findings: list[str]) -> Any:
-    """Return ``value`` converted to ``spec`` with defaults filled in; append what is wrong to ``findings``."""
+    """Return ``value`` converted to ``spec`` with defaults filled in; append findings to ``findings``."""
     readers: dict[str, Callable[[Any, Field, str, list[str]], Any]] = {
         "str": _read_str,
         "int": _read_int,
@@ -53,7 +53,7 @@ def read(value: Any, spec: Field, path: str, findings: list[str]) -> Any:
 
 
 def show(value: Any) -> str:
-    """Return a value as a message shows it: quoted, and cut when it is long."""
+    """Return a value as messages show it: quoted, and cut after 120 characters."""
     text = repr(str(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= 120 else text[:117] + "..."
 
@@ -103,7 +103,7 @@ def _read_map(value: Any, _spec: Field, path: str, findings: list[str]) -> dict[
         elif isinstance(item, (str, int, float)):
             result[str(key)] = str(item)
         else:
-            # The value is not shown: an environment may hold what is nobody's business.
+            # The value is not shown: an environment may contain secrets.
             findings.append(f"{path}.{key}: a {type(item).__name__} is not a string, a number or a boolean")
     return result
 

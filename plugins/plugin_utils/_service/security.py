@@ -23,7 +23,7 @@ def security_manifests(
     gateway_namespace: str = "istio-system",
     gateway_service_account: str = "istio-ingressgateway",
 ) -> list[Manifest]:
-    """Return who may call a service: its AuthorizationPolicy and, with ``jwt``, its RequestAuthentication.
+    """Return the access rules of a service: its AuthorizationPolicy and, with ``jwt``, its RequestAuthentication.
 
     Every rule names an identity. The ports of the sidecar itself (15020 metrics, 15021 health, 15090 Envoy's metrics) are
     not intercepted (manifests/charts/istio-control/istio-discovery/files/injection-template.yaml) and the kubelet's
@@ -31,11 +31,11 @@ def security_manifests(
     """
     spec = load(definition)
     gateway = principal(trust_domain, gateway_namespace, gateway_service_account)
-    rules = [_edge_rule(spec, route, gateway) for route in spec["routes"] if route["edge"]]
+    rules = [_ingress_rule(spec, route, gateway) for route in spec["routes"] if route["ingress"]]
     rules += [_caller_rule(caller, trust_domain) for caller in spec["callers"]]
     policy: Manifest = {"selector": _selector(spec), "action": "ALLOW"}
     if rules:
-        # An ALLOW policy without rules matches nothing, which is right for a service that nobody may call.
+        # An ALLOW policy without rules matches nothing: right for a service without routes and callers.
         policy["rules"] = rules
     result = [_manifest("AuthorizationPolicy", spec, policy)]
     if spec["jwt"]:
@@ -44,18 +44,18 @@ def security_manifests(
 
 
 def principal(trust_domain: str, namespace: str, service_account: str) -> str:
-    """Identity of a workload as AuthorizationPolicy writes it (SPIFFE without the scheme)."""
+    """Identity of a workload in the form of an AuthorizationPolicy (SPIFFE without the scheme)."""
     return f"{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
 def prefix_paths(prefix: str) -> list[str]:
-    """Paths below a route's prefix as AuthorizationPolicy writes them."""
+    """Paths below a route's prefix in the form of an AuthorizationPolicy."""
     return ["/*"] if prefix == "/" else [prefix, f"{prefix}/*"]
 
 
-def edge_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
-    """Return the paths that the ingress gateway serves: of ``prefixes`` and of the definitions' routes at the edge."""
-    routes = [route for definition in definitions for route in load(definition)["routes"] if route["edge"]]
+def ingress_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
+    """Return the paths that the ingress gateway serves: those of ``prefixes`` and of the routes with ``ingress``."""
+    routes = [route for definition in definitions for route in load(definition)["routes"] if route["ingress"]]
     wanted = [*(prefix.rstrip("/") or "/" for prefix in prefixes), *(route["prefix"] for route in routes)]
     return [path for prefix in dict.fromkeys(wanted) for path in prefix_paths(prefix)]
 
@@ -66,17 +66,17 @@ def _manifest(kind: str, spec: Manifest, content: Manifest) -> Manifest:
 
 
 def _selector(spec: Manifest) -> Manifest:
-    # Both tracks: a canary is called by the same identities.
+    # Both tracks: the same identities call the canary.
     return {"matchLabels": {"app": spec["name"]}}
 
 
-def _edge_rule(spec: Manifest, route: Manifest, gateway: str) -> Manifest:
+def _ingress_rule(spec: Manifest, route: Manifest, gateway: str) -> Manifest:
     source: Manifest = {"principals": [gateway]}
     if route["require_jwt"]:
-        # Split at the last '/': issuer and subject (pilot/pkg/security/authz/model/generator.go).
+        # Istio splits this at the last '/' into issuer and subject (pilot/pkg/security/authz/model/generator.go).
         source["requestPrincipals"] = [f"{spec['jwt']['issuer']}/*"]
     operation: Manifest = {"methods": route["methods"], "paths": prefix_paths(route["prefix"])}
-    # ALLOW rules add up. Without this an open /api/users would open /api/users/admin, which its own route closes.
+    # ALLOW rules add up: without this, an open /api/users would open a closed route /api/users/admin too.
     narrower = [
         path
         for other in spec["routes"]

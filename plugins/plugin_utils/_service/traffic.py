@@ -45,8 +45,8 @@ def _destination_rule(spec: Manifest, service: str) -> Manifest:
         "metadata": _metadata(spec),
         "spec": {
             "host": service,
-            # No `tls` here: without it Istio sends mutual TLS to every endpoint that has a sidecar and follows
-            # PeerAuthentication; a mode stated here would win over both (pilot/pkg/networking/core/cluster_tls.go).
+            # No `tls` here: without it Istio uses mutual TLS to every endpoint that has a sidecar and follows
+            # PeerAuthentication; a mode given here would override both (pilot/pkg/networking/core/cluster_tls.go).
             "trafficPolicy": {
                 "loadBalancer": {"simple": traffic["load_balancer"]},
                 "connectionPool": {
@@ -69,11 +69,11 @@ def _destination_rule(spec: Manifest, service: str) -> Manifest:
 
 
 def _virtual_service(spec: Manifest, service: str, host: str, gateway: str) -> Manifest:
-    edge = any(route["edge"] for route in spec["routes"])
-    hosts = [service, host] if edge else [service]
-    inside = _inside_match(host if edge else "")
+    ingress = any(route["ingress"] for route in spec["routes"])
+    hosts = [service, host] if ingress else [service]
+    inside = _inside_match(host if ingress else "")
     routes = [_route(spec, service, route, gateway, inside) for route in spec["routes"]]
-    # Whatever no route names still reaches the service from inside the mesh: /health, /metrics, paths yet to come.
+    # Requests of the mesh that match no route still reach the service: /health, /metrics, paths without a route.
     rest: Manifest = {"name": "mesh", "match": [inside], "route": _destinations(spec, service)}
     return {
         "apiVersion": API_VERSION,
@@ -81,20 +81,20 @@ def _virtual_service(spec: Manifest, service: str, host: str, gateway: str) -> M
         "metadata": _metadata(spec),
         "spec": {
             "hosts": hosts,
-            # One object for both directions, so that a change of weights shifts all callers at once.
-            "gateways": [gateway, MESH] if edge else [MESH],
+            # One object for gateway and mesh, so that a change of weights shifts all callers at once.
+            "gateways": [gateway, MESH] if ingress else [MESH],
             "http": [*routes, rest],
         },
     }
 
 
 def _inside_match(host: str) -> Manifest:
-    """Return what matches requests of the mesh to the service itself.
+    """Return the match of requests from the mesh to the service itself.
 
-    Gateways put the routes of all VirtualServices of a host together (pilot/pkg/networking/core/gateway.go, vHostDedupMap).
-    Sidecars do not: the first VirtualService takes the host and the others lose it (core/httproute.go, buildVirtualHost).
-    A pod that calls the edge's host would so land in whichever service happens to be the oldest. These matches leave that host out:
-    such a call finds no route (404) and never a wrong service.
+    Gateways merge the routes of all VirtualServices of a host (pilot/pkg/networking/core/gateway.go, vHostDedupMap).
+    Sidecars do not: the oldest VirtualService takes the host and the others lose it (core/httproute.go, buildVirtualHost).
+    A pod that calls the ingress host would reach the service of that VirtualService. These matches therefore exclude the host:
+    such a call finds no route (404) instead of a wrong service.
     """
     match: Manifest = {"gateways": [MESH]}
     if host:
@@ -104,9 +104,9 @@ def _inside_match(host: str) -> Manifest:
 
 def _route(spec: Manifest, service: str, route: Manifest, gateway: str, inside: Manifest) -> Manifest:
     outside: Manifest = {"gateways": [gateway]}
-    binds = [outside, inside] if route["edge"] else [inside]
+    binds = [outside, inside] if route["ingress"] else [inside]
     result: Manifest = {
-        # The name outlives changes of order; the canary finds its routes by it.
+        # The name does not depend on the order; the canary finds its routes by it.
         "name": route_name(route["prefix"]),
         "match": [{**bind, "uri": uri} for bind in binds for uri in _uris(route["prefix"])],
         "route": _destinations(spec, service),
@@ -126,7 +126,7 @@ def route_name(prefix: str) -> str:
 
 
 def _uris(prefix: str) -> list[Manifest]:
-    # A bare prefix /api/users would take /api/users-export as well.
+    # The prefix /api/users alone would match /api/users-export too.
     return [{"prefix": "/"}] if prefix == "/" else [{"exact": prefix}, {"prefix": f"{prefix}/"}]
 
 

@@ -24,11 +24,11 @@ Manifest = dict[str, Any]
 def service_manifests(definition: Any, secret_versions: Mapping[str, Any] | None = None) -> list[Manifest]:
     """Return the objects that run a service.
 
-    ``secret_versions`` maps names of Secrets to something that changes with their content (uid and resourceVersion),
-    never the content: whoever may read a Deployment need not be allowed to read Secrets, and a hash of a short secret
-    can be guessed. Without it no such annotation is made.
+    ``secret_versions`` maps names of Secrets to a value that changes with their content (uid and resourceVersion),
+    never the content: a user who may read Deployments may lack the right to read Secrets, and the secret behind the hash of a short
+    one can be guessed. Without ``secret_versions`` the pods get no checksum of their Secrets.
 
-    Track ``canary`` brings only what is its own; ServiceAccount and Service belong to track ``stable``.
+    Track ``canary`` contains only its own objects; ServiceAccount and Service belong to track ``stable``.
     """
     spec = load(definition)
     stable = spec["track"] == "stable"
@@ -44,7 +44,7 @@ def service_manifests(definition: Any, secret_versions: Mapping[str, Any] | None
 
 
 def secret_manifests(definition: Any, token: Callable[[int], str]) -> list[Manifest]:
-    """Return the Secrets that a service generates for itself; ``token`` makes a random text of so many characters.
+    """Return the Secrets that a service generates for itself; ``token`` returns a random text of the given length.
 
     The annotation tells ``apply`` to leave an existing Secret as it is.
     """
@@ -65,10 +65,10 @@ def secret_manifests(definition: Any, token: Callable[[int], str]) -> list[Manif
 
 
 def retired_manifests(definition: Any, traffic: bool = True, security: bool = True) -> list[Manifest]:
-    """Return what a service may have had with another definition and has no more: to be deleted, if it is there.
+    """Return references of objects that an earlier definition may have created and this one does not: to be deleted.
 
-    ``traffic`` and ``security``: whether the service has traffic and access rules of its own. Pods that are on their way
-    out still refer to the ConfigMap: option ``retired`` of ``apply`` deletes it when they are gone.
+    ``traffic`` and ``security``: whether the service has traffic and access rules of its own. Terminating pods still
+    refer to the ConfigMap: option ``retired`` of ``apply`` deletes it after they are gone.
     """
     spec = load(definition)
     name, own = spec["name"], workload_name(spec)
@@ -89,13 +89,13 @@ def retired_manifests(definition: Any, traffic: bool = True, security: bool = Tr
 
 
 def workload_name(spec: Mapping[str, Any]) -> str:
-    """Name of the Deployment and of what belongs to it alone."""
+    """Name of the Deployment and of the objects that belong to it alone."""
     name = str(spec["name"])
     return name if spec["track"] == "stable" else f"{name}-{spec['track']}"
 
 
 def labels(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Labels of a service's objects; apply adds who manages them to those that it creates."""
+    """Labels of a service's objects; ``apply`` adds the label of the manager to objects that it creates."""
     return {"app": spec["name"], "app.kubernetes.io/name": spec["name"]}
 
 
@@ -104,7 +104,7 @@ def _metadata(spec: Mapping[str, Any], name: str) -> Manifest:
 
 
 def _track_labels(spec: Mapping[str, Any]) -> dict[str, str]:
-    # The selector of a Deployment cannot be changed; `version` changes with every release and so never stands in one.
+    # The selector of a Deployment is immutable; `version` changes with every release, so no selector contains it.
     return {"app": spec["name"], "track": spec["track"]}
 
 
@@ -134,7 +134,7 @@ def _service(spec: Manifest) -> Manifest:
         "metadata": _metadata(spec, spec["name"]),
         "spec": {
             "type": "ClusterIP",
-            # Both tracks: which of them gets a request is decided by the weights of the VirtualService.
+            # Both tracks: the weights of the VirtualService decide which of them gets a request.
             "selector": {"app": spec["name"]},
             "ports": [
                 {
@@ -171,7 +171,7 @@ def _deployment(spec: Manifest, secret_versions: Mapping[str, Any] | None) -> Ma
         },
     }
     if not spec["autoscaling"]["enabled"]:
-        # With an autoscaler the number is the autoscaler's; stated here, every run would set it back.
+        # With an autoscaler, the autoscaler owns the number; given here, every run would reset it.
         deployment["replicas"] = spec["replicas"]
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment}
 
@@ -199,7 +199,7 @@ def _digest(content: Any) -> str:
 def _pod(spec: Manifest) -> Manifest:
     pod: Manifest = {
         "serviceAccountName": spec["name"],
-        # The sidecar brings its own projected token; the application has no business with the API server.
+        # The sidecar has its own projected token; the application does not call the API server.
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": spec["termination"]["grace_period"],
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -230,7 +230,7 @@ def _spread(spec: Manifest, key: str) -> Manifest:
         "topologyKey": key,
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": _track_labels(spec)},
-        # Counts the pods of one ReplicaSet: in a rolling update the old pods do not push the new ones aside.
+        # Counts the pods of one ReplicaSet only: in a rolling update, old pods do not influence where new ones run.
         "matchLabelKeys": ["pod-template-hash"],
     }
 
@@ -266,7 +266,7 @@ def _container(spec: Manifest) -> Manifest:
         container["envFrom"] = [{"configMapRef": {"name": _config_name(spec)}}]
     container |= {f"{name}Probe": _probe(probe) for name, probe in spec["probes"].items() if probe}
     if spec["termination"]["pre_stop"]:
-        # Until every proxy has heard that the pod is going, requests still come; the kubelet sleeps, no shell is needed.
+        # Requests still arrive until every proxy knows that the pod terminates; the kubelet sleeps, no shell is needed.
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": spec["termination"]["pre_stop"]}}}
     if spec["writable_paths"]:
         container["volumeMounts"] = [
@@ -293,7 +293,7 @@ def _disruption_budget(spec: Manifest) -> Manifest:
         "spec": {
             "maxUnavailable": _count(spec["disruption_budget"]["max_unavailable"]),
             "selector": {"matchLabels": _track_labels(spec)},
-            # A pod that is not ready anyway must not keep a node from being drained.
+            # A pod that is not ready must not prevent the drain of a node.
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
@@ -311,7 +311,7 @@ def _autoscaler(spec: Manifest) -> Manifest:
             "maxReplicas": scaling["max"],
             "metrics": [
                 {
-                    # The application's container alone: over the whole pod the sidecar's request would thin the figure.
+                    # Only the application's container: the sidecar's request would distort the utilization of the whole pod.
                     "type": "ContainerResource",
                     "containerResource": {
                         "name": "cpu",

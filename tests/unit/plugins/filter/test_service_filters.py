@@ -15,7 +15,7 @@ from ansible.errors import AnsibleFilterError
 from tests.contract.tree import ROOT
 
 NAMES = [
-    "edge_paths",
+    "ingress_paths",
     "retired_manifests",
     "secret_manifests",
     "security_manifests",
@@ -60,10 +60,10 @@ def test_findings() -> None:
     assert load("service_findings")([{**GOOD, "port": 0}]) == ["hello: port: 0 is not a port from 1 to 65535"]
 
 
-def test_edge_paths() -> None:
-    assert load("edge_paths")([GOOD], ["/api/a"]) == ["/api/a", "/api/a/*"]
-    with pytest.raises(AnsibleFilterError, match="edge_paths: the definition of hello"):
-        load("edge_paths")([{**GOOD, "port": 0}])
+def test_ingress_paths() -> None:
+    assert load("ingress_paths")([GOOD], ["/api/a"]) == ["/api/a", "/api/a/*"]
+    with pytest.raises(AnsibleFilterError, match="ingress_paths: the definition of hello"):
+        load("ingress_paths")([{**GOOD, "port": 0}])
 
 
 def test_secrets_are_random_letters_and_digits() -> None:

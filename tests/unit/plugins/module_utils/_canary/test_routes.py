@@ -218,7 +218,7 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
         "name": "user-service",
         "namespace": "shop",
         "image": "example/user:v1",
-        "routes": [{"prefix": "/api/users"}, {"prefix": "/internal", "edge": False}],
+        "routes": [{"prefix": "/api/users"}, {"prefix": "/internal", "ingress": False}],
     }
     rule, obj = traffic_manifests(definition)
     obj["metadata"]["resourceVersion"] = "1"

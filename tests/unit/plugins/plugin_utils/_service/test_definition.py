@@ -177,8 +177,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"callers": [{**CALLER, "paths": ["/a/{id}"]}]}, "callers[0].paths[0]: '/a/{id}' is not a path such as"),
     ({"callers": [{**CALLER, "paths": ["*"]}]}, "callers[0].paths[0]: '*' is not a path such as"),
     ({"callers": [{**CALLER, "service_account": "order_*"}]}, "callers[0].service_account: 'order_*' is not an RFC 1123"),
-    ({"jwt": {"issuer": "x"}}, "jwt: none of jwks and jwks_uri is not exactly one of them"),
-    ({"jwt": {"issuer": "x", "jwks": "{}", "jwks_uri": "http://x"}}, "jwt: both of jwks and jwks_uri is not exactly one"),
+    ({"jwt": {"issuer": "x"}}, "jwt: neither jwks nor jwks_uri is set; set exactly one of them"),
+    ({"jwt": {"issuer": "x", "jwks": "{}", "jwks_uri": "http://x"}}, "jwt: both jwks and jwks_uri are set; set exactly one"),
     ({"jwt": {"jwks": "{}"}}, "jwt.issuer: missing"),
     ({"jwt": {"issuer": "x", "jwks_uri": "file:///etc"}}, "jwt.jwks_uri: 'file:///etc' is not an address"),
 ]  # fmt: skip
@@ -196,7 +196,7 @@ def test_all_faults_come_at_once() -> None:
     with pytest.raises(DefinitionError) as error:
         load(faulty)
     assert len(error.value.findings) == 6
-    assert "the definition of A has 6 fault(s)" in str(error.value)
+    assert "the definition of A has 6 finding(s)" in str(error.value)
     for key in ("name:", "port:", "replica:", "routes[0].prefix:", "routes[0].timeout:", "image: missing"):
         assert key in str(error.value)
 

@@ -27,7 +27,7 @@ USER: dict[str, Any] = {
             "retries": {"per_try_timeout": "2s"},
             "cors": {"allow_origins": ["https://ecommerce.example.com", "*"], "allow_headers": ["*"]},
         },
-        {"prefix": "/internal", "edge": False},
+        {"prefix": "/internal", "ingress": False},
     ],
     "callers": [
         {"service_account": "product-service", "methods": ["GET"], "paths": ["/api/users/*/profile"]},
@@ -253,7 +253,7 @@ def test_matches_of_the_gateway_and_of_the_mesh() -> None:
         == [{"exact": "/api/users"}, {"prefix": "/api/users/"}]
     )
     assert all("withoutHeaders" not in match for match in outside)
-    # Sidecars give a host to one VirtualService only: the edge's host must find no route there.
+    # Sidecars give a host to one VirtualService only: the ingress host must find no route there.
     for match in [*inside, *virtual_service()["http"][-1]["match"]]:
         assert match["withoutHeaders"] == {":authority": {"regex": r"(?i)ecommerce\.example\.com(:[0-9]+)?"}}
 
@@ -261,7 +261,7 @@ def test_matches_of_the_gateway_and_of_the_mesh() -> None:
 def test_a_route_inside_only_is_not_bound_to_the_gateway() -> None:
     internal = virtual_service()["http"][2]
     assert {gateway for match in internal["match"] for gateway in match["gateways"]} == {"mesh"}
-    alone = virtual_service(routes=[{"prefix": "/internal", "edge": False}])
+    alone = virtual_service(routes=[{"prefix": "/internal", "ingress": False}])
     assert alone["hosts"] == ["user-service.ecommerce.svc.cluster.local"]
     assert alone["gateways"] == ["mesh"]
     assert all("withoutHeaders" not in match for route in alone["http"] for match in route["match"])
@@ -298,7 +298,7 @@ def policy(**keys: Any) -> dict[str, Any]:
     return by_kind(_security.security_manifests({**USER, **keys}))["AuthorizationPolicy"]["spec"]
 
 
-def test_the_gateway_may_call_the_routes_of_the_edge() -> None:
+def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
     admin, users, *_callers = policy()["rules"]
     assert admin["from"] == [
         {"source": {"principals": [GATEWAY], "requestPrincipals": ["https://issuer.example.com/*"]}}
@@ -331,9 +331,9 @@ def test_a_service_that_nobody_may_call() -> None:
 
 
 def test_identities_follow_trust_domain_and_gateway() -> None:
-    manifests = _security.security_manifests(USER, "example.org", "edge", "gw")
+    manifests = _security.security_manifests(USER, "example.org", "ingress", "gw")
     rules = by_kind(manifests)["AuthorizationPolicy"]["spec"]["rules"]
-    assert rules[1]["from"][0]["source"]["principals"] == ["example.org/ns/edge/sa/gw"]
+    assert rules[1]["from"][0]["source"]["principals"] == ["example.org/ns/ingress/sa/gw"]
     assert rules[2]["from"][0]["source"]["principals"] == ["example.org/ns/ecommerce/sa/product-service"]
 
 
@@ -357,8 +357,8 @@ def test_request_authentication() -> None:
     assert "RequestAuthentication" not in by_kind(_security.security_manifests({**USER, "jwt": {}, "routes": []}))
 
 
-def test_paths_of_the_edge() -> None:
-    assert _security.edge_paths([USER], ["/api/users", "/x/"]) == [
+def test_paths_of_the_ingress() -> None:
+    assert _security.ingress_paths([USER], ["/api/users", "/x/"]) == [
         "/api/users", "/api/users/*", "/x", "/x/*", "/api/users/admin", "/api/users/admin/*",
     ]  # fmt: skip
-    assert _security.edge_paths([], ["/"]) == ["/*"]
+    assert _security.ingress_paths([], ["/"]) == ["/*"]

@@ -34,7 +34,7 @@ def routes() -> st.SearchStrategy[list[dict[str, Any]]]:
     route = st.fixed_dictionaries(
         {"prefix": PATH, "methods": METHODS},
         optional={
-            "edge": st.booleans(),
+            "ingress": st.booleans(),
             "require_jwt": st.booleans(),
             "timeout": st.sampled_from(["10s", "1m30s", "2500ms"]),
             "retries": st.sampled_from([{}, {"attempts": 0}, {"attempts": 2, "per_try_timeout": "1s"}]),
@@ -147,9 +147,9 @@ def test_weights_and_subsets_are_by_track(definition: dict[str, Any]) -> None:
     for route in routes:
         assert sum(destination["weight"] for destination in route["route"]) == 100
         assert {destination["destination"]["subset"] for destination in route["route"]} <= set(subsets)
-        assert route["match"], "a route without a match would take the edge's host of every other service"
+        assert route["match"], "a route without a match would take the ingress host from every other service"
         assert all(match["gateways"] for match in route["match"])
-    assert all("edge" not in str(match) for match in routes[-1]["match"])
+    assert all(match["gateways"] == ["mesh"] for match in routes[-1]["match"])
 
 
 @given(DEFINITIONS)
@@ -203,7 +203,7 @@ def test_the_gateway_may_call_what_the_narrowest_route_says(
         route = max(serving, key=lambda r: len(r["prefix"]), default=None)
         expected = (
             route is not None
-            and route.get("edge", True)
+            and route.get("ingress", True)
             and method in route["methods"]
             and (token or not route.get("require_jwt", False))
         )

@@ -11,15 +11,15 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.security import edge_paths as _render
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.security import ingress_paths as _render
 
 
-def edge_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
-    """Return paths as AuthorizationPolicy writes them; a faulty definition fails with all its faults."""
+def ingress_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
+    """Return paths in the form of an AuthorizationPolicy; an invalid definition fails with all findings."""
     try:
         return _render(definitions, prefixes)
     except DefinitionError as error:
-        raise AnsibleFilterError(f"edge_paths: {error}") from error
+        raise AnsibleFilterError(f"ingress_paths: {error}") from error
 
 
 class FilterModule:
@@ -27,4 +27,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
-        return {"edge_paths": edge_paths}
+        return {"ingress_paths": ingress_paths}
