@@ -38,7 +38,7 @@ KINDS = (
 # Beginnings of task headers of site.yml: while Helm works, while Secrets are made, and while a service's pods start.
 MOMENTS = (
     "TASK [servicemesh.platform.helm_release : Install or upgrade istiod]",
-    "TASK [servicemesh.platform.datastore : Create the Secrets that are missing]",
+    "TASK [servicemesh.platform.datastore : Create missing Secrets]",
     "TASK [servicemesh.platform.datastore : Apply the databases and the cache]",
     "TASK [servicemesh.platform.microservice : Apply the service]",
 )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Ask a DNS server until it knows a name: SERVER NAME SECONDS. Prints the address; ends with 1 when the time is over.
+"""Query a DNS server until it resolves a name: SERVER NAME SECONDS. Prints the address; exits with 1 after the timeout.
 
-After a restart the API server still tells how things were before it; an answer tells how they are.
+After a restart the API server still returns the state from before it, but an answer of the DNS server is current.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import time
 
 
 def query(name: str) -> bytes:
-    """A question for the name's IPv4 address (RFC 1035, 4.1)."""
+    """A query for the name's IPv4 address (RFC 1035, 4.1)."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.strip(".").split("."))
     return struct.pack(">HHHHHH", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
 
 
 def address(answer: bytes) -> str | None:
-    """The last four bytes of a good answer are the address of its only record."""
+    """The last four bytes of a successful answer are the address of its only record."""
     _identity, flags, _questions, answers, _authorities, _additional = struct.unpack(">HHHHHH", answer[:12])
     return socket.inet_ntoa(answer[-4:]) if flags & 0x000F == 0 and answers else None
 
@@ -42,7 +42,7 @@ def main(server: str, name: str, seconds: float) -> int:
             print(found)
             return 0
         if time.monotonic() > deadline:
-            print(f"{server} did not tell the address of {name} within {seconds:.0f} s", file=sys.stderr)
+            print(f"{server} did not resolve {name} within {seconds:.0f} s", file=sys.stderr)
             return 1
         time.sleep(0.2)
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Build the local cluster's images without running anything in them, into one OCI archive that containerd imports at once.
+"""Build the local cluster's images into one OCI archive, without running a process in them. containerd imports it in one step.
 
 CATALOGUE is a JSON list: {"name", "context", "tags": [...], "files": {"path in the context": "source"}, "args": {...}}.
-buildah reads the Containerfiles; their layers are taken from its storage as they are, so that the root file system
-they all stand on is neither compressed nor copied once an image.
+buildah reads the Containerfiles. Their layers come unchanged from its storage, so the shared root file system
+is not compressed, and not copied for each image.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Archive:
         self.tar.addfile(entry, io.BytesIO(content))
 
     def blob(self, content: bytes, media_type: str) -> Descriptor:
-        """Add bytes, return what refers to them."""
+        """Add bytes and return their descriptor."""
         digest = hashlib.sha256(content).hexdigest()
         if digest not in self.known:
             self.known.add(digest)
@@ -50,7 +50,7 @@ class Archive:
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
     def file(self, path: pathlib.Path, media_type: str) -> Descriptor:
-        """Add a file, return what refers to it."""
+        """Add a file and return its descriptor."""
         with open(path, "rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
             if digest not in self.known:
@@ -62,7 +62,7 @@ class Archive:
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": path.stat().st_size}
 
     def image(self, tags: list[str], config: dict[str, t.Any], layers: list[Descriptor]) -> None:
-        """Add an image under all its names, in containerd's own way of naming."""
+        """Add an image under all its names, in the form that containerd expects."""
         config = {**config, "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]}}
         config.pop("history", None)
         manifest = {
@@ -82,7 +82,7 @@ class Archive:
 
 
 class Builder:
-    """buildah with a storage of its own, which goes when the build ends."""
+    """buildah with a separate storage that is deleted after the build."""
 
     def __init__(self, images: pathlib.Path, scratch: pathlib.Path) -> None:
         self.images, self.scratch = images, scratch
@@ -95,7 +95,7 @@ class Builder:
         subprocess.run([*self.buildah, *command], check=True, stdout=subprocess.DEVNULL)
 
     def context(self, image: dict[str, t.Any]) -> pathlib.Path:
-        """Gather an image's own folder and the files that it takes from builds."""
+        """Copy an image's folder and the files that it takes from builds."""
         context = self.scratch / "contexts" / image["name"].replace("/", "-").replace(" ", "-")
         shutil.copytree(self.images / image["context"], context, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         for target, source in image.get("files", {}).items():
@@ -115,7 +115,7 @@ class Builder:
         return config
 
     def top_layer(self, tag: str, output: pathlib.Path) -> tuple[pathlib.Path, bool]:
-        """Write the layer that the image adds as a tar file; also whether it stands on the root file system."""
+        """Write the layer that the image adds as a tar file; return also whether it is based on the root file system."""
         images = json.loads((self.storage / "overlay-images/images.json").read_text())
         layers = {layer["id"]: layer for layer in json.loads((self.storage / "overlay-layers/layers.json").read_text())}
         layer = next(image["layer"] for image in images if tag in image.get("names", []))
@@ -129,14 +129,14 @@ def _same_device(source: str, target: pathlib.Path) -> bool:
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The same content gives the same layer: names and times of the build do not enter."""
+    """The same content gives the same layer: it contains no names and times of the build."""
     entry.uname = entry.gname = ""
     entry.mtime = 0
     return entry
 
 
 def build_all(builder: Builder, archive: Archive, rootfs: pathlib.Path, catalogue: list[dict[str, t.Any]]) -> None:
-    """Build the root file system's image, then each image of the catalogue on it."""
+    """Build the image of the root file system, then each image of the catalogue based on it."""
     total = len(catalogue) + 1
     print(f"image 1/{total}: root file system", flush=True)
     context = builder.scratch / "contexts/rootfs"

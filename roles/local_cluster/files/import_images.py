@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Import the image archive into containerd once: ARCHIVE MARK. The mark holds the archive's path, which names its content."""
+"""Import the image archive into containerd once: ARCHIVE STAMP.
+
+The file STAMP contains the path of the archive, which identifies its content.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ import subprocess
 import sys
 
 
-def main(archive: str, mark: pathlib.Path) -> int:
-    if mark.exists() and mark.read_text() == archive:
+def main(archive: str, stamp: pathlib.Path) -> int:
+    if stamp.exists() and stamp.read_text() == archive:
         return 0
-    # Waits for nothing: while containerd starts this fails, and the supervisor tries again.
+    # Does not wait: while containerd starts, this fails and the supervisor runs it again.
     ended = subprocess.run(["ctr", "--namespace", "k8s.io", "images", "import", archive], check=False)
     if ended.returncode == 0:
-        mark.write_text(archive)
+        stamp.write_text(archive)
     return ended.returncode
 
 

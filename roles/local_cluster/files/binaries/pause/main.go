@@ -1,4 +1,4 @@
-// Pause holds a pod's namespaces open: it waits for a signal and reaps what the pod leaves behind.
+// Pause keeps the namespaces of a pod open: it waits for a signal and reaps orphaned processes of the pod.
 package main
 
 import (

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Make the build context of the ingress-nginx image: drop the template's stream block, add folders to write to.
+"""Create the build context of the ingress-nginx image: remove the template's stream block, add writable folders.
 
-Debian's nginx has no Lua for streams, so the block would keep nginx from starting; TCP and UDP services are not for this image.
+Debian's nginx has no Lua for streams, so nginx could not start with that block. This image does not support TCP and UDP services.
 """
 
 from __future__ import annotations

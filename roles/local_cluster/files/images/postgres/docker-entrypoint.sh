@@ -1,11 +1,11 @@
 #!/bin/bash
-# Entrypoint with the contract of the upstream image `postgres`. Environment, all read only when the database is created:
+# Entrypoint with the contract of the upstream image `postgres`. Environment, read only when the database is created:
 #   POSTGRES_PASSWORD          the superuser's password (required unless POSTGRES_HOST_AUTH_METHOD=trust)
 #   POSTGRES_USER              the superuser, default "postgres"
 #   POSTGRES_DB                the first database, default the user's name
-#   POSTGRES_INITDB_ARGS       more options for initdb;  POSTGRES_INITDB_WALDIR: where the write-ahead log goes
-#   POSTGRES_HOST_AUTH_METHOD  how clients over TCP prove themselves, default scram-sha-256
-# Each POSTGRES_{PASSWORD,USER,DB,INITDB_ARGS} may be given as <name>_FILE, the path of a file that holds it.
+#   POSTGRES_INITDB_ARGS       more options for initdb;  POSTGRES_INITDB_WALDIR: folder of the write-ahead log
+#   POSTGRES_HOST_AUTH_METHOD  how clients over TCP authenticate, default scram-sha-256
+# Each POSTGRES_{PASSWORD,USER,DB,INITDB_ARGS} may be given as <name>_FILE, the path of a file with the value.
 set -Eeuo pipefail
 
 say() { echo "entrypoint: $*"; }
@@ -24,7 +24,7 @@ from_file() {
     unset "$file_name"
 }
 
-# initdb wants a passwd entry for the user it runs as. A pod may run as any; nss_wrapper makes one up.
+# initdb needs a passwd entry for its user. A pod may run as any user id; nss_wrapper provides the entry.
 name_user() {
     getent passwd "$(id -u)" >/dev/null && return
     local library
@@ -38,7 +38,7 @@ name_user() {
 
 make_folders() {
     mkdir -p "$PGDATA" /var/run/postgresql
-    # Not ours to change when a volume belongs to root and is opened by its group (fsGroup).
+    # Not allowed if the volume belongs to root and the group has access (fsGroup).
     chmod 0700 "$PGDATA" 2>/dev/null || true
     chmod 03775 /var/run/postgresql 2>/dev/null || true
     if [[ $(id -u) = 0 ]]; then
@@ -46,9 +46,9 @@ make_folders() {
     fi
 }
 
-# A container killed while it created the database leaves half of one. The mark stands beside PGDATA for as long as that takes,
-# so the next start begins anew. Where that folder is not writable (PGDATA is the volume's root) there is no mark.
-mark_of() { echo "$(dirname "$PGDATA")/.$(basename "$PGDATA").creating"; }
+# A container that is killed while it creates the database leaves an incomplete one. A marker file beside PGDATA exists during the creation,
+# so that the next start creates the database again. If that folder is not writable (PGDATA is the volume's root), there is no marker file.
+marker_of() { echo "$(dirname "$PGDATA")/.$(basename "$PGDATA").creating"; }
 
 create_database() {
     from_file POSTGRES_PASSWORD ""
@@ -58,25 +58,25 @@ create_database() {
     local method=${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}
     [[ -n $POSTGRES_PASSWORD || $method = trust ]] || die "POSTGRES_PASSWORD (or POSTGRES_PASSWORD_FILE) is needed to create the database"
 
-    local mark; mark=$(mark_of)
-    touch "$mark" 2>/dev/null || mark=""
+    local marker; marker=$(marker_of)
+    touch "$marker" 2>/dev/null || marker=""
     local options=()
     [[ -z ${POSTGRES_INITDB_WALDIR:-} ]] || options+=(--waldir "$POSTGRES_INITDB_WALDIR")
-    # Through a pipe: not in initdb's arguments, not in a file.
+    # Through a pipe, so that it appears neither in initdb's arguments nor in a file.
     [[ -z $POSTGRES_PASSWORD ]] || options+=(--pwfile=/dev/fd/3)
     # POSTGRES_INITDB_ARGS is a command line: eval splits it as a shell would, quotes included.
     eval "options+=($POSTGRES_INITDB_ARGS)"
     initdb --username="$POSTGRES_USER" --auth-local=trust --auth-host="$method" "${options[@]}" \
         3< <(printf '%s\n' "$POSTGRES_PASSWORD")
     printf '\n# Clients from other pods.\nhost all all all %s\n' "$method" >>"$PGDATA/pg_hba.conf"
-    # The upstream image's default; Debian's is localhost. Options of the command line win over it.
+    # The upstream image's default; Debian's is localhost. Options of the command line override it.
     printf "\nlisten_addresses = '*'\n" >>"$PGDATA/postgresql.conf"
 
-    # Only on the socket: nobody connects from outside before all is done.
+    # Only on the socket: no client can connect from outside before the creation is complete.
     PGUSER=$POSTGRES_USER pg_ctl start --wait -o "-c listen_addresses='' -c unix_socket_directories=/var/run/postgresql" >/dev/null
     fill_database
     pg_ctl stop --wait --mode=fast >/dev/null
-    [[ -z $mark ]] || rm -f "$mark"
+    [[ -z $marker ]] || rm -f "$marker"
     say "database $POSTGRES_DB of user $POSTGRES_USER is created"
 }
 
@@ -102,7 +102,7 @@ fill_database() {
 }
 
 main() {
-    # Options alone mean the server.
+    # Options without a command start the server.
     [[ ${1:-} != -* ]] || set -- postgres "$@"
     if [[ $1 != postgres ]] || [[ " $* " =~ \ (--help|--version|--describe-config|-\?|-V)\  ]]; then
         exec "$@"
@@ -112,8 +112,8 @@ main() {
         exec setpriv --reuid=postgres --regid=postgres --clear-groups "$0" "$@"
     fi
     name_user
-    if [[ -e $(mark_of) ]]; then
-        say "the database's creation was cut off before its end; begins anew"
+    if [[ -e $(marker_of) ]]; then
+        say "the creation of the database was interrupted; creates it again"
         find "$PGDATA" -mindepth 1 -delete
     fi
     if [[ -s $PGDATA/PG_VERSION ]]; then
@@ -121,7 +121,7 @@ main() {
     else
         create_database
     fi
-    # The server has no use for the password, and its environment can be read in /proc.
+    # The server does not need the password, and others can read its environment in /proc.
     unset POSTGRES_PASSWORD POSTGRES_PASSWORD_FILE
     exec "$@"
 }

@@ -1,5 +1,5 @@
--- Stands for a Lua library that the local image does not have: loading it is fine, using it says so.
--- While NGINX loads its modules they read constants (in upper case) and make one instance (a lock), so both work.
+-- Replaces a Lua library that the local image does not have: loading it works, using it raises an error.
+-- While NGINX loads its modules, they read constants (in upper case) and create one instance (a lock), so both work.
 local library = ...
 local stub = {}
 

@@ -1,5 +1,5 @@
-"""The reference service: one program that plays user, product, order, payment, review and recommendation service.
+"""The reference service: one program for the user, product, order, payment, review and recommendation service.
 
-What decides (settings, validation, ranking, keys) is free of I/O; `database`, `cache` and `calls` do the I/O; `services/` says what each
-service is; `web` puts one together; `__main__` runs it.
+Logic (settings, validation, ranking, keys) does no I/O; `database`, `cache` and `calls` do. `services/` defines each
+service, `web` assembles one, `__main__` runs it.
 """

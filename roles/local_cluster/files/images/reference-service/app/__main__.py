@@ -22,7 +22,7 @@ log = logging.getLogger("app")
 
 
 class Server(uvicorn.Server):
-    """uvicorn that, told to end, first answers for a while as "not ready", so that nobody sends a request into the closing door."""
+    """uvicorn that reports "not ready" for a while before it shuts down, so that no client sends a request to a closing server."""
 
     def __init__(self, config: uvicorn.Config, state: State, drain_seconds: float) -> None:
         super().__init__(config)
@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: types.FrameType | None) -> None:
         if self._state.draining:
-            # The second signal means now.
+            # The second signal stops the server at once.
             super().handle_exit(sig, frame)
             return
         self._state.draining = True
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
 
 
 def build(settings: Settings) -> tuple[uvicorn.Config, State]:
-    """The application over real parts. Nothing connects before the server runs."""
+    """The application with real connections. Nothing connects before the server runs."""
     kind = SERVICES[settings.service]
     metrics, state = Metrics(settings.service, settings.version), State()
     store = Database(settings.database_url, kind.table, settings.database_connections, settings.service)
@@ -47,7 +47,8 @@ def build(settings: Settings) -> tuple[uvicorn.Config, State]:
     calls = Calls(settings.callees, settings.call_timeout_seconds, metrics)
     service = kind(Parts(settings, store, cache, calls, metrics))
     app = create_app(settings, service, store, cache, metrics, state)
-    # The access log is ours (one JSON line a request). Keep-alive outlasts the sidecar's idle connections, else it sends into a closed one.
+    # The application writes the access log (one JSON line per request). Keep-alive is longer than the sidecar's idle timeout; otherwise the
+    # sidecar would send requests on closed connections.
     config = uvicorn.Config(
         app,
         host="0.0.0.0",
@@ -62,7 +63,7 @@ def build(settings: Settings) -> tuple[uvicorn.Config, State]:
 
 
 async def run(settings: Settings) -> None:
-    # Inside the running loop: Python 3.11's asyncio parts and psycopg's pool belong to it from the start.
+    # Inside the running loop, because asyncio objects of Python 3.11 and psycopg's pool bind to it when they are created.
     config, state = build(settings)
     log.info(
         "starts",

@@ -1,4 +1,4 @@
-"""Reads through Redis: ask it first, fill it after a miss, and go on without it when it does not answer."""
+"""Reads through Redis: query it first, fill it after a miss, and continue without it if it does not answer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import typing as t
 log = logging.getLogger("app.cache")
 
 HIT, MISS, OFF = "hit", "miss", "off"
-# After a failure Redis is left alone for so long, else every read would pay its timeout.
+# Seconds without Redis after a failure; otherwise every read would wait for its timeout.
 PAUSE_SECONDS = 2.0
 
 
 def key_of(kind: str, identifier: int) -> str:
-    """`product:1:42`. The 1 is the version of what is stored: a new shape takes a new number."""
+    """`product:1:42`. The 1 is the version of the stored format: a new format needs a new number."""
     return f"{kind}:1:{identifier}"
 
 
 class Redis(t.Protocol):
-    """What is used of redis.asyncio.Redis."""
+    """The methods of redis.asyncio.Redis that the cache uses."""
 
     async def get(self, name: str) -> bytes | None: ...
 
@@ -32,7 +32,7 @@ class Redis(t.Protocol):
 
 
 class Cache:
-    """Cache-aside with a lifetime. `redis` None: there is no cache."""
+    """Cache-aside with a lifetime. `redis` None disables the cache."""
 
     def __init__(
         self,
@@ -45,26 +45,26 @@ class Cache:
         self._silent_until = 0.0
 
     async def read(self, key: str, load: t.Callable[[], t.Awaitable[t.Any]]) -> tuple[t.Any, str]:
-        """The value of `key` and how it was had: `hit`, `miss` or `off`. `load` asks the database; what it raises is raised."""
+        """The value of `key` and its source: `hit`, `miss` or `off`. `load` reads the database; its exceptions pass through."""
         reached, stored = await self._try("get", key)
         if stored is not None:
             try:
                 return json.loads(stored), HIT
             except ValueError:
-                log.warning("the cache holds something unreadable", extra={"fields": {"key": key}})
+                log.warning("the cache contains a value that cannot be read", extra={"fields": {"key": key}})
         value = await load()
         if reached:
             reached, _ = await self._try("set", key, json.dumps(value), ex=self._ttl)
         return value, MISS if reached else OFF
 
     async def forget(self, key: str) -> None:
-        """Called after each write. When Redis does not answer, the old value lives on for at most its lifetime."""
-        # Also while reads are paused: a stale value is worse than a wait.
+        """Called after each write. If Redis does not answer, the old value remains for at most its lifetime."""
+        # Even while reads skip Redis: a stale value is worse than a delay.
         self._silent_until = 0.0
         await self._try("delete", key)
 
     async def state(self) -> str:
-        """`ok`, `down` or `off`, asked now."""
+        """`ok`, `down` or `off`, by a query now."""
         if self._redis is None:
             return OFF
         try:
@@ -83,13 +83,13 @@ class Cache:
         except self._failures as error:
             self._silent_until = self._clock() + PAUSE_SECONDS
             log.warning(
-                "the cache does not answer, going on without it", extra={"fields": {"reason": type(error).__name__}}
+                "the cache does not answer, continuing without it", extra={"fields": {"reason": type(error).__name__}}
             )
             return False, None
 
 
 def connect(url: str, ttl_seconds: int) -> Cache:
-    """A cache on redis://…; an empty URL is a cache that is off. Connects at the first command."""
+    """A cache on redis://…; an empty URL disables the cache. Connects at the first command."""
     if not url:
         return Cache(None, ttl_seconds)
     import redis.asyncio

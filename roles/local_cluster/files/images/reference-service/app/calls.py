@@ -1,4 +1,4 @@
-"""Calls to the other services, over the mesh: plain HTTP here, mutual TLS between the sidecars."""
+"""Calls to other services through the mesh: plain HTTP here, mutual TLS between the sidecars."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.telemetry import Metrics
 
 log = logging.getLogger("app.calls")
 
-# The trace headers of the request that is being answered.
+# The trace headers of the current request.
 trace: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("trace", default=None)
 
 
 class Calls:
-    """One client for all callees. Every call ends within the timeout; whatever goes wrong is CalleeFailedError with the callee's name."""
+    """One client for all callees. Every call ends within the timeout; every failure is a CalleeFailedError with the callee's name."""
 
     def __init__(
         self,
@@ -28,15 +28,15 @@ class Calls:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._urls, self._metrics = urls, metrics
-        # The environment's proxies are not for calls inside the mesh.
+        # Calls inside the mesh must not use the proxies of the environment.
         self._client = httpx.AsyncClient(timeout=timeout_seconds, trust_env=False, transport=transport)
 
     async def get(self, callee: str, path: str, **query: t.Any) -> t.Any:
-        """The JSON that a GET answers with; None when the callee says 404."""
+        """The JSON answer of a GET; None if the callee answers 404."""
         return await self._call(callee, "GET", path, params=query)
 
     async def post(self, callee: str, path: str, body: t.Mapping[str, t.Any]) -> t.Any:
-        """The JSON that a POST answers with."""
+        """The JSON answer of a POST."""
         answer = await self._call(callee, "POST", path, json=body)
         if answer is None:
             raise CalleeFailedError(callee, f"answered 404 to POST {path}")
@@ -57,7 +57,7 @@ class Calls:
             )
             raise CalleeFailedError(callee, reason) from error
         self._metrics.called(callee, str(response.status_code))
-        # Only a 404 with JSON is the callee's word: the mesh's own, for a route that is not there, has no body.
+        # Only a 404 with JSON is the callee's answer: the 404 of the mesh for a missing route has no body.
         if response.status_code == 404 and response.headers.get("content-type", "").startswith("application/json"):
             return None
         if response.status_code >= 300:

@@ -1,4 +1,4 @@
-"""PostgreSQL: one table a service, a small pool, and the patience to start before the database does."""
+"""PostgreSQL: one table for each service, a small pool, and a start that does not need the database."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from app.table import Table
 
 log = logging.getLogger("app.database")
 
-# Times in seconds. A request waits for a connection no longer than a caller's timeout allows.
+# Times in seconds. A request must not wait longer for a connection than a caller's timeout.
 CONNECT, WAIT_FOR_CONNECTION, STATEMENT, RETRY = 3, 2.0, 5, 1.0
-# A probe's two attempts have to fit into its timeout of 3 s.
+# The two attempts of a probe have to fit into its timeout of 3 s.
 PROBE = 1.2
-# Any number, the same in all replicas: who holds this lock creates the tables.
+# Any number, the same in all replicas: the holder of this lock creates the tables.
 CREATION_LOCK = 7310
-# What a lost or refused connection looks like.
+# Exceptions of a lost or refused connection.
 LOST = (psycopg.OperationalError, PoolTimeout)
 
 T = t.TypeVar("T")
 
 
 class Database:
-    """The rows of one table. Raises DatabaseUnavailableError, ConflictError and InvalidError, nothing of psycopg's."""
+    """The rows of one table. Raises DatabaseUnavailableError, ConflictError and InvalidError, no exception of psycopg."""
 
     def __init__(self, url: str, table: Table, connections: int, name: str) -> None:
         self._table = table
@@ -53,14 +53,14 @@ class Database:
             max_size=connections,
             timeout=WAIT_FOR_CONNECTION,
             max_idle=60,
-            # The pool's own attempts are further and further apart, up to minutes. It gives up at once instead, and
-            # the next request, or the next look of `_keep_connections`, makes it try again.
+            # The pool would wait longer after each attempt, up to minutes. Instead it gives up at once, and
+            # the next request, or the next check of `_keep_connections`, makes it try again.
             reconnect_timeout=RETRY,
             open=False,
         )
 
     async def open(self) -> None:
-        """Begin to connect and to create the tables; returns at once."""
+        """Start to connect and to create the tables; returns at once."""
         if self._url:
             await self._pool.open(wait=False)
             self._keeper = asyncio.create_task(self._keep_tables())
@@ -72,7 +72,7 @@ class Database:
         await self._pool.close()
 
     async def problem(self) -> str | None:
-        """Why the database cannot be worked with now; None when it can."""
+        """Why the database is not usable now; None if it is."""
         if not self._created:
             return self._reason
         query = sql.SQL("SELECT to_regclass(%s) AS found")
@@ -81,9 +81,9 @@ class Database:
         except (*LOST, TimeoutError):
             return await self._reason_now()
         if row["found"] is None:
-            # A database on an emptyDir came back empty.
+            # A database on an emptyDir has restarted and is empty.
             self._created = False
-            self._reason = f"table {self._table.name} is gone and is being created again"
+            self._reason = f"table {self._table.name} does not exist any more and is created again"
             return self._reason
         return None
 
@@ -127,7 +127,7 @@ class Database:
             return await (await connection.execute(query, parameters)).fetchone()
 
     async def _read(self, statement: t.Callable[[], t.Awaitable[T]]) -> T:
-        """A read may be tried again: the pool notices only at use that the other end closed a connection."""
+        """A read may be tried again: the pool detects only at use that the other end has closed a connection."""
         try:
             return await statement()
         except psycopg.OperationalError:
@@ -143,12 +143,14 @@ class Database:
             raise InvalidError({"body": f"cannot be stored: {error.diag.message_primary}"}) from None
         except psycopg.errors.UndefinedTable:
             self._created = False
-            raise DatabaseUnavailableError(f"table {self._table.name} is gone and is being created again") from None
+            raise DatabaseUnavailableError(
+                f"table {self._table.name} does not exist any more and is created again"
+            ) from None
         except LOST as error:
             raise DatabaseUnavailableError(_describe(error)) from None
 
     async def _keep_tables(self) -> None:
-        """Create the tables as soon as the database answers, and again whenever they are gone."""
+        """Create the tables as soon as the database answers, and again if they disappear."""
         while True:
             if not self._created:
                 try:
@@ -164,7 +166,7 @@ class Database:
             await asyncio.sleep(RETRY)
 
     async def _keep_connections(self) -> None:
-        """A database that restarted has closed them all, and the pool would hand out each of them once."""
+        """Check the connections: a restarted database has closed them all, and the pool would return each of them once."""
         try:
             await self._fetch_one(sql.SQL("SELECT 1"), [])
         except psycopg.OperationalError:
@@ -174,8 +176,8 @@ class Database:
             pass
 
     async def _create_tables(self) -> None:
-        """Replicas start together, and CREATE TABLE IF NOT EXISTS alone can collide: one after the other."""
-        # A connection of its own: the pool would only say that it has none, not why.
+        """Create them one replica after the other: replicas start together, and CREATE TABLE IF NOT EXISTS alone can collide."""
+        # A separate connection: the pool would only report that it has none, not why.
         async with (
             await psycopg.AsyncConnection.connect(self._url, **self._options) as connection,
             connection.transaction(),
@@ -184,7 +186,7 @@ class Database:
             await connection.execute(self._table.ddl)
 
     async def _reason_now(self) -> str:
-        """Why the pool has no connection: try to make one."""
+        """Why the pool has no connection: try to open one."""
         try:
             connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(self._url, **self._options), PROBE)
         except (psycopg.Error, TimeoutError) as error:
@@ -198,7 +200,7 @@ def _adapt(values: t.Mapping[str, t.Any]) -> list[t.Any]:
 
 
 def _describe(error: BaseException) -> str:
-    """One line for a person. psycopg's messages name host, user and database, never the password."""
+    """One line for people. psycopg's messages contain host, user and database, never the password."""
     if isinstance(error, (PoolTimeout, TimeoutError)):
-        return "it gave no connection in time"
+        return "it opened no connection in time"
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

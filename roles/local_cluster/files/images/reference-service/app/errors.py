@@ -1,4 +1,4 @@
-"""Every answer that is not the one asked for. One shape: {"error": {"code", "message", …}}."""
+"""Error answers. All have the form {"error": {"code", "message", …}}."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typing as t
 
 
 class ApiError(Exception):
-    """An answer with a status of 4xx or 5xx. `details` join `code` and `message` in the body."""
+    """An answer with a status of 4xx or 5xx. The body contains `details` beside `code` and `message`."""
 
     def __init__(self, status: int, code: str, message: str, **details: t.Any) -> None:
         super().__init__(message)
@@ -22,14 +22,14 @@ class NotFoundError(ApiError):
 
 
 class BadRequestError(ApiError):
-    """The request cannot be read at all."""
+    """The request cannot be parsed."""
 
     def __init__(self, message: str, **details: t.Any) -> None:
         super().__init__(400, "bad_request", message, **details)
 
 
 class InvalidError(ApiError):
-    """The request can be read, and `fields` ({name: what is wrong}) says why it is not accepted."""
+    """The request can be parsed but is not accepted; `fields` ({name: reason}) says why."""
 
     def __init__(self, fields: t.Mapping[str, str]) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class DatabaseUnavailableError(ApiError):
 
 
 class CalleeFailedError(ApiError):
-    """Another service did not answer as it should."""
+    """Another service did not answer as expected."""
 
     def __init__(self, callee: str, reason: str) -> None:
         super().__init__(502, "callee_failed", f"{callee} {reason}", callee=callee)

@@ -1,4 +1,4 @@
-"""Users' passwords: scrypt with a salt of their own, kept as text that carries its parameters."""
+"""Users' passwords: scrypt with one salt for each, stored as text together with the parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import secrets
 
-# 16 MiB and some 50 ms a hash: dear for who guesses, bearable for a small pod.
+# About 16 MiB and 50 ms per hash: expensive for an attacker, acceptable for a small pod.
 COST, BLOCK, PARALLEL = 2**14, 8, 1
 
 
@@ -27,7 +27,7 @@ def hash_password(password: str) -> str:
 
 
 def check_password(password: str, stored: str) -> bool:
-    """Whether `password` is the one behind `stored`, in constant time."""
+    """Whether `password` matches `stored`, in constant time."""
     _, cost, block, parallel, salt, key = stored.split("$")
     derived = _derive(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
     return hmac.compare_digest(derived, base64.b64decode(key))

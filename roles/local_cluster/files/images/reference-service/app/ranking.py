@@ -13,8 +13,8 @@ def rank(
 ) -> list[dict[str, t.Any]]:
     """The best `limit` products: [{"product", "average_rating", "reviews", "picked"}], best first.
 
-    Products somebody picked for the user (`picks`, ids) come first, then by average rating, then by the number of
-    reviews behind it, then by id, so that equal ones keep their place. A product nobody has rated has the rating None
+    Products that were picked for the user (`picks`, ids) come first, then by average rating, then by the number of
+    its reviews, then by id, so that the order is stable. A product without a rating has the rating None
     and comes last.
     """
     ratings: dict[int, list[int]] = {}

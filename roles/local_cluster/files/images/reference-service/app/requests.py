@@ -1,4 +1,4 @@
-"""What handlers read from a request."""
+"""Values that handlers read from a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_BODY = 64 * 1024
 
 
 async def read_json(request: Request) -> t.Any:
-    """The body as JSON. What is longer than 64 KiB is refused before it is read whole."""
+    """The body as JSON. A body above 64 KiB is refused before all of it is read."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -35,5 +35,5 @@ def path_id(request: Request) -> int:
 
 
 def _refuse_constant(name: str) -> t.NoReturn:
-    """NaN and Infinity are Python's idea, not JSON's."""
+    """Refuse NaN and Infinity: Python accepts them, JSON does not."""
     raise ValueError(f"{name} is not JSON")

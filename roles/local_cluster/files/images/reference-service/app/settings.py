@@ -18,12 +18,12 @@ SHORTEST_SECRET = 16
 
 
 class SettingsError(ValueError):
-    """The environment cannot be worked with; the message names the variable, its value and what was expected."""
+    """The environment is invalid; the message names the variable, its value and what was expected."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What one process is. Times are in the unit that the name says."""
+    """Settings of one process. The names of times contain their units."""
 
     service: str
     version: str
@@ -45,7 +45,7 @@ class Settings:
 
 
 def from_environment(environment: t.Mapping[str, str]) -> Settings:
-    """Settings of {variable: text}, or SettingsError for the first variable that is wrong."""
+    """Settings of {variable: text}, or SettingsError for the first invalid variable."""
     service = _choice(environment, "SERVICE_NAME", SERVICES)
     secret = environment.get("JWT_SECRET", "")
     if service == "user-service" and len(secret) < SHORTEST_SECRET:

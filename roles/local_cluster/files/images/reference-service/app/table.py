@@ -1,4 +1,4 @@
-"""What a service keeps, and how it is asked for it. Pure."""
+"""The table of a service and the interface to it. Pure."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Table:
         return f"/api/{self.name}"
 
     def present(self, row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """A row as JSON can hold it."""
+        """A row in a form that JSON can represent."""
         return {name: _plain(value) for name, value in row.items() if name not in self.hidden}
 
 
 class Store(t.Protocol):
-    """The rows of a table; `database.Database` in earnest, a dict in tests."""
+    """The rows of a table: `database.Database` in production, a dict in tests."""
 
     async def open(self) -> None: ...
 
@@ -57,7 +57,7 @@ class Store(t.Protocol):
 
 def _plain(value: t.Any) -> t.Any:
     if isinstance(value, decimal.Decimal):
-        # Two decimals of at most ten digits: a float shows them exactly.
+        # Two decimals of at most ten digits: a float prints them exactly.
         return float(value)
     if isinstance(value, datetime.datetime):
         return value.isoformat()

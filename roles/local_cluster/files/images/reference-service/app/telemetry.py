@@ -1,4 +1,4 @@
-"""Metrics and logs. A log line is one JSON object; neither bodies, query strings nor credentials ever get there."""
+"""Metrics and logs. A log line is one JSON object without bodies, query strings and credentials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prometheus_client import (
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-# Names of the mesh's trace headers: what came in goes out on every call, so that a request stays one trace.
+# Names of the mesh's trace headers: every call forwards them, so that a request stays one trace.
 TRACE_HEADERS = (
     "x-request-id",
     "traceparent",
@@ -36,7 +36,7 @@ TRACE_HEADERS = (
 
 
 class Metrics:
-    """One process's metrics, in a registry of their own so that a test can have many."""
+    """Metrics of one process, in a separate registry so that a test can create several."""
 
     def __init__(self, service: str, version: str) -> None:
         self.registry = CollectorRegistry()
@@ -55,10 +55,13 @@ class Metrics:
             registry=self.registry,
         )
         self._cache = Counter(
-            "cache_reads_total", "Reads that asked the cache.", ("service", "version", "result"), registry=self.registry
+            "cache_reads_total", "Reads through the cache.", ("service", "version", "result"), registry=self.registry
         )
         info = Gauge(
-            "service_info", "Always 1; carries what is running.", ("service", "version"), registry=self.registry
+            "service_info",
+            "Always 1; its labels name the running service and version.",
+            ("service", "version"),
+            registry=self.registry,
         )
         info.labels(*self._own).set(1)
 
@@ -77,7 +80,7 @@ class Metrics:
 
 
 class JsonFormatter(logging.Formatter):
-    """One line a record; `extra={"fields": {...}}` joins it."""
+    """One line for each record; `extra={"fields": {...}}` adds fields."""
 
     def __init__(self, service: str, version: str) -> None:
         super().__init__()
@@ -93,11 +96,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(service: str, version: str, level: str) -> None:
-    """All loggers write to stdout in one format. Libraries tell only what went wrong."""
+    """All loggers write to stdout in one format. Libraries log only warnings and errors."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service, version))
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # httpx logs whole URLs at INFO; the pool repeats at WARNING each second what /ready says better.
+    # httpx logs whole URLs at INFO; the pool logs a WARNING each second that /ready reports too.
     for name, quiet in (
         ("httpx", "WARNING"),
         ("httpcore", "WARNING"),

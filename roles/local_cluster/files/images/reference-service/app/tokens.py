@@ -1,7 +1,7 @@
 """Tokens (RFC 7519) signed with Ed25519.
 
-The key pair is derived from JWT_SECRET, so every replica has the same one without sharing a file, and the mesh checks tokens with the
-public half alone.
+The key pair is derived from JWT_SECRET, so every replica has the same one without a shared file, and the mesh checks tokens with only the
+public key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REQUIRED_CLAIMS = ("iss", "aud", "sub", "iat", "exp")
 
 
 class InvalidTokenError(ValueError):
-    """The token is not one of ours; the message says why, never what it holds."""
+    """The token is invalid; the message contains the reason, never the content."""
 
 
 def derive_key(secret: str) -> Ed25519PrivateKey:
@@ -35,7 +35,7 @@ def derive_key(secret: str) -> Ed25519PrivateKey:
 
 
 def public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
-    """The public half as JSON Web Key (RFC 8037); `kid` is its thumbprint (RFC 7638)."""
+    """The public key as JSON Web Key (RFC 8037); `kid` is its thumbprint (RFC 7638)."""
     raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     members = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
     thumbprint = hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest()
@@ -45,7 +45,7 @@ def public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
 def claims_of(
     user: t.Mapping[str, t.Any], issuer: str, audience: str, now: float, ttl_seconds: int
 ) -> dict[str, t.Any]:
-    """What a token says about a user: who, for whom, from when to when. Nothing else, it travels."""
+    """The claims of a token: user, audience, and validity. No other data, because tokens leave the service."""
     return {
         "iss": issuer,
         "aud": audience,

@@ -1,4 +1,4 @@
-"""What a request's body and query may hold. Pure: a payload in, clean values or one error that names every wrong field out."""
+"""Validation of a request's body and query. Pure: returns the validated values or raises one error that lists every invalid field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BIGGEST_ID = 2**63 - 1
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field of a body. `parse` returns the clean value or raises ValueError("must be …")."""
+    """One field of a body. `parse` returns the validated value or raises ValueError("must be …")."""
 
     name: str
     parse: Parser
@@ -24,34 +24,34 @@ class Field:
 
 
 def validate(fields: t.Sequence[Field], payload: t.Any) -> dict[str, t.Any]:
-    """Clean values of all fields. Raises InvalidError with every fault, unknown fields included."""
+    """Validated values of all fields. Raises InvalidError with all findings, unknown fields included."""
     if not isinstance(payload, dict):
         raise BadRequestError("the body must be a JSON object")
     values: dict[str, t.Any] = {}
-    faults = {name: "is not a field here" for name in payload if name not in {field.name for field in fields}}
+    findings = {name: "is not a field here" for name in payload if name not in {field.name for field in fields}}
     for field in fields:
         given = payload.get(field.name)
         if given is None:
             values[field.name] = field.default
             if field.required:
-                faults[field.name] = "is missing"
+                findings[field.name] = "is missing"
             continue
         try:
             values[field.name] = field.parse(given)
         except ValueError as error:
-            faults[field.name] = str(error)
-    if faults:
-        raise InvalidError(faults)
+            findings[field.name] = str(error)
+    if findings:
+        raise InvalidError(findings)
     return values
 
 
 def text(shortest: int = 1, longest: int = 200) -> Parser:
-    """A string of so many characters. PostgreSQL's text cannot hold NUL."""
+    """A string with a length in this range. PostgreSQL's text cannot contain NUL."""
 
     def parse(value: t.Any) -> str:
         if not isinstance(value, str) or not shortest <= len(value) <= longest or "\x00" in value:
             raise ValueError(f"must be a text of {shortest} to {longest} characters")
-        # Half of a surrogate pair is valid JSON ("\ud800") and no valid text.
+        # Half of a surrogate pair is valid JSON ("\ud800") but not valid text.
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError("must be valid Unicode")
         return value
@@ -60,7 +60,7 @@ def text(shortest: int = 1, longest: int = 200) -> Parser:
 
 
 def email(value: t.Any) -> str:
-    """An address by its form; whether it exists only a message to it can tell."""
+    """An address of valid form. The check does not tell whether it exists."""
     address = text(3, 254)(value)
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
         raise ValueError("must be an e-mail address")
@@ -77,7 +77,7 @@ def integer(lowest: int, highest: int = BIGGEST_ID) -> Parser:
 
 
 def identifier(value: t.Any) -> int:
-    """The id of something, also from a path or a query."""
+    """An id, also from a path or a query."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value, re.ASCII):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= BIGGEST_ID:
@@ -109,7 +109,7 @@ def choice(*choices: str) -> Parser:
 
 
 def mapping(fields: t.Sequence[Field]) -> Parser:
-    """An object inside the body; its faults are told with the inner field's name."""
+    """An object inside the body; its findings contain the name of the inner field."""
 
     def parse(value: t.Any) -> dict[str, t.Any]:
         if not isinstance(value, dict):
@@ -133,7 +133,7 @@ def query_number(query: t.Mapping[str, str], name: str, default: int, lowest: in
 
 
 def query_id(query: t.Mapping[str, str], name: str) -> int | None:
-    """An id of the query string, None when it is not there."""
+    """An id of the query string, None if it is absent."""
     value = query.get(name)
     if value is None:
         return None

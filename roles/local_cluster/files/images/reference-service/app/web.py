@@ -1,4 +1,4 @@
-"""The ASGI application: routes, probes, metrics, and the one place where every request begins and ends."""
+"""The ASGI application: routes, probes, metrics, and the middleware that every request passes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class State:
-    """What changes while the process lives."""
+    """State that changes while the process runs."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -42,7 +42,7 @@ class State:
 def create_app(
     settings: Settings, service: Service, store: Store, cache: Cache, metrics: Metrics, state: State
 ) -> ASGIApp:
-    """The whole application over its parts."""
+    """The complete application of its parts."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": settings.service, "version": settings.version})
@@ -55,7 +55,7 @@ def create_app(
             problem = "the process is ending"
         if problem:
             body |= {"status": "not ready", "reason": problem if state.draining else f"database: {problem}"}
-        # A cache that is down slows reads; it is no reason to take the service out of traffic.
+        # A cache that is down only slows reads, so the service stays ready.
         return JSONResponse({**body, "checks": checks}, 503 if problem else 200)
 
     async def show_metrics(_request: Request) -> Response:
@@ -83,13 +83,13 @@ def create_app(
         },
         lifespan=lifespan,
     )
-    # A URL is exactly one thing; a redirect to the one with a slash would leave the mesh's route.
+    # No redirect to the URL with a slash: it would not match the mesh's route.
     app.router.redirect_slashes = False
     return Envelope(app, settings, metrics, state)
 
 
 def _remembered(path: str, handler: t.Callable[[Request], t.Awaitable[Response]], methods: list[str]) -> Route:
-    """A route that leaves its template behind for the metrics: `/api/users/{id}`, not one series an id."""
+    """A route that stores its template for the metrics: `/api/users/{id}`, instead of one series for each id."""
 
     async def endpoint(request: Request) -> Response:
         request.scope["app.route"] = path
@@ -106,11 +106,11 @@ async def _answer_api_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405 in the shape of ours."""
+    """Starlette's 404 and 405 in the form of our errors."""
     assert isinstance(error, HTTPException)
     message = {
         404: f"there is nothing at {request.url.path}",
-        405: f"{request.method} is not possible at {request.url.path}",
+        405: f"{request.method} is not allowed at {request.url.path}",
     }
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "error")
     body = {"error": {"code": code, "message": message.get(error.status_code, str(error.detail))}}
@@ -124,11 +124,11 @@ async def _answer_unforeseen(request: Request, _error: Exception) -> Response:
 
 
 class Envelope:
-    """Around every request: trace headers, wanted faults, the version header, one metric, one log line, and no answer without JSON."""
+    """Around every request: trace headers, injected faults, the version header, one metric, one log line, and JSON for every error."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State) -> None:
         self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
-        # Python's plain generator: nobody has to be unable to guess which request fails.
+        # Python's default generator: the choice of failing requests needs no secure randomness.
         self._dice = random.Random()  # noqa: S311
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,17 +156,17 @@ class Envelope:
             await self._answer(scope, receive, answer)
         except Exception:
             fields = {"fields": {"request_id": request_id}}
-            log.exception("a request failed for a reason that nobody foresaw", extra=fields)
-            # Starlette has answered before it raised this again. Half an answer, though, must end the connection.
+            log.exception("a request failed unexpectedly", extra=fields)
+            # Starlette has answered before it raised this again. An incomplete answer must end the connection.
             if not complete:
                 raise
         finally:
             self._record(scope, status, time.perf_counter() - begin, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The application's answer, or a fault that was asked for.
+        """The application's answer, or an injected fault.
 
-        Probes and metrics never lie, and neither do the keys that others check tokens with.
+        Probes, metrics and the public keys are never faulty.
         """
         path = scope["path"]
         if path.startswith("/api/") and "/.well-known/" not in path:
@@ -187,7 +187,7 @@ class Envelope:
     def _headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-service-version", self._settings.version.encode()), (b"x-request-id", request_id.encode())]
         if self._state.draining:
-            # Callers that keep connections open have to take a new one, to another pod.
+            # Callers that keep connections open have to open a new one, to another pod.
             headers.append((b"connection", b"close"))
         return headers
 
@@ -210,5 +210,5 @@ class Envelope:
 
 
 def _template(path: str) -> str:
-    """A path with ids taken out, for requests that never reach the router."""
+    """A path without ids, for requests that never reach the router."""
     return re.sub(r"/\d+(?=/|$)", "/{id}", path) if len(path) < 100 and path.isascii() else NOT_MATCHED

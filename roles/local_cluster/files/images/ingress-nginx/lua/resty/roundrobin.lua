@@ -14,7 +14,7 @@ function RoundRobin:new(nodes)
   return balancer
 end
 
--- Smooth weighted round robin: each node gains its weight, the richest one is taken and pays the total.
+-- Smooth weighted round robin: add its weight to each node's value, choose the node with the highest value and subtract the total from it.
 function RoundRobin:find()
   local best, total = nil, 0
   for node, weight in pairs(self.nodes) do

@@ -1,4 +1,4 @@
-"""The six services: what each keeps and does beyond the collection that all of them have."""
+"""The six services: their tables, and what each adds to the collection that all of them have."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LONGEST_LIST = 500
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a service works with."""
+    """Dependencies of a service."""
 
     settings: Settings
     store: Store
@@ -33,7 +33,7 @@ class Parts:
 
 
 class Service:
-    """The collection over `table`. A service overrides what it does differently."""
+    """The collection of `table`. A service overrides methods that differ."""
 
     table: t.ClassVar[Table]
 
@@ -42,7 +42,7 @@ class Service:
         self.store, self.cache, self.calls = parts.store, parts.cache, parts.calls
 
     def routes(self) -> list[tuple[str, Handler, list[str]]]:
-        """(path, handler, methods), the more exact path first."""
+        """(path, handler, methods), the more specific path first."""
         return [
             (self.table.path, self.index, ["GET"]),
             (self.table.path, self.create, ["POST"]),
@@ -89,7 +89,7 @@ class Service:
         return Response(status_code=204)
 
     async def prepare(self, values: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Columns of a body's clean values."""
+        """Columns of the validated values of a body."""
         return values
 
     async def changed(self, identifier: int) -> None:

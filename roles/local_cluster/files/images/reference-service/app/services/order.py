@@ -1,4 +1,4 @@
-"""Orders: the service that calls three others."""
+"""Orders: this service calls three others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.base import Service
 from app.table import Table
 from app.validation import Field, choice, identifier, integer, money, validate
 
-# What payment-service takes.
+# The highest amount that payment-service accepts.
 DEAREST = decimal.Decimal("9999999999.99")
 PENDING, PAID, FAILED = "pending", "paid", "payment_failed"
 
@@ -43,7 +43,7 @@ class OrderService(Service):
     )
 
     async def create(self, request: Request) -> Response:
-        """Address and price are fetched, the order is kept as pending and paid: a payment always has its order."""
+        """Fetch address and price, store the order as pending, then pay: every payment has its order."""
         wanted = validate(self.table.create, await read_json(request))
         address, price = await self._look_up(wanted["user_id"], wanted["product_id"])
         total = price * wanted["quantity"]
@@ -66,18 +66,18 @@ class OrderService(Service):
         return self.created(paid or order)
 
     async def _look_up(self, user_id: int, product_id: int) -> tuple[dict[str, t.Any], decimal.Decimal]:
-        """(the user's address, the product's price), asked for at once."""
+        """(the user's address, the product's price), by two parallel calls."""
         user, product = await asyncio.gather(
             self.calls.get("user-service", f"/api/users/{user_id}/address"),
             self.calls.get("product-service", f"/api/products/{product_id}"),
         )
-        faults = {}
+        findings = {}
         if user is None:
-            faults["user_id"] = f"must be a user with an address; {user_id} is none"
+            findings["user_id"] = f"must be a user with an address; {user_id} is none"
         if product is None:
-            faults["product_id"] = f"must be a product; {product_id} is none"
-        if faults:
-            raise InvalidError(faults)
+            findings["product_id"] = f"must be a product; {product_id} is none"
+        if findings:
+            raise InvalidError(findings)
         try:
             price = money(product["price"])
         except (KeyError, TypeError, ValueError):

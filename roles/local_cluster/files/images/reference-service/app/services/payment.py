@@ -1,4 +1,4 @@
-"""Payments. Money is only pretended to move."""
+"""Payments. No money moves."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ProductService(Service):
         await self.cache.forget(key_of("product", identifier))
 
     async def _seller(self, seller_id: int | None) -> t.Any:
-        """The seller's profile; None for a product without seller, and for a seller who is gone."""
+        """The seller's profile; None for a product without a seller, and for a deleted seller."""
         if seller_id is None:
             return None
         return await self.calls.get("user-service", f"/api/users/{seller_id}/profile")

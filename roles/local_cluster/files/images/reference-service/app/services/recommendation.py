@@ -1,4 +1,4 @@
-"""Recommendations: picks that somebody stored for a user, and a ranking of the products by their reviews."""
+"""Recommendations: picks that are stored for a user, and a ranking of the products by their reviews."""
 
 from __future__ import annotations
 

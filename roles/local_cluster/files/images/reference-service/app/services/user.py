@@ -56,9 +56,9 @@ class UserService(Service):
         super().__init__(parts)
         settings = parts.settings
         self.tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, settings.jwt_ttl_seconds)
-        # Compared with when the user does not exist, so that the time of an answer does not tell who does.
+        # Used in place of a hash if the user does not exist, so that the time of an answer does not reveal which users exist.
         self._nobody = hash_password(secrets.token_urlsafe())
-        # A hash takes 16 MiB: so many at once and no more.
+        # A hash needs 16 MiB, so only this many run at once.
         self._hashing = asyncio.Semaphore(2)
 
     def routes(self) -> list[tuple[str, Handler, list[str]]]:
@@ -78,7 +78,7 @@ class UserService(Service):
         return values
 
     async def login(self, request: Request) -> Response:
-        """A token for who knows the password. Whether the name or the password was wrong is nobody's business."""
+        """A token for a user with the right password. The answer does not reveal whether the name or the password was wrong."""
         given = validate(CREDENTIALS, await read_json(request))
         user = await self._by_name(given["username"])
         stored = user["password_hash"] if user else self._nobody
@@ -94,7 +94,7 @@ class UserService(Service):
         return JSONResponse(body, headers={"cache-control": "no-store"})
 
     async def verify(self, request: Request) -> Response:
-        """The claims of a token that is good, 401 with the reason for any other."""
+        """The claims of a valid token, 401 with the reason for any other."""
         given = validate((Field("token", text(longest=4096)),), await read_json(request))
         try:
             return JSONResponse({"valid": True, "claims": self.tokens.check(given["token"])})
@@ -102,11 +102,11 @@ class UserService(Service):
             raise ApiError(401, "invalid_token", str(error), valid=False) from None
 
     async def jwks(self, _request: Request) -> Response:
-        """The public key, for whoever checks tokens. It changes only with JWT_SECRET."""
+        """The public key, for the check of tokens. It changes only with JWT_SECRET."""
         return JSONResponse(self.tokens.jwks(), headers={"cache-control": "public, max-age=300"})
 
     async def profile(self, request: Request) -> Response:
-        """What other services may know of a user."""
+        """The part of a user that other services may read."""
         user = self.table.present(await self.row(path_id(request)))
         return JSONResponse({name: user[name] for name in ("id", "username", "full_name", "created_at")})
 
@@ -121,6 +121,6 @@ class UserService(Service):
         return found[0] if found else None
 
     async def _hash(self, function: t.Callable[..., t.Any], *arguments: str) -> t.Any:
-        """Hashing is work of 50 ms and more: in a thread, so that the others' requests go on."""
+        """Hash in a thread: it takes 50 ms and more, and other requests must not wait."""
         async with self._hashing:
             return await asyncio.to_thread(function, *arguments)
