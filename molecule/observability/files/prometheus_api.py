@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask Prometheus through the API server's service proxy: KUBECONFIG NAMESPACE PATH [QUERY ...]. Prints the answers' data as a JSON list."""
+"""Query Prometheus through the API server's service proxy: KUBECONFIG NAMESPACE PATH [QUERY ...].
+
+Prints the data of the answers as a JSON list.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from kubernetes import config
 
 
 def main(kubeconfig: str, namespace: str, path: str, *queries: str) -> None:
-    """With queries, PATH is asked once for each."""
+    """Request PATH, once for each query if there are any."""
     api = config.new_client_from_config(config_file=kubeconfig or None)
     headers = {
         item["key"]: item["value"] for item in api.configuration.auth_settings().values() if item["in"] == "header"
