@@ -1,8 +1,8 @@
-"""``make bench``: every benchmark in turn, the table of all, and docs/performance.md with its chart.
+"""``make bench``: run every benchmark, print the table of all, and write docs/performance.md with its chart.
 
 A benchmark is a module of this package with ``TITLE`` and ``rows(harness) -> list[Row]`` whose name begins with no underscore.
-``python -m tests.benchmarks`` does all of them, ``python -m tests.benchmarks platform memory`` these, and keeps what the others measured.
-``python -m tests.benchmarks page`` measures nothing and writes page and chart anew from what was measured.
+``python -m tests.benchmarks`` runs all of them, ``python -m tests.benchmarks platform memory`` only these; the results of the others stay.
+``python -m tests.benchmarks page`` measures nothing and writes page and chart again from the stored results.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.benchmarks import _chart, _page
 from tests.benchmarks._harness import ROOT, BenchmarkError, Harness, opened
 from tests.benchmarks._rows import Row, failed, table
 
-# Those named here come first, in this order; others join by being there.
+# These come first, in this order; other modules follow.
 _ORDER = ("convergence", "distance", "readiness", "memory", "platform")
 RESULTS = Path(__file__).parent / "results.json"
 PAGE = ROOT / "docs" / "performance.md"
@@ -41,13 +41,13 @@ def registry() -> dict[str, Any]:
 
 
 def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
-    """One benchmark: its part of the results, and its rows. One that fails has one row that says so."""
+    """One benchmark: its part of the results, and its rows. A failed one has one row with the reason."""
     print(f"\n{module.TITLE}", file=sys.stderr, flush=True)
     harness.calm()
     begun, load = time.time(), os.getloadavg()[0]
     try:
         rows = list(module.rows(harness))
-    except Exception as error:  # the others are still wanted
+    except Exception as error:  # continue with the others
         traceback.print_exc()
         rows = [failed(module.TITLE, str(error).splitlines()[0] if str(error) else type(error).__name__)]
     stored = {
@@ -62,7 +62,7 @@ def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
 
 
 def surroundings(harness: Harness) -> dict[str, str]:
-    """What was measured on."""
+    """The machine of the measurement."""
     versions = json.loads(harness.kubectl("version", "-o", "json"))
     galaxy = str(Path(sys.executable).parent / "ansible-galaxy")
     found = json.loads(
@@ -95,7 +95,7 @@ def surroundings(harness: Harness) -> dict[str, str]:
 
 
 def stored_results() -> dict[str, Any]:
-    """What was measured before."""
+    """Stored results of earlier measurements."""
     results: dict[str, Any] = {"machine": {}, "benchmarks": {}}
     if RESULTS.is_file():
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -103,7 +103,7 @@ def stored_results() -> dict[str, Any]:
 
 
 def write(results: dict[str, Any], *, full: bool) -> None:
-    """The results, page and chart; of a trial under build/, where nobody takes them for measurements."""
+    """Write results, page and chart; those of a trial go to build/, so that they are not mistaken for measurements."""
     folder = ROOT / "build" / "benchmarks"
     results_at, page_at, chart_at = RESULTS, PAGE, CHART
     if not full:
@@ -116,7 +116,7 @@ def write(results: dict[str, Any], *, full: bool) -> None:
 
 
 def run(names: list[str]) -> int:
-    """Does these benchmarks, or all. Exit code 1 when one of them failed; a target that is not reached is no failure."""
+    """Run these benchmarks, or all. Exit code 1 if one of them failed; a missed target is not a failure."""
     if names == ["page"]:
         write(stored_results(), full=True)
         return 0
@@ -143,7 +143,7 @@ def run(names: list[str]) -> int:
 
 
 def alone(name: str) -> None:
-    """One benchmark by itself: prints its table, writes nothing."""
+    """Run one benchmark: print its table, write nothing."""
     try:
         with opened() as harness:
             print(table(importlib.import_module(f"tests.benchmarks.{name}").rows(harness)))

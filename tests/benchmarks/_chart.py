@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from tests.benchmarks._rows import Row, number, quantity, times
 
 WIDTH = 860
-_LEFT, _RIGHT = 260, 560  # where bars begin and the longest one ends; behind it there is room for its figure
+_LEFT, _RIGHT = 260, 560  # start of all bars and end of the longest one; the space behind is for its figure
 _BAR, _STEP, _HEAD, _TITLE, _GAP = 18, 26, 30, 52, 22  # pixels
 _STYLE = """
   .page { fill: #ffffff } .text { fill: #1f2328 } .quiet { fill: #59636e } .line { stroke: #d1d9e0 }
@@ -25,7 +25,7 @@ _STYLE = """
 
 
 class _Drawing:
-    """Collects elements from the top down."""
+    """Collects elements from top to bottom."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -53,7 +53,7 @@ class _Drawing:
 
 
 def chart(rows: Sequence[Row]) -> str:
-    """The whole file: comparisons as seconds on a logarithmic scale, all else as share of what is allowed."""
+    """The whole file: comparisons as seconds on a logarithmic scale, other rows as share of their limit."""
     drawing = _Drawing()
     races = [
         row for row in rows if row.ratio is not None and row.unit == "s" and row.raw and all(map(min, row.raw.values()))
@@ -81,7 +81,7 @@ def chart(rows: Sequence[Row]) -> str:
 
 
 def _groups(rows: Sequence[Row]) -> dict[tuple[str, tuple[float, ...]], list[Row]]:
-    """Rows of the same measurement of ours, which then needs one bar only."""
+    """Rows with the same measurement of ours, which then needs only one bar."""
     grouped: dict[tuple[str, tuple[float, ...]], list[Row]] = {}
     for row in rows:
         first = next(iter(row.raw))
@@ -90,7 +90,7 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[str, tuple[float, ...]], list[Row
 
 
 def decades(figures: Sequence[float]) -> tuple[int, int]:
-    """Powers of ten between which all figures lie; the least one well inside, so that its bar can be seen."""
+    """Powers of ten around all figures, with space below the smallest one so that its bar is visible."""
     low = math.floor(math.log10(min(figures) / 3))
     return low, max(math.ceil(math.log10(max(figures))), low + 1)
 
@@ -110,7 +110,7 @@ def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
     )
     drawing.y += 20
     ruler, top = drawing.y, drawing.y + 6
-    step = math.ceil((high - low) / 7)  # more labels than these would stand in each other's place
+    step = math.ceil((high - low) / 7)  # more labels would overlap
     for power in range(high, low - 1, -step):
         drawing.text(_LEFT + place(10.0**power), f"{10.0**power:g}", "quiet", anchor="middle")
     grid_at = len(drawing.parts)

@@ -1,4 +1,4 @@
-"""Put distance between this machine and the API server, and take it away again whatever happens."""
+"""Add latency between this machine and the API server, and always remove it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.benchmarks._harness import ROOT, BenchmarkError, Harness, kubeconfig_
 
 _PROBE = "servicemesh-netem-probe"
 _SAMPLES = 40
-# Does one command, says so, and does the other when its standard input ends: also when whoever started it was killed.
+# Runs one command, reports it, and runs the other when its standard input ends, even if its parent was killed.
 _GUARD = """
 import json, signal, subprocess, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -38,7 +38,7 @@ finally:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Distance:
-    """How the delay is made, the kubeconfig to use, and how much later answers come (ms, as measured)."""
+    """Method of the delay, kubeconfig to use, and measured delay of answers (ms)."""
 
     how: str
     kubeconfig: Path
@@ -47,7 +47,7 @@ class Distance:
 
 @contextlib.contextmanager
 def undone_at_the_end(do: Sequence[str], undo: Sequence[str]) -> Iterator[None]:
-    """Runs `do`, and `undo` afterwards, by a process of its own that outlives this one if need be."""
+    """Run `do`, and `undo` afterwards, in a separate process that can outlive this one."""
     guard = subprocess.Popen(
         [sys.executable, "-c", _GUARD, json.dumps(list(do)), json.dumps(list(undo))],
         stdin=subprocess.PIPE,
@@ -68,7 +68,7 @@ def undone_at_the_end(do: Sequence[str], undo: Sequence[str]) -> Iterator[None]:
 
 
 def has_netem() -> bool:
-    """Whether this kernel can delay packets: tried in a network namespace of its own."""
+    """Whether this kernel can delay packets: tried in a separate network namespace."""
     if subprocess.run(["ip", "netns", "add", _PROBE], capture_output=True, check=False).returncode:
         return False
     try:
@@ -80,7 +80,7 @@ def has_netem() -> bool:
 
 @contextlib.contextmanager
 def delayed(harness: Harness, milliseconds: float) -> Iterator[Distance]:
-    """All answers of the API server come `milliseconds` later, also those to a new connection."""
+    """Delay all answers of the API server by `milliseconds`, also those to a new connection."""
     server = _server(harness)
     near = answer_time(harness, harness.kubeconfig)
     with contextlib.ExitStack() as stack:
@@ -97,7 +97,7 @@ def delayed(harness: Harness, milliseconds: float) -> Iterator[Distance]:
 def _by_proxy(
     stack: contextlib.ExitStack, harness: Harness, server: urllib.parse.SplitResult, milliseconds: float, near: float
 ) -> Path:
-    """Kubeconfig of a proxy whose whole delay, with what the proxy itself takes, is what was asked for."""
+    """Kubeconfig of a proxy with the requested total delay, including the time of the proxy itself."""
     host, port = str(server.hostname), server.port or 443
     with proxy(host, port, milliseconds / 1000) as trial:
         own = (
@@ -149,7 +149,7 @@ def proxy(host: str, port: int, seconds: float) -> Iterator[int]:
 
 
 def answer_time(harness: Harness, kubeconfig: Path) -> float:
-    """Median seconds of a small answer of the API server, on a connection that is there."""
+    """Median seconds of a small answer of the API server on an open connection."""
     client = harness.client(kubeconfig)
     figures = []
     for _sample in range(_SAMPLES):

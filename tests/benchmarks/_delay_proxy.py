@@ -1,6 +1,6 @@
-"""A TCP proxy on loopback that gives a server's answers later: `python -m tests.benchmarks._delay_proxy HOST PORT SECONDS`.
+"""A TCP proxy on loopback that delays a server's answers: `python -m tests.benchmarks._delay_proxy HOST PORT SECONDS`.
 
-It prints its port, and ends when its standard input does, so it cannot outlive whoever started it.
+It prints its port and ends when its standard input ends, so it cannot outlive its parent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CHUNK = 1 << 18
 
 
 async def _now(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """To the server: the first bytes wait as long as a connection's own handshake would have taken."""
+    """To the server: the first bytes wait for the time that the handshake of a connection would need."""
     await asyncio.sleep(delay)
     while data := await reader.read(_CHUNK):
         writer.write(data)
@@ -25,7 +25,7 @@ async def _now(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay
 
 
 async def _later(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """To the client: each piece `delay` seconds after it came, in order, any number under way at the same time."""
+    """To the client: send each piece `delay` seconds after it arrived, in order, with any number waiting at the same time."""
     loop = asyncio.get_running_loop()
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -67,7 +67,7 @@ async def _serve(host: str, port: int, delay: float) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
-    os._exit(0)  # the kernel closes what is open; nobody is left who reads on
+    os._exit(0)  # the kernel closes open connections; no reader is left
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What every benchmark runs on: whole commands timed on the local cluster, in namespaces that are gone afterwards."""
+"""The harness of every benchmark: times whole commands on the local cluster, in namespaces that it deletes afterwards."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _RECAP = re.compile(
     r"^\S+\s+: ok=(?P<ok>\d+)\s+changed=(?P<changed>\d+)\s+unreachable=(?P<unreachable>\d+)\s+failed=(?P<failed>\d+)",
     re.M,
 )
-_DELETION = 900  # seconds that thousands of objects get to be gone
-_CALM = 0.6  # cores that a cluster at rest may keep busy
-_LOOK, _PATIENCE = 5.0, 300.0  # seconds: to look whether it is at rest, and to wait for that
-# Runs a command and writes down the peak memory of the largest process among it and all that it waited for.
+_DELETION = 900  # seconds for the deletion of thousands of objects
+_CALM = 0.6  # cores that an idle cluster may use
+_LOOK, _PATIENCE = 5.0, 300.0  # seconds: to check whether it is idle, and to wait for that
+# Runs a command and writes the peak memory of the largest of its processes and their children.
 _PEAK = """
 import json, os, subprocess, sys
 process = subprocess.Popen(sys.argv[2:])
@@ -44,34 +44,34 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 class BenchmarkError(Exception):
-    """A benchmark could not be done; the message says why."""
+    """A benchmark could not run; the message contains the reason."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
-    """A command that ended well: wall-clock seconds and what it wrote."""
+    """A successful command: wall-clock seconds and output."""
 
     seconds: float
     text: str
 
     @property
     def changed(self) -> int:
-        """Tasks that changed something, of a playbook."""
+        """Number of changed tasks of a playbook."""
         recap = _RECAP.search(self.text.rpartition("PLAY RECAP")[2])
         if recap is None or recap["failed"] != "0" or recap["unreachable"] != "0" or recap["ok"] == "0":
-            raise BenchmarkError(f"a playbook that should have done its work ended so:\n{self.text[-3000:]}")
+            raise BenchmarkError(f"a playbook did not succeed:\n{self.text[-3000:]}")
         return int(recap["changed"])
 
 
 def busy_seconds() -> float:
-    """Processor time that this machine has spent on anything, in seconds of one core (proc_stat(5): all but idle, iowait, steal)."""
+    """Processor time of all work on this machine, in seconds of one core (proc_stat(5): all but idle, iowait, steal)."""
     fields = [int(text) for text in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
     user, nice, system, _idle, _iowait, irq, softirq, _steal = fields
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 class Harness:
-    """The local cluster, a scratch folder, and how often to do things."""
+    """The local cluster, a scratch folder, and the number of rounds."""
 
     def __init__(self, kubeconfig: Path, scratch: Path, *, runs: int = DEFAULT_RUNS, scale: float = 1.0) -> None:
         self.kubeconfig, self.scratch, self.runs, self.scale = kubeconfig, scratch, runs, scale
@@ -80,19 +80,19 @@ class Harness:
 
     @property
     def full(self) -> bool:
-        """Whether this is the real measurement and no trial."""
+        """Whether this is a real measurement and not a trial."""
         return self.runs >= DEFAULT_RUNS and self.scale >= 1
 
     def count(self, number: int) -> int:
-        """How many services to take where the full measurement takes `number`."""
+        """Number of services, for `number` in the full measurement."""
         return max(1, round(number * self.scale))
 
     def say(self, text: str) -> None:
-        """Tells a person who waits what goes on."""
+        """Print progress for people who wait."""
         print(f"  {text}", file=sys.stderr, flush=True)
 
     def calm(self) -> None:
-        """Waits until the cluster is done with what was measured before: it goes on for minutes after thousands of deletions."""
+        """Wait until the cluster is idle: after thousands of deletions it works for minutes."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             before = busy_seconds()
@@ -101,13 +101,13 @@ class Harness:
             if busy <= _CALM:
                 return
             if time.monotonic() > deadline:
-                self.say(f"measured though {busy:.1f} cores are busy with something else")
+                self.say(f"measured although other work uses {busy:.1f} cores")
                 return
 
     # Commands ----------------------------------------------------------------------------------------------------
 
     def timed(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Done:
-        """A whole command, from its start to its end. Raises BenchmarkError with its output when it fails."""
+        """Run a whole command and time it. Raises BenchmarkError with its output if it fails."""
         started = time.perf_counter()
         done = subprocess.run(
             list(argv),
@@ -125,14 +125,14 @@ class Harness:
         return Done(seconds, done.stdout)
 
     def peak(self, argv: Sequence[str]) -> tuple[Done, float]:
-        """The command, and the most memory (MB of 10^6 bytes, resident) that the largest of its processes had."""
+        """The command, and the peak memory (MB of 10^6 bytes, resident) of its largest process."""
         note = self.scratch / f"peak-{uuid.uuid4().hex[:6]}"
-        # Not from this process: a new one is born with the size of the one that starts it.
+        # Not from this process: a new process starts with the size of its parent.
         done = self.timed([sys.executable, "-S", "-c", _PEAK, str(note), *argv])
         return done, float(note.read_text()) / 1e6
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What commands see: this cluster, and nothing that somebody set for Ansible in a shell."""
+        """Environment of commands: this cluster, without Ansible settings of the shell."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         return {**kept, "KUBECONFIG": str(self.kubeconfig), **(more or {})}
 
@@ -141,7 +141,7 @@ class Harness:
         return self.timed([self.kubectl_path, *words]).text
 
     def playbook(self, *tasks: Mapping[str, Any]) -> list[str]:
-        """The command for a playbook as a user would write it for the machine that it runs on."""
+        """The command for a playbook as a user would write it for the controller."""
         play = {
             "name": "Benchmark",
             "hosts": "localhost",
@@ -158,7 +158,7 @@ class Harness:
 
     @contextlib.contextmanager
     def services(self, count: int) -> Iterator[tuple[str, Path]]:
-        """Name of a namespace that is not there yet, and the file of a set that makes it; the namespace is gone afterwards."""
+        """Name of a namespace that does not exist yet, and the file of a set that creates it; it is deleted afterwards."""
         with self.namespace(create=False) as name:
             path = self.scratch / f"{name}.yml"
             path.write_text(_sets.text(_sets.services(name, count)), encoding="utf-8")
@@ -166,7 +166,7 @@ class Harness:
 
     @contextlib.contextmanager
     def namespace(self, *, create: bool = True) -> Iterator[str]:
-        """A namespace of its own, gone afterwards."""
+        """A separate namespace, deleted afterwards."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         try:
             if create:
@@ -177,7 +177,7 @@ class Harness:
 
     @contextlib.contextmanager
     def kind(self) -> Iterator[str]:
-        """The API group of a new kind Thing, gone afterwards."""
+        """The API group of a new kind Thing, deleted afterwards."""
         group = f"b{uuid.uuid4().hex[:8]}.benchmark.example.com"
         name = f"things.{group}"
         try:
@@ -188,13 +188,13 @@ class Harness:
             self.kubectl("delete", "crd", name, "--ignore-not-found", f"--timeout={_DELETION}s")
 
     def create(self, *objects: Mapping[str, Any]) -> None:
-        """Makes objects, as part of no measurement."""
+        """Create objects outside of a measurement."""
         path = self.scratch / f"make-{uuid.uuid4().hex[:6]}.yml"
         path.write_text(_sets.text([dict(obj) for obj in objects]), encoding="utf-8")
         self.kubectl("create", "-f", str(path))
 
     def check_there(self, namespace: str, count: int) -> None:
-        """Raises BenchmarkError unless all objects of a set of `count` services are in their namespace."""
+        """Raise BenchmarkError unless all objects of a set of `count` services are in their namespace."""
         kinds = ",".join(f"{resource}.{group}".rstrip(".") for resource, group in _sets.KINDS.items())
         names = self.kubectl("-n", namespace, "get", kinds, "-o", "name").split()
         found = sum("/service-" in name for name in names)
@@ -202,12 +202,12 @@ class Harness:
             raise BenchmarkError(f"{namespace} has {found} objects of the set, expected {count * len(_sets.KINDS)}")
 
     def sweep(self) -> None:
-        """Removes what a benchmark that was killed left behind."""
+        """Delete what a killed benchmark has left."""
         kinds = "namespaces,customresourcedefinitions,clusterrolebindings,flowschemas"
         self.kubectl("delete", kinds, "-l", f"{_sets.LABEL}=true", "--ignore-not-found", f"--timeout={_DELETION}s")
 
     def client(self, kubeconfig: Path | None = None) -> Any:
-        """The collection's own client, to arrange things and to look."""
+        """The collection's client, for preparation and checks."""
         _load_collection()
         from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
@@ -223,7 +223,7 @@ def _load_collection() -> None:
 
 
 def local_kubeconfig(environ: Mapping[str, str]) -> Path:
-    """KUBECONFIG, when it is a local cluster's. A benchmark puts thousands of objects into a cluster, and any other is not ours."""
+    """KUBECONFIG, if it is that of a local cluster. A benchmark creates thousands of objects, so it refuses other clusters."""
     text = environ.get("KUBECONFIG", "")
     path = Path(text)
     if not text or not path.is_file() or not (path.parent / "run" / "node.json").is_file():
@@ -251,13 +251,13 @@ def opened() -> Iterator[Harness]:
     kubeconfig = local_kubeconfig(os.environ)
     runs = int(_positive(os.environ, "BENCH_RUNS", DEFAULT_RUNS))
     scale = _positive(os.environ, "BENCH_SCALE", 1)
-    signal.signal(signal.SIGTERM, _ended)  # so that namespaces go then too
+    signal.signal(signal.SIGTERM, _ended)  # so that namespaces are deleted then too
     with open(kubeconfig.parent / "run" / "benchmark.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BenchmarkError("another benchmark runs on this cluster; wait until it has ended") from None
-        # It may hold a kubeconfig: so it lies in the cluster's own folder, where the next run or make down finds what was left.
+        # It may contain a kubeconfig, so it is in the cluster's folder, where the next run or make down finds leftovers.
         scratch = kubeconfig.parent / "run" / "benchmark"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
@@ -275,7 +275,7 @@ def _ended(_number: int, _frame: types.FrameType | None) -> None:
 
 
 def kubeconfig_at(harness: Harness, server: str, server_name: str) -> Path:
-    """A copy of the kubeconfig (in the scratch folder, for its owner only) that leads to another address of the same server."""
+    """A copy of the kubeconfig (in the scratch folder, readable by its owner only) with another address of the same server."""
     config = yaml.safe_load(harness.kubeconfig.read_text(encoding="utf-8"))
     for entry in config["clusters"]:
         entry["cluster"].update({"server": server, "tls-server-name": server_name})

@@ -12,31 +12,31 @@ _INTRO = """# Performance
 
 <!-- Written by `make bench` from tests/benchmarks/results.json. Change the benchmarks, not this page. -->
 
-What `servicemesh.platform.apply` and the platform take, against what people use instead: whole commands, on the same cluster in the same
-run. A playbook's time has the start of Ansible in it. Below each table stand the figures of all rounds.
+Times and resources of `servicemesh.platform.apply` and the platform, compared with other tools: whole commands, on the same cluster in
+the same run. The time of a playbook includes the start of Ansible. The figures of all rounds are below each table.
 
 ![Bar chart of the figures below](images/performance.svg)
 """
 _HOW = """## How it is measured
 
-* `make bench` on the local cluster, with nothing else to do; a benchmark begins when the cluster has come to rest after the one before.
-  Five rounds; the median counts. Each contestant gets a namespace of its own in each round, who begins changes from round to round, and
-  a first round with one service fills everybody's caches and is not counted.
+* `make bench` on the local cluster, without other work; a benchmark starts when the cluster is idle after the previous one.
+  Five rounds; the median counts. Each contestant gets a new namespace in each round, the order changes from round to round, and
+  a first round with one service fills all caches and does not count.
 * The set: a Namespace, and for each service a ServiceAccount, ConfigMap, Service, VirtualService and DestinationRule. 50 services are 251
   objects, 200 are 1,001, 1,000 are 5,001.
 * A playbook is what a user would write: `hosts: localhost`, `connection: local`, one task, and
-  `ansible_python_interpreter: "{{ ansible_playbook_python }}"`. `apply` keeps its defaults, so it waits until what it made is ready; the
+  `ansible_python_interpreter: "{{ ansible_playbook_python }}"`. `apply` keeps its defaults, so it waits until its objects are ready; the
   others do not wait.
-* A contestant that did not do the work fails the benchmark: all objects are counted in the API server after a first run, and a second
-  one has to find nothing to change.
-* Requests are counted by the module and by the API server, which has a FlowSchema for a user of the benchmark's own and so counts nobody
-  else's (`apiserver_flowcontrol_dispatched_requests_total`); the higher number counts.
-* Distance: the API server's answers come later, by netem inside the cluster's network namespace where the kernel has it, else by a TCP
-  proxy on loopback. By how much is measured and stands in the table.
-* Readiness: from just before the request that turns an object's condition, to the return of the module's work.
+* A contestant that did not complete its work fails the benchmark: all objects are counted in the API server after a first run, and a second
+  run must find nothing to change.
+* The module and the API server count requests. The server has a FlowSchema for a separate user of the benchmark, so it counts only these
+  requests (`apiserver_flowcontrol_dispatched_requests_total`). The higher number counts.
+* Distance: answers of the API server are delayed by netem inside the cluster's network namespace if the kernel has it, otherwise by a TCP
+  proxy on loopback. The table shows the measured delay.
+* Readiness: from just before the request that changes an object's condition until the module's work returns.
 * Memory: the resident memory of the largest process, as the kernel counts it (`ru_maxrss`), in MB of 10^6 bytes.
 
-`python -m tests.benchmarks.<name>` does one of them and prints its table. With `BENCH_RUNS=1 BENCH_SCALE=0.1` it is a trial, which
+`python -m tests.benchmarks.<name>` runs one benchmark and prints its table. With `BENCH_RUNS=1 BENCH_SCALE=0.1` it is a trial, which
 writes nothing here.
 """
 
@@ -77,7 +77,7 @@ def _section(stored: Mapping[str, Any]) -> list[str]:
 
 
 def page(results: Mapping[str, Any]) -> str:
-    """The whole file, from what `results.json` holds: `machine` (name -> text) and `benchmarks` (name -> its results)."""
+    """The whole file, from the content of `results.json`: `machine` (name -> text) and `benchmarks` (name -> results)."""
     lines = [_INTRO]
     for stored in results["benchmarks"].values():
         lines += _section(stored)

@@ -1,4 +1,4 @@
-"""Who converges a set in less time: the contestants, each as a user would call it, and the race between them."""
+"""Compare the time to converge a set: the contestants, each called as a user would call it, and the race between them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _nothing(harness: Harness, _manifest: Path) -> list[str]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contestant:
-    """`first` makes the set, `again` finds it unchanged. `playbook`: both are playbooks. `makes`: whether objects come of it."""
+    """`first` creates the set, `again` finds it unchanged. `playbook`: both are playbooks. `makes`: whether it creates objects."""
 
     name: str
     first: Command
@@ -63,16 +63,16 @@ SRC = Contestant("kubernetes.core.k8s src", _k8s_src)
 LOOP = Contestant("kubernetes.core.k8s loop", _k8s_loop)
 START = Contestant("a playbook of one debug task", _nothing, makes=False)
 FIRST, AGAIN = "first", "again"  # the two runs of a round
-SERVER = "server "  # in front of them: the processor time that the API server had meanwhile
-BUSY = "busy "  # likewise, that everything on this machine had
+SERVER = "server "  # prefix of series: processor time of the API server during a run
+BUSY = "busy "  # prefix of series: processor time of all work on this machine
 
 Times = dict[tuple[str, str], list[float]]  # (contestant, run): seconds of each round
 
 
 def race(harness: Harness, contestants: list[Contestant], services: int, env: Mapping[str, str] | None = None) -> Times:
-    """Each round gives every contestant a namespace of its own, not there yet; who begins changes from round to round.
+    """Each round gives every contestant a new namespace; the order changes from round to round.
 
-    A first round with one service is not counted: it fills everybody's caches of compiled code and of the server's kinds.
+    A first round with one service does not count: it fills the caches of compiled code and of the server's kinds.
     """
     times: Times = {}
     for contestant in contestants:
@@ -91,7 +91,7 @@ def race(harness: Harness, contestants: list[Contestant], services: int, env: Ma
 def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[str, str] | None, times: Times) -> None:
     def timed(run: str, argv: list[str]) -> Done:
         idle = _server_seconds(harness)
-        begun = _server_seconds(harness)  # twice: to ask costs the server something as well
+        begun = _server_seconds(harness)  # twice, because the query itself uses time of the server
         busy = busy_seconds()
         done = harness.timed(argv, env=env)
         times.setdefault((contestant.name, BUSY + run), []).append(busy_seconds() - busy)
@@ -115,10 +115,10 @@ def _server_seconds(harness: Harness) -> float:
 
 
 def why_slow(times: Times, run: str, theirs: list[float], least: float) -> str:
-    """Where the time of our `run` goes, against what the target leaves."""
+    """Parts of the time of our `run`, compared with the target."""
     mine, idle = statistics.median(times[OURS.name, run]), statistics.median(times[START.name, FIRST])
     allowed, server = statistics.median(theirs) / least, statistics.median(times[OURS.name, SERVER + run])
-    # What it computes anyway, for others: as much as while a playbook ran that asks it nothing.
+    # Its other work: measured during a playbook that sends no request.
     server = max(0.0, server - statistics.median(times[START.name, SERVER + FIRST]) / idle * mine)
     busy = statistics.median(times[OURS.name, BUSY + run])
     cores = os.cpu_count() or 1
@@ -138,6 +138,6 @@ def why_slow(times: Times, run: str, theirs: list[float], least: float) -> str:
 
 
 def _check(done: Done, contestant: Contestant, *, changed: bool) -> None:
-    """A contestant that did not do the work has no time. kubectl diff tells a difference by its exit code, which ends the run."""
+    """Fail if a contestant did not complete its work. kubectl diff reports a difference by its exit code, which ends the run."""
     if contestant.playbook and (done.changed > 0) != changed:
         raise BenchmarkError(f"{contestant.name}: expected changed={changed}:\n{done.text[-2000:]}")

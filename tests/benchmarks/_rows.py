@@ -1,4 +1,4 @@
-"""What a benchmark says: its rows, with verdict and raw figures, and the table of them. No I/O."""
+"""Rows of a benchmark, with verdict and raw figures, and their table. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Row:
     """One line of the table.
 
     `raw` is name -> one figure of each round, in `unit`; ours stands first. `ratio` is theirs / ours of a comparison, else None.
-    `limit` is what was asked for: a ratio, or a figure in `unit` that may not be passed. `value` is what is held against it.
+    `limit` is the target: a ratio, or the highest allowed figure in `unit`. `value` is compared with it.
     """
 
     what: str
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Word for the table."""
+        """Verdict for the table."""
         return "reached" if self.reached else "not reached"
 
     def as_dict(self) -> dict[str, Any]:
@@ -42,12 +42,12 @@ class Row:
 
 
 def row_of(stored: Mapping[str, Any]) -> Row:
-    """The row that `as_dict` gave."""
+    """The row of the result of `as_dict`."""
     return Row(**stored)
 
 
 def percentile(figures: Figures, share: float) -> float:
-    """The smallest figure that at least `share` (0..1) of all figures do not pass (nearest rank)."""
+    """The smallest figure that at least `share` (0..1) of all figures do not exceed (nearest rank)."""
     if not figures:
         raise ValueError("no figures")
     ordered = sorted(figures)
@@ -60,7 +60,7 @@ def ratio(ours: Figures, theirs: Figures) -> float:
 
 
 def number(value: float) -> str:
-    """A figure with three digits that say something: 0.0123, 1.23, 12.3, 123."""
+    """A figure with three significant digits: 0.0123, 1.23, 12.3, 123."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -88,7 +88,7 @@ def faster(
     reason: str = "",
     unit: str = "s",
 ) -> Row:
-    """A comparison: the medians' ratio must be `least` or more. `reason` tells why it is not, and is dropped when it is."""
+    """A comparison: the medians' ratio must be `least` or more. `reason` explains a missed target; otherwise it is dropped."""
     found = ratio(ours[1], theirs[1])
     reached = found >= least
     middle = [quantity(statistics.median(figures), unit) for _name, figures in (ours, theirs)]
@@ -118,7 +118,7 @@ def at_most(
     target: str = "",
     reason: str = "",
 ) -> Row:
-    """A figure (by default the median of the first series) that may not pass `limit`.
+    """A figure (by default the median of the first series) that must not exceed `limit`.
 
     `also` is a second condition, worded in `target` by the caller.
     """
@@ -140,12 +140,12 @@ def at_most(
 
 
 def failed(what: str, error: str) -> Row:
-    """A benchmark that came to no figure."""
+    """A benchmark without a figure."""
     return Row(what, "a figure", "none", None, {}, False, f"it failed: {error}", "")
 
 
 def raw_text(row: Row) -> list[str]:
-    """`name: figure figure ... unit` of each series. Long series as least, median and most."""
+    """`name: figure figure ... unit` of each series. Long series show minimum, median and maximum."""
     lines = []
     for name, figures in row.raw.items():
         if len(figures) > 12:

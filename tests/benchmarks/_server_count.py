@@ -1,7 +1,7 @@
-"""Requests as the API server itself counts them. No I/O.
+"""Requests as counted by the API server. No I/O.
 
-Its metric of requests by kind cannot tell who sent them. Priority and fairness counts by FlowSchema, and a FlowSchema can be for one user:
-so a user of the benchmark's own sends the requests, and nobody else's are counted (Kubernetes,
+Its metric of requests by kind does not contain the sender. Priority and fairness counts by FlowSchema, and a FlowSchema can match one user:
+so a separate user of the benchmark sends the requests, and only these are counted (Kubernetes,
 staging/src/k8s.io/apiserver/pkg/util/flowcontrol/metrics/metrics.go).
 """
 
@@ -22,7 +22,7 @@ _CPU = re.compile(r"^process_cpu_seconds_total (?P<value>[0-9.eE+-]+)$", re.MULT
 
 
 def processor_seconds(metrics: str) -> float:
-    """Seconds of processor time that the API server's process has had, from the text of /metrics."""
+    """Seconds of processor time of the API server's process, from the text of /metrics."""
     found = _CPU.search(metrics)
     if found is None:
         raise ValueError("no process_cpu_seconds_total in the API server's metrics")
@@ -30,7 +30,7 @@ def processor_seconds(metrics: str) -> float:
 
 
 def counting_objects(user: str) -> list[dict[str, Any]]:
-    """The FlowSchema that counts the requests of `user` under the name of that user, and what lets the user do everything."""
+    """The FlowSchema that counts the requests of `user` under the user's name, and the permissions of the user."""
     meta = {"name": user, "labels": {LABEL: "true"}}
     subject = {"kind": "User", "user": {"name": user}}
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
@@ -47,7 +47,7 @@ def counting_objects(user: str) -> list[dict[str, Any]]:
             "kind": "FlowSchema",
             "metadata": meta,
             "spec": {
-                # As for every user that is no node and no part of the control plane, but before the others look.
+                # As for every user that is neither a node nor part of the control plane, but with higher precedence.
                 "priorityLevelConfiguration": {"name": "global-default"},
                 "matchingPrecedence": 50,
                 "distinguisherMethod": {"type": "ByUser"},
@@ -64,7 +64,7 @@ def counting_objects(user: str) -> list[dict[str, Any]]:
 
 
 def counted(metrics: str, schema: str) -> int:
-    """Requests that a FlowSchema let through, from the text of /metrics."""
+    """Requests that a FlowSchema dispatched, from the text of /metrics."""
     total = 0.0
     for sample in _SAMPLE.finditer(metrics):
         if dict(_LABEL.findall(sample["labels"])).get("flow_schema") == schema:

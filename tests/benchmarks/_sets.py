@@ -1,4 +1,4 @@
-"""The sets of objects that everybody applies. No I/O."""
+"""The sets of objects that all contestants apply. No I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 Obj = dict[str, Any]
-# Every namespace of a benchmark carries it, so that what a killed run left is found again.
+# Every namespace of a benchmark has this label, so that the next run finds the leftovers of a killed one.
 LABEL = "servicemesh.platform/benchmark"
 KINDS = {
     "serviceaccounts": "",
@@ -26,7 +26,7 @@ def namespace(name: str) -> Obj:
 def services(name: str, count: int) -> list[Obj]:
     """A namespace and for each of `count` services a ServiceAccount, ConfigMap, Service, VirtualService and DestinationRule.
 
-    Nothing is exported from the namespace: the platform's own proxies shall not learn of a thousand services while it is measured.
+    Nothing is exported from the namespace, so that the platform's proxies do not receive a thousand services during a measurement.
     """
     made = [namespace(name)]
     for index in range(count):
@@ -68,7 +68,7 @@ def text(objects: list[Obj]) -> str:
 
 
 def watched_kind(group: str) -> Obj:
-    """The CRD of a kind `Thing` with a status of its own, for what gets ready when the benchmark says so."""
+    """The CRD of a kind `Thing` with a status, for objects that become ready when the benchmark sets it."""
     loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

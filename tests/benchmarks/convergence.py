@@ -1,4 +1,4 @@
-"""251 objects, whole commands: ours against kubectl and kubernetes.core, first and again, and the requests that it takes."""
+"""251 objects, whole commands: ours against kubectl and kubernetes.core, first and second run, and the number of requests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def rows(harness: Harness) -> list[Row]:
 
 
 def requests(harness: Harness, services: int) -> list[Row]:
-    """Requests for each object, as the module says and as the API server counts."""
+    """Requests for each object, as counted by the module and by the API server."""
     objects = 1 + services * len(_sets.KINDS)
     made = []
     with harness.services(services) as (_namespace, manifest), _counting_user(harness) as user:
@@ -83,12 +83,12 @@ def requests(harness: Harness, services: int) -> list[Row]:
 
 @contextlib.contextmanager
 def _counting_user(harness: Harness) -> Iterator[str]:
-    """A user whose requests the API server counts apart."""
+    """A user whose requests the API server counts separately."""
     user = f"bench-{uuid.uuid4().hex[:8]}"
     harness.create(*counting_objects(user))
     try:
         deadline = time.monotonic() + _PATIENCE
-        while not counted(harness.kubectl("get", "--raw", "/metrics"), user):  # the server takes a moment to know it
+        while not counted(harness.kubectl("get", "--raw", "/metrics"), user):  # the server needs a moment to load it
             if time.monotonic() > deadline:
                 raise BenchmarkError(f"the API server does not count the requests of user {user}")
             harness.kubectl("--as", user, "get", "--raw", "/version")

@@ -1,4 +1,4 @@
-"""How much memory a playbook takes that applies 5,000 objects."""
+"""Memory of a playbook that applies 5,000 objects."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def rows(harness: Harness) -> list[Row]:
     """All rows of this benchmark."""
     playbook = str(Path(sys.executable).parent / "ansible-playbook")
     argv = [playbook, "playbooks/site.yml", "-i", "inventories/local"]
-    done = harness.timed(argv)  # not counted: it may have to finish what is unfinished
+    done = harness.timed(argv)  # not counted: it may have to finish earlier work
     harness.say(f"before the rounds: {done.seconds:.1f} s, changed={done.changed}")
     seconds, changed = [], []
     for number in range(harness.runs):
@@ -37,7 +37,7 @@ def rows(harness: Harness) -> list[Row]:
             target=f"{LIMIT} s at most, changed=0",
             measured=f"{quantity(statistics.median(seconds), 's')}, changed={most}",
             reason=(
-                f"a run changed {most} things on a platform that was finished"
+                f"a run changed {most} objects on a converged platform"
                 if most
                 else f"{tasks} tasks were shown, {quantity(statistics.median(seconds) / max(1, tasks) * 1000, 'ms')} for each"
             ),

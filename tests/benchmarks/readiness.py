@@ -1,4 +1,4 @@
-"""How long after a condition turned `ready` returns."""
+"""Time from the change of a condition until `ready` returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.benchmarks._rows import Row, at_most, percentile, quantity
 TITLE = "Readiness"
 SAMPLES = 60
 LIMIT = 0.5  # seconds
-_HEAD_START = (0.5, 1.5)  # seconds that the wait runs before the condition turns
+_HEAD_START = (0.5, 1.5)  # seconds that the wait runs before the condition changes
 _TIMEOUT = 30  # seconds
 
 
@@ -36,13 +36,13 @@ def rows(harness: Harness) -> list[Row]:
             value=found,
             measured=f"{quantity(found, 's')} p95 of {SAMPLES}",
             target=f"{LIMIT:g} s at most, p95",
-            reason="the machine had too much else to do: news of the watch wait for nothing but a processor",
+            reason="the machine was too busy: events of the watch wait only for a processor",
         )
     ]
 
 
 def _sample(client: Any, group: str, namespace: str, name: str, kubeconfig: str) -> float:
-    """Seconds from before the request that turns the condition is sent, to the return of the module's work."""
+    """Seconds from just before the request that changes the condition until the module's work returns."""
     from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call
     from ansible_collections.servicemesh.platform.plugins.modules import ready
     from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import InProcess

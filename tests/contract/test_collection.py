@@ -1,4 +1,4 @@
-"""The collection's own papers agree with each other and with the tree."""
+"""The metadata of the collection is consistent and matches the tree."""
 
 from __future__ import annotations
 

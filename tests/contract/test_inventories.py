@@ -24,7 +24,7 @@ def group_variables(environment: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for path in sorted((ROOT / "inventories" / environment / "group_vars").rglob("*.yml")):
         values = load(path) or {}
-        assert not set(merged) & set(values), f"{path} states variables twice: {sorted(set(merged) & set(values))}"
+        assert not set(merged) & set(values), f"{path} sets variables twice: {sorted(set(merged) & set(values))}"
         merged.update(values)
     return merged
 
@@ -52,7 +52,7 @@ def test_there_are_exactly_these_inventories() -> None:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_group_variables_have_the_same_keys(environment: str) -> None:
     expected = set().union(*(group_variables(other) for other in ENVIRONMENTS))
-    assert sorted(expected - set(group_variables(environment))) == [], f"inventories/{environment} does not state these"
+    assert sorted(expected - set(group_variables(environment))) == [], f"inventories/{environment} does not set these"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -78,7 +78,7 @@ def test_the_environment_names_itself(environment: str) -> None:
 def test_a_variable_is_stated_only_where_environments_differ() -> None:
     names = set().union(*(group_variables(environment) for environment in ENVIRONMENTS))
     same = [n for n in names if all(group_variables(e).get(n) == group_variables("local").get(n) for e in ENVIRONMENTS)]
-    assert sorted(same) == [], "the same value everywhere: leave it to the role's default"
+    assert sorted(same) == [], "the same value everywhere: use the role's default"
 
 
 def test_prod_has_two_regions_and_named_contexts() -> None:
@@ -88,13 +88,11 @@ def test_prod_has_two_regions_and_named_contexts() -> None:
     }
     for environment in ("staging", "prod"):
         for host, values in clusters(environment).items():
-            assert values["platform_context"] == host, (
-                "a kubeconfig that points elsewhere must not be changed by accident"
-            )
+            assert values["platform_context"] == host, "the current context of a kubeconfig must not select the cluster"
 
 
 def secrets_in(path: Path) -> list[str]:
-    """Variables of a file whose value looks like a secret that is no reference, vault or lookup."""
+    """Variables of a file whose value looks like a secret and is not a reference, vault or lookup."""
     found = []
     for name, value in walk("", load(path)):
         if not isinstance(value, str) or value == "":

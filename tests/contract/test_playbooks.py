@@ -1,4 +1,4 @@
-"""Every playbook parses with every inventory, and the guards of the playbooks work without a cluster."""
+"""Every playbook parses with every inventory, and the checks of the playbooks work without a cluster."""
 
 from __future__ import annotations
 

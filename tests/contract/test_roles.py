@@ -1,4 +1,4 @@
-"""What every role promises: see CONTRIBUTING.md, "Names"."""
+"""Rules for every role: see CONTRIBUTING.md, "Names"."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXPECTED_ROLES = {
     "user_service",
     "verify_mtls",
 }
-# Roles that other roles or playbooks use, and that are tested through them.
+# Roles that are tested through the roles or playbooks that use them.
 WITHOUT_SCENARIO = {"helm_release", "local_cluster"}
 NOT_MODULES = {
     "action", "any_errors_fatal", "args", "async", "become", "changed_when", "check_mode", "delegate_to", "diff", "environment",
@@ -82,7 +82,7 @@ def test_defaults_and_options_have_the_same_values(role: str) -> None:
     for name, option in options(role).items():
         if option.get("required"):
             continue
-        assert "default" in option, f"{role}: argument_specs.yml states no default of {name}"
+        assert "default" in option, f"{role}: argument_specs.yml has no default of {name}"
         assert option["default"] == defaults(role)[name], (
             f"{role}: {name} differs between argument_specs.yml and defaults/main.yml"
         )
@@ -118,7 +118,7 @@ def test_variables_carry_the_roles_prefix(role: str) -> None:
         assert [n for n in names if not n.startswith(f"__{role}_")] == [], f"{filename}: {task.get('name')}"
 
 
-# The local cluster is made and removed by playbooks of its own, whatever becomes of the platform.
+# Separate playbooks create and remove the local cluster, independent of the platform.
 @pytest.mark.parametrize("role", sorted({*roles()} - {"local_cluster"}))
 def test_state_follows_platform_state(role: str) -> None:
     assert defaults(role)[f"{role}_state"] == "{{ platform_state | default('present') }}"
@@ -132,7 +132,7 @@ def test_platform_variables_are_read_in_defaults_only(role: str) -> None:
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("platform_*.py")}
     for folder in ("tasks", "handlers", "templates", "vars"):
         for path in (base / folder).rglob("*.*"):
-            # Messages may name a variable; expressions may not read it.
+            # Messages may contain the name of a variable; expressions may not read it.
             found = reads.findall(
                 " ".join(re.findall(r"\{\{.*?\}\}|\{%.*?%\}", path.read_text(encoding="utf-8"), re.DOTALL))
             )
@@ -168,7 +168,7 @@ def test_tasks_use_full_names_and_no_shell(role: str) -> None:
 def test_a_service_role_is_one_import_of_microservice(role: str) -> None:
     (path,) = task_files(role)
     (task,) = load(path)
-    # Validated once: what the role hands on is made of its own variables.
+    # Validated once: the role passes only values of its own variables.
     assert task["ansible.builtin.import_role"] == {
         "name": "servicemesh.platform.microservice",
         "rolespec_validate": False,

@@ -1,4 +1,4 @@
-"""Contract tests read the tree; they need neither a network nor a cluster."""
+"""Contract tests read the tree. They need neither a network nor a cluster."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def roles() -> list[str]:
 
 
 def service_roles() -> list[str]:
-    """The roles that are knowledge only: one import of ``microservice``."""
+    """The service roles, which contain only settings and one import of ``microservice``."""
     return [name for name in roles() if name.endswith("_service")]
 
 

@@ -33,12 +33,12 @@ def cluster(kubeconfig: str) -> Cluster:
 
 @pytest.fixture
 def unique() -> str:
-    """A word that no other test uses."""
+    """A name that no other test uses."""
     return uuid.uuid4().hex[:12]
 
 
 def registered(edge: Edge) -> dict[str, Any]:
-    """A new user with an address, and a token of theirs under ``token``."""
+    """A new user with an address, and a token of the user under ``token``."""
     name = f"e2e-{uuid.uuid4().hex[:12]}"
     answer = edge(
         "POST",
@@ -59,7 +59,7 @@ def registered(edge: Edge) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def account(edge: Edge) -> Iterator[dict[str, Any]]:
-    """A registered user, removed at the end."""
+    """A registered user, deleted at the end."""
     user = registered(edge)
     yield user
     edge("DELETE", f"/api/users/{user['id']}")

@@ -1,4 +1,4 @@
-"""Wrong input stops a run with one clear message, before anything is changed."""
+"""Invalid input stops a run with one message before anything is changed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ WATCHED = (
 
 
 def state(cluster: Cluster) -> dict[tuple[str, str, str], Any]:
-    """(path, namespace, name) -> uid and generation (or version, where there is none) of what a run could change.
+    """(path, namespace, name) -> uid and generation (or version, if there is none) of objects that a run could change.
 
-    Namespaces beside the platform's own count by their names only: other tests may be at work in theirs.
+    Of namespaces that are not the platform's, only the names count: other tests may be using them.
     """
     found: dict[tuple[str, str, str], Any] = {}
     for item in cluster.get("/api/v1/namespaces")["items"]:
@@ -51,7 +51,7 @@ def state(cluster: Cluster) -> dict[tuple[str, str, str], Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_changes(cluster: Cluster) -> Iterator[None]:
-    """Every test here leaves the cluster as it was."""
+    """Check that every test leaves the cluster unchanged."""
     before = state(cluster)
     yield
     assert state(cluster) == before
@@ -59,7 +59,7 @@ def nothing_changes(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def without_rights(cluster: Cluster, tmp_path: Path) -> str:
-    """Kubeconfig of a ServiceAccount that may do nothing: the one that every namespace has."""
+    """Kubeconfig of a ServiceAccount without permissions: the default one of a namespace."""
     from kubernetes import client
 
     name = "t-no-rights"
@@ -87,7 +87,7 @@ def without_rights(cluster: Cluster, tmp_path: Path) -> str:
 
 @pytest.fixture
 def unreachable(tmp_path: Path) -> str:
-    """Kubeconfig of an API server that nobody runs."""
+    """Kubeconfig of an API server that does not run."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A platform that is up stays as it is: runs of site.yml over it."""
+"""Runs of site.yml on a converged platform change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client outside of the cluster can and cannot do: NGINX, gateway, sidecar, service, database."""
+"""Requests of a client outside of the cluster, allowed and refused: NGINX, gateway, sidecar, service, database."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_wrong_password_gives_no_token(edge: Edge, account: dict[str, Any]) ->
 
 
 def forged(token: str) -> str:
-    """The same token for somebody else, with the old signature."""
+    """The same token for another user, with the old signature."""
     import base64
     import json
 
@@ -160,7 +160,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("token", ["nonsense", "a.b.c", ""])
     def test_what_is_no_token_401_or_403(self, edge: Edge, name: str, token: str) -> None:
-        # An empty bearer is no token at all for Envoy: then the missing principal refuses.
+        # For Envoy an empty bearer is no token; the missing principal leads to the refusal.
         assert edge("GET", f"/api/{name}", token=token).status == (401 if token else 403)
 
     def test_a_forged_token_401(self, edge: Edge, account: dict[str, Any], name: str) -> None:

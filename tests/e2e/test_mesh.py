@@ -1,4 +1,4 @@
-"""Who may call whom inside the mesh. Every refusal has a control: the same call by somebody who may."""
+"""Allowed and refused calls inside the mesh. Every refusal has a control: the same call by an allowed caller."""
 
 from __future__ import annotations
 
@@ -74,19 +74,19 @@ def test_redis_answers_product_and_nobody_else(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_plaintext_is_refused(cluster: Cluster, service: str) -> None:
-    """uid 1337 is not intercepted, so curl in a sidecar's container is a client without a certificate."""
+    """Traffic of uid 1337 is not intercepted, so curl in a sidecar's container is a client without a certificate."""
     target = cluster.pods(NAMESPACE, f"app={service},track=stable")[-1]
     prober = cluster.pods(NAMESPACE, f"app={SERVICES[SERVICES.index(service) - 1]},track=stable")[-1]
     argv = ["curl", "--silent", "--show-error", "--max-time", "10", f"http://{target.status.pod_ip}:8080/health"]
     done = cluster.execute(NAMESPACE, prober.metadata.name, "istio-proxy", argv)
     assert done.code in (52, 56), f"expected an empty answer or a reset, got {done}"
-    # The control: the kubelet asks the same pod's sidecar for the same thing, and that works.
+    # The control: the kubelet sends the same request to the same sidecar, and it works.
     conditions = {c.type: c.status for c in target.status.conditions}
     assert conditions["Ready"] == "True"
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_pods_are_what_the_seed_calls_good_practice(cluster: Cluster, service: str) -> None:
+def test_pods_follow_good_practice(cluster: Cluster, service: str) -> None:
     for pod in cluster.pods(NAMESPACE, f"app={service}"):
         (container,) = [c for c in pod.spec.containers if c.name != "istio-proxy"]
         security = container.security_context

@@ -1,4 +1,4 @@
-"""The platform taken down whole, site.yml killed half-way again and again, then ``make up``: the same platform as before."""
+"""Remove the platform, kill site.yml several times during its run, then ``make up``: the same platform as before."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS = (
     "apis/security.istio.io/v1/{}/requestauthentications",
     "apis/telemetry.istio.io/v1/{}/telemetries",
 )
-# Beginnings of task headers of site.yml: while Helm works, while Secrets are made, and while a service's pods start.
+# Starts of task headers of site.yml: while Helm works, while Secrets are created, and while the pods of a service start.
 MOMENTS = (
     "TASK [servicemesh.platform.helm_release : Install or upgrade istiod]",
     "TASK [servicemesh.platform.datastore : Create missing Secrets]",
@@ -47,7 +47,7 @@ SERVICES = [f"{name.removesuffix('s')}-service" for name in COLLECTIONS]
 
 
 def platform_objects(cluster: Cluster) -> set[str]:
-    """Path and name of everything that this collection or Helm made in the platform's namespaces."""
+    """Path and name of all objects that this collection or Helm created in the platform's namespaces."""
     found = set()
     for namespace in NAMESPACES:
         for kind in KINDS:
@@ -64,7 +64,7 @@ def namespaces(cluster: Cluster) -> set[str]:
 
 
 def of_run(mark: str) -> list[int]:
-    """Processes that carry the mark of one run in their environment."""
+    """Processes with the id of one run in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
@@ -76,7 +76,7 @@ def of_run(mark: str) -> list[int]:
 
 
 def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
-    """Runs site.yml and kills it, with everything that it started, soon after a task began. Returns what it had printed."""
+    """Run site.yml and kill it, with all processes that it started, soon after a task has started. Return its output."""
     mark = f"E2E_RUN={uuid.uuid4().hex}"
     name, _equals, value = mark.partition("=")
     run = subprocess.Popen(
@@ -108,9 +108,7 @@ def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
     return "".join(seen)
 
 
-def test_a_platform_torn_down_and_killed_half_way_comes_back_whole(
-    kubeconfig: str, cluster: Cluster, edge: Edge
-) -> None:
+def test_a_platform_is_complete_after_teardown_and_killed_runs(kubeconfig: str, cluster: Cluster, edge: Edge) -> None:
     arguments = ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
     for service in SERVICES:
         as_in_inventory(cluster, arguments, service)

@@ -1,4 +1,4 @@
-"""teardown.yml deletes what site.yml made and nothing else; site.yml brings it back."""
+"""teardown.yml deletes what site.yml created and nothing else; site.yml creates it again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def args(kubeconfig: str) -> tuple[str, ...]:
 
 @pytest.fixture
 def foreign(cluster: Cluster) -> Iterator[str]:
-    """A ConfigMap of somebody else's, with a name that could be the service's."""
+    """A foreign ConfigMap with a name that the service could have."""
     from kubernetes import client
 
     name = "review-service-notes"
@@ -33,7 +33,7 @@ def foreign(cluster: Cluster) -> Iterator[str]:
 
 
 def objects(cluster: Cluster, part: str) -> set[str]:
-    """Kind/name of what carries the label of one set, among the kinds that a service is made of."""
+    """Kind/name of objects with the label of one set, among the kinds of a service."""
     found = set()
     for path in (
         f"/api/v1/namespaces/{NAMESPACE}/services",
@@ -50,7 +50,7 @@ def objects(cluster: Cluster, part: str) -> set[str]:
 
 
 def answers(edge: Edge, path: str, within: float) -> bool:
-    """Whether a path answers 200 within so many seconds: a pod is ready a moment before the gateways' Envoys know of it."""
+    """Whether a path answers 200 within this number of seconds: a pod is ready a moment before the gateways' Envoys know it."""
     deadline = time.monotonic() + within
     while edge("GET", path).status != 200:
         if time.monotonic() > deadline:
@@ -86,4 +86,4 @@ def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster
         back = ansible_playbook("site.yml", *args, *TAG)
     assert back.returncode == 0, back.told
     assert objects(cluster, "review-service") == before["review-service"]
-    assert answers(edge, "/api/reviews", within=15), "the gateway does not hear of the new pod"
+    assert answers(edge, "/api/reviews", within=15), "the gateway does not know the new pod"

@@ -73,7 +73,7 @@ def test_no_text_of_the_chart_is_smaller_than_12_pixels_and_both_themes_are_ther
         assert f".{name} " in dark, name
 
 
-def test_everything_of_the_chart_lies_on_it() -> None:
+def test_all_elements_are_inside_the_chart() -> None:
     root = parsed(chart(ROWS))
     height = float(root.attrib["height"])
     for rect in root.iter(f"{SVG}rect"):

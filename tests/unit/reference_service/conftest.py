@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reference service over parts that a test controls: rows in a dict, other services as functions, a Redis that can be down."""
+"""The reference service with parts that a test controls: rows in a dict, other services as functions, a Redis that can be down."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Rows:
 
 
 class FakeRedis:
-    """What the cache uses of Redis, with a switch to make it fail."""
+    """The methods of Redis that the cache uses, with a flag that makes them fail."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -112,7 +112,7 @@ class FakeRedis:
 
 
 class Running:
-    """One service with its parts within reach."""
+    """One service and its parts."""
 
     def __init__(
         self, name: str, callees: Callable[[httpx.Request], httpx.Response], environment: Mapping[str, str]
@@ -136,7 +136,7 @@ class Running:
             self.requests.append(request)
             return callees(request)
 
-        # Ten seconds pass between any two looks at the clock, so a failure of Redis never outlasts its pause.
+        # Ten seconds pass between two readings of the clock, so the pause after a failure of Redis is always over.
         clock = itertools.count(0, 10)
         cache = Cache(self.redis, 30, clock=lambda: float(next(clock)))
         calls = Calls(settings.callees, 1, self.metrics, httpx.MockTransport(answer))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service over HTTP: what its callers, its probes and its operators see."""
+"""The service over HTTP: answers for callers and probes, metrics and logs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PEN = {"name": "pen", "price": 1.5, "seller_id": 1}
 
 
 def shop(request: httpx.Request) -> httpx.Response:
-    """All other services, in good health."""
+    """All other services, in a working state."""
     answers: dict[tuple[str, str], Any] = {
         ("GET", "/api/users/1/address"): {"user_id": 1, "address": ANN["address"]},
         ("GET", "/api/users/1/profile"): {"id": 1, "username": "ann"},
@@ -123,7 +123,7 @@ def test_a_process_that_ends_is_not_ready_and_closes_connections(start: Start) -
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
 
 
-def test_what_nobody_foresaw_is_a_json_500_with_an_id(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_a_json_500_with_an_id(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     service = start("payment-service")
 
     async def explode(*_: Any) -> None:
@@ -223,7 +223,7 @@ def test_products_are_there_without_redis(start: Start) -> None:
     assert (ready.status_code, ready.json()["checks"]["cache"]) == (200, "down")
 
 
-def test_something_unreadable_in_the_cache_is_read_anew(start: Start) -> None:
+def test_something_unreadable_in_the_cache_is_read_again(start: Start) -> None:
     service = start("product-service")
     service.http.post("/api/products", json=PEN)
     service.redis.values["product:1:1"] = "not json"

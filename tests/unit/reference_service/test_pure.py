@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts that decide without I/O: settings, validation, ranking, tokens, passwords."""
+"""The parts without I/O: settings, validation, ranking, tokens, passwords."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_any_body_is_either_clean_or_refused(service: str, body: Any) -> None:
     assert set(values) == {field.name for field in fields}
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_findings_are_reported_at_once() -> None:
     with pytest.raises(InvalidError) as caught:
         validation.validate(SERVICES["review-service"].table.create, {"rating": 6, "stars": 5})
     assert set(caught.value.details["fields"]) == {"rating", "stars", "product_id", "user_id"}

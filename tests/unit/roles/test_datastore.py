@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The datastore role's objects, rendered once for all variants; `bad` ones must be refused before anything is rendered."""
+"""The objects of the role datastore, rendered once for all variants; `bad` ones must be refused before anything is rendered."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_secrets_have_all_keys_and_fit_together(rendered: Rendered) -> None:
     secrets = pick(rendered["defaults"]["secrets"], "Secret")
     assert set(secrets) == {*OWNERS, "redis"}
     passwords = {secret["stringData"]["password"] for secret in secrets.values()}
-    assert len(passwords) == 7, "each database has a password of its own"
+    assert len(passwords) == 7, "each database has its own password"
     assert min(map(len, passwords)) == 32
     for name, secret in secrets.items():
         data = secret["stringData"]
@@ -131,7 +131,7 @@ def test_external_databases_are_left_alone(rendered: Rendered) -> None:
     assert [v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v] == ["given"]
 
 
-def test_an_external_host_is_let_out_of_the_mesh(rendered: Rendered) -> None:
+def test_an_external_host_gets_a_service_entry(rendered: Rendered) -> None:
     entries = pick(rendered["outside"]["objects"], "ServiceEntry")
     assert set(entries) == {"payment-db", "order-db", "review-db", "redis"}
     for entry in entries.values():
@@ -151,8 +151,8 @@ def test_an_external_host_is_let_out_of_the_mesh(rendered: Rendered) -> None:
         assert (spec["addresses"], spec["endpoints"]) == ([address], [{"address": address}])
 
 
-def test_a_way_out_goes_with_its_host(rendered: Rendered) -> None:
-    # user-db shares payment-db's, product-db has no host; cart-db is deployed here and may still be in use elsewhere.
+def test_a_service_entry_is_deleted_with_its_host(rendered: Rendered) -> None:
+    # user-db shares payment-db's host, product-db has none; cart-db is deployed here, and services may still use its external host.
     assert set(pick(rendered["outside"]["retired"], "ServiceEntry")) == {"user-db", "product-db"}
     assert set(pick(rendered["custom"]["retired"], "ServiceEntry")) == {"order-db", "redis"}
     assert rendered["outside_no_mesh"]["objects"] == []
@@ -193,7 +193,7 @@ def test_no_password_stands_in_a_pod(rendered: Rendered) -> None:
         ("bad_hosts", [*(f"{name}-db has host" for name in "abcdefghijklmn"), "redis has host"]),
     ],
 )
-def test_bad_input_is_refused_with_every_fault(rendered: Rendered, variant: str, findings: list[str]) -> None:
+def test_bad_input_is_refused_with_every_finding(rendered: Rendered, variant: str, findings: list[str]) -> None:
     failed = rendered[variant]["failed"]
     assert len(failed) == len(findings), failed
     for message, finding in zip(failed, findings, strict=True):

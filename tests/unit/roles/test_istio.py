@@ -1,4 +1,4 @@
-"""What the role istio hands to its charts. The charts themselves are rendered in tests/integration/test_charts.py."""
+"""Values that the role istio passes to its charts. tests/integration/test_charts.py renders the charts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_cni_comes_before_the_pods_that_need_it() -> None:
     assert istiod(istio_cni_enabled=True)["cni"] == {"enabled": True}
 
 
-def test_every_release_carries_the_mark_that_teardown_looks_for() -> None:
+def test_every_chart_release_has_the_key_that_teardown_needs() -> None:
     for release in value("istio", "__istio_releases"):
         assert "servicemesh.platform/managed-by" in json.dumps(release["values"])
 

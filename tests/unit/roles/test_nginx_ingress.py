@@ -1,4 +1,4 @@
-"""What the role nginx_ingress hands to its charts, and its Ingress, for both controllers."""
+"""Values that the role nginx_ingress passes to its charts, and its Ingress, for both controllers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def chart(flavour: str, **overrides: Any) -> dict[str, Any]:
 
 
 def objects(flavour: str, **overrides: Any) -> dict[str, dict[str, Any]]:
-    """Kind -> object, as the role applies them."""
+    """Kind -> object of the role."""
     text = rendered("nginx_ingress", "ingress.yaml.j2", nginx_ingress_flavour=flavour, **overrides)
     return {found["kind"]: found for found in yaml.safe_load_all(text) if found}
 
@@ -42,7 +42,7 @@ def test_annotations_are_strings_and_no_snippets(flavour: str) -> None:
     assert [key for key in annotations if "snippet" in key] == []
 
 
-def test_each_controller_is_spoken_to_in_its_own_words() -> None:
+def test_each_controller_gets_its_own_annotations() -> None:
     community = objects("community")["Ingress"]["metadata"]["annotations"]
     assert community == {
         "nginx.ingress.kubernetes.io/service-upstream": "true",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The observability role's objects, rendered once for all variants, and judged by promtool where it can judge."""
+"""The objects of the role observability, rendered once for all variants; promtool checks configuration, rules and queries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "tests" / "rules"
 DASHBOARD = ROOT / "roles" / "observability" / "files" / "dashboards" / "ecommerce-mesh.json"
 VARIANTS = list(yaml.safe_load((RULES / "variants.yml").read_text())["all"]["hosts"])
-# A record (colons) or one of the metrics that pass an allow list.
+# A recorded series (with colons) or a metric of an allow list.
 NAME = re.compile(r"\b(?:[a-z]+:[a-z_:0-9]+|(?:istio|envoy|pilot|citadel|nginx|container)_[a-z_]+)(?=[{\[ )]|$)")
 STANDALONE = ["defaults", "local", "staging", "prod", "prometheus3", "renamed"]
 
@@ -50,7 +50,7 @@ def promtool() -> str:
 
 
 def pick(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
-    """The one object of that kind and name."""
+    """The only object of that kind and name."""
     (found,) = [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name]
     return found
 
@@ -97,7 +97,7 @@ def test_telemetry_follows_the_environment(rendered: dict[str, list[dict[str, An
         "metrics": [{**metrics, "reportingInterval": "15s"}],
         "accessLogging": [{**logs[0], "filter": {"expression": "response.code >= 500"}}],
     }
-    assert spec["local"] == {"accessLogging": logs}, "plain Envoy has no statistics filter that metrics could configure"
+    assert spec["local"] == {"accessLogging": logs}, "upstream Envoy has no statistics filter to configure"
     assert "accessLogging" not in spec["renamed"]
 
 
@@ -186,7 +186,7 @@ def test_pod_monitors_say_what_the_scrape_configuration_says(rendered: dict[str,
 def test_promtool_accepts_the_configuration(
     rendered: dict[str, list[dict[str, Any]]], variant: str, promtool: str, tmp_path: Path
 ) -> None:
-    """Debian's promtool is built without Kubernetes discovery and of version 2, so these keys are looked at here and taken out."""
+    """Debian's promtool has version 2 and no Kubernetes discovery, so this test checks these keys and removes them first."""
     data = pick(rendered[variant], "ConfigMap", "prometheus")["data"]
     config = yaml.safe_load(data["prometheus.yml"])
     for job in config["scrape_configs"]:
@@ -236,7 +236,7 @@ def test_every_alert_is_shown_firing_and_silent(
         for test in yaml.safe_load((RULES / f"alerts_{cases}.yml").read_text())["tests"]:
             for expression in test.get("promql_expr_test", []):
                 if expression["expr"] == "ALERTS" and not expression["exp_samples"]:
-                    silent |= alerts  # the healthy platform: input for every alert, none of them fires
+                    silent |= alerts  # a healthy platform: series for every alert, and none of them fires
                 elif not expression["exp_samples"]:
                     silent |= set(re.findall(r'alertname="(\w+)"', expression["expr"]))
                 for sample in expression["exp_samples"]:
@@ -276,7 +276,7 @@ def test_every_query_of_the_dashboard_is_promql(promtool: str, tmp_path: Path) -
 
 
 def test_the_dashboard_reads_what_is_recorded_or_kept(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    """A metric that scraping drops, or a record that no rule makes, is a panel that stays empty."""
+    """A metric that is dropped, or a recorded series without a rule, would leave a panel empty."""
     for variant in ("defaults", "local"):
         groups = yaml.safe_load(pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"])["groups"]
         records = {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Prometheus scrapes a real Envoy's page with the role's relabelings. Only discovery is replaced: static targets with its labels."""
+"""Prometheus scrapes a page of Envoy with the role's relabelings. Static targets with the same labels replace discovery."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.rules import tools
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "tests" / "rules"
 PAGE = (RULES / "proxy_metrics.txt").read_bytes()
-# Loopback addresses of our own stand for pods, because the role fixes the port, 15020.
+# Loopback addresses represent pods, because the role sets the port to 15020.
 READY, STARTING = "127.84.15.1", "127.84.15.2"
 
 
 class Agent(BaseHTTPRequestHandler):
-    """The agent of a sidecar: a page of metrics, and readiness without a body."""
+    """The agent of a sidecar: a page of metrics, and a readiness answer without a body."""
 
     def do_GET(self) -> None:
         body = {"/stats/prometheus": PAGE, "/healthz/ready": b""}.get(self.path)
@@ -47,7 +47,7 @@ class Agent(BaseHTTPRequestHandler):
 
 
 def pod(address: str, name: str, port_name: str, ready: str, **labels: str) -> dict[str, Any]:
-    """What Kubernetes discovery says of one container port of a pod."""
+    """Labels that Kubernetes discovery gives to one container port of a pod."""
     meta = {
         "__meta_kubernetes_namespace": "ecommerce",
         "__meta_kubernetes_pod_name": name,
@@ -199,7 +199,7 @@ def test_cluster_names_are_taken_apart(api: str) -> None:
 
 
 def test_nothing_is_counted_twice(api: str) -> None:
-    """The code and its class share one name in Istio's bootstrap."""
+    """Istio's bootstrap gives the code and its class the same metric name."""
     assert query(api, 'envoy_cluster_upstream_rq{response_code!=""}') == []
     (total,) = query(api, 'sum(envoy_cluster_upstream_rq{pod="user-1", subset="canary"})')
     assert total["value"] == "3"

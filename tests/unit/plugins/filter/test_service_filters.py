@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filters as a playbook calls them."""
+"""The filters, called as from a playbook."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_filter_has_its_documentation() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("_manifests")])
-def test_a_good_definition_gives_objects_and_a_faulty_one_all_faults(name: str) -> None:
+def test_a_valid_definition_gives_objects_and_an_invalid_one_all_findings(name: str) -> None:
     function = load(name)
     assert all(manifest["kind"] for manifest in function(GOOD))
     with pytest.raises(AnsibleFilterError) as error:

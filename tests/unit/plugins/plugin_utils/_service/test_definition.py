@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service definition: defaults, conversions, and every fault with its key and value."""
+"""The service definition: defaults, conversions, and every finding with its key and value."""
 
 from __future__ import annotations
 
@@ -185,13 +185,13 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("keys", "expected"), FAULTS, ids=[text[:60] for _keys, text in FAULTS])
-def test_a_fault_is_named(keys: dict[str, Any], expected: str) -> None:
+def test_a_finding_names_key_and_value(keys: dict[str, Any], expected: str) -> None:
     found = findings(definition(**keys))
     assert len(found) == 1, found
     assert expected in found[0]
 
 
-def test_all_faults_come_at_once() -> None:
+def test_all_findings_come_at_once() -> None:
     faulty = {"name": "A", "port": 0, "replica": 1, "routes": [{"prefix": "x", "timeout": "1"}]}
     with pytest.raises(DefinitionError) as error:
         load(faulty)

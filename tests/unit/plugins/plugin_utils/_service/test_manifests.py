@@ -231,7 +231,7 @@ def test_the_destination_rule() -> None:
         {"name": "stable", "labels": {"track": "stable"}},
         {"name": "canary", "labels": {"track": "canary"}},
     ]
-    assert "tls" not in spec["trafficPolicy"], "a mode here would win over PeerAuthentication"
+    assert "tls" not in spec["trafficPolicy"], "a mode here would override PeerAuthentication"
     assert spec["trafficPolicy"]["loadBalancer"] == {"simple": "LEAST_REQUEST"}
     assert spec["trafficPolicy"]["outlierDetection"]["maxEjectionPercent"] == 50
 
@@ -253,7 +253,7 @@ def test_matches_of_the_gateway_and_of_the_mesh() -> None:
         == [{"exact": "/api/users"}, {"prefix": "/api/users/"}]
     )
     assert all("withoutHeaders" not in match for match in outside)
-    # Sidecars give a host to one VirtualService only: the ingress host must find no route there.
+    # Sidecars use only one VirtualService of a host: the ingress host must find no route there.
     for match in [*inside, *virtual_service()["http"][-1]["match"]]:
         assert match["withoutHeaders"] == {":authority": {"regex": r"(?i)ecommerce\.example\.com(:[0-9]+)?"}}
 
@@ -309,12 +309,12 @@ def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
             "operation": {
                 "methods": ["GET", "POST"],
                 "paths": ["/api/users", "/api/users/*"],
-                # Rules add up: the open prefix must not open what the narrower route closes.
+                # Rules add up: the open prefix must not allow requests that the narrower route refuses.
                 "notPaths": ["/api/users/admin", "/api/users/admin/*"],
             }
         }
     ]
-    assert len(policy()["rules"]) == 4, "the route inside gets no rule for the gateway"
+    assert len(policy()["rules"]) == 4, "a route without ingress gets no rule for the gateway"
 
 
 def test_callers_get_their_paths() -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every valid service definition, whatever is in it."""
+"""Properties of the objects of every valid service definition."""
 
 from __future__ import annotations
 
@@ -168,11 +168,11 @@ def test_no_rule_allows_without_an_identity(definition: dict[str, Any]) -> None:
             for path in operation["operation"]["paths"]:
                 plain = path.replace("{**}", "").replace("{*}", "")
                 assert "{" not in plain
-                assert "*" not in plain[:-1], "Istio takes a * in the middle for the character"
+                assert "*" not in plain[:-1], "Istio treats a * in the middle as the character"
 
 
 def allowed(rules: list[dict[str, Any]], path: str, method: str, token: bool) -> bool:
-    """Whether the gateway may call: what Envoy decides, for paths with wildcards at the end only."""
+    """Whether Envoy allows the gateway's call; for paths with wildcards at the end only."""
 
     def matches(pattern: str) -> bool:
         return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
