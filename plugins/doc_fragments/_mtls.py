@@ -9,15 +9,15 @@ class ModuleDocFragment:
 options:
   namespaces:
     description:
-      - Namespaces whose services and workloads are reported; all by default. What is read to judge them is never narrowed.
+      - Namespaces whose services and workloads are reported; all by default. The module reads the whole mesh in any case.
     type: list
     elements: str
     default: []
   clients:
     description:
-      - Clients whose calls are reported, as V(namespace/workload), V(*) for every meshed workload without a rule of its own, V(plaintext)
+      - Clients whose calls are reported, as V(namespace/workload), V(*) for every meshed workload without a rule for it, V(plaintext)
         for callers without a sidecar; all by default.
-      - A call to a service that the client's Sidecar object hides is reported only for clients that are named here.
+      - A call to a service that the client's Sidecar object hides is reported only for clients in this list.
     type: list
     elements: str
     default: []
@@ -29,15 +29,15 @@ options:
     default: []
   want:
     description:
-      - What is demanded, namespace to V(strict) or V(permissive); V(*) stands for all others. Nothing is demanded of namespaces that are
-        not named.
-      - V(strict) demands that every port of every workload refuses what is not mutual TLS, and that every meshed call is. V(permissive)
-        demands only that every meshed call is mutual TLS.
+      - Requirements, as a mapping of namespaces to V(strict) or V(permissive); V(*) stands for all other namespaces. A namespace that is
+        not listed has no requirement.
+      - V(strict) requires that every port of every workload refuses calls without mutual TLS, and that every meshed call uses it.
+        V(permissive) requires only that every meshed call uses mutual TLS.
     type: dict
     default: {}
   exceptions:
     description:
-      - Deviations from O(want) that are accepted.
+      - Accepted deviations from O(want).
     type: list
     elements: dict
     default: []
@@ -47,11 +47,11 @@ options:
         type: str
         default: ""
       workload:
-        description: Workload, as V(namespace/name); all services before it are meant.
+        description: Workload, as V(namespace/name); the exception applies to all of its services.
         type: str
         default: ""
       port:
-        description: Port of the service, or of the container where no service offers it; V(0) for all.
+        description: Port of the service, or of the container if no service offers it; V(0) for all.
         type: int
         default: 0
       client:
@@ -59,12 +59,12 @@ options:
         type: str
         default: ""
       reason:
-        description: Why, for whoever reads it.
+        description: Reason, for information.
         type: str
         default: ""
   what_if:
     description:
-      - Tell what would break if these were V(STRICT).
+      - Report calls that would break if these were V(STRICT).
     type: dict
     suboptions:
       namespaces:
@@ -83,27 +83,27 @@ options:
     default: istio-system
   cluster_domain:
     description:
-      - The cluster's DNS domain.
+      - DNS domain of the cluster.
     type: str
     default: cluster.local
   prometheus:
     description:
-      - Ask Prometheus for C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter, and hold their
-        C(connection_security_policy) against the verdicts. Without such series nothing is concluded.
+      - Query C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter in Prometheus, and compare their
+        C(connection_security_policy) with the verdicts. Without such series there is no comparison.
     type: dict
     suboptions:
       url:
-        description: URL of Prometheus. Either this or O(prometheus.service).
+        description: URL of Prometheus. Set either this or O(prometheus.service).
         type: str
       service:
-        description: Service that is asked through the API server, as V(namespace/name:port), with V(https:) in front for TLS.
+        description: Service of Prometheus, called through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
         type: str
       window:
-        description: How far back, in seconds.
+        description: Length of the queried time range in seconds.
         type: int
         default: 3600
       headers:
-        description: Headers that go with queries by O(prometheus.url).
+        description: Headers of queries by O(prometheus.url).
         type: dict
         default: {}
       username:

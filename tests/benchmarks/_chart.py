@@ -14,10 +14,10 @@ _LEFT, _RIGHT = 260, 560  # start of all bars and end of the longest one; the sp
 _BAR, _STEP, _HEAD, _TITLE, _GAP = 18, 26, 30, 52, 22  # pixels
 _STYLE = """
   .page { fill: #ffffff } .text { fill: #1f2328 } .quiet { fill: #59636e } .line { stroke: #d1d9e0 }
-  .ours { fill: #0969da } .theirs { fill: #8c959f } .bad { fill: #cf222e } .mark { stroke: #1f2328 }
+  .ours { fill: #0969da } .theirs { fill: #8c959f } .bad { fill: #cf222e } .limit { stroke: #1f2328 }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117 } .text { fill: #f0f6fc } .quiet { fill: #9198a1 } .line { stroke: #3d444d }
-    .ours { fill: #4493f8 } .theirs { fill: #6e7681 } .bad { fill: #f85149 } .mark { stroke: #f0f6fc }
+    .ours { fill: #4493f8 } .theirs { fill: #6e7681 } .bad { fill: #f85149 } .limit { stroke: #f0f6fc }
   }
   text { font-size: 13px; font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
   .title { font-size: 17px; font-weight: 600 } .head { font-weight: 600 }
@@ -125,9 +125,9 @@ def _races(drawing: _Drawing, rows: Sequence[Row]) -> None:
         for row in members:
             other = list(row.raw)[-1]
             value = statistics.median(row.raw[other])
-            asked = f"{row.limit:g}x asked for: {row.verdict}"
+            target = f"target {row.limit:g}x: {row.verdict}"
             drawing.row(
-                other, place(value), "theirs", f"{quantity(value, row.unit)}, {times(row.value)} as long ({asked})"
+                other, place(value), "theirs", f"{quantity(value, row.unit)}, {times(row.value)} as long ({target})"
             )
         drawing.y += _GAP
     grid = _Drawing()
@@ -154,4 +154,4 @@ def _limits(drawing: _Drawing, rows: Sequence[Row]) -> None:
         shown = f"{share * 100:.0f} %: {row.verdict}"
         drawing.row(label, share / most * (_RIGHT - _LEFT), "ours" if row.reached else "bad", shown)
         drawing.y += 4
-    drawing.line(_LEFT + (_RIGHT - _LEFT) / most, top, drawing.y - 6, "mark", "4 3")
+    drawing.line(_LEFT + (_RIGHT - _LEFT) / most, top, drawing.y - 6, "limit", "4 3")

@@ -271,7 +271,7 @@ def opened() -> Iterator[Harness]:
 
 
 def _ended(_number: int, _frame: types.FrameType | None) -> None:
-    raise SystemExit("benchmark: told to end")
+    raise SystemExit("benchmark: received the signal to end")
 
 
 def kubeconfig_at(harness: Harness, server: str, server_name: str) -> Path:

@@ -163,8 +163,8 @@ def table(rows: Sequence[Row], width: int = 110) -> str:
     """The rows for a terminal: verdict, target and figure, below them the raw figures and the reason."""
     lines = []
     for row in rows:
-        mark = "ok " if row.reached else "NOT"
-        lines.append(f"{mark} {row.what}")
+        verdict = "ok " if row.reached else "NOT"
+        lines.append(f"{verdict} {row.what}")
         ratio_text = "" if row.ratio is None else f"  = {times(row.ratio)}"
         lines.append(f"      target {row.target}; measured {row.measured}{ratio_text}")
         lines += [f"      {text}" for text in raw_text(row)]

@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.sche
 
 
 class DefinitionError(ValueError):
-    """An invalid definition; ``findings`` holds one line for each finding."""
+    """An invalid definition; ``findings`` contains one line for each finding."""
 
     def __init__(self, name: str, findings: list[str]) -> None:
         self.findings = findings

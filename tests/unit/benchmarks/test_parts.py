@@ -128,30 +128,30 @@ def test_a_copy_of_the_kubeconfig_leads_elsewhere_and_is_its_owners_alone(tmp_pa
 
 
 def test_what_was_done_is_undone_at_the_end_and_after_an_error(tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    with _delay.undone_at_the_end(["touch", str(mark)], ["rm", str(mark)]):
-        assert mark.exists()
-    assert not mark.exists()
-    with pytest.raises(ZeroDivisionError), _delay.undone_at_the_end(["touch", str(mark)], ["rm", str(mark)]):
+    flag = tmp_path / "flag"
+    with _delay.undone_at_the_end(["touch", str(flag)], ["rm", str(flag)]):
+        assert flag.exists()
+    assert not flag.exists()
+    with pytest.raises(ZeroDivisionError), _delay.undone_at_the_end(["touch", str(flag)], ["rm", str(flag)]):
         raise ZeroDivisionError
-    assert not mark.exists()
-    with pytest.raises(BenchmarkError, match="false failed"), _delay.undone_at_the_end(["false"], ["rm", str(mark)]):
+    assert not flag.exists()
+    with pytest.raises(BenchmarkError, match="false failed"), _delay.undone_at_the_end(["false"], ["rm", str(flag)]):
         pytest.fail("it was not done")
 
 
 def test_what_was_done_is_undone_though_the_benchmark_is_killed(tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
+    flag = tmp_path / "flag"
     code = (
         "import time; from tests.benchmarks._delay import undone_at_the_end\n"
-        f"with undone_at_the_end(['touch', {str(mark)!r}], ['rm', {str(mark)!r}]):\n    print('in', flush=True); time.sleep(60)"
+        f"with undone_at_the_end(['touch', {str(flag)!r}], ['rm', {str(flag)!r}]):\n    print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n"
-        assert mark.exists()
+        assert flag.exists()
         os.kill(process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while mark.exists():
+    while flag.exists():
         assert time.monotonic() < deadline, "it was not undone"
         time.sleep(0.02)
 

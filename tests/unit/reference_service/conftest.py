@@ -44,7 +44,7 @@ class Rows:
     async def close(self) -> None:
         pass
 
-    async def problem(self) -> str | None:
+    async def failure(self) -> str | None:
         return self.down or None
 
     async def find(self, filters: Mapping[str, Any], limit: int, offset: int) -> list[dict[str, Any]]:

@@ -283,18 +283,18 @@ def test_an_order_of_nobody_for_nothing_is_refused(start: Start) -> None:
 
 
 @pytest.mark.parametrize("callee", ["user-service", "product-service", "payment-service"])
-@pytest.mark.parametrize("fault", ["refused", "slow", 500, 403, "html", "empty"])
-def test_the_callee_that_failed_is_named(start: Start, callee: str, fault: str | int) -> None:
+@pytest.mark.parametrize("failure", ["refused", "slow", 500, 403, "html", "empty"])
+def test_the_callee_that_failed_is_named(start: Start, callee: str, failure: str | int) -> None:
     def callees(request: httpx.Request) -> httpx.Response:
         if request.url.host != callee:
             return shop(request)
-        if fault == "refused":
+        if failure == "refused":
             raise httpx.ConnectError("refused", request=request)
-        if fault == "slow":
+        if failure == "slow":
             raise httpx.ReadTimeout("slow", request=request)
-        if fault == "html":
+        if failure == "html":
             return httpx.Response(200, text="<html>")
-        return httpx.Response(200, json={}) if fault == "empty" else httpx.Response(int(fault))
+        return httpx.Response(200, json={}) if failure == "empty" else httpx.Response(int(failure))
 
     service = start("order-service", callees)
     answer = service.http.post("/api/orders", json={"user_id": 1, "product_id": 1, "quantity": 1})

@@ -100,7 +100,7 @@ def test_a_caller_without_namespace_is_of_the_same() -> None:
 JWT = {"issuer": "https://issuer", "jwks": "{}"}
 CALLER = {"service_account": "order-service", "methods": ["GET"], "paths": ["/x"]}
 
-FAULTS: list[tuple[dict[str, Any], str]] = [
+INVALID: list[tuple[dict[str, Any], str]] = [
     ({"image": None}, "image: missing"),
     ({"image": "Not An Image"}, "image: 'Not An Image' is not an image reference"),
     ({"name": "User_Service"}, "name: 'User_Service' is not an RFC 1123 label"),
@@ -184,7 +184,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("keys", "expected"), FAULTS, ids=[text[:60] for _keys, text in FAULTS])
+@pytest.mark.parametrize(("keys", "expected"), INVALID, ids=[text[:60] for _keys, text in INVALID])
 def test_a_finding_names_key_and_value(keys: dict[str, Any], expected: str) -> None:
     found = findings(definition(**keys))
     assert len(found) == 1, found
@@ -192,9 +192,9 @@ def test_a_finding_names_key_and_value(keys: dict[str, Any], expected: str) -> N
 
 
 def test_all_findings_come_at_once() -> None:
-    faulty = {"name": "A", "port": 0, "replica": 1, "routes": [{"prefix": "x", "timeout": "1"}]}
+    invalid = {"name": "A", "port": 0, "replica": 1, "routes": [{"prefix": "x", "timeout": "1"}]}
     with pytest.raises(DefinitionError) as error:
-        load(faulty)
+        load(invalid)
     assert len(error.value.findings) == 6
     assert "the definition of A has 6 finding(s)" in str(error.value)
     for key in ("name:", "port:", "replica:", "routes[0].prefix:", "routes[0].timeout:", "image: missing"):

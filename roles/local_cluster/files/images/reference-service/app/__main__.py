@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
             return
         self._state.draining = True
-        log.info("asked to end", extra={"fields": {"signal": sig, "drain_seconds": self._drain_seconds}})
+        log.info("received the signal to end", extra={"fields": {"signal": sig, "drain_seconds": self._drain_seconds}})
         asyncio.get_running_loop().call_later(self._drain_seconds, super().handle_exit, sig, frame)
 
 

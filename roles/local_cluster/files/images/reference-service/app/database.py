@@ -71,7 +71,7 @@ class Database:
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self._pool.close()
 
-    async def problem(self) -> str | None:
+    async def failure(self) -> str | None:
         """Why the database is not usable now; None if it is."""
         if not self._created:
             return self._reason
@@ -101,8 +101,8 @@ class Database:
 
     async def create(self, values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         names = sql.SQL(", ").join(map(sql.Identifier, values))
-        marks = sql.SQL(", ").join([sql.Placeholder()] * len(values))
-        query = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING *").format(self._name, names, marks)
+        placeholders = sql.SQL(", ").join([sql.Placeholder()] * len(values))
+        query = sql.SQL("INSERT INTO {} ({}) VALUES ({}) RETURNING *").format(self._name, names, placeholders)
         return await self._write(lambda: self._fetch_one(query, _adapt(values)))
 
     async def update(self, identifier: int, values: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:

@@ -14,7 +14,7 @@ from app.validation import Field
 class Table:
     """A collection of the API and the table behind it.
 
-    `create` and `replace` are the fields of POST and PUT; `filters` the query parameters of the list that hold an id; `hidden` the columns
+    `create` and `replace` are the fields of POST and PUT; `filters` the query parameters of the list that are ids; `hidden` the columns
     that no answer shows.
     """
 
@@ -42,7 +42,7 @@ class Store(t.Protocol):
 
     async def close(self) -> None: ...
 
-    async def problem(self) -> str | None: ...
+    async def failure(self) -> str | None: ...
 
     async def find(self, filters: t.Mapping[str, t.Any], limit: int, offset: int) -> list[dict[str, t.Any]]: ...
 

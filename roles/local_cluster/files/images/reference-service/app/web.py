@@ -48,15 +48,15 @@ def create_app(
         return JSONResponse({"status": "ok", "service": settings.service, "version": settings.version})
 
     async def ready(_request: Request) -> Response:
-        problem = await store.problem()
+        failure = await store.failure()
         body = {"status": "ready", "service": settings.service, "version": settings.version}
-        checks = {"database": problem or "ok", "cache": await cache.state()}
+        checks = {"database": failure or "ok", "cache": await cache.state()}
         if state.draining:
-            problem = "the process is ending"
-        if problem:
-            body |= {"status": "not ready", "reason": problem if state.draining else f"database: {problem}"}
+            failure = "the process is ending"
+        if failure:
+            body |= {"status": "not ready", "reason": failure if state.draining else f"database: {failure}"}
         # A cache that is down only slows reads, so the service stays ready.
-        return JSONResponse({**body, "checks": checks}, 503 if problem else 200)
+        return JSONResponse({**body, "checks": checks}, 503 if failure else 200)
 
     async def show_metrics(_request: Request) -> Response:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -141,7 +141,7 @@ class Envelope:
             request_id = str(uuid.uuid4())
         trace.set({name: headers[name] for name in TRACE_HEADERS if name in headers} | {"x-request-id": request_id})
         scope["app.request_id"] = request_id
-        begin, status, complete = time.perf_counter(), 0, False
+        started, status, complete = time.perf_counter(), 0, False
 
         async def answer(message: Message) -> None:
             nonlocal status, complete
@@ -161,7 +161,7 @@ class Envelope:
             if not complete:
                 raise
         finally:
-            self._record(scope, status, time.perf_counter() - begin, request_id)
+            self._record(scope, status, time.perf_counter() - started, request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or an injected fault.
@@ -192,7 +192,7 @@ class Envelope:
         return headers
 
     def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        # Whatever a client sends as method must not become a new time series.
+        # A method that a client invents must not create a new time series.
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         route = scope.get("app.route", NOT_MATCHED)
         self._metrics.answered(method, route, status, seconds)

@@ -43,7 +43,7 @@ class ProductService(Service):
     )
 
     async def read(self, request: Request) -> Response:
-        """One product; header `x-cache` says hit, miss or off. `?with=seller` adds the seller's profile from user-service."""
+        """One product; header `x-cache` is hit, miss or off. `?with=seller` adds the seller's profile from user-service."""
         identifier_ = path_id(request)
         joined = request.query_params.get("with")
         if joined not in (None, "seller"):
