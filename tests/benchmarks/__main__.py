@@ -1,6 +1,6 @@
 """``make bench``: run every benchmark, print the table of all, and write docs/performance.md with its chart.
 
-A benchmark is a module of this package with ``TITLE`` and ``rows(harness) -> list[Row]`` whose name begins with no underscore.
+A benchmark is a module of this package with ``TITLE`` and ``rows(harness) -> list[Row]`` whose name does not start with an underscore.
 ``python -m tests.benchmarks`` runs all of them, ``python -m tests.benchmarks platform memory`` only these; the results of the others stay.
 ``python -m tests.benchmarks page`` measures nothing and writes page and chart again from the stored results.
 """
@@ -44,7 +44,7 @@ def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
     """One benchmark: its part of the results, and its rows. A failed one has one row with the reason."""
     print(f"\n{module.TITLE}", file=sys.stderr, flush=True)
     harness.calm()
-    begun, load = time.time(), os.getloadavg()[0]
+    started, load = time.time(), os.getloadavg()[0]
     try:
         rows = list(module.rows(harness))
     except Exception as error:  # continue with the others
@@ -53,7 +53,7 @@ def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
     stored = {
         "title": module.TITLE,
         "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "minutes": round((time.time() - begun) / 60, 1),
+        "minutes": round((time.time() - started) / 60, 1),
         "rounds": harness.runs,
         "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         "rows": [row.as_dict() for row in rows],

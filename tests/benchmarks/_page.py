@@ -72,7 +72,7 @@ def _section(stored: Mapping[str, Any]) -> list[str]:
         "",
         f"Measured on {stored['when']} in {stored['minutes']} minutes; rounds: {stored['rounds']}; load average ",
     ]
-    lines[-1] += f"{stored['load'][0]} at the beginning, {stored['load'][1]} at the end."
+    lines[-1] += f"{stored['load'][0]} at the start, {stored['load'][1]} at the end."
     return [*lines, ""]
 
 

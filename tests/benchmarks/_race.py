@@ -91,11 +91,11 @@ def race(harness: Harness, contestants: list[Contestant], services: int, env: Ma
 def _one(harness: Harness, contestant: Contestant, services: int, env: Mapping[str, str] | None, times: Times) -> None:
     def timed(run: str, argv: list[str]) -> Done:
         idle = _server_seconds(harness)
-        begun = _server_seconds(harness)  # twice, because the query itself uses time of the server
+        before = _server_seconds(harness)  # twice, because the query itself uses time of the server
         busy = busy_seconds()
         done = harness.timed(argv, env=env)
         times.setdefault((contestant.name, BUSY + run), []).append(busy_seconds() - busy)
-        spent = max(0.0, _server_seconds(harness) - begun - (begun - idle))
+        spent = max(0.0, _server_seconds(harness) - before - (before - idle))
         times.setdefault((contestant.name, run), []).append(done.seconds)
         times.setdefault((contestant.name, SERVER + run), []).append(spent)
         return done

@@ -105,7 +105,7 @@ def secrets_in(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_inventories_hold_no_plain_secret(environment: str) -> None:
+def test_inventories_contain_no_plain_secret(environment: str) -> None:
     for path in sorted((ROOT / "inventories" / environment).rglob("*.yml")):
         assert secrets_in(path) == [], path
 

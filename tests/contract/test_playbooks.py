@@ -45,7 +45,7 @@ def test_teardown_refuses_without_the_environments_name(confirm: list[str]) -> N
     assert "confirm=dev" in done.stdout + done.stderr
 
 
-def test_teardown_refuses_whatever_tag_is_given() -> None:
+def test_teardown_refuses_with_any_tag() -> None:
     done = ansible_playbook(
         "playbooks/teardown.yml", "-i", "inventories/dev", "--tags", "datastore", "-e", "confirm=no"
     )
@@ -77,4 +77,4 @@ def test_wrong_variables_are_named_before_anything_runs(playbook: str, variables
     assert done.returncode == 2, text
     assert message in text
     assert "nothing was changed" in text
-    assert "TASK [servicemesh.platform." not in done.stdout, "a role began"
+    assert "TASK [servicemesh.platform." not in done.stdout, "a role started"

@@ -58,14 +58,14 @@ def test_every_service_may_read_the_public_key(cluster: Cluster, caller: str) ->
 
 
 @pytest.mark.parametrize("owner", SERVICES)
-def test_a_database_answers_its_owner_and_nobody_else(cluster: Cluster, owner: str) -> None:
+def test_a_database_answers_its_owner_only(cluster: Cluster, owner: str) -> None:
     database = owner.replace("-service", "-db")
     assert cluster.talk_as(owner, database, 5432, POSTGRES_SSL_REQUEST) in ("53", "4e")
     other = SERVICES[(SERVICES.index(owner) + 1) % len(SERVICES)]
     assert cluster.talk_as(other, database, 5432, POSTGRES_SSL_REQUEST) == "closed"
 
 
-def test_redis_answers_product_and_nobody_else(cluster: Cluster) -> None:
+def test_redis_answers_product_only(cluster: Cluster) -> None:
     assert bytes.fromhex(cluster.talk_as("product-service", "redis", 6379, REDIS_PING)).startswith(
         (b"+PONG", b"-NOAUTH")
     )

@@ -63,12 +63,12 @@ def namespaces(cluster: Cluster) -> set[str]:
     return {item["metadata"]["name"] for item in cluster.get("/api/v1/namespaces")["items"]}
 
 
-def of_run(mark: str) -> list[int]:
+def of_run(run_id: str) -> list[int]:
     """Processes with the id of one run in their environment."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if mark.encode() in path.read_bytes().split(b"\0"):
+            if run_id.encode() in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
         except OSError:  # it has just ended
             continue
@@ -77,8 +77,8 @@ def of_run(mark: str) -> list[int]:
 
 def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
     """Run site.yml and kill it, with all processes that it started, soon after a task has started. Return its output."""
-    mark = f"E2E_RUN={uuid.uuid4().hex}"
-    name, _equals, value = mark.partition("=")
+    run_id = f"E2E_RUN={uuid.uuid4().hex}"
+    name, _equals, value = run_id.partition("=")
     run = subprocess.Popen(
         [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/site.yml", *arguments],
         cwd=ROOT,
@@ -94,7 +94,7 @@ def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
         seen.append(line)
         if line.startswith(moment):
             time.sleep(0.7)
-            while processes := of_run(mark):
+            while processes := of_run(run_id):
                 for process in processes:
                     try:
                         os.kill(process, signal.SIGKILL)

@@ -127,7 +127,7 @@ def test_the_page_has_each_row_with_its_verdict_raw_figures_and_reason() -> None
     assert "* kubectl: 2.50 s\n" in text
     assert "* Memory: it is so | truly." in text
     assert "it failed: no cluster" in text
-    assert "load average 0.1 at the beginning, 1.9 at the end" in text
+    assert "load average 0.1 at the start, 1.9 at the end" in text
     assert "| cores | 2 |" in text
     rows = [line for line in text.splitlines() if line.startswith("| ") and "reached" in line]
     assert len(rows) == len(ROWS)

@@ -185,14 +185,14 @@ def test_the_proxy_gives_answers_later_in_order_and_whole() -> None:
     sent = bytes(range(256)) * 4000
     with echo() as port, _delay.proxy("127.0.0.1", port, 0.1) as near:
         with socket.create_connection(("127.0.0.1", near), timeout=10) as talk:
-            begun = time.monotonic()
+            start = time.monotonic()
             talk.sendall(b"first")
             assert talk.recv(100) == b"first"
-            assert 0.2 <= time.monotonic() - begun < 1.0, "the handshake and the answer"
-            begun = time.monotonic()
+            assert 0.2 <= time.monotonic() - start < 1.0, "the handshake and the answer"
+            start = time.monotonic()
             talk.sendall(b"second")
             assert talk.recv(100) == b"second"
-            assert 0.1 <= time.monotonic() - begun < 0.6
+            assert 0.1 <= time.monotonic() - start < 0.6
             threading.Thread(target=_send, args=(talk, sent), daemon=True).start()
             got = b""
             while data := talk.recv(1 << 16):
@@ -200,7 +200,7 @@ def test_the_proxy_gives_answers_later_in_order_and_whole() -> None:
         assert got == sent
 
 
-def test_the_proxy_ends_with_whoever_started_it() -> None:
+def test_the_proxy_ends_with_its_parent() -> None:
     with echo() as port, _delay.proxy("127.0.0.1", port, 0.01) as near:
         pass
     with pytest.raises(OSError, match=r"refused|reset"):

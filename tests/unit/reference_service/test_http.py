@@ -109,7 +109,7 @@ def test_metrics_count_by_route_not_by_path(start: Start) -> None:
     assert "/anything" not in text
 
 
-def test_a_fault_counts_for_the_route_it_hit(start: Start) -> None:
+def test_an_injected_fault_counts_for_its_route(start: Start) -> None:
     http = start("product-service", ERROR_RATE="1").http
     http.get("/api/products/5")
     assert 'code="500",method="GET",route="/api/products/{id}"' in http.get("/metrics").text
@@ -175,9 +175,9 @@ def test_a_failed_login_does_not_tell_who_exists(start: Start) -> None:
     http = start("user-service").http
     http.post("/api/users", json=ANN)
     wrong = http.post("/api/users/login", json={"username": "ann", "password": "wrong"})
-    nobody = http.post("/api/users/login", json={"username": "eve", "password": "wrong"})
-    assert wrong.status_code == nobody.status_code == 401
-    assert wrong.json() == nobody.json()
+    unknown = http.post("/api/users/login", json={"username": "eve", "password": "wrong"})
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.json() == unknown.json()
 
 
 def test_a_user_put_without_password_keeps_the_old_one(start: Start) -> None:
@@ -274,7 +274,7 @@ def test_an_order_calls_three_services_and_keeps_what_they_said(start: Start) ->
     assert payment == {"order_id": 1, "user_id": 1, "amount": "4.50"}
 
 
-def test_an_order_of_nobody_for_nothing_is_refused(start: Start) -> None:
+def test_an_order_without_user_and_product_is_refused(start: Start) -> None:
     service = start("order-service", shop)
     answer = service.http.post("/api/orders", json={"user_id": 9, "product_id": 9, "quantity": 1})
     assert answer.status_code == 422

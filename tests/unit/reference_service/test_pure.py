@@ -183,8 +183,8 @@ def test_tokens_of_others_are_refused(signer: tokens.Tokens) -> None:
     assert "expired" in refused(signer, signer.sign(USER, now - 61))
     assert "issuer" in refused(signer, tokens.Tokens(SECRET, "https://evil", "api", 60).sign(USER, now))
     assert "not for api" in refused(signer, tokens.Tokens(SECRET, "https://shop.example", "web", 60).sign(USER, now))
-    stranger = tokens.Tokens("another secret of a kind", "https://shop.example", "api", 60)
-    assert "not one that" in refused(signer, stranger.sign(USER, now))
+    other = tokens.Tokens("another secret of a kind", "https://shop.example", "api", 60)
+    assert "not one that" in refused(signer, other.sign(USER, now))
 
 
 def test_a_token_cannot_choose_its_algorithm(signer: tokens.Tokens) -> None:

@@ -188,7 +188,7 @@ def test_no_password_stands_in_a_pod(rendered: Rendered) -> None:
         ("bad_items", ["User_DB", "order-db", "cart-db"]),
         ("bad_names", ["users; DROP", "pg_app", "cart-db"]),
         ("twice", ["user-db, user-db"]),
-        ("stranger", ["usr-db"]),
+        ("unknown", ["usr-db"]),
         ("same_port", ["a.example.com, b.example.com share port 5432"]),
         ("bad_hosts", [*(f"{name}-db has host" for name in "abcdefghijklmn"), "redis has host"]),
     ],

@@ -39,7 +39,7 @@ def test_every_chart_release_has_the_key_that_teardown_needs() -> None:
         assert "servicemesh.platform/managed-by" in json.dumps(release["values"])
 
 
-def test_the_sizes_hold_the_reference_figures() -> None:
+def test_the_sizes_have_the_reference_figures() -> None:
     demo, tuned = istiod(istio_size="demo"), istiod(istio_size="tuned")
     assert demo["resources"]["requests"] == {"cpu": "100m", "memory": "256Mi"}
     assert tuned["resources"] == {

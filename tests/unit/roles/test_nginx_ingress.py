@@ -107,7 +107,7 @@ def test_cert_manager_gets_a_certificate() -> None:
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_config_maps_hold_strings_only(flavour: str) -> None:
+def test_config_maps_contain_strings_only(flavour: str) -> None:
     config = chart(flavour)["controller"]["config"]
     config = config.get("entries", config)
     assert [key for key, text in config.items() if not isinstance(text, str)] == []

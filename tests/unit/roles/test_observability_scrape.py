@@ -211,7 +211,7 @@ def test_other_namespaces_clusters_are_dropped(api: str) -> None:
     assert len(query(api, 'envoy_cluster_upstream_cx_active{pod="user-1", cluster_name="xds-grpc"}')) == 1
 
 
-def test_what_nobody_reads_is_dropped_and_the_services_own_is_kept(api: str) -> None:
+def test_unused_metrics_are_dropped_and_those_of_services_are_kept(api: str) -> None:
     names = {
         item
         for item in get(api, "label/__name__/values")

@@ -326,7 +326,7 @@ def test_callers_get_their_paths() -> None:
     assert other["from"] == [{"source": {"principals": ["cluster.local/ns/other/sa/*"]}}]
 
 
-def test_a_service_that_nobody_may_call() -> None:
+def test_a_service_without_callers() -> None:
     assert policy(routes=[], callers=[]) == {"selector": {"matchLabels": {"app": "user-service"}}, "action": "ALLOW"}
 
 

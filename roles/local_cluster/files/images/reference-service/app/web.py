@@ -166,7 +166,7 @@ class Envelope:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or an injected fault.
 
-        Probes, metrics and the public keys are never faulty.
+        Requests for probes, metrics and the public keys never fail this way.
         """
         path = scope["path"]
         if path.startswith("/api/") and "/.well-known/" not in path:

@@ -57,7 +57,7 @@ class UserService(Service):
         settings = parts.settings
         self.tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience, settings.jwt_ttl_seconds)
         # Used in place of a hash if the user does not exist, so that the time of an answer does not reveal which users exist.
-        self._nobody = hash_password(secrets.token_urlsafe())
+        self._unknown_user = hash_password(secrets.token_urlsafe())
         # A hash needs 16 MiB, so only this many run at once.
         self._hashing = asyncio.Semaphore(2)
 
@@ -81,7 +81,7 @@ class UserService(Service):
         """A token for a user with the right password. The answer does not reveal whether the name or the password was wrong."""
         given = validate(CREDENTIALS, await read_json(request))
         user = await self._by_name(given["username"])
-        stored = user["password_hash"] if user else self._nobody
+        stored = user["password_hash"] if user else self._unknown_user
         if not await self._hash(check_password, given["password"], stored) or user is None:
             raise ApiError(401, "login_failed", "the username or the password is wrong")
         token = self.tokens.sign(user, time.time())
