@@ -66,16 +66,16 @@ def sample(extra: int = 0) -> dict[str, Any]:
     labels = {"shop": {"istio-injection": "enabled"}, "web": {"istio-injection": "enabled"}}
     snapshot = Snapshot(made, labels, (), (), {"objects": {}, "groups": len(made.groups)}, {})
     wanted = Wanted({"shop": "strict"}, [Excepted(service="shop/legacy", reason="until June <b>")])
-    edges = engine.edges()
+    calls = engine.calls()
     proofs = {
         "strict": ("proved", "a meshed call was mutual TLS"),
         "broken": ("claimed", "listener: Envoy runs STRICT"),
     }
     seen = [
         dataclasses.replace(
-            edge, proof=proofs.get(edge.verdict, ("unproved", ""))[0], evidence=proofs.get(edge.verdict, ("", ""))[1]
+            call, proof=proofs.get(call.verdict, ("unproved", ""))[0], evidence=proofs.get(call.verdict, ("", ""))[1]
         )
-        for edge in edges
+        for call in calls
     ]
     seen[0] = dataclasses.replace(
         seen[0], proof="violated", evidence="plain text was answered </script><script>alert(1)</script>"
@@ -95,7 +95,7 @@ def sample(extra: int = 0) -> dict[str, Any]:
         "serial": "1",
         "roots": ["2"],
     }
-    return {**told, "certificates": [certificate], "calls": []}
+    return {**told, "certificates": [certificate], "probe_calls": []}
 
 
 def reports(folder: Path, told: dict[str, Any]) -> dict[str, Path]:

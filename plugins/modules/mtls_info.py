@@ -18,7 +18,7 @@ description:
   - Tells what is wrong and what to change, whether the mesh is as it is wanted, and what would break under V(STRICT).
   - The rules are istiod's own, taken from its source; see C(docs/mtls.md) of the collection for them and for the verdicts.
   - Nothing is called and nothing is changed. M(servicemesh.platform.mtls_probe) proves the same on the wire.
-  - What may not be read is named in RV(findings) and leaves RV(edges[].verdict=unknown); it never makes a verdict V(strict).
+  - What may not be read is named in RV(findings) and leaves RV(calls[].verdict=unknown); it never makes a verdict V(strict).
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -30,7 +30,7 @@ attributes:
 seealso:
   - module: servicemesh.platform.mtls_probe
   - name: Mutual TLS verification
-    description: The verdicts, traps and rules.
+    description: The verdicts and rules.
     link: https://istio.io/latest/docs/reference/config/security/peer_authentication/
 """
 
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-edges:
+calls:
   description: One entry a client, service and port.
   returned: success
   type: list
@@ -106,8 +106,8 @@ edges:
       description: Why, in words.
       type: str
       sample: "client sends mtls (auto mTLS: the endpoint has a sidecar); server accepts STRICT (STRICT by ecommerce/default)"
-    trap:
-      description: Name of a known trap, or nothing.
+    rule:
+      description: Name of a known rule, or nothing.
       type: str
       sample: ""
     server_policy:
@@ -123,12 +123,12 @@ edges:
       type: list
       elements: str
       sample: [ecommerce/user-service]
-    fault:
+    deviation:
       description: Why it is not as O(want) demands, or nothing.
       type: str
       sample: ""
     excepted:
-      description: Reason of the exception that accepts RV(edges[].fault), or nothing.
+      description: Reason of the exception that accepts RV(calls[].deviation), or nothing.
       type: str
       sample: ""
     subset:
@@ -189,7 +189,7 @@ findings:
       type: str
       sample: error
     code:
-      description: Name of the trap or of the fault.
+      description: Code of the rule or of the check that reports it.
       type: str
       sample: namespace_disable
     object:
@@ -227,7 +227,7 @@ what_if:
       description: Whether the mesh was.
       type: bool
     breaks:
-      description: Entries of meshed callers that would be V(broken), as RV(edges), with C(was).
+      description: Entries of meshed callers that would be V(broken), as RV(calls), with C(was).
       type: list
       elements: dict
     refuses:
@@ -253,7 +253,7 @@ stats:
   description: How much was read, with how many requests, in what time (seconds).
   returned: success
   type: dict
-  sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, edges: 56}
+  sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, calls: 56}
 """
 
 from typing import Any
@@ -269,7 +269,7 @@ def work(module: Call) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
     judged = _mtls_result.judge(client, module.params)
-    return _mtls_result.result(client, module.params, judged, judged.edges, [])
+    return _mtls_result.result(client, module.params, judged, judged.calls, [])
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ description:
   - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. In plain text straight to the pod, which must end
     as computed. With the probe's own certificate, which shows that the port lives and which SPIFFE identity answers there. Through the
     sidecar, whose own counters tell whether the call was mutual TLS.
-  - Each edge ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
+  - Each call ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
     V(violated) (something that was seen contradicts what was computed).
   - Where O(want) demands something, only services of those namespaces are called.
   - Nothing stays. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
@@ -113,8 +113,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-edges:
-  description: One entry a client, service and port, as RV(servicemesh.platform.mtls_info#module:edges), with its C(proof) and C(evidence).
+calls:
+  description: One entry a client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
   returned: success
   type: list
   elements: dict
@@ -135,7 +135,7 @@ findings:
   elements: dict
 compliant:
   description:
-    - As RV(servicemesh.platform.mtls_info#module:compliant). An edge that is V(violated) and a certificate that is wrong are not compliant;
+    - As RV(servicemesh.platform.mtls_info#module:compliant). A call that is V(violated) and a certificate that is wrong are not compliant;
       what is V(unproved) is judged by its verdict.
   returned: success
   type: bool
@@ -158,7 +158,7 @@ mesh:
   returned: success
   type: dict
 stats:
-  description: As RV(servicemesh.platform.mtls_info#module:stats), with C(proxies_asked), C(calls), C(ask_seconds), C(call_seconds).
+  description: As RV(servicemesh.platform.mtls_info#module:stats), with C(proxies_asked), C(probe_calls), C(ask_seconds), C(call_seconds).
   returned: success
   type: dict
 certificates:
@@ -199,8 +199,8 @@ certificates:
       description: Serial numbers of the roots that the proxy trusts.
       type: list
       elements: str
-calls:
-  description: What the calls showed, one entry a pod and service port.
+probe_calls:
+  description: What the calls on the wire showed, one entry a pod and service port.
   returned: success
   type: list
   elements: dict
@@ -285,9 +285,9 @@ def work(module: Call) -> dict[str, Any]:
     client = connected(module, concurrency=8)
     judged = _mtls_result.judge(client, params)
     proofs = _mtls_probing.prove(client, params, judged)
-    result = _mtls_result.result(client, params, judged, proofs.edges, proofs.findings)
+    result = _mtls_result.result(client, params, judged, proofs.calls, proofs.findings)
     result["stats"] |= proofs.stats
-    return {**result, "certificates": proofs.certificates, "calls": proofs.calls}
+    return {**result, "certificates": proofs.certificates, "probe_calls": proofs.probe_calls}
 
 
 def main() -> None:

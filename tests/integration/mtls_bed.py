@@ -228,7 +228,7 @@ class Bed:
         meta = {"name": name, "namespace": self.namespace}
         return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": meta, "spec": spec}
 
-    def rule(
+    def destination_rule(
         self, service: str, mode: str, *, namespace: str = "", exported: str = "", **traffic: Any
     ) -> dict[str, Any]:
         meta = {"name": f"rule-{service}", "namespace": namespace or self.namespace}
@@ -240,13 +240,13 @@ class Bed:
 
     def bare_rule(self, service: str) -> dict[str, Any]:
         """A rule without a trafficPolicy."""
-        made = self.rule(service, "")
+        made = self.destination_rule(service, "")
         del made["spec"]["trafficPolicy"]
         return made
 
     def subset_rule(self, service: str, mode: str) -> dict[str, Any]:
         """A rule that is ISTIO_MUTUAL but for its one subset."""
-        made = self.rule(service, "ISTIO_MUTUAL")
+        made = self.destination_rule(service, "ISTIO_MUTUAL")
         labels, policy = {"app": service}, {"tls": {"mode": mode}}
         made["spec"]["subsets"] = [{"name": "all", "labels": labels, "trafficPolicy": policy}]
         return made
@@ -280,14 +280,14 @@ class Bed:
         assert not result.get("failed"), result["msg"]
         return result
 
-    def edges(self, **options: Any) -> dict[tuple[str, str, int], dict[str, Any]]:
-        """What mtls_info computes: (client, service, port) -> edge."""
-        return edges_of(self.judged(**options))
+    def calls(self, **options: Any) -> dict[tuple[str, str, int], dict[str, Any]]:
+        """What mtls_info computes: (client, service, port) -> call."""
+        return calls_of(self.judged(**options))
 
 
-def edges_of(result: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """(client, service, port) -> edge."""
-    return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["edges"]}
+def calls_of(result: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """(client, service, port) -> call."""
+    return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["calls"]}
 
 
 def settled(look: Callable[[], Any], right: Callable[[Any], bool], patience: float = 20.0, still: float = 2.0) -> Any:

@@ -37,8 +37,8 @@ def probe(bed: Bed, **options: Any) -> dict[str, Any]:
 
 
 def by_service(result: dict[str, Any], client: str) -> dict[tuple[str, int], tuple[str, str]]:
-    edges = [edge for edge in result["edges"] if edge["client"] == client]
-    return {(e["service"].partition("/")[2], e["port"]): (e["verdict"], e["proof"]) for e in edges}
+    calls = [call for call in result["calls"] if call["client"] == client]
+    return {(e["service"].partition("/")[2], e["port"]): (e["verdict"], e["proof"]) for e in calls}
 
 
 def probes_left(bed: Bed) -> list[str]:
@@ -71,9 +71,11 @@ def test_strict_is_proved_and_nothing_stays(bed: Bed) -> None:
     assert by_service(result, "*")[("aside", 80)] == ("broken", "proved"), (
         "TLS to a port that the sidecar does not take"
     )
-    assert "violated" not in {edge["proof"] for edge in result["edges"]}, result["findings"]
+    assert "violated" not in {call["proof"] for call in result["calls"]}, result["findings"]
     identity = f"spiffe://cluster.local/ns/{bed.namespace}/sa/default"
-    (row,) = [call for call in result["calls"] if (call["service"], call["port"]) == (f"{bed.namespace}/web", 80)]
+    (row,) = [
+        entry for entry in result["probe_calls"] if (entry["service"], entry["port"]) == (f"{bed.namespace}/web", 80)
+    ]
     assert (row["plaintext"], row["control"], row["meshed"]["mtls"]) == ("refused", identity, True)
     assert {entry["identity"] for entry in result["certificates"]} == {identity}
     assert all(0 < entry["hours_left"] <= 24 for entry in result["certificates"])
@@ -117,27 +119,27 @@ def test_listeners_alone_start_no_pod(bed: Bed) -> None:
     bed.policies(bed.peer())
     result = probe(bed, probes=["listener"])
     assert by_service(result, "*")[("web", 80)] == ("strict", "claimed")
-    assert (result["calls"], result["stats"]["calls"]) == ([], 0)
+    assert (result["probe_calls"], result["stats"]["probe_calls"]) == ([], 0)
     assert probes_left(bed) == []
 
 
 def test_check_mode_makes_no_call(bed: Bed) -> None:
     result = run_module("mtls_probe", namespaces=[bed.namespace], check=True)
-    assert result["calls"] == []
+    assert result["probe_calls"] == []
 
 
 def test_calls_are_bounded(bed: Bed) -> None:
     bed.policies(bed.peer())
     result = probe(bed, probes=["calls"], max_calls=6)
-    assert len(result["calls"]) == 2
-    assert result["stats"]["calls"] == 6
+    assert len(result["probe_calls"]) == 2
+    assert result["stats"]["probe_calls"] == 6
 
 
 def test_a_namespace_without_injection_cannot_speak_for_the_mesh(bed: Bed) -> None:
     result = probe(bed, probes=["calls"], probe_namespace="t-mtls-not-there")
     (finding,) = [f for f in result["findings"] if f["code"] == "unproved"]
     assert "t-mtls-not-there" in finding["message"]
-    assert {edge["proof"] for edge in result["edges"]} == {"unproved"}
+    assert {call["proof"] for call in result["calls"]} == {"unproved"}
 
 
 def test_a_killed_probe_leaves_nothing(bed: Bed) -> None:

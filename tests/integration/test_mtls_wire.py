@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 from tests.integration.conftest import run_module
-from tests.integration.mtls_bed import Bed, Heard, edges_of, settled
+from tests.integration.mtls_bed import Bed, Heard, calls_of, settled
 from tests.support import ansible_playbook
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -27,10 +27,10 @@ def bed(cluster: None) -> Iterator[Bed]:
         yield made
 
 
-def foreseen(edge: dict[str, Any]) -> Heard:
-    """What a call must come to by an edge's verdict and modes. Only a sidecar before the server adds the certificate header."""
-    through = edge["verdict"] in ("strict", "encrypted_not_enforced", "plaintext_allowed", "plaintext")
-    mutual = through and edge["client_mode"] == "mtls" and edge["server_mode"] in ("STRICT", "PERMISSIVE")
+def foreseen(call: dict[str, Any]) -> Heard:
+    """What a call must come to by a call's verdict and modes. Only a sidecar before the server adds the certificate header."""
+    through = call["verdict"] in ("strict", "encrypted_not_enforced", "plaintext_allowed", "plaintext")
+    mutual = through and call["client_mode"] == "mtls" and call["server_mode"] in ("STRICT", "PERMISSIVE")
     return Heard(200, mutual) if through else Heard(0, False)
 
 
@@ -39,7 +39,7 @@ def same(heard: Heard, expected: Heard) -> bool:
     return heard == expected if expected.came_through else heard.status in (0, 502, 503)
 
 
-# name: policies (as functions of the bed), service, port -> (verdict of *, verdict of plaintext, trap of *)
+# name: policies (as functions of the bed), service, port -> (verdict of *, verdict of plaintext, rule of *)
 CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
     "strict": (lambda b: [b.peer()], "web", 80, "strict", "broken", ""),
     "permissive": (lambda b: [b.peer(mode="PERMISSIVE")], "web", 80, "encrypted_not_enforced", "plaintext_allowed", ""),
@@ -66,41 +66,41 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
         "web", 80, "plaintext", "plaintext", "",
     ),
     "DestinationRule DISABLE against STRICT": (
-        lambda b: [b.peer(), b.rule("web", "DISABLE")],
+        lambda b: [b.peer(), b.destination_rule("web", "DISABLE")],
         "web", 80, "broken", "broken", "destination_rule_disable",
     ),
     "DestinationRule ISTIO_MUTUAL against DISABLE": (
-        lambda b: [b.peer(mode="DISABLE"), b.rule("web", "ISTIO_MUTUAL")],
+        lambda b: [b.peer(mode="DISABLE"), b.destination_rule("web", "ISTIO_MUTUAL")],
         "web", 80, "broken", "plaintext", "",
     ),
     "DestinationRule SIMPLE against STRICT": (
-        lambda b: [b.peer(), b.rule("web", "SIMPLE")],
+        lambda b: [b.peer(), b.destination_rule("web", "SIMPLE")],
         "web", 80, "broken", "broken", "tls_origination",
     ),
     "port settings of a rule that is DISABLE": (
-        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
+        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
         "web", 80, "strict", "broken", "",
     ),
     "port settings leave the other port DISABLE": (
-        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
+        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
         "web", 81, "broken", "broken", "destination_rule_disable",
     ),
     "port settings without tls": (
-        lambda b: [b.peer(), b.rule("web", "DISABLE", portLevelSettings=[b.port_setting(80)])],
+        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80)])],
         "web", 80, "broken", "broken", "port_level_tls_not_inherited",
     ),
     "port settings without tls, to an un-injected pod": (
-        lambda b: [b.rule("bare", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)])],
+        lambda b: [b.destination_rule("bare", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)])],
         "bare", 80, "plaintext", "plaintext", "port_level_tls_not_inherited",
     ),
     "port settings without tls under ISTIO_MUTUAL, workload DISABLE": (
         lambda b: [
-            b.peer(), b.peer("wl", "DISABLE", app="web"), b.rule("web", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)]),
+            b.peer(), b.peer("wl", "DISABLE", app="web"), b.destination_rule("web", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)]),
         ],
         "web", 80, "broken", "plaintext", "port_level_tls_not_inherited",
     ),
     "a load balancer that passes through": (
-        lambda b: [b.peer(), b.rule("web", "", loadBalancer={"simple": "PASSTHROUGH"})],
+        lambda b: [b.peer(), b.destination_rule("web", "", loadBalancer={"simple": "PASSTHROUGH"})],
         "web", 80, "strict", "broken", "",
     ),
     "an un-injected pod that is labelled as injected": (
@@ -114,11 +114,11 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
         "web", 80, "broken", "broken", "destination_rule_disable",
     ),
     "two rules for one host": (
-        lambda b: [b.peer(), b.rule("web", "DISABLE"), b.renamed("younger", b.rule("web", "ISTIO_MUTUAL"))],
+        lambda b: [b.peer(), b.destination_rule("web", "DISABLE"), b.renamed("younger", b.destination_rule("web", "ISTIO_MUTUAL"))],
         "web", 80, "broken", "broken", "destination_rule_disable",
     ),
     "an older rule without a policy leaves it to the younger": (
-        lambda b: [b.peer(), b.bare_rule("web"), b.renamed("younger", b.rule("web", "DISABLE"))],
+        lambda b: [b.peer(), b.bare_rule("web"), b.renamed("younger", b.destination_rule("web", "DISABLE"))],
         "web", 80, "broken", "broken", "destination_rule_disable",
     ),
     "the older of two policies": (
@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
     "UNSET inherits": (lambda b: [b.peer(), b.peer("wl", "UNSET", app="web")], "web", 80, "strict", "broken", ""),
     "un-injected pod": (lambda b: [b.peer()], "bare", 80, "plaintext", "plaintext", "no_sidecar"),
     "ISTIO_MUTUAL to an un-injected pod": (
-        lambda b: [b.rule("bare", "ISTIO_MUTUAL")],
+        lambda b: [b.destination_rule("bare", "ISTIO_MUTUAL")],
         "bare", 80, "broken", "plaintext", "istio_mutual_without_sidecar",
     ),
     "port kept from the sidecar": (lambda b: [b.peer()], "aside", 80, "broken", "plaintext", "excluded_port"),
@@ -148,17 +148,17 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
-    make, service, port, star, plain, trap = CASES[case]
+    make, service, port, star, plain, rule = CASES[case]
     bed.policies(*make(bed))
     result = bed.judged()
-    edges = edges_of(result)
-    meshed, outside = edges[("*", service, port)], edges[("plaintext", service, port)]
-    assert (meshed["verdict"], outside["verdict"], meshed["trap"]) == (star, plain, trap), meshed["reason"]
+    calls = calls_of(result)
+    meshed, outside = calls[("*", service, port)], calls[("plaintext", service, port)]
+    assert (meshed["verdict"], outside["verdict"], meshed["rule"]) == (star, plain, rule), meshed["reason"]
     about = f"Service {bed.namespace}/{service} port {port}"
     not_as_wanted = {finding["object"] for finding in result["violations"]}
     assert (about in not_as_wanted) == ((star, plain) != ("strict", "broken")), "STRICT is demanded"
-    if trap:
-        assert (about, trap) in {(finding["object"], finding["code"]) for finding in result["findings"]}
+    if rule:
+        assert (about, rule) in {(finding["object"], finding["code"]) for finding in result["findings"]}
     if service in ("web-headless", "mixed"):  # the pod that the verdict is about, by its address, as DNS would give it
         url, host = f"http://{bed.ip('web')}:8080/", bed.host(service)
         direct = f"http://{bed.ip('bare' if service == 'mixed' else 'web')}:8080/"
@@ -176,33 +176,40 @@ def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
 
 def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
     """A DestinationRule for one workload of the namespace: its calls break, the others' do not."""
-    rule = bed.rule("web", "DISABLE")
+    rule = bed.destination_rule("web", "DISABLE")
     rule["spec"]["workloadSelector"] = {"matchLabels": {"app": "meshed"}}
     bed.policies(bed.peer(), rule)
-    edges = bed.edges()
-    own = edges[(f"{bed.namespace}/meshed", "web", 80)]
-    assert (own["verdict"], edges[("*", "web", 80)]["verdict"]) == ("broken", "strict")
+    calls = bed.calls()
+    own = calls[(f"{bed.namespace}/meshed", "web", 80)]
+    assert (own["verdict"], calls[("*", "web", 80)]["verdict"]) == ("broken", "strict")
     url = f"http://{bed.host('web')}:80/"
-    for caller, edge in (("meshed", own), ("aside", edges[("*", "web", 80)])):
-        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, edge=edge: same(h, foreseen(edge)))
-        assert same(heard, foreseen(edge)), (caller, heard)
+    for caller, call in (("meshed", own), ("aside", calls[("*", "web", 80)])):
+        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
+        assert same(heard, foreseen(call)), (caller, heard)
 
 
 def test_a_call_that_leaves_the_sidecar_out(bed: Bed) -> None:
     bed.policies(bed.peer())
-    edge = bed.edges()[(f"{bed.namespace}/aloof", "web", 82)]
-    assert (edge["verdict"], edge["trap"]) == ("broken", "client_not_captured")
+    call = bed.calls()[(f"{bed.namespace}/aloof", "web", 82)]
+    assert (call["verdict"], call["rule"]) == ("broken", "client_not_captured")
     url = f"http://{bed.host('web')}:82/"
-    heard = settled(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(edge)))
-    assert same(heard, foreseen(edge)), heard
+    heard = settled(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(call)))
+    assert same(heard, foreseen(call)), heard
 
 
 @pytest.mark.parametrize(
     ("make", "near", "far"),
     [
-        (lambda b: [b.rule("web", "DISABLE", namespace=b.far)], "strict", "broken"),
-        (lambda b: [b.rule("web", "DISABLE", exported=".")], "broken", "strict"),
-        (lambda b: [b.rule("web", "DISABLE"), b.rule("web", "ISTIO_MUTUAL", namespace=b.far)], "broken", "strict"),
+        (lambda b: [b.destination_rule("web", "DISABLE", namespace=b.far)], "strict", "broken"),
+        (lambda b: [b.destination_rule("web", "DISABLE", exported=".")], "broken", "strict"),
+        (
+            lambda b: [
+                b.destination_rule("web", "DISABLE"),
+                b.destination_rule("web", "ISTIO_MUTUAL", namespace=b.far),
+            ],
+            "broken",
+            "strict",
+        ),
         (lambda b: [b.sidecar("./*")], "strict", "broken"),
     ],
     ids=[
@@ -215,19 +222,19 @@ def test_a_call_that_leaves_the_sidecar_out(bed: Bed) -> None:
 def test_each_namespace_has_its_own_rules(bed: Bed, make: Any, near: str, far: str) -> None:
     bed.policies(bed.peer(), *make(bed))
     client = f"{bed.far}/far"
-    edges = bed.edges(clients=["*", f"{bed.namespace}/meshed", client], services=[f"{bed.namespace}/web"])
+    calls = bed.calls(clients=["*", f"{bed.namespace}/meshed", client], services=[f"{bed.namespace}/web"])
     url = f"http://{bed.host('web')}:80/"
     verdicts = {}
     for caller, name in (("meshed", f"{bed.namespace}/meshed"), ("far", client)):
-        edge = edges.get((name, "web", 80)) or edges[("*", "web", 80)]
-        verdicts[caller] = edge["verdict"]
-        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, edge=edge: same(h, foreseen(edge)))
-        assert same(heard, foreseen(edge)), (caller, heard, edge)
+        call = calls.get((name, "web", 80)) or calls[("*", "web", 80)]
+        verdicts[caller] = call["verdict"]
+        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
+        assert same(heard, foreseen(call)), (caller, heard, call)
     assert verdicts == {"meshed": near, "far": far}
 
 
 def test_what_if_foresees_what_breaks(bed: Bed) -> None:
-    bed.policies(bed.rule("web", "DISABLE"))
+    bed.policies(bed.destination_rule("web", "DISABLE"))
     told = run_module("mtls_info", what_if={"namespaces": [bed.namespace]}, namespaces=[bed.namespace])["what_if"]
     broken = {(entry["client"], entry["service"], entry["port"]) for entry in told["breaks"]}
     # The headless service breaks too: one of its pods has no sidecar, so all of them get plain text.
@@ -239,7 +246,7 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     assert f"{bed.namespace}/outside" in told["callers"]
     url = f"http://{bed.host('web')}:80/"
     assert settled(lambda: bed.call("meshed", url), lambda h: h.came_through).came_through, "now it works"
-    bed.policies(bed.rule("web", "DISABLE"), bed.peer())
+    bed.policies(bed.destination_rule("web", "DISABLE"), bed.peer())
     heard = settled(lambda: bed.call("meshed", url), lambda h: not h.came_through)
     assert not heard.came_through, "and then it does not"
 
@@ -317,8 +324,8 @@ def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None
         bed.client.request("POST", f"{rbac}/clusterroles", body=role)
         bed.client.request("POST", f"{rbac}/clusterrolebindings", body=binding)
         result = bed.judged(impersonate_user=name)
-        assert edges_of(result)[("*", "web", 80)]["verdict"] == "unknown"
-        assert "strict" not in {edge["verdict"] for edge in result["edges"]}
+        assert calls_of(result)[("*", "web", 80)]["verdict"] == "unknown"
+        assert "strict" not in {call["verdict"] for call in result["calls"]}
         assert result["compliant"] is False
         (finding,) = [f for f in result["findings"] if f["code"] == "incomplete"]
         assert "verb list on peerauthentications.security.istio.io in all namespaces is missing" in finding["message"]
@@ -326,11 +333,11 @@ def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None
         bed.client.request("PUT", f"{rbac}/clusterroles/{name}", body=role)
         asked = settled(
             lambda: run_module("mtls_probe", namespaces=[name], probes=["listener"], impersonate_user=name),
-            lambda told: edges_of(told)[("*", "web", 80)]["verdict"] == "strict",
+            lambda told: calls_of(told)[("*", "web", 80)]["verdict"] == "strict",
             still=0,
         )
-        assert edges_of(asked)[("*", "web", 80)]["verdict"] == "strict"
-        assert {edge["proof"] for edge in asked["edges"]} == {"unproved"}
+        assert calls_of(asked)[("*", "web", 80)]["verdict"] == "strict"
+        assert {call["proof"] for call in asked["calls"]} == {"unproved"}
         (finding,) = [f for f in asked["findings"] if f["code"] == "unproved"]
         assert finding["change"] == "Grant the right to create pods/portforward."
     finally:

@@ -60,7 +60,7 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "Service": _same,
         "Namespace": _namespace,
         "PeerAuthentication": _mtls_parse.policy,
-        "DestinationRule": functools.partial(_mtls_parse.rule, domain=domain),
+        "DestinationRule": functools.partial(_mtls_parse.destination_rule, domain=domain),
         "Sidecar": _mtls_parse.sidecar,
         "ServiceEntry": _same,
         "WorkloadEntry": _same,

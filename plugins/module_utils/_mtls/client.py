@@ -55,7 +55,7 @@ class Sends:
 
     mode: str
     reason: str
-    trap: str = ""
+    rule: str = ""
 
 
 def _covered(host: str, pattern: str) -> bool:
@@ -131,13 +131,13 @@ def _where(mesh: Mesh, endpoint: Endpoint) -> tuple[str, Labels]:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProxyCluster:
     """One cluster of a client's proxy: service port, and what the rule says of it."""
 
     service: Service
     port: Port
     tls: ClusterTls
-    rule: str = ""
+    destination_rule: str = ""
 
 
 class Sender:
@@ -165,7 +165,7 @@ class Sender:
             )
         return Sends(PLAINTEXT, f"{where} hides the service, so the call passes through as it is", "not_visible")
 
-    def sends(self, client: Client, call: Call, endpoint: Endpoint) -> Sends:
+    def sends(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
         """What goes to an endpoint."""
         hbone = endpoint.group is not None and self._mesh.groups[endpoint.group].hbone
         if client.kind == "ambient":
@@ -179,15 +179,15 @@ class Sender:
             if client.config.ambient:
                 return Sends(MTLS, "HBONE: the endpoint takes Istio's tunnel")
             return Sends(UNKNOWN, "the endpoint takes HBONE; whether istiod lets sidecars send it could not be read")
-        tls = call.tls
+        tls = cluster.tls
         if "DestinationRule" in self._mesh.missing:
             return Sends(UNKNOWN, f"DestinationRules are unknown: {self._mesh.missing['DestinationRule']}")
         if tls.mode is not None:
-            return self._forced(call, endpoint)
-        return self._auto(client, call, endpoint)
+            return self._forced(cluster, endpoint)
+        return self._auto(client, cluster, endpoint)
 
-    def _forced(self, call: Call, endpoint: Endpoint) -> Sends:
-        mode, by = call.tls.mode, f"by DestinationRule {call.rule}"
+    def _forced(self, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
+        mode, by = cluster.tls.mode, f"by DestinationRule {cluster.destination_rule}"
         if mode == DISABLE:
             return Sends(PLAINTEXT, f"tls DISABLE {by}", "destination_rule_disable")
         if mode == "ISTIO_MUTUAL":
@@ -195,11 +195,11 @@ class Sender:
             return Sends(MTLS, f"ISTIO_MUTUAL {by}", "istio_mutual_without_sidecar" if bare else "")
         return Sends(TLS, f"tls {mode} {by}: TLS, but not the mesh's", "tls_origination")
 
-    def _auto(self, client: Client, call: Call, endpoint: Endpoint) -> Sends:
+    def _auto(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
         """No TLS is set for the cluster: auto mTLS decides, for the service first and then for each endpoint."""
-        service, config, trap = call.service, client.config, ""
-        if call.tls.not_inherited:
-            trap = "port_level_tls_not_inherited"
+        service, config, rule = cluster.service, client.config, ""
+        if cluster.tls.not_inherited:
+            rule = "port_level_tls_not_inherited"
         if service.external:
             return Sends(PLAINTEXT, "outside of the mesh: the proxy adds no TLS", "external")
         if not config.known:
@@ -211,8 +211,8 @@ class Sender:
         if "PeerAuthentication" in self._mesh.missing:
             return Sends(UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
         headless = service.kind == "headless" or service.passthrough
-        if headless or call.tls.instances:
-            labels = [_label(self._mesh, other) for other in call.port.endpoints]
+        if headless or cluster.tls.instances:
+            labels = [_label(self._mesh, other) for other in cluster.port.endpoints]
             if not labels or "disabled" in labels:
                 why = "a headless service" if headless else "PASSTHROUGH"
                 return Sends(
@@ -223,13 +223,13 @@ class Sender:
             return Sends(PLAINTEXT, why, "namespace_disable")
         gateway = client.kind == "gateway"
         kubernetes_eds = service.kind == "headless" and config.eds_for_headless
-        if call.tls.original_dst or (headless and not gateway and not kubernetes_eds):
-            return Sends(MTLS, "auto mTLS: every endpoint of the headless service has a sidecar", trap)
-        return self._for_endpoint(client, call, endpoint, trap)
+        if cluster.tls.original_dst or (headless and not gateway and not kubernetes_eds):
+            return Sends(MTLS, "auto mTLS: every endpoint of the headless service has a sidecar", rule)
+        return self._for_endpoint(client, cluster, endpoint, rule)
 
-    def _for_endpoint(self, client: Client, call: Call, endpoint: Endpoint, trap: str) -> Sends:
+    def _for_endpoint(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint, rule: str) -> Sends:
         """An endpoint keeps its own mark (tlsMode) unless a rule's hint or its own mode takes it away (buildEnvoyLbEndpoint)."""
-        label, hint = _label(self._mesh, endpoint), call.tls.hint
+        label, hint = _label(self._mesh, endpoint), cluster.tls.hint
         if label != "istio":
             injected = endpoint.group is not None and self._mesh.groups[endpoint.group].kind == "sidecar"
             why = (
@@ -237,11 +237,13 @@ class Sender:
                 if injected
                 else "the endpoint is not marked as having a sidecar"
             )
-            return Sends(PLAINTEXT, f"auto mTLS: {why}", "tls_mode_label" if injected else trap)
+            return Sends(PLAINTEXT, f"auto mTLS: {why}", "tls_mode_label" if injected else rule)
         if hint is not None and hint != "ISTIO_MUTUAL":
-            return Sends(PLAINTEXT, f"tls {hint} of DestinationRule {call.rule} unmarks the endpoints", trap)
+            return Sends(
+                PLAINTEXT, f"tls {hint} of DestinationRule {cluster.destination_rule} unmarks the endpoints", rule
+            )
         namespace, labels = _where(self._mesh, endpoint)
         if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode == DISABLE:
-            return Sends(PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", trap)
+            return Sends(PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
         bare = endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
-        return Sends(MTLS, "auto mTLS: the endpoint has a sidecar", "tls_mode_label" if bare else trap)
+        return Sends(MTLS, "auto mTLS: the endpoint has a sidecar", "tls_mode_label" if bare else rule)

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    DestinationRule,
     Labels,
     Lost,
     MeshConfig,
-    Rule,
     Service,
     Subset,
     Traffic,
@@ -29,7 +29,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 class Merged:
     """Rules of one host and namespace that Istio takes for one. `rule` is the first, with what it took from the others."""
 
-    rule: Rule
+    destination_rule: DestinationRule
     export_to: frozenset[str]
     sources: tuple[str, ...]
     lost: tuple[Lost, ...] = ()
@@ -42,7 +42,7 @@ class _Hosts:
         self.exact: dict[str, list[Merged]] = {}
         self.wild: dict[str, list[Merged]] = {}
 
-    def add(self, rule: Rule, export_to: frozenset[str], by_export: bool) -> None:
+    def add(self, rule: DestinationRule, export_to: frozenset[str], by_export: bool) -> None:
         """Merges a rule into those of its host. Rules come oldest first, those with a selector before all others."""
         found = (self.wild if rule.host.startswith("*") else self.exact).setdefault(rule.host, [])
         apart = True
@@ -53,7 +53,7 @@ class _Hosts:
                     continue
             elif by_export:
                 apart = False
-            mine, theirs = rule.selector, merged.rule.selector
+            mine, theirs = rule.selector, merged.destination_rule.selector
             if mine is not None and theirs is not None and mine != theirs:
                 apart = True
                 continue
@@ -74,17 +74,17 @@ class _Hosts:
         return self.wild[best] if best is not None else []
 
 
-def _merge(merged: Merged, rule: Rule) -> Merged:
+def _merge(merged: Merged, rule: DestinationRule) -> Merged:
     """Subsets are appended unless their name is taken; the top-level trafficPolicy of the first that has one stays."""
-    names = {subset.name for subset in merged.rule.subsets}
+    names = {subset.name for subset in merged.destination_rule.subsets}
     more = tuple(subset for subset in rule.subsets if subset.name not in names)
-    traffic, lost = merged.rule.traffic, merged.lost
+    traffic, lost = merged.destination_rule.traffic, merged.lost
     if traffic is None:
         traffic = rule.traffic
     elif rule.traffic is not None:
-        why = f"{merged.rule.key} has the same host and namespace and comes first: its trafficPolicy stays"
+        why = f"{merged.destination_rule.key} has the same host and namespace and comes first: its trafficPolicy stays"
         lost = (*lost, Lost(rule.key, why))
-    kept = replace(merged.rule, traffic=traffic, subsets=(*merged.rule.subsets, *more))
+    kept = replace(merged.destination_rule, traffic=traffic, subsets=(*merged.destination_rule.subsets, *more))
     return Merged(kept, merged.export_to, (*merged.sources, rule.key), lost)
 
 
@@ -92,27 +92,27 @@ def _merge(merged: Merged, rule: Rule) -> Merged:
 class Found:
     """The rules of one level that a search ends with, the level in words, and rules of further levels that do not count."""
 
-    rules: tuple[Merged, ...] = ()
+    merged: tuple[Merged, ...] = ()
     level: str = ""
     lost: tuple[Lost, ...] = ()
-    shadowed: tuple[Rule, ...] = ()
+    shadowed: tuple[DestinationRule, ...] = ()
 
     def chosen(self, namespace: str, labels: Labels) -> Merged | None:
         """The rule for one workload: one whose selector matches it, else the last without a selector."""
         plain = None
-        for merged in self.rules:
-            selector = merged.rule.selector
+        for merged in self.merged:
+            selector = merged.destination_rule.selector
             if selector is None:
                 plain = merged
-            elif merged.rule.namespace == namespace and matches(selector, labels):
+            elif merged.destination_rule.namespace == namespace and matches(selector, labels):
                 return merged
         return plain
 
 
-class Rules:
+class DestinationRules:
     """All DestinationRules as one revision's istiod sees them."""
 
-    def __init__(self, config: MeshConfig, rules: Iterable[Rule]) -> None:
+    def __init__(self, config: MeshConfig, rules: Iterable[DestinationRule]) -> None:
         self._root = config.root_namespace
         self._local: dict[str, _Hosts] = {}
         self._exported: dict[str, _Hosts] = {}
@@ -120,7 +120,7 @@ class Rules:
         self._cache: dict[tuple[str, str, str], Found] = {}
         self.named: set[str] = set()  # namespaces that an exportTo names
         self.selecting: set[str] = set()  # namespaces with rules for some of their workloads only
-        by_export = config.rule_merge_by_export
+        by_export = config.merge_by_export
         for rule in sorted(rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
             export_to = frozenset(rule.export_to)
             self.named |= export_to - {"*", ".", "~"}
@@ -128,7 +128,7 @@ class Rules:
                 self.selecting.add(rule.namespace)
             if not export_to or export_to & {"*", ".", rule.namespace}:
                 self._local.setdefault(rule.namespace, _Hosts()).add(rule, export_to, by_export)
-            private = (not export_to and "." in config.rule_export_to) or (
+            private = (not export_to and "." in config.destination_rule_export_to) or (
                 len(export_to) == 1 and bool(export_to & {".", rule.namespace})
             )
             if not private:
@@ -161,15 +161,18 @@ class Rules:
         label, rules = levels[index]
         lost = [entry for merged in rules for entry in merged.lost]
         taken = {source for merged in rules for source in merged.sources}
-        shadowed: list[Rule] = []
+        shadowed: list[DestinationRule] = []
         for other, further in levels[index + 1 :]:
             for merged in further:
-                if merged.rule.key not in taken:
-                    taken.add(merged.rule.key)
+                if merged.destination_rule.key not in taken:
+                    taken.add(merged.destination_rule.key)
                     lost.append(
-                        Lost(merged.rule.key, f"of {other}; a rule of {label} is found first, and nothing is inherited")
+                        Lost(
+                            merged.destination_rule.key,
+                            f"of {other}; a rule of {label} is found first, and nothing is inherited",
+                        )
                     )
-                    shadowed.append(merged.rule)
+                    shadowed.append(merged.destination_rule)
         return Found(rules, label, tuple(lost), tuple(shadowed))
 
 
@@ -203,7 +206,7 @@ def _hint(traffic: Traffic | None, port: int) -> str | None:
     return own.tls if own is not None and own.tls is not None else traffic.tls
 
 
-def cluster_tls(rule: Rule | None, port: int, subset: Subset | None = None) -> ClusterTls:
+def cluster_tls(rule: DestinationRule | None, port: int, subset: Subset | None = None) -> ClusterTls:
     """TLS of the cluster for a service port: portLevelSettings replace the whole block, a subset's `tls` goes before the top one."""
     if rule is None:
         return ClusterTls()

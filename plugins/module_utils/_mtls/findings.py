@@ -19,14 +19,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     OK_STRICT,
     PLAIN,
     WITHOUT_SIDECAR,
-    Edge,
+    Call,
 )
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 _ORDER = {ERROR: 0, WARNING: 1, INFO: 2}
 LEVELS = ("strict", "permissive")
 
-# What to change, by trap.
+# What to change, by rule.
 _CHANGE: Mapping[str, str] = {
     "auto_mtls_off": "Set enableAutoMtls in the MeshConfig, or give the DestinationRule tls mode ISTIO_MUTUAL.",
     "client_not_captured": "Take the service's port or address out of the client's traffic.sidecar.istio.io annotations.",
@@ -50,7 +50,7 @@ _CHANGE: Mapping[str, str] = {
     "tls_mode_label": "Take the label security.istio.io/tlsMode away; the injector sets it.",
     "tls_origination": "Use ISTIO_MUTUAL for services of the mesh.",
 }
-_POLICY_TRAPS = ("oldest_wins", "root_namespace_selector", "service_port_in_port_level_mtls")
+_POLICY_RULES = ("oldest_wins", "root_namespace_selector", "service_port_in_port_level_mtls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,40 +84,40 @@ class Excepted:
     client: str = ""
     reason: str = ""
 
-    def covers(self, edge: Edge) -> bool:
-        """Whether an edge is meant."""
-        named = self.service == edge.service or (bool(self.workload) and self.workload in edge.backends)
-        return named and self.port in (0, edge.port) and self.client in ("", edge.client)
+    def covers(self, call: Call) -> bool:
+        """Whether a call is meant."""
+        named = self.service == call.service or (bool(self.workload) and self.workload in call.backends)
+        return named and self.port in (0, call.port) and self.client in ("", call.client)
 
 
-def _severity(edge: Edge) -> str:
-    if edge.verdict == BROKEN:
+def _severity(call: Call) -> str:
+    if call.verdict == BROKEN:
         return ERROR
-    if edge.trap in ("gateway", "no_endpoints", "no_sidecar", "host_network") and edge.verdict in (PLAIN, NOT_KNOWN):
+    if call.rule in ("gateway", "no_endpoints", "no_sidecar", "host_network") and call.verdict in (PLAIN, NOT_KNOWN):
         return INFO
     return WARNING
 
 
-def of_edges(edges: Iterable[Edge]) -> list[Finding]:
+def of_calls(calls: Iterable[Call]) -> list[Finding]:
     """Findings of calls between workloads; one for each service, port and cause, with the clients that it concerns."""
-    grouped: dict[tuple[str, str, int, str, str], list[Edge]] = {}
-    for edge in edges:
-        if edge.client == WITHOUT_SIDECAR or (edge.trap == "external" and edge.verdict != BROKEN):
+    grouped: dict[tuple[str, str, int, str, str], list[Call]] = {}
+    for call in calls:
+        if call.client == WITHOUT_SIDECAR or (call.rule == "external" and call.verdict != BROKEN):
             continue
-        if edge.verdict in (BROKEN, PLAIN, ALLOWED, NOT_KNOWN) or edge.trap in _POLICY_TRAPS:
-            grouped.setdefault((edge.verdict, edge.service, edge.port, edge.trap, edge.client_policy), []).append(edge)
+        if call.verdict in (BROKEN, PLAIN, ALLOWED, NOT_KNOWN) or call.rule in _POLICY_RULES:
+            grouped.setdefault((call.verdict, call.service, call.port, call.rule, call.client_policy), []).append(call)
     found = []
-    for (verdict, service, port, trap, _by), same in grouped.items():
-        names = [edge.client for edge in same]
+    for (verdict, service, port, rule, _by), same in grouped.items():
+        names = [call.client for call in same]
         who = "every meshed caller" if names[0] == "*" else ", ".join(names[:5])
         who += f" and {len(names) - 5} more" if len(names) > 5 else ""
         message = f"{verdict} for {who}: {same[0].reason}"
-        if same[0].overridden and trap in _POLICY_TRAPS:
+        if same[0].overridden and rule in _POLICY_RULES:
             message += "; " + "; ".join(f"{lost.object}: {lost.why}" for lost in same[0].overridden)
-        change = _CHANGE.get(trap, "")
+        change = _CHANGE.get(rule, "")
         if not change and verdict in (ALLOWED, PLAIN):
             change = "Set mode STRICT, or list the service as an exception."
-        found.append(Finding(_severity(same[0]), trap or verdict, f"Service {service} port {port}", message, change))
+        found.append(Finding(_severity(same[0]), rule or verdict, f"Service {service} port {port}", message, change))
     return found
 
 
@@ -160,39 +160,39 @@ class Wanted:
         """The level that a namespace has to have, or nothing."""
         return self.levels.get(namespace, self.levels.get("*", ""))
 
-    def excepted(self, edge: Edge) -> str:
-        """Why an edge is excepted, or nothing."""
-        return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(edge)), "")
+    def excepted(self, call: Call) -> str:
+        """Why a call is excepted, or nothing."""
+        return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(call)), "")
 
 
-def fault(edge: Edge, wanted: Wanted) -> tuple[str, str]:
-    """Why an edge is not as wanted, and why that is accepted; both empty when it is as wanted or nothing is."""
-    level = wanted.level(edge.service.partition("/")[0])
-    why = _fault(edge, level) if level else ""
-    return why, wanted.excepted(edge) if why else ""
+def deviation(call: Call, wanted: Wanted) -> tuple[str, str]:
+    """Why a call is not as wanted, and why that is accepted; both empty when it is as wanted or nothing is."""
+    level = wanted.level(call.service.partition("/")[0])
+    why = _deviation(call, level) if level else ""
+    return why, wanted.excepted(call) if why else ""
 
 
-def _fault(edge: Edge, level: str) -> str:
-    if edge.trap in ("no_endpoints", "external"):
+def _deviation(call: Call, level: str) -> str:
+    if call.rule in ("no_endpoints", "external"):
         return ""
-    if edge.client == WITHOUT_SIDECAR:
-        refused = edge.server_mode == STRICT and edge.verdict == BROKEN
+    if call.client == WITHOUT_SIDECAR:
+        refused = call.server_mode == STRICT and call.verdict == BROKEN
         return "" if level == "permissive" or refused else "a caller without a sidecar is not refused"
     good = (OK_STRICT,) if level == "strict" else (OK_STRICT, NOT_REQUIRED)
-    return "" if edge.verdict in good else f"the verdict is {edge.verdict}"
+    return "" if call.verdict in good else f"the verdict is {call.verdict}"
 
 
-def violations(engine: Engine, edges: Iterable[Edge], wanted: Wanted) -> list[Finding]:
-    """What is not as wanted: edges by their verdict, and workloads that would take plain text on a port of no service."""
+def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Finding]:
+    """What is not as wanted: calls by their verdict, and workloads that would take plain text on a port of no service."""
     found = []
-    for edge in edges:
-        why, excepted = fault(edge, wanted)
+    for call in calls:
+        why, excepted = deviation(call, wanted)
         if why and not excepted:
-            level = wanted.level(edge.service.partition("/")[0])
-            what = f"{level} is wanted and {why} (client {edge.client}): {edge.reason}"
+            level = wanted.level(call.service.partition("/")[0])
+            what = f"{level} is wanted and {why} (client {call.client}): {call.reason}"
             found.append(
                 Finding(
-                    ERROR, "not_compliant", f"Service {edge.service} port {edge.port}", what, _CHANGE.get(edge.trap, "")
+                    ERROR, "not_compliant", f"Service {call.service} port {call.port}", what, _CHANGE.get(call.rule, "")
                 )
             )
     listed = {entry.workload for entry in wanted.exceptions if not entry.port}

@@ -32,12 +32,12 @@ class MeshConfig:
     auto_mtls: bool = True
     trust_domain: str = "cluster.local"
     outbound: str = "ALLOW_ANY"
-    rule_export_to: tuple[str, ...] = ("*",)
+    destination_rule_export_to: tuple[str, ...] = ("*",)
     service_export_to: tuple[str, ...] = ("*",)
     interception: str = "REDIRECT"
     eds_for_headless: bool = False
     sidecar_ingress_tls: bool = False
-    rule_merge_by_export: bool = True
+    merge_by_export: bool = True
     ambient: bool | None = None  # PILOT_ENABLE_AMBIENT; null: istiod's environment could not be read
     known: bool = True
 
@@ -87,7 +87,7 @@ class Subset:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DestinationRule:
     """A DestinationRule, its host already a full name. `selector` is null for a rule without workloadSelector."""
 
     namespace: str
@@ -251,7 +251,7 @@ class Mesh:
     config: MeshConfig = MeshConfig()
     configs: Mapping[str, MeshConfig] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    destination_rules: tuple[DestinationRule, ...] = ()
     sidecars: tuple[SidecarScope, ...] = ()
     servers: tuple[GatewayServer, ...] = ()
     services: tuple[Service, ...] = ()
@@ -284,5 +284,5 @@ class ServerMode:
     mode: str
     policy: str = ""
     reason: str = ""
-    trap: str = ""
+    rule: str = ""
     lost: tuple[Lost, ...] = ()

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    DestinationRule,
     EgressHost,
     Endpoint,
     GatewayServer,
     MeshConfig,
     Policy,
     Port,
-    Rule,
     Service,
     SidecarScope,
     Subset,
@@ -53,12 +53,12 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         auto_mtls=True if auto is None else bool(auto),
         trust_domain=str(document.get("trustDomain") or "cluster.local"),
         outbound=str((document.get("outboundTrafficPolicy") or {}).get("mode") or "ALLOW_ANY"),
-        rule_export_to=tuple(document.get("defaultDestinationRuleExportTo") or ("*",)),
+        destination_rule_export_to=tuple(document.get("defaultDestinationRuleExportTo") or ("*",)),
         service_export_to=tuple(document.get("defaultServiceExportTo") or ("*",)),
         interception=str((document.get("defaultConfig") or {}).get("interceptionMode") or "REDIRECT"),
         eds_for_headless=on("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES"),
         sidecar_ingress_tls=on("ENABLE_TLS_ON_SIDECAR_INGRESS"),
-        rule_merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
+        merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
         ambient=None if environment is None else on("PILOT_ENABLE_AMBIENT"),
     )
 
@@ -96,7 +96,7 @@ def full_host(host: str, namespace: str, domain: str) -> str:
     return host if "." in host or ":" in host or host in ("", "*") else f"{host}.{namespace}.svc.{domain}"
 
 
-def rule(obj: Obj, domain: str) -> Rule:
+def destination_rule(obj: Obj, domain: str) -> DestinationRule:
     """A DestinationRule; one with a workloadSelector is private (istio push_context.go, setDestinationRules)."""
     namespace, name, created = _meta(obj)
     spec = obj.get("spec") or {}
@@ -105,7 +105,7 @@ def rule(obj: Obj, domain: str) -> Rule:
         Subset(str(part.get("name") or ""), dict(part.get("labels") or {}), _traffic(part.get("trafficPolicy")))
         for part in spec.get("subsets") or []
     )
-    return Rule(
+    return DestinationRule(
         namespace,
         name,
         full_host(str(spec.get("host") or ""), namespace, domain),

@@ -15,10 +15,10 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Capture,
+    DestinationRule,
     Group,
     MeshConfig,
     Policy,
-    Rule,
     SidecarScope,
 )
 
@@ -141,7 +141,7 @@ def _injects(labels: Mapping[str, str]) -> bool:
 
 def selected_labels(
     policies: Iterable[Policy],
-    rules: Iterable[Rule],
+    destination_rules: Iterable[DestinationRule],
     sidecars: Iterable[SidecarScope],
     more: Iterable[Mapping[str, str]],
 ) -> frozenset[tuple[str, str]]:
@@ -149,9 +149,9 @@ def selected_labels(
     pairs: set[tuple[str, str]] = set()
     for entry in policies:
         pairs |= entry.selector.items()
-    for rule in rules:
-        pairs |= (rule.selector or {}).items()
-        for subset in rule.subsets:
+    for destination_rule in destination_rules:
+        pairs |= (destination_rule.selector or {}).items()
+        for subset in destination_rule.subsets:
             pairs |= subset.labels.items()
     for scope in sidecars:
         pairs |= (scope.selector or {}).items()

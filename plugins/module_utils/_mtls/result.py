@@ -23,15 +23,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
     Excepted,
     Finding,
     Wanted,
-    fault,
-    of_edges,
+    deviation,
+    of_calls,
     of_reading,
     ordered,
     violations,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics as _mtls_metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Endpoint,
     Prometheus,
@@ -83,12 +83,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A mesh with its verdicts. `edges` are what is reported, `all_edges` the same without narrowing."""
+    """A mesh with its verdicts. `calls` are what is reported, `all_calls` the same without narrowing."""
 
     snapshot: Snapshot
     engine: Engine
-    edges: list[Edge]
-    all_edges: list[Edge]
+    calls: list[Call]
+    all_calls: list[Call]
     wanted: Wanted
     findings: tuple[Finding, ...]
     callers: list[dict[str, Any]]
@@ -109,9 +109,9 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
     snapshot = read(client, params["istio_namespace"], params["cluster_domain"])
     start = time.monotonic()
     engine = Engine(snapshot.mesh)
-    everything = engine.edges()
+    everything = engine.calls()
     narrowed = any(params[name] for name in ("clients", "services", "namespaces"))
-    edges = engine.edges(params["clients"], params["services"], params["namespaces"]) if narrowed else everything
+    calls = engine.calls(params["clients"], params["services"], params["namespaces"]) if narrowed else everything
     judged = time.monotonic()
     more: list[Finding] = []
     callers: list[dict[str, Any]] = []
@@ -121,7 +121,7 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
         except PrometheusError as error:
             more.append(Finding(WARNING, "metrics", "Prometheus", str(error), "Nothing is concluded from metrics."))
         else:
-            edges, everything = _mtls_metrics.with_evidence(edges, seen), _mtls_metrics.with_evidence(everything, seen)
+            calls, everything = _mtls_metrics.with_evidence(calls, seen), _mtls_metrics.with_evidence(everything, seen)
             callers = _mtls_metrics.rows(seen)
             if not seen:
                 text = "no series of connection_security_policy: metrics prove nothing here"
@@ -132,7 +132,7 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
         "metrics_seconds": round(end - judged, 3),
         "seconds": round(end - begin, 3),
     }
-    return Judged(snapshot, engine, edges, everything, wanted, tuple(more), callers, seconds)
+    return Judged(snapshot, engine, calls, everything, wanted, tuple(more), callers, seconds)
 
 
 def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -154,44 +154,44 @@ def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(edge: Edge, wanted: Wanted) -> dict[str, Any]:
-    why, excepted = fault(edge, wanted)
-    return {**edge.as_dict(), "fault": why, "excepted": excepted}
+def _row(call: Call, wanted: Wanted) -> dict[str, Any]:
+    why, excepted = deviation(call, wanted)
+    return {**call.as_dict(), "deviation": why, "excepted": excepted}
 
 
 def result(
-    client: Client, params: Mapping[str, Any], judged: Judged, edges: list[Edge], more: list[Finding]
+    client: Client, params: Mapping[str, Any], judged: Judged, calls: list[Call], more: list[Finding]
 ) -> dict[str, Any]:
-    """The result of a module: `edges` with their proofs, and findings besides those of the verdicts."""
+    """The result of a module: `calls` with their proofs, and findings besides those of the verdicts."""
     snapshot, engine, wanted = judged.snapshot, judged.engine, judged.wanted
-    proofs = {edge.id: edge for edge in edges}
-    everything = [proofs.get(edge.id, edge) for edge in judged.all_edges]
+    proofs = {call.id: call for call in calls}
+    everything = [proofs.get(call.id, call) for call in judged.all_calls]
     wrong = violations(engine, everything, wanted)
     refuted = [
         Finding(
-            ERROR, "violated", f"Service {edge.service} port {edge.port}", f"client {edge.client}: {edge.evidence}", ""
+            ERROR, "violated", f"Service {call.service} port {call.port}", f"client {call.client}: {call.evidence}", ""
         )
-        for edge in everything
-        if edge.proof == "violated"
+        for call in everything
+        if call.proof == "violated"
     ]
     unread = of_reading(snapshot, engine)
-    findings = ordered([*unread, *judged.findings, *more, *refuted, *wrong, *of_edges(edges)])
+    findings = ordered([*unread, *judged.findings, *more, *refuted, *wrong, *of_calls(calls)])
     compliant = None
     if wanted.levels:
         demanded = [
-            edge for edge in everything if edge.proof == "violated" and wanted.level(edge.service.partition("/")[0])
+            call for call in everything if call.proof == "violated" and wanted.level(call.service.partition("/")[0])
         ]
         incomplete = any(finding.severity == ERROR for finding in unread)
         compliant = not wrong and not demanded and not incomplete and not any(f.severity == ERROR for f in more)
     asked = params["what_if"]
     what_if = None
     if asked and (asked["namespaces"] or asked["mesh"]):
-        what_if = _mtls_summary.what_if(engine, judged.all_edges, asked["namespaces"], asked["mesh"])
+        what_if = _mtls_summary.what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])
     return {
         "changed": False,
-        "edges": [_row(edge, wanted) for edge in edges],
+        "calls": [_row(call, wanted) for call in calls],
         "workloads": _mtls_summary.workloads(engine, params["namespaces"]),
-        "namespaces": _mtls_summary.namespaces(snapshot, engine, judged.all_edges, params["namespaces"]),
+        "namespaces": _mtls_summary.namespaces(snapshot, engine, judged.all_calls, params["namespaces"]),
         "findings": [finding.as_dict() for finding in findings],
         "compliant": compliant,
         "violations": [finding.as_dict() for finding in ordered([*wrong, *refuted])],
@@ -205,5 +205,5 @@ def result(
             "known": snapshot.mesh.config.known,
             "revisions": sorted({"default", *snapshot.mesh.configs}),
         },
-        "stats": {**snapshot.stats, **judged.seconds, "edges": len(edges), "requests": client.requests},
+        "stats": {**snapshot.stats, **judged.seconds, "calls": len(calls), "requests": client.requests},
     }

@@ -104,7 +104,7 @@ class Policies:
                 lost.append(Lost(winner, f"overridden for this workload by {entry.key}"))
             mode, winner = entry.mode, entry.key
         reason = f"{mode} by {winner}" if winner else f"{mode}, Istio's default: no policy sets a mode"
-        trap = "root_namespace_selector" if any("root namespace is ignored" in entry.why for entry in lost) else ""
+        rule = "root_namespace_selector" if any("root namespace is ignored" in entry.why for entry in lost) else ""
         if found.workload is not None and port in found.workload.ports:
             own = found.workload.ports[port]
             if own:
@@ -112,10 +112,10 @@ class Policies:
                     lost.append(Lost(winner, f"overridden on port {port} by {found.workload.key}"))
                 mode, winner = own, found.workload.key
                 reason = f"{own} on container port {port} by portLevelMtls of {winner}"
-                trap = "port_exception" if own != STRICT else trap
+                rule = "port_exception" if own != STRICT else rule
         if not config.known and winner not in _keys(found.namespace, found.workload):
             return ServerMode(UNKNOWN, "", _NO_ROOT, "", tuple(lost))
-        return ServerMode(mode, winner, reason, trap, tuple(lost))
+        return ServerMode(mode, winner, reason, rule, tuple(lost))
 
     def ambient_mode(self, config: MeshConfig, namespace: str, labels: Labels, port: int) -> ServerMode:
         """Mode of a container port behind ztunnel. DISABLE is not supported there: it acts like PERMISSIVE."""

@@ -19,7 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     BROKEN,
     VERDICTS,
     WITHOUT_SIDECAR,
-    Edge,
+    Call,
 )
 
 
@@ -57,17 +57,17 @@ def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str
 
 
 def namespaces(
-    snapshot: Snapshot, engine: Engine, edges: Iterable[Edge], only: Collection[str] = ()
+    snapshot: Snapshot, engine: Engine, calls: Iterable[Call], only: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """One entry a namespace: its mode, its pods with and without proxy, and how often each verdict was given."""
     counts: dict[str, Counter[str]] = {}
     open_ports: Counter[str] = Counter()
-    for edge in edges:
-        name = edge.service.partition("/")[0]
-        if edge.client == WITHOUT_SIDECAR:
-            open_ports[name] += edge.verdict != BROKEN
+    for call in calls:
+        name = call.service.partition("/")[0]
+        if call.client == WITHOUT_SIDECAR:
+            open_ports[name] += call.verdict != BROKEN
         else:
-            counts.setdefault(name, Counter())[edge.verdict] += 1
+            counts.setdefault(name, Counter())[call.verdict] += 1
     pods: dict[str, Counter[bool]] = {}
     for group in engine.mesh.groups:
         pods.setdefault(group.namespace, Counter())[group.meshed] += group.count
@@ -110,14 +110,14 @@ def made_strict(mesh: Mesh, names: Collection[str], whole_mesh: bool) -> Mesh:
     return replace(mesh, policies=tuple(policies))
 
 
-def what_if(engine: Engine, edges: Iterable[Edge], names: Collection[str], whole_mesh: bool) -> dict[str, Any]:
-    """What would break: `breaks` are edges of meshed callers, `refuses` service ports that would refuse callers without sidecar,
+def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole_mesh: bool) -> dict[str, Any]:
+    """What would break: `breaks` are calls of meshed callers, `refuses` service ports that would refuse callers without sidecar,
     `callers` the workloads that have none."""
-    before = {edge.id: edge for edge in edges}
-    after = Engine(made_strict(engine.mesh, names, whole_mesh)).edges()
-    later = {edge.id: edge for edge in after}
+    before = {call.id: call for call in calls}
+    after = Engine(made_strict(engine.mesh, names, whole_mesh)).calls()
+    later = {call.id: call for call in after}
 
-    def of(found: dict[tuple[str, str, int], Edge], key: tuple[str, str, int]) -> Edge | None:
+    def of(found: dict[tuple[str, str, int], Call], key: tuple[str, str, int]) -> Call | None:
         return found.get(key) or found.get((ANYBODY, *key[1:]))
 
     breaks: list[dict[str, Any]] = []

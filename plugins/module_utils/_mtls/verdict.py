@@ -33,7 +33,7 @@ NO_MESH = "not_enforced"
 NOT_KNOWN = "unknown"
 VERDICTS = (OK_STRICT, NOT_REQUIRED, ALLOWED, PLAIN, BROKEN, NO_MESH, NOT_KNOWN)
 
-# Which of several backends' verdicts stands for the edge. A caller without sidecar is best refused by all of them.
+# Which of several backends' verdicts stands for the call. A caller without sidecar is best refused by all of them.
 _WORST = {BROKEN: 6, PLAIN: 5, ALLOWED: 4, NOT_KNOWN: 3, NO_MESH: 2, NOT_REQUIRED: 1, OK_STRICT: 0}
 _WORST_PLAIN = {PLAIN: 6, ALLOWED: 5, NOT_KNOWN: 4, NO_MESH: 3, NOT_REQUIRED: 2, OK_STRICT: 1, BROKEN: 0}
 
@@ -74,12 +74,12 @@ def consequence(sends: str, accepts: str) -> str:
 
 
 def badness(found: str, client: str) -> int:
-    """Sorts verdicts of the backends of one edge, the worst highest."""
+    """Sorts verdicts of the backends of one call, the worst highest."""
     return (_WORST_PLAIN if client == WITHOUT_SIDECAR else _WORST)[found]
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Call:
     """One row of the report: a client, a service port, and what becomes of calls. `port` is the service's."""
 
     client: str
@@ -90,7 +90,7 @@ class Edge:
     client_mode: str
     verdict: str
     reason: str
-    trap: str = ""
+    rule: str = ""
     server_policy: str = ""
     client_policy: str = ""
     backends: tuple[str, ...] = ()
@@ -101,11 +101,11 @@ class Edge:
 
     @property
     def id(self) -> tuple[str, str, int]:
-        """What an edge is about."""
+        """What a call is about."""
         return self.client, self.service, self.port
 
     def as_dict(self) -> dict[str, Any]:
-        """The edge as modules return it."""
+        """The call as modules return it."""
         return {
             "client": self.client,
             "service": self.service,
@@ -117,7 +117,7 @@ class Edge:
             "proof": self.proof,
             "evidence": self.evidence,
             "reason": self.reason,
-            "trap": self.trap,
+            "rule": self.rule,
             "server_policy": self.server_policy,
             "client_policy": self.client_policy,
             "backends": list(self.backends),
@@ -126,8 +126,8 @@ class Edge:
         }
 
 
-# Known traps: what each is, for whoever reads a report.
-TRAPS: Mapping[str, str] = {
+# Known rules: what each is, for whoever reads a report.
+RULES: Mapping[str, str] = {
     "auto_mtls_off": "enableAutoMtls is false: without a DestinationRule clients send plain text.",
     "client_not_captured": "The call leaves the client's pod without passing its sidecar.",
     "destination_rule_disable": "A DestinationRule turns TLS off for its clients.",

@@ -27,35 +27,35 @@ def written(told: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 def test_the_sample_has_every_verdict(told: dict[str, Any]) -> None:
-    assert {edge["verdict"] for edge in told["edges"]} == {
+    assert {call["verdict"] for call in told["calls"]} == {
         *("strict", "encrypted_not_enforced", "plaintext_allowed", "plaintext", "broken", "not_enforced", "unknown")
     }
 
 
 def test_json_holds_the_result(told: dict[str, Any], written: dict[str, Path]) -> None:
     data = json.loads(written["json"].read_text())
-    for key in ("edges", "findings", "violations", "compliant", "what_if", "workloads", "certificates"):
+    for key in ("calls", "findings", "violations", "compliant", "what_if", "workloads", "certificates"):
         assert data[key] == told[key]
     assert (data["cluster"], data["want"]) == ("localhost", {"shop": "strict"})
 
 
-def test_junit_has_a_test_for_each_edge(told: dict[str, Any], written: dict[str, Path]) -> None:
+def test_junit_has_a_test_for_each_call(told: dict[str, Any], written: dict[str, Path]) -> None:
     suites = ElementTree.parse(written["xml"]).getroot()  # noqa: S314  # our own file
     cases = {case.get("name"): case for suite in suites for case in suite}
-    edges = {f"{e['client']} to {e['service']}:{e['port']}": e for e in told["edges"]}
-    assert set(edges) <= set(cases)
-    for name, edge in edges.items():
-        failed = edge["proof"] == "violated" or (bool(edge["fault"]) and not edge["excepted"])
+    calls = {f"{e['client']} to {e['service']}:{e['port']}": e for e in told["calls"]}
+    assert set(calls) <= set(cases)
+    for name, call in calls.items():
+        failed = call["proof"] == "violated" or (bool(call["deviation"]) and not call["excepted"])
         assert (cases[name].find("failure") is not None) == failed, name
-        demanded = edge["service"].startswith("shop/")
-        assert (cases[name].find("skipped") is not None) == (not failed and (bool(edge["excepted"]) or not demanded)), (
+        demanded = call["service"].startswith("shop/")
+        assert (cases[name].find("skipped") is not None) == (not failed and (bool(call["excepted"]) or not demanded)), (
             name
         )
     counted = [case for case in cases.values() if case.find("failure") is not None]
     assert int(suites.get("failures", "")) == len(counted) > 0
     assert int(suites.get("tests", "")) == len(cases)
     assert sum(int(suite.get("failures", "")) for suite in suites) == len(counted)
-    outside = {name for name in cases if name not in edges}
+    outside = {name for name in cases if name not in calls}
     assert outside == {f["object"] for f in told["violations"] if not f["object"].startswith("Service ")} != set()
 
 
@@ -69,6 +69,6 @@ def test_html_is_one_file_that_asks_nobody(written: dict[str, Path]) -> None:
 def test_data_cannot_break_out_of_its_script(told: dict[str, Any], written: dict[str, Path]) -> None:
     text = written["html"].read_text()
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    assert json.loads(data)["edges"] == told["edges"]
+    assert json.loads(data)["calls"] == told["calls"]
     assert "alert(1)" in data, "the sample carries an attack"
     assert "<" not in data

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Istio's own metrics say of calls: share of plain text by caller. Pure: series in, edges with evidence out.
+"""What Istio's own metrics say of calls: share of plain text by caller. Pure: series in, calls with evidence out.
 
 Only what the destination reports counts: at the source `connection_security_policy` is `unknown` by design (istio#42853). The metric knows
 no port, so it speaks for all ports of a service. No series is no evidence.
@@ -18,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     ANYBODY,
     BROKEN,
     WITHOUT_SIDECAR,
-    Edge,
+    Call,
 )
 
 _BY = (
@@ -69,34 +69,34 @@ def _sum(parts: Iterable[Traffic]) -> Traffic:
     return Traffic(sum(part.mutual for part in parts), sum(part.plain for part in parts))
 
 
-def with_evidence(edges: Iterable[Edge], found: Mapping[tuple[str, str], Traffic]) -> list[Edge]:
-    """Edges with what the metrics say: `claimed` when they agree with the verdict, `violated` when they cannot both be true."""
+def with_evidence(calls: Iterable[Call], found: Mapping[tuple[str, str], Traffic]) -> list[Call]:
+    """Calls with what the metrics say: `claimed` when they agree with the verdict, `violated` when they cannot both be true."""
     by_service: dict[str, dict[str, Traffic]] = {}
     for (service, caller), amounts in found.items():
         by_service.setdefault(service, {})[caller] = amounts
-    return [_judged(edge, by_service.get(edge.service, {})) for edge in edges]
+    return [_judged(call, by_service.get(call.service, {})) for call in calls]
 
 
-def _judged(edge: Edge, callers: Mapping[str, Traffic]) -> Edge:
-    if edge.client == WITHOUT_SIDECAR:
+def _judged(call: Call, callers: Mapping[str, Traffic]) -> Call:
+    if call.client == WITHOUT_SIDECAR:
         seen = _sum(callers.values())
-        if seen.plain and edge.verdict == BROKEN:
-            return replace(edge, proof="violated", evidence=_words(seen))
-        return replace(edge, evidence=_words(seen)) if seen.plain else edge
-    if edge.client == ANYBODY:
+        if seen.plain and call.verdict == BROKEN:
+            return replace(call, proof="violated", evidence=_words(seen))
+        return replace(call, evidence=_words(seen)) if seen.plain else call
+    if call.client == ANYBODY:
         seen = _sum(amounts for caller, amounts in callers.items() if not caller.startswith("unknown/"))
     else:
-        seen = callers.get(edge.client, Traffic())
+        seen = callers.get(call.client, Traffic())
     if not seen.mutual and not seen.plain:
-        return edge
-    mutual = edge.client_mode == "mtls" and edge.verdict != BROKEN
-    plain = edge.client_mode == "plaintext" and edge.verdict != BROKEN
+        return call
+    mutual = call.client_mode == "mtls" and call.verdict != BROKEN
+    plain = call.client_mode == "plaintext" and call.verdict != BROKEN
     if (mutual and not seen.plain) or (plain and not seen.mutual):
-        return replace(edge, proof="claimed", evidence=_words(seen))
-    if edge.client_mode == "unknown" or edge.verdict == "unknown":
-        return replace(edge, evidence=_words(seen))
+        return replace(call, proof="claimed", evidence=_words(seen))
+    if call.client_mode == "unknown" or call.verdict == "unknown":
+        return replace(call, evidence=_words(seen))
     # Calls through another path (another port, a rule that changed within the window) count here too: told as it is.
-    return replace(edge, proof="violated", evidence=_words(seen))
+    return replace(call, proof="violated", evidence=_words(seen))
 
 
 def _words(seen: Traffic) -> str:

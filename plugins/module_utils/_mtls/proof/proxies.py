@@ -25,7 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.l
     inbound_chains,
     mode_of_port,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 
 LISTENER, CERTS, CALLS = "listener", "certificates", "calls"
 _PAUSE = 0.5  # seconds between two looks at a listener that does not say yet what was computed
@@ -57,9 +57,9 @@ def sample(
     return [(namespace, name, index) for _rank, namespace, name, index in sorted(found)[:most]]
 
 
-def ports_of(engine: Engine, edges: Sequence[Edge]) -> dict[int, dict[int, str]]:
-    """Group -> container port -> computed mode, for the services of some edges."""
-    keys = {(edge.service, edge.port) for edge in edges}
+def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, str]]:
+    """Group -> container port -> computed mode, for the services of some calls."""
+    keys = {(call.service, call.port) for call in calls}
     found: dict[int, dict[int, str]] = {}
     for service in engine.mesh.services:
         for port in service.ports:
@@ -107,19 +107,19 @@ def _modes(client: Client, namespace: str, name: str, computed: Mapping[int, str
         time.sleep(_PAUSE)
 
 
-def with_listeners(engine: Engine, edges: Sequence[Edge], answers: Sequence[Asked]) -> list[Edge]:
-    """Edges with what the listeners say: `claimed` when every backend's runs what was computed, `violated` when one does not."""
+def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Asked]) -> list[Call]:
+    """Calls with what the listeners say: `claimed` when every backend's runs what was computed, `violated` when one does not."""
     by_group: dict[int, list[Asked]] = {}
     for answer in answers:
         if answer.modes:
             by_group.setdefault(answer.group, []).append(answer)
     behind = {(s.key, p.number): p.endpoints for s in engine.mesh.services for p in s.ports}
     judged = []
-    for edge in edges:
+    for call in calls:
         said: list[tuple[str, int, str, str]] = []
         silent = False
-        for point in behind.get((edge.service, edge.port), ()):
-            mode = engine.accepts(point, edge.port).mode
+        for point in behind.get((call.service, call.port), ()):
+            mode = engine.accepts(point, call.port).mode
             heard = by_group.get(point.group, []) if point.group is not None else []
             silent = silent or not heard or mode in (NOT_ENFORCED, UNKNOWN)
             said += [
@@ -132,16 +132,16 @@ def with_listeners(engine: Engine, edges: Sequence[Edge], answers: Sequence[Aske
             pod, port, mode, runs = wrong[0]
             judged.append(
                 replace(
-                    edge,
+                    call,
                     proof="violated",
                     evidence=f"listener: {mode} was computed, Envoy of {pod} runs {runs} on port {port}",
                 )
             )
-        elif said and not silent and edge.proof == "unproved":
+        elif said and not silent and call.proof == "unproved":
             what = f"listener: Envoy runs {said[0][3]} on port {said[0][1]} ({', '.join(sorted({e[0] for e in said})[:3])})"
-            judged.append(replace(edge, proof="claimed", evidence=what))
+            judged.append(replace(call, proof="claimed", evidence=what))
         else:
-            judged.append(edge)
+            judged.append(call)
     return judged
 
 

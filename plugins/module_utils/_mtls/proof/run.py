@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pods are asked and called, in what measure, and what the answers make of the edges."""
+"""Which pods are asked and called, in what measure, and what the answers make of the calls."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.p
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import Seen, proved
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import Judged
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import scope_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import ANYBODY, WITHOUT_SIDECAR, Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import ANYBODY, WITHOUT_SIDECAR, Call
 
 _IDENTITY_LABELS = {"app": "mtls-probe"}
 
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """Edges with their proofs, and what else was found."""
+    """Calls with their proofs, and what else was found."""
 
-    edges: list[Edge]
+    calls: list[Call]
     findings: list[Finding]
     certificates: list[dict[str, Any]]
-    calls: list[dict[str, Any]]
+    probe_calls: list[dict[str, Any]]
     stats: dict[str, Any]
 
 
@@ -53,35 +53,35 @@ def prove(kube: Kube, params: Mapping[str, Any], judged: Judged) -> Proofs:
     engine, snapshot = judged.engine, judged.snapshot
     groups, trust_domain = engine.mesh.groups, engine.mesh.config.trust_domain
     start = time.monotonic()
-    computed = ports_of(engine, judged.edges)
+    computed = ports_of(engine, judged.calls)
     chosen = sample(snapshot.pods, groups, set(computed), params["samples"], params["max_pods"])
     answers = []
     if {LISTENER, CERTS} & set(params["probes"]):
         answers = ask(kube, chosen, computed, groups, params["probes"], params["patience"])
-    edges = with_listeners(engine, judged.edges, answers)
+    calls = with_listeners(engine, judged.calls, answers)
     found = findings(answers, groups, trust_domain)
     asked = time.monotonic()
     seen: list[Seen] = []
     if CALLS in params["probes"]:
-        edges, seen, more = _called(kube, params, judged, edges)
+        calls, seen, more = _called(kube, params, judged, calls)
         found += more
     stats = {
         "proxies_asked": len(answers),
-        "calls": 3 * len(seen),
+        "probe_calls": 3 * len(seen),
         "ask_seconds": round(asked - start, 3),
         "call_seconds": round(time.monotonic() - asked, 3),
     }
     rows = [entry.as_dict() for entry in seen]
-    return Proofs(edges, found, certificate_rows(answers, groups, trust_domain), rows, stats)
+    return Proofs(calls, found, certificate_rows(answers, groups, trust_domain), rows, stats)
 
 
 def _called(
-    kube: Kube, params: Mapping[str, Any], judged: Judged, edges: list[Edge]
-) -> tuple[list[Edge], list[Seen], list[Finding]]:
+    kube: Kube, params: Mapping[str, Any], judged: Judged, calls: list[Call]
+) -> tuple[list[Call], list[Seen], list[Finding]]:
     engine = judged.engine
-    targets = _targets(judged, edges, params["max_calls"] // 3)
+    targets = _targets(judged, calls, params["max_calls"] // 3)
     if not targets:
-        return edges, [], []
+        return calls, [], []
     namespace = params["probe_namespace"] or _namespace_of(engine, targets)
     labels = {**_IDENTITY_LABELS, **params["probe_labels"]}
     found: list[Finding] = []
@@ -99,52 +99,52 @@ def _called(
         )
     caller = _caller(engine, namespace, labels)
     by_port = {(s.key, p.number): (s, p) for s in engine.mesh.services for p in s.ports}
-    judged_edges = []
-    for edge in edges:
-        if edge.client == WITHOUT_SIDECAR:
-            judged_edges.append(proved(edge, seen))
-        elif edge.client == ANYBODY and (edge.service, edge.port) in by_port:
-            service, port = by_port[(edge.service, edge.port)]
+    judged_calls = []
+    for call in calls:
+        if call.client == WITHOUT_SIDECAR:
+            judged_calls.append(proved(call, seen))
+        elif call.client == ANYBODY and (call.service, call.port) in by_port:
+            service, port = by_port[(call.service, call.port)]
             own = engine.judge(caller, ANYBODY, service, port)
             if (own.client_mode, own.client_policy, own.verdict) == (
-                edge.client_mode,
-                edge.client_policy,
-                edge.verdict,
+                call.client_mode,
+                call.client_policy,
+                call.verdict,
             ):
-                judged_edges.append(proved(edge, seen))
+                judged_calls.append(proved(call, seen))
             else:  # the probe's own namespace has a rule: its call speaks for itself only
-                judged_edges.append(edge)
+                judged_calls.append(call)
                 found += _refuted(proved(own, seen), namespace)
         else:
-            judged_edges.append(edge)
+            judged_calls.append(call)
     found += [Finding(WARNING, "unproved", f"Service {s.service} port {s.port}", s.note) for s in seen if s.note]
-    return judged_edges, seen, found
+    return judged_calls, seen, found
 
 
-def _refuted(edge: Edge, namespace: str) -> list[Finding]:
-    if edge.proof != "violated":
+def _refuted(call: Call, namespace: str) -> list[Finding]:
+    if call.proof != "violated":
         return []
     return [
         Finding(
             ERROR,
             "violated",
-            f"Service {edge.service} port {edge.port}",
-            f"client in namespace {namespace}: {edge.evidence}",
+            f"Service {call.service} port {call.port}",
+            f"client in namespace {namespace}: {call.evidence}",
         )
     ]
 
 
-def _targets(judged: Judged, edges: Sequence[Edge], most: int) -> list[Target]:
+def _targets(judged: Judged, calls: Sequence[Call], most: int) -> list[Target]:
     """One pod of each group behind each reported service port, `most` in all; gateways speak for themselves.
 
     Where something is demanded, only that is called: nobody else's services get calls that they did not ask for.
     """
     engine, snapshot, demanded = judged.engine, judged.snapshot, judged.wanted
     wanted = {
-        (edge.service, edge.port)
-        for edge in edges
-        if edge.client in (ANYBODY, WITHOUT_SIDECAR)
-        and (not demanded.levels or demanded.level(edge.service.partition("/")[0]))
+        (call.service, call.port)
+        for call in calls
+        if call.client in (ANYBODY, WITHOUT_SIDECAR)
+        and (not demanded.levels or demanded.level(call.service.partition("/")[0]))
     }
     first: dict[int, tuple[str, str]] = {}
     for pod, index in sorted(snapshot.pods.items()):

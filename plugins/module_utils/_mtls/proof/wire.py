@@ -18,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     OK_STRICT,
     PLAIN,
     WITHOUT_SIDECAR,
-    Edge,
+    Call,
 )
 
 REFUSED, ACCEPTED, SILENT = "refused", "accepted", "silent"
@@ -130,29 +130,29 @@ def sends(mesh: Meshed) -> bool | None:
     return mesh.handshakes > 0
 
 
-def proved(edge: Edge, seen: Sequence[Seen]) -> Edge:
-    """An edge with its proof by calls: `proved`, `violated`, or as it was when the calls tell too little."""
-    mine = [entry for entry in seen if (entry.service, entry.port) == (edge.service, edge.port)]
+def proved(call: Call, seen: Sequence[Seen]) -> Call:
+    """A call with its proof by calls: `proved`, `violated`, or as it was when the calls tell too little."""
+    mine = [entry for entry in seen if (entry.service, entry.port) == (call.service, call.port)]
     if not mine:
-        return edge
+        return call
     # A call through a service with several kinds of backends may have gone to another one than the verdict is about.
     alone = len(mine) == 1
     told = [
-        _plain_proof(edge, entry) if edge.client == WITHOUT_SIDECAR else _mesh_proof(edge, entry, alone)
+        _plain_proof(call, entry) if call.client == WITHOUT_SIDECAR else _mesh_proof(call, entry, alone)
         for entry in mine
     ]
     wrong = next((text for good, text in told if good is False), "")
     if wrong:
-        return replace(edge, proof="violated", evidence=wrong)
-    if edge.proof != "violated" and all(good for good, _text in told):
-        return replace(edge, proof="proved", evidence=told[0][1])
-    return edge
+        return replace(call, proof="violated", evidence=wrong)
+    if call.proof != "violated" and all(good for good, _text in told):
+        return replace(call, proof="proved", evidence=told[0][1])
+    return call
 
 
-def _plain_proof(edge: Edge, seen: Seen) -> tuple[bool | None, str]:
+def _plain_proof(call: Call, seen: Seen) -> tuple[bool | None, str]:
     if seen.control.identity and seen.control.identity != seen.identity:
         return False, f"{seen.pod} shows {seen.control.identity}, expected {seen.identity}"
-    if edge.verdict == BROKEN:
+    if call.verdict == BROKEN:
         if seen.plain == ACCEPTED:
             return False, f"plain text to {seen.pod} was answered"
         if seen.plain == REFUSED and seen.control.identity:
@@ -161,35 +161,35 @@ def _plain_proof(edge: Edge, seen: Seen) -> tuple[bool | None, str]:
                 f"plain text to {seen.pod} was refused; with a certificate of the mesh the same port answers as {seen.control.identity}",
             )
         return None, "no control: the port did not answer with a certificate either"
-    if edge.verdict in (ALLOWED, PLAIN):
+    if call.verdict in (ALLOWED, PLAIN):
         if seen.plain == ACCEPTED:
             return True, f"plain text to {seen.pod} was answered"
         return None, f"plain text to {seen.pod} was closed; the server may want another protocol or refuse the caller"
     return None, ""
 
 
-def _mesh_proof(edge: Edge, seen: Seen, alone: bool) -> tuple[bool | None, str]:
+def _mesh_proof(call: Call, seen: Seen, alone: bool) -> tuple[bool | None, str]:
     mesh = seen.mesh
     if mesh is None:
         return None, ""
     told = sends(mesh)
-    if edge.verdict == BROKEN:
+    if call.verdict == BROKEN:
         if mesh.ok and mesh.connections > 0 and alone:
             return False, f"a meshed call to {seen.service} came through with {mesh.status}"
         return (True, f"a meshed call failed: {mesh.status or 'no answer'}") if not mesh.ok else (None, "")
-    computed = {MTLS: True, PLAINTEXT: False}.get(edge.client_mode)
+    computed = {MTLS: True, PLAINTEXT: False}.get(call.client_mode)
     if told is None or computed is None:
         return None, "the meshed call opened no connection that could tell"
     if told != computed and not alone:
         return None, "the call may have gone to another backend"
     if told != computed:
         words = "was mutual TLS" if told else "came to no TLS handshake"
-        return False, f"a meshed call to {seen.service} {words}; {edge.client_mode} was computed"
+        return False, f"a meshed call to {seen.service} {words}; {call.client_mode} was computed"
     if not told and not mesh.ok:
         return None, f"a meshed call ended with {mesh.status or 'no answer'}"
-    if edge.verdict == OK_STRICT:
-        plain_told, text = _plain_proof(replace(edge, verdict=BROKEN), seen)
+    if call.verdict == OK_STRICT:
+        plain_told, text = _plain_proof(replace(call, verdict=BROKEN), seen)
         return plain_told, f"a meshed call was mutual TLS; {text}" if plain_told else text
-    if edge.verdict in (NOT_REQUIRED, ALLOWED, PLAIN):
+    if call.verdict in (NOT_REQUIRED, ALLOWED, PLAIN):
         return True, f"a meshed call was {'mutual TLS' if told else 'in plain text'}"
     return None, ""

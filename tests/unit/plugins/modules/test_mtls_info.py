@@ -71,7 +71,7 @@ def ask(faulty: FaultyServer, capsys: pytest.CaptureFixture[str]) -> Callable[..
 
 
 def verdict(result: dict[str, Any], client: str = "*") -> str:
-    return next(edge["verdict"] for edge in result["edges"] if edge["client"] == client)
+    return next(call["verdict"] for call in result["calls"] if call["client"] == client)
 
 
 def test_the_result(ask: Callable[..., dict[str, Any]]) -> None:
@@ -80,7 +80,7 @@ def test_the_result(ask: Callable[..., dict[str, Any]]) -> None:
     assert (result["compliant"], result["changed"], result["findings"]) == (True, False, [])
     assert result["mesh"]["trust_domain"] == "td.example"
     assert result["stats"]["requests"] == 12
-    assert {edge["proof"] for edge in result["edges"]} == {"unproved"}
+    assert {call["proof"] for call in result["calls"]} == {"unproved"}
     assert [row["workload"] for row in result["workloads"]] == ["a/web"]
     assert [row["namespace"] for row in result["namespaces"]] == ["a"]
 

@@ -11,7 +11,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse import mesh_config
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 
 Obj = dict[str, Any]
 DOMAIN = "cluster.local"
@@ -177,12 +177,12 @@ def mesh(
     return assembled(found, fields.pop("missing", {}), made, configs, DOMAIN).mesh
 
 
-def edges(objects: list[Any], config: Obj | None = None, **fields: Any) -> list[Edge]:
-    """All edges of the mesh that the objects make."""
-    return Engine(mesh(objects, config, **fields)).edges()
+def calls(objects: list[Any], config: Obj | None = None, **fields: Any) -> list[Call]:
+    """All calls of the mesh that the objects make."""
+    return Engine(mesh(objects, config, **fields)).calls()
 
 
-def pick(found: list[Edge], service: str, client: str = "*", port: int = 80) -> Edge:
-    """The edge of a client: its own one, else that of `*`."""
-    by_id = {edge.id: edge for edge in found}
+def pick(found: list[Call], service: str, client: str = "*", port: int = 80) -> Call:
+    """The call of a client: its own one, else that of `*`."""
+    by_id = {call.id: call for call in found}
     return by_id.get((client, service, port)) or by_id[("*", service, port)]

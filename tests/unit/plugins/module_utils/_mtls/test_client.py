@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client sends, what becomes of it, and under which name the known traps are told."""
+"""What a client sends, what becomes of it, and under which name the known rules are told."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import TRAPS, Edge, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import RULES, Call, verdict
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     ROOT,
+    calls,
     destination_rule,
-    edges,
     mesh,
     obj,
     peer_authentication,
@@ -35,15 +35,15 @@ HOST = "web.a.svc.cluster.local"
 
 def world(
     *more: Any, config: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **fields: Any
-) -> list[Edge]:
+) -> list[Call]:
     """Service a/web (80 -> 8080) and clients a/near, b/far, c/third and istio-system/gate (a gateway)."""
     web = pod("a", "web", **(server or {}))
     clients = [pod("a", "near"), pod("b", "far"), pod("c", "third"), pod(ROOT, "gate", role="router")]
-    return edges([web, *clients, service("a", "web", [web]), *more], config, **fields)
+    return calls([web, *clients, service("a", "web", [web]), *more], config, **fields)
 
 
-def summary(edge: Edge) -> tuple[str, str, str, str]:
-    return edge.client_mode, edge.server_mode, edge.verdict, edge.trap
+def summary(call: Call) -> tuple[str, str, str, str]:
+    return call.client_mode, call.server_mode, call.verdict, call.rule
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_table_of_verdicts(sends: str, accepts: str, expected: str) -> None:
 )
 def test_auto_mtls_follows_the_namespaces_mode(mode: str, star: str, plain: str) -> None:
     found = world(PA("a", mode=mode))
-    assert {edge.client: edge.verdict for edge in found} == {"*": star, "plaintext": plain}, (
+    assert {call.client: call.verdict for call in found} == {"*": star, "plaintext": plain}, (
         "nobody has a rule of its own"
     )
 
@@ -138,7 +138,7 @@ def test_a_rule_of_the_clients_namespace_comes_first() -> None:
     assert summary(far) == ("plaintext", "STRICT", "broken", "destination_rule_disable")
     assert far.client_policy == "b/rule"
     assert {entry.object for entry in far.overridden} == {"a/rule"}
-    assert {edge.client for edge in found if edge.client not in ("*", "plaintext")} == {"b/far"}
+    assert {call.client for call in found if call.client not in ("*", "plaintext")} == {"b/far"}
     assert pick(found, "a/web", "c/third").client_policy == "a/rule"
 
 
@@ -146,7 +146,7 @@ def test_a_rule_of_the_clients_namespace_comes_first() -> None:
 def test_each_client_is_told_where_its_own_rule_was_found(turned: bool) -> None:
     near, far = pod("b", "near"), pod("a", "far")
     rules = [DR("istio-system", "web.b.svc.cluster.local"), DR("b", "web", export_to=["a", "b"])]
-    found = edges([*([far, near] if turned else [near, far]), *service("b", "web", [near]), *rules])
+    found = calls([*([far, near] if turned else [near, far]), *service("b", "web", [near]), *rules])
     why = {name: [lost.why for lost in pick(found, "b/web", name).overridden] for name in ("b/near", "a/far")}
     assert [("client's" in text, "service's" in text) for (text,) in why.values()] == [(True, False), (False, True)]
 
@@ -221,7 +221,7 @@ def test_a_rule_for_some_workloads() -> None:
     found = world(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "far"}))
     assert pick(found, "a/web", "b/far").verdict == "broken"
     found = world(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "other"}))
-    assert [edge.client for edge in found] == ["*", "plaintext"]
+    assert [call.client for call in found] == ["*", "plaintext"]
     plain = DR("b", HOST, "ISTIO_MUTUAL", name="all", age=1)
     found = world(PA("a"), plain, DR("b", HOST, "DISABLE", selector={"app": "far"}, age=2))
     assert pick(found, "a/web", "b/far").client_policy == "b/rule"
@@ -229,9 +229,9 @@ def test_a_rule_for_some_workloads() -> None:
 
 def test_rules_of_one_host_are_merged_the_older_policy_stays() -> None:
     old, young = DR("a", HOST, "DISABLE", name="old"), DR("a", HOST, "ISTIO_MUTUAL", name="young", age=2)
-    edge = pick(world(young, old), "a/web")
-    assert (edge.client_mode, edge.client_policy) == ("plaintext", "a/old and a/young")
-    assert [entry.object for entry in edge.overridden] == ["a/young"]
+    call = pick(world(young, old), "a/web")
+    assert (call.client_mode, call.client_policy) == ("plaintext", "a/old and a/young")
+    assert [entry.object for entry in call.overridden] == ["a/young"]
     bare = DR("a", HOST, name="old", policy=False)
     assert pick(world(PA("a"), young, bare), "a/web").client_mode == "mtls", (
         "without a policy it takes the younger one's"
@@ -262,8 +262,8 @@ def test_what_is_not_inherited_for_the_cluster_still_marks_the_endpoints() -> No
 def test_a_subsets_tls_counts_for_its_pods_only() -> None:
     subset = {"name": "v1", "labels": {"v": "1"}, "trafficPolicy": tls("DISABLE")}
     rule = DR("a", HOST, "ISTIO_MUTUAL", subsets=[subset])
-    edge = pick(world(PA("a"), rule, server={"labels": {"v": "1"}}), "a/web")
-    assert (edge.verdict, edge.subset) == ("broken", "v1")
+    call = pick(world(PA("a"), rule, server={"labels": {"v": "1"}}), "a/web")
+    assert (call.verdict, call.subset) == ("broken", "v1")
     assert pick(world(PA("a"), rule, server={"labels": {"v": "2"}}), "a/web").verdict == "strict"
 
 
@@ -272,8 +272,8 @@ def test_a_subset_without_tls_has_that_of_the_rule() -> None:
     assert pick(world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[subset])), "a/web").verdict == "strict"
     ported = {"name": "v1", "labels": {}, "trafficPolicy": {"portLevelSettings": [port_tls(80, None)]}}
     off = {"enableAutoMtls": False}
-    edge = pick(world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[ported]), config=off), "a/web")
-    assert (edge.verdict, edge.subset) == ("broken", "v1")
+    call = pick(world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[ported]), config=off), "a/web")
+    assert (call.verdict, call.subset) == ("broken", "v1")
 
 
 def test_endpoints_are_marked_by_the_rules_port_when_a_subset_drops_tls() -> None:
@@ -302,8 +302,8 @@ def test_tls_without_a_mode_is_disable() -> None:
 # --- headless, ExternalName, ServiceEntry
 
 
-def headless(*pods: Any, policies: list[Any], **fields: Any) -> list[Edge]:
-    return edges(
+def headless(*pods: Any, policies: list[Any], **fields: Any) -> list[Call]:
+    return calls(
         [*pods, pod(ROOT, "gate", role="router"), service("a", "web", list(pods), headless=True), *policies], **fields
     )
 
@@ -331,7 +331,7 @@ def test_a_headless_service_does_not_honour_disable_of_an_endpoint() -> None:
 def test_a_passthrough_load_balancer_is_like_headless() -> None:
     one, two = pod("a", "web", suffix="1"), pod("a", "web", suffix="2", sidecar=False)
     rule = DR("a", HOST, loadBalancer={"simple": "PASSTHROUGH"})
-    found = edges([one, two, service("a", "web", [one, two]), PA("a"), rule])
+    found = calls([one, two, service("a", "web", [one, two]), PA("a"), rule])
     assert summary(pick(found, "a/web")) == ("plaintext", "STRICT", "broken", "headless_mixed")
 
 
@@ -340,9 +340,9 @@ def alias(target: str) -> Any:
 
 
 def test_an_external_name_is_its_target() -> None:
-    edge = pick(world(PA("a"), alias(HOST)), "b/old")
-    assert (edge.verdict, edge.port) == ("strict", 80)
-    assert edge.reason.startswith("alias of a/web")
+    call = pick(world(PA("a"), alias(HOST)), "b/old")
+    assert (call.verdict, call.port) == ("strict", 80)
+    assert call.reason.startswith("alias of a/web")
     ported = alias("api.example.com")
     ported["spec"]["ports"] = [{"port": 443}]
     assert summary(pick(world(PA("a"), ported), "b/old", port=443))[2:] == ("not_enforced", "external")
@@ -356,8 +356,8 @@ def entry(location: str = "MESH_EXTERNAL", **spec: Any) -> Any:
 def test_a_host_outside_of_the_mesh_is_not_enforced() -> None:
     found = world(PA(ROOT), entry(resolution="DNS"))
     for client in ("*", "plaintext"):
-        edge = pick(found, "a/api.example.com", client)
-        assert (edge.client_mode, edge.verdict) == ("plaintext", "not_enforced")
+        call = pick(found, "a/api.example.com", client)
+        assert (call.client_mode, call.verdict) == ("plaintext", "not_enforced")
     mutual = world(entry(resolution="DNS"), DR("a", "api.example.com", "ISTIO_MUTUAL"))
     assert pick(mutual, "a/api.example.com").verdict == "unknown"
 
@@ -365,15 +365,15 @@ def test_a_host_outside_of_the_mesh_is_not_enforced() -> None:
 def test_pods_behind_a_service_entry() -> None:
     inside = entry("MESH_INTERNAL", resolution="STATIC", workloadSelector={"labels": WEB})
     inside["spec"]["ports"][0]["targetPort"] = 8080
-    edge = pick(world(PA("a"), inside), "a/api.example.com")
-    assert (edge.verdict, edge.backends, edge.target_port) == ("strict", ("a/web",), 8080)
+    call = pick(world(PA("a"), inside), "a/api.example.com")
+    assert (call.verdict, call.backends, call.target_port) == ("strict", ("a/web",), 8080)
 
 
 def test_a_workload_entry_claims_a_sidecar_that_nobody_sees() -> None:
     inside = entry("MESH_INTERNAL", resolution="STATIC", workloadSelector={"labels": {"vm": "1"}})
     machine = obj("WorkloadEntry", "a", "vm", {"address": "192.0.2.1", "labels": {"vm": "1"}, "serviceAccount": "vm"})
-    edge = pick(world(PA("a"), inside, machine), "a/api.example.com")
-    assert (edge.client_mode, edge.server_mode, edge.verdict) == ("mtls", "UNKNOWN", "unknown")
+    call = pick(world(PA("a"), inside, machine), "a/api.example.com")
+    assert (call.client_mode, call.server_mode, call.verdict) == ("mtls", "UNKNOWN", "unknown")
     machine["spec"].pop("serviceAccount")
     assert pick(world(PA("a"), inside, machine), "a/api.example.com").verdict == "plaintext"
 
@@ -401,17 +401,17 @@ def scope(namespace: str, *hosts: str, **spec: Any) -> Any:
 def test_a_sidecar_object_hides_services(hosts: list[str], seen: bool) -> None:
     web, far = pod("a", "web"), pod("b", "far")
     engine = Engine(mesh([web, far, service("a", "web", [web]), PA("a"), scope("b", *hosts)]))
-    assert {edge.client for edge in engine.edges()} == {"*", "plaintext"}
+    assert {call.client for call in engine.calls()} == {"*", "plaintext"}
     assert engine.hidden == ({} if seen else {"b/default": {"a/web"}})
-    named = engine.edges(clients=["b/far"])
-    assert [summary(edge)[2:] for edge in named] == ([] if seen else [("broken", "not_visible")])
+    named = engine.calls(clients=["b/far"])
+    assert [summary(call)[2:] for call in named] == ([] if seen else [("broken", "not_visible")])
 
 
 def test_registry_only_blocks_what_is_hidden() -> None:
     web, far = pod("a", "web"), pod("b", "far")
     hidden = scope("b", "./*", outboundTrafficPolicy={"mode": "REGISTRY_ONLY"})
-    (edge,) = Engine(mesh([web, far, service("a", "web", [web]), hidden])).edges(clients=["b/far"])
-    assert (edge.client_mode, edge.verdict) == ("blocked", "broken")
+    (call,) = Engine(mesh([web, far, service("a", "web", [web]), hidden])).calls(clients=["b/far"])
+    assert (call.client_mode, call.verdict) == ("blocked", "broken")
 
 
 def test_a_sidecar_object_for_some_workloads_goes_before_the_namespaces() -> None:
@@ -420,30 +420,30 @@ def test_a_sidecar_object_for_some_workloads_goes_before_the_namespaces() -> Non
     )
     web, far, other = pod("a", "web"), pod("b", "far"), pod("b", "other")
     engine = Engine(mesh([web, far, other, service("a", "web", [web]), scope("b", "./*"), some]))
-    assert [edge.client for edge in engine.edges(clients=["b/far", "b/other"])] == ["b/other"]
+    assert [call.client for call in engine.calls(clients=["b/far", "b/other"])] == ["b/other"]
 
 
 @pytest.mark.parametrize("export_to", [".", "a", "a,c"])
 def test_a_service_that_is_not_exported_is_judged_for_those_who_see_it(export_to: str) -> None:
     web, near, far = pod("a", "web"), pod("a", "near"), pod("b", "far")
     engine = Engine(mesh([web, near, far, service("a", "web", [web], export_to=export_to), PA("a")]))
-    assert [(edge.client, edge.verdict) for edge in engine.edges()] == [("*", "strict"), ("plaintext", "broken")]
+    assert [(call.client, call.verdict) for call in engine.calls()] == [("*", "strict"), ("plaintext", "broken")]
     assert engine.hidden == {}, "exportTo says so itself"
-    (hidden,) = engine.edges(clients=["b/far"])
+    (hidden,) = engine.calls(clients=["b/far"])
     assert summary(hidden)[2:] == ("broken", "not_visible")
 
 
 def test_a_service_that_nobody_sees() -> None:
     web = pod("a", "web")
-    found = edges([web, service("a", "web", [web], export_to="~"), PA("a")])
+    found = calls([web, service("a", "web", [web], export_to="~"), PA("a")])
     assert summary(pick(found, "a/web"))[2:] == ("broken", "not_visible")
 
 
 def test_the_roots_sidecar_object_means_each_clients_own_namespace() -> None:
     web, near, far = pod("a", "web"), pod("a", "near"), pod("b", "far")
     engine = Engine(mesh([web, near, far, service("a", "web", [web]), PA("a"), scope(ROOT, "./*", f"{ROOT}/*")]))
-    assert [(edge.client, edge.verdict) for edge in engine.edges()] == [("*", "strict"), ("plaintext", "broken")]
-    assert [edge.client for edge in engine.edges(clients=["a/near", "b/far"])] == ["b/far"]
+    assert [(call.client, call.verdict) for call in engine.calls()] == [("*", "strict"), ("plaintext", "broken")]
+    assert [call.client for call in engine.calls(clients=["a/near", "b/far"])] == ["b/far"]
 
 
 @pytest.mark.parametrize(
@@ -457,7 +457,7 @@ def test_the_roots_sidecar_object_means_each_clients_own_namespace() -> None:
 )
 def test_a_call_that_does_not_pass_the_clients_sidecar(annotations: dict[str, str]) -> None:
     web, far = pod("a", "web"), pod("b", "far", annotations=annotations)
-    found = edges([web, far, service("a", "web", [web]), PA("a")])
+    found = calls([web, far, service("a", "web", [web]), PA("a")])
     assert summary(pick(found, "a/web", "b/far")) == ("plaintext", "STRICT", "broken", "client_not_captured")
 
 
@@ -465,15 +465,15 @@ def test_ambient_clients_and_servers() -> None:
     ambient = {"sidecar": False, "annotations": {"ambient.istio.io/redirection": "enabled"}}
     both = [pod("a", "web", **ambient), pod("b", "far", **ambient), pod("c", "third")]
     objects = [*both, service("a", "web", both[:1]), service("c", "third", both[2:]), PA(ROOT)]
-    found = edges(objects, environment={"PILOT_ENABLE_AMBIENT": "true"})
+    found = calls(objects, environment={"PILOT_ENABLE_AMBIENT": "true"})
     assert pick(found, "a/web", "b/far").verdict == "strict"
     assert pick(found, "a/web", "c/third").verdict == "strict"
     assert pick(found, "c/third", "b/far").verdict == "broken", "ztunnel sends plain text to a sidecar without HBONE"
     both = pod("c", "both", labels={"networking.istio.io/tunnel": "http"})
     rule = DR("c", "both.c.svc.cluster.local", "DISABLE")
-    tunnel = edges([*objects, both, service("c", "both", [both]), rule], environment={"PILOT_ENABLE_AMBIENT": "true"})
+    tunnel = calls([*objects, both, service("c", "both", [both]), rule], environment={"PILOT_ENABLE_AMBIENT": "true"})
     assert pick(tunnel, "c/both", "c/third").client_mode == "plaintext", "a sidecar that takes both gets no tunnel"
-    unread = edges(objects, mesh_config=MeshConfig())
+    unread = calls(objects, mesh_config=MeshConfig())
     assert pick(unread, "a/web", "c/third").verdict == "unknown"
 
 
@@ -486,24 +486,24 @@ def test_what_may_not_be_read_is_never_strict(kind: str) -> None:
     web = pod("a", "web")
     shown, hidden = ([], []) if kind == "Pod" else ([web], [])
     parts = service("a", "web", [web])
-    found = edges(
+    found = calls(
         [*shown, *hidden, *(p for p in parts if p["kind"] != kind), *objects], missing={kind: "no permission"}
     )
-    edge = pick(found, "a/web")
-    assert edge.verdict == "unknown"
-    assert "no permission" in edge.reason or "unknown" in edge.reason
+    call = pick(found, "a/web")
+    assert call.verdict == "unknown"
+    assert "no permission" in call.reason or "unknown" in call.reason
 
 
 def test_a_service_without_endpoints_is_unknown() -> None:
-    found = edges([service("a", "web", []), PA(ROOT)])
-    assert {summary(edge)[1:] for edge in found} == {("UNKNOWN", "unknown", "no_endpoints")}
+    found = calls([service("a", "web", []), PA(ROOT)])
+    assert {summary(call)[1:] for call in found} == {("UNKNOWN", "unknown", "no_endpoints")}
 
 
 def test_udp_does_not_pass_the_mesh() -> None:
     web = pod("a", "dns")
     parts = service("a", "dns", [web], {53: 53})
     parts[0]["spec"]["ports"][0]["protocol"] = "UDP"
-    assert {summary(edge)[2:] for edge in edges([web, parts, PA(ROOT)])} == {("not_enforced", "udp")}
+    assert {summary(call)[2:] for call in calls([web, parts, PA(ROOT)])} == {("not_enforced", "udp")}
 
 
 def test_narrowing_changes_no_verdict() -> None:
@@ -511,15 +511,15 @@ def test_narrowing_changes_no_verdict() -> None:
     engine = Engine(
         mesh([web, far, service("a", "web", [web]), service("b", "far", [far]), PA("a"), DR("b", HOST, "DISABLE")])
     )
-    everything = engine.edges()
-    assert engine.edges(services=["a/web"]) == [edge for edge in everything if edge.service == "a/web"]
-    assert engine.edges(namespaces=["b"]) == [edge for edge in everything if edge.service.startswith("b/")]
-    assert engine.edges(clients=["b/far"]) == [edge for edge in everything if edge.client == "b/far"] != []
+    everything = engine.calls()
+    assert engine.calls(services=["a/web"]) == [call for call in everything if call.service == "a/web"]
+    assert engine.calls(namespaces=["b"]) == [call for call in everything if call.service.startswith("b/")]
+    assert engine.calls(clients=["b/far"]) == [call for call in everything if call.client == "b/far"] != []
 
 
-def test_every_trap_is_explained() -> None:
+def test_every_rule_is_explained() -> None:
     folder = Path(__file__).parents[5] / "plugins" / "module_utils" / "_mtls"
     text = "".join(path.read_text() for path in sorted(folder.rglob("*.py")) if path.name != "verdict.py")
-    assert {name for name in TRAPS if f'"{name}"' not in text} == set(), "explained, and never told"
-    told = set(re.findall(r'trap = "([a-z_]+)"', text)) | set(re.findall(r'trap="([a-z_]+)"', text))
-    assert told <= set(TRAPS)
+    assert {name for name in RULES if f'"{name}"' not in text} == set(), "explained, and never told"
+    told = set(re.findall(r'rule = "([a-z_]+)"', text)) | set(re.findall(r'rule="([a-z_]+)"', text))
+    assert told <= set(RULES)

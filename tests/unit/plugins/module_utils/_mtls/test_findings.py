@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
     Excepted,
     Finding,
     Wanted,
-    of_edges,
+    of_calls,
     of_reading,
     ordered,
     violations,
@@ -65,7 +65,7 @@ def codes(found: list[Finding]) -> list[tuple[str, str]]:
     ],
 )
 def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str]]) -> None:
-    found = of_edges(engine(*policies).edges())
+    found = of_calls(engine(*policies).calls())
     assert codes(found) == expected
     assert all(finding.change for finding in found)
     assert all(finding.object == "Service a/web port 80" for finding in found)
@@ -73,13 +73,13 @@ def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str
 
 def test_clients_of_one_cause_are_one_finding() -> None:
     more = [pod("b", f"far{number}") for number in range(7)]
-    (found,) = of_edges(engine(*more, PA("a"), DR("b", HOST, "DISABLE")).edges())
+    (found,) = of_calls(engine(*more, PA("a"), DR("b", HOST, "DISABLE")).calls())
     assert "b/far, b/far0, b/far1, b/far2, b/far3 and 3 more" in found.message
 
 
 def strict(*more: Any, exceptions: tuple[Excepted, ...] = (), level: str = "strict", **fields: Any) -> list[Finding]:
     judged = engine(*more, **fields)
-    return violations(judged, judged.edges(), Wanted({"a": level}, exceptions))
+    return violations(judged, judged.calls(), Wanted({"a": level}, exceptions))
 
 
 def test_strict_is_demanded_of_services_and_workloads() -> None:
@@ -141,7 +141,7 @@ def test_what_could_not_be_read_is_an_error_with_what_to_grant() -> None:
 
 def test_what_if_tells_who_breaks() -> None:
     judged = engine(pod("c", "bare", sidecar=False), DR("b", HOST, "DISABLE"), PA("a", mode="PERMISSIVE"))
-    told = _mtls_summary.what_if(judged, judged.edges(), ["a"], False)
+    told = _mtls_summary.what_if(judged, judged.calls(), ["a"], False)
     assert [(entry["client"], entry["service"], entry["was"]) for entry in told["breaks"]] == [
         ("b/far", "a/web", "plaintext_allowed")
     ]
@@ -151,9 +151,9 @@ def test_what_if_tells_who_breaks() -> None:
 
 def test_what_if_the_mesh_were_strict() -> None:
     judged = engine(PA("a", "wl", "DISABLE", selector=WEB))
-    assert _mtls_summary.what_if(judged, judged.edges(), [], True)["refuses"] == [], "the workload's own policy stays"
+    assert _mtls_summary.what_if(judged, judged.calls(), [], True)["refuses"] == [], "the workload's own policy stays"
     judged = engine(server={"sidecar": False})
-    told = _mtls_summary.what_if(judged, judged.edges(), [], True)
+    told = _mtls_summary.what_if(judged, judged.calls(), [], True)
     assert (told["breaks"], told["refuses"]) == ([], []), "without a sidecar nothing is refused"
 
 
@@ -174,7 +174,7 @@ def test_workloads_and_namespaces() -> None:
     assert (rows[("a/web", "sidecar")]["mode"], rows[("a/web", "sidecar")]["policy"]) == ("STRICT", "a/default")
     assert rows[("a/web", "none")]["why"] == "its namespace asks for no injection"
     snapshot = Snapshot(judged.mesh, {"a": {"istio-injection": "enabled"}}, (), (), {}, {})
-    (row,) = _mtls_summary.namespaces(snapshot, judged, judged.edges(), ["a"])
+    (row,) = _mtls_summary.namespaces(snapshot, judged, judged.calls(), ["a"])
     assert (row["mode"], row["pods"], row["pods_without_proxy"], row["injection"]) == ("STRICT", 2, 1, "enabled")
     assert row["verdicts"]["strict"] == 1
     assert row["ports_open_to_plaintext"] == 0
@@ -213,10 +213,10 @@ def series(policy: str, amount: Any, caller: str = "b/far") -> dict[str, Any]:
     ],
 )
 def test_metrics_agree_or_not(policies: list[Any], found: list[Any], client: str, proof: str) -> None:
-    judged = _mtls_metrics.with_evidence(engine(*policies).edges(), _mtls_metrics.traffic(found))
-    edge = pick(judged, "a/web", client)
-    assert edge.proof == proof
-    assert bool(edge.evidence) == (proof != "unproved" or (client == "plaintext" and bool(found)))
+    judged = _mtls_metrics.with_evidence(engine(*policies).calls(), _mtls_metrics.traffic(found))
+    call = pick(judged, "a/web", client)
+    assert call.proof == proof
+    assert bool(call.evidence) == (proof != "unproved" or (client == "plaintext" and bool(found)))
 
 
 def test_callers_with_plain_text_come_first() -> None:

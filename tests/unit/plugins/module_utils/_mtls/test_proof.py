@@ -39,7 +39,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.w
     plain,
     proved,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import mesh, peer_authentication, pick, pod, service
 
@@ -201,14 +201,14 @@ def test_a_listener_agrees_or_not(runs: str | None, proof: str) -> None:
     web = pod("a", "web")
     engine = Engine(mesh([web, service("a", "web", [web]), peer_authentication("a")]))
     answers = [Asked("a/web-0", 0, {8080: runs} if runs else {})]
-    assert {edge.proof for edge in with_listeners(engine, engine.edges(), answers)} == {proof}
+    assert {call.proof for call in with_listeners(engine, engine.calls(), answers)} == {proof}
 
 
 def test_one_backend_that_was_not_asked_leaves_it_unproved() -> None:
     pods = [pod("a", "web"), pod("a", "more")]
     engine = Engine(mesh([*pods, service("a", "web", pods), peer_authentication("a")]))
-    edge = pick(with_listeners(engine, engine.edges(), [Asked("a/web-0", 0, {8080: "STRICT"})]), "a/web")
-    assert edge.proof == "unproved"
+    call = pick(with_listeners(engine, engine.calls(), [Asked("a/web-0", 0, {8080: "STRICT"})]), "a/web")
+    assert call.proof == "unproved"
 
 
 # --- curl
@@ -255,8 +255,8 @@ def test_counters_are_summed_over_subsets() -> None:
     assert not meshed(Answer(0, 503), {}, {}).ok
 
 
-def edge(client: str, verdict: str, sends: str = "mtls", proof: str = "unproved") -> Edge:
-    return Edge(client, "a/web", 80, 8080, "STRICT", sends, verdict, "", proof=proof)
+def call(client: str, verdict: str, sends: str = "mtls", proof: str = "unproved") -> Call:
+    return Call(client, "a/web", 80, 8080, "STRICT", sends, verdict, "", proof=proof)
 
 
 def seen(said: str = "refused", control: str = RIGHT, mesh_call: Meshed | None = None, port: int = 80) -> Seen:
@@ -272,39 +272,39 @@ MUTUAL, PLAIN, DEAD, NO_TLS = (
 
 
 @pytest.mark.parametrize(
-    ("judged", "calls", "proof"),
+    ("judged", "probed", "proof"),
     [
         # a caller without a sidecar
-        (edge("plaintext", "broken", "plaintext"), [seen()], "proved"),
-        (edge("plaintext", "broken", "plaintext"), [seen(control="")], "unproved"),
-        (edge("plaintext", "broken", "plaintext"), [seen("silent")], "unproved"),
-        (edge("plaintext", "broken", "plaintext"), [seen("accepted")], "violated"),
-        (edge("plaintext", "broken", "plaintext"), [seen(control="spiffe://td/ns/b/sa/thief")], "violated"),
-        (edge("plaintext", "broken", "plaintext"), [seen(), seen("accepted")], "violated"),
-        (edge("plaintext", "plaintext_allowed", "plaintext"), [seen("accepted")], "proved"),
-        (edge("plaintext", "plaintext_allowed", "plaintext"), [seen("refused")], "unproved"),
-        (edge("plaintext", "broken", "plaintext"), [seen(port=81)], "unproved"),
+        (call("plaintext", "broken", "plaintext"), [seen()], "proved"),
+        (call("plaintext", "broken", "plaintext"), [seen(control="")], "unproved"),
+        (call("plaintext", "broken", "plaintext"), [seen("silent")], "unproved"),
+        (call("plaintext", "broken", "plaintext"), [seen("accepted")], "violated"),
+        (call("plaintext", "broken", "plaintext"), [seen(control="spiffe://td/ns/b/sa/thief")], "violated"),
+        (call("plaintext", "broken", "plaintext"), [seen(), seen("accepted")], "violated"),
+        (call("plaintext", "plaintext_allowed", "plaintext"), [seen("accepted")], "proved"),
+        (call("plaintext", "plaintext_allowed", "plaintext"), [seen("refused")], "unproved"),
+        (call("plaintext", "broken", "plaintext"), [seen(port=81)], "unproved"),
         # a meshed one
-        (edge("*", "strict"), [seen(mesh_call=MUTUAL)], "proved"),
-        (edge("*", "strict"), [seen(mesh_call=PLAIN)], "violated"),
-        (edge("*", "strict"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
-        (edge("*", "strict"), [seen(control="", mesh_call=MUTUAL)], "unproved"),
-        (edge("*", "strict"), [seen(mesh_call=NO_TLS)], "unproved"),
-        (edge("*", "strict"), [seen()], "unproved"),
-        (edge("*", "encrypted_not_enforced"), [seen("accepted", mesh_call=MUTUAL)], "proved"),
-        (edge("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=PLAIN)], "proved"),
-        (edge("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
-        (edge("*", "broken", "plaintext"), [seen(mesh_call=DEAD)], "proved"),
-        (edge("*", "broken", "plaintext"), [seen(mesh_call=PLAIN)], "violated"),
+        (call("*", "strict"), [seen(mesh_call=MUTUAL)], "proved"),
+        (call("*", "strict"), [seen(mesh_call=PLAIN)], "violated"),
+        (call("*", "strict"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
+        (call("*", "strict"), [seen(control="", mesh_call=MUTUAL)], "unproved"),
+        (call("*", "strict"), [seen(mesh_call=NO_TLS)], "unproved"),
+        (call("*", "strict"), [seen()], "unproved"),
+        (call("*", "encrypted_not_enforced"), [seen("accepted", mesh_call=MUTUAL)], "proved"),
+        (call("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=PLAIN)], "proved"),
+        (call("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
+        (call("*", "broken", "plaintext"), [seen(mesh_call=DEAD)], "proved"),
+        (call("*", "broken", "plaintext"), [seen(mesh_call=PLAIN)], "violated"),
         # with several kinds of backends a call may have gone to another one
-        (edge("*", "broken", "plaintext"), [seen(mesh_call=PLAIN), seen(mesh_call=PLAIN)], "unproved"),
-        (edge("*", "strict"), [seen(mesh_call=MUTUAL), seen(mesh_call=MUTUAL)], "proved"),
+        (call("*", "broken", "plaintext"), [seen(mesh_call=PLAIN), seen(mesh_call=PLAIN)], "unproved"),
+        (call("*", "strict"), [seen(mesh_call=MUTUAL), seen(mesh_call=MUTUAL)], "proved"),
         # what a listener refuted stays refuted
-        (edge("*", "strict", proof="violated"), [seen(mesh_call=MUTUAL)], "violated"),
+        (call("*", "strict", proof="violated"), [seen(mesh_call=MUTUAL)], "violated"),
     ],
 )
-def test_what_calls_prove(judged: Edge, calls: list[Seen], proof: str) -> None:
-    assert proved(judged, calls).proof == proof
+def test_what_calls_prove(judged: Call, probed: list[Seen], proof: str) -> None:
+    assert proved(judged, probed).proof == proof
 
 
 def test_the_probe_ends_by_itself_and_needs_no_rights() -> None:

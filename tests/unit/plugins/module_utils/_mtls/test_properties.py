@@ -8,14 +8,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     ROOT,
+    calls,
     destination_rule,
-    edges,
     obj,
     peer_authentication,
     pick,
@@ -76,7 +76,7 @@ def port_blocks(draw: st.DrawFn) -> list[Any]:
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> list[Any]:
+def destination_rules(draw: st.DrawFn) -> list[Any]:
     made = []
     for number in range(draw(st.sampled_from([0, 1, 2, 3, 4, 5, 6]))):
         subsets = []
@@ -106,7 +106,7 @@ def rules(draw: st.DrawFn) -> list[Any]:
 def worlds(draw: st.DrawFn) -> list[Any]:
     """Objects of a small mesh: pods, two services, policies and rules."""
     workloads = draw(pods())
-    made = [*workloads, *draw(policies()), *draw(rules())]
+    made = [*workloads, *draw(policies()), *draw(destination_rules())]
     for name, namespace in (("s0", "a"), ("s1", "b")):
         behind = [entry for entry in workloads if draw(st.booleans())] or workloads[:1]
         made += service(namespace, name, behind, PORTS, headless=draw(st.integers(0, 3)) == 0)
@@ -115,7 +115,7 @@ def worlds(draw: st.DrawFn) -> list[Any]:
 
 def agree(objects: list[Any], auto: bool) -> int:
     """Compares engine and oracle for each client, service and port; returns how many were compared."""
-    found = edges(objects, {"enableAutoMtls": auto})
+    found = calls(objects, {"enableAutoMtls": auto})
     oracle = Oracle(objects, ROOT, auto)
     compared = 0
     for client in [entry for entry in oracle.pods if oracle.has_proxy(entry)]:
@@ -124,10 +124,10 @@ def agree(objects: list[Any], auto: bool) -> int:
             key = f"{target['metadata']['namespace']}/{target['metadata']['name']}"
             for port in PORTS:
                 pairs = oracle.calls(client, target, port)
-                edge = pick(found, key, name, port)
-                assert edge.verdict == worst(pairs), (name, edge, pairs)
-                assert (edge.client_mode, edge.server_mode) in [p for p in pairs if OUTCOME[p] == edge.verdict], (
-                    edge,
+                call = pick(found, key, name, port)
+                assert call.verdict == worst(pairs), (name, call, pairs)
+                assert (call.client_mode, call.server_mode) in [p for p in pairs if OUTCOME[p] == call.verdict], (
+                    call,
                     pairs,
                 )
                 compared += 1
@@ -153,8 +153,8 @@ def test_the_oracle_is_asked_at_all() -> None:
     assert agree([web, *service("a", "s0", [web], PORTS), *service("b", "s1", [web], PORTS)], True) == 4
 
 
-def rows(found: list[Edge]) -> list[dict[str, Any]]:
-    return [edge.as_dict() for edge in found]
+def rows(found: list[Call]) -> list[dict[str, Any]]:
+    return [call.as_dict() for call in found]
 
 
 TWO = [pod("a", "w0"), pod("a", "w1")]
@@ -172,11 +172,11 @@ def test_the_order_of_what_is_read_changes_nothing(objects: list[Any], seed: int
     for entry in shuffled:
         if entry["kind"] == "EndpointSlice":
             random.Random(seed).shuffle(entry["endpoints"])  # noqa: S311
-    assert rows(edges(shuffled)) == rows(edges(objects))
+    assert rows(calls(shuffled)) == rows(calls(objects))
 
 
 @settings(max_examples=150, deadline=None)
-@given(objects=worlds(), policy=policies(), rule=rules())
+@given(objects=worlds(), policy=policies(), rule=destination_rules())
 def test_what_does_not_concern_a_mesh_changes_nothing(objects: list[Any], policy: list[Any], rule: list[Any]) -> None:
     """Policies of a namespace without pods, or for labels that nobody has; rules for hosts that are not there."""
     unrelated: list[Any] = []
@@ -198,28 +198,28 @@ def test_what_does_not_concern_a_mesh_changes_nothing(objects: list[Any], policy
                 "spec": {**entry["spec"], "host": "not-there.example.com"},
             }
         )
-    assert rows(edges([*objects, *unrelated])) == rows(edges(objects))
+    assert rows(calls([*objects, *unrelated])) == rows(calls(objects))
 
 
 @settings(max_examples=100, deadline=None)
 @given(objects=worlds())
 def test_a_strict_verdict_needs_a_strict_server_and_a_mutual_client(objects: list[Any]) -> None:
-    for edge in edges(objects):
-        if edge.verdict == "strict":
-            assert (edge.server_mode, edge.client_mode) == ("STRICT", "mtls")
-        if edge.client == "plaintext" and edge.verdict == "broken":
-            assert edge.server_mode == "STRICT"
+    for call in calls(objects):
+        if call.verdict == "strict":
+            assert (call.server_mode, call.client_mode) == ("STRICT", "mtls")
+        if call.client == "plaintext" and call.verdict == "broken":
+            assert call.server_mode == "STRICT"
 
 
 @settings(max_examples=100, deadline=None)
 @given(objects=worlds(), kind=st.sampled_from(["PeerAuthentication", "DestinationRule"]))
 def test_what_could_not_be_read_never_makes_a_verdict_strict(objects: list[Any], kind: str) -> None:
     rest = [entry for entry in objects if entry["kind"] != kind]
-    assert "strict" not in {edge.verdict for edge in edges(rest, missing={kind: "no permission"})}
+    assert "strict" not in {call.verdict for call in calls(rest, missing={kind: "no permission"})}
 
 
 def test_sidecar_objects_do_not_disturb_the_verdicts_of_others() -> None:
     web = pod("a", "w0")
     objects = [web, pod("b", "w1"), *service("a", "s0", [web], PORTS), peer_authentication("a")]
     scope = obj("Sidecar", "b", "default", {"egress": [{"hosts": ["*/*"]}]})
-    assert rows(edges([*objects, scope])) == rows(edges(objects))
+    assert rows(calls([*objects, scope])) == rows(calls(objects))

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, MeshConfig
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Edge
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     ROOT,
-    edges,
+    calls,
     mesh,
     obj,
     peer_authentication,
@@ -27,10 +27,10 @@ PA = peer_authentication
 WEB = {"app": "web"}
 
 
-def judged(*policies: Any, config: dict[str, Any] | None = None, target: int = 8080, **changes: Any) -> Edge:
-    """The edge of a caller without sidecar to workload a/web, whose labels are app=web, tier=front."""
+def judged(*policies: Any, config: dict[str, Any] | None = None, target: int = 8080, **changes: Any) -> Call:
+    """The call of a caller without sidecar to workload a/web, whose labels are app=web, tier=front."""
     web = pod("a", "web", labels={"tier": "front"}, **changes)
-    return pick(edges([web, service("a", "web", [web], {80: target}), *policies], config), "a/web", "plaintext")
+    return pick(calls([web, service("a", "web", [web], {80: target}), *policies], config), "a/web", "plaintext")
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def judged(*policies: Any, config: dict[str, Any] | None = None, target: int = 8
     ],
 )
 def test_the_narrowest_policy_that_sets_a_mode_decides(policies: list[Any], mode: str, policy: str) -> None:
-    edge = judged(*policies)
-    assert (edge.server_mode, edge.server_policy) == (mode, policy)
+    call = judged(*policies)
+    assert (call.server_mode, call.server_policy) == (mode, policy)
 
 
 @pytest.mark.parametrize("unset", [None, "UNSET"])
 @pytest.mark.parametrize(("parent", "mode"), [(ROOT, "STRICT"), ("a", "DISABLE")])
 def test_unset_inherits(unset: str | None, parent: str, mode: str) -> None:
-    edge = judged(PA(parent, "up", mode), PA("a", "wl", unset, selector=WEB))
-    assert (edge.server_mode, edge.server_policy) == (mode, f"{parent}/up")
-    assert "UNSET" in {entry.object: entry.why for entry in edge.overridden}["a/wl"]
+    call = judged(PA(parent, "up", mode), PA("a", "wl", unset, selector=WEB))
+    assert (call.server_mode, call.server_policy) == (mode, f"{parent}/up")
+    assert "UNSET" in {entry.object: entry.why for entry in call.overridden}["a/wl"]
 
 
 def test_an_unset_mesh_is_permissive() -> None:
@@ -70,9 +70,9 @@ def test_an_unset_mesh_is_permissive() -> None:
 def test_the_oldest_wins_and_the_younger_is_dropped_whole() -> None:
     old = PA("a", "z-old", "PERMISSIVE", selector=WEB, age=1)
     young = PA("a", "a-young", "STRICT", selector=WEB, ports={8080: "STRICT"}, age=2)
-    edge = judged(young, old)
-    assert (edge.server_mode, edge.server_policy, edge.trap) == ("PERMISSIVE", "a/z-old", "oldest_wins")
-    assert [entry.object for entry in edge.overridden] == ["a/a-young"]
+    call = judged(young, old)
+    assert (call.server_mode, call.server_policy, call.rule) == ("PERMISSIVE", "a/z-old", "oldest_wins")
+    assert [entry.object for entry in call.overridden] == ["a/a-young"]
 
 
 @pytest.mark.parametrize("scope", [ROOT, "a"])
@@ -85,19 +85,19 @@ def test_of_the_same_second_the_first_name_wins() -> None:
 
 
 def test_an_older_unset_policy_hides_a_younger_one() -> None:
-    edge = judged(PA("a", "old", "UNSET", age=1), PA("a", "young", "STRICT", age=2))
-    assert edge.server_mode == "PERMISSIVE"
+    call = judged(PA("a", "old", "UNSET", age=1), PA("a", "young", "STRICT", age=2))
+    assert call.server_mode == "PERMISSIVE"
 
 
 def test_a_selector_in_the_root_namespace_is_ignored() -> None:
-    edge = judged(PA(ROOT, "wide", "STRICT", selector=WEB), PA("a", "ns", "PERMISSIVE"))
-    assert (edge.server_mode, edge.trap) == ("PERMISSIVE", "root_namespace_selector")
-    assert edge.overridden[0].object == f"{ROOT}/wide"
+    call = judged(PA(ROOT, "wide", "STRICT", selector=WEB), PA("a", "ns", "PERMISSIVE"))
+    assert (call.server_mode, call.rule) == ("PERMISSIVE", "root_namespace_selector")
+    assert call.overridden[0].object == f"{ROOT}/wide"
 
 
 def test_a_selector_in_the_root_namespace_is_ignored_there_too() -> None:
     web = pod(ROOT, "web")
-    found = edges([web, service(ROOT, "web", [web]), PA(ROOT, "wl", selector=WEB)])
+    found = calls([web, service(ROOT, "web", [web]), PA(ROOT, "wl", selector=WEB)])
     assert pick(found, f"{ROOT}/web").server_mode == "PERMISSIVE"
 
 
@@ -107,10 +107,10 @@ def test_the_root_namespace_comes_from_the_mesh_config() -> None:
 
 
 def test_ports_count_the_containers_port() -> None:
-    edge = judged(PA("a", "wl", "STRICT", selector=WEB, ports={8080: "DISABLE"}))
-    assert (edge.server_mode, edge.trap) == ("DISABLE", "port_exception")
-    edge = judged(PA("a", "wl", "STRICT", selector=WEB, ports={80: "DISABLE"}))
-    assert (edge.server_mode, edge.trap) == ("STRICT", "service_port_in_port_level_mtls")
+    call = judged(PA("a", "wl", "STRICT", selector=WEB, ports={8080: "DISABLE"}))
+    assert (call.server_mode, call.rule) == ("DISABLE", "port_exception")
+    call = judged(PA("a", "wl", "STRICT", selector=WEB, ports={80: "DISABLE"}))
+    assert (call.server_mode, call.rule) == ("STRICT", "service_port_in_port_level_mtls")
 
 
 def test_an_unset_port_has_the_workloads_mode() -> None:
@@ -131,7 +131,7 @@ def test_ports_of_a_younger_policy_are_not_merged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "trap"),
+    ("changes", "rule"),
     [
         ({"sidecar": False}, "no_sidecar"),
         ({"host_network": True}, "host_network"),
@@ -146,9 +146,9 @@ def test_ports_of_a_younger_policy_are_not_merged() -> None:
         ({"target": 15020}, "excluded_port"),
     ],
 )
-def test_without_a_proxy_before_the_port_nothing_is_enforced(changes: dict[str, Any], trap: str) -> None:
-    edge = judged(PA(ROOT), PA("a", "wl", selector=WEB), **changes)
-    assert (edge.server_mode, edge.trap, edge.verdict) == ("NOT_ENFORCED", trap, "plaintext")
+def test_without_a_proxy_before_the_port_nothing_is_enforced(changes: dict[str, Any], rule: str) -> None:
+    call = judged(PA(ROOT), PA("a", "wl", selector=WEB), **changes)
+    assert (call.server_mode, call.rule, call.verdict) == ("NOT_ENFORCED", rule, "plaintext")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_tls_of_a_sidecar_objects_listener_counts_only_where_disabled_and_switch
     assert judged(PA(ROOT), ingress).server_mode == "STRICT"
     assert judged(PA(ROOT, mode="DISABLE"), ingress).server_mode == "DISABLE"
     web = pod("a", "web")
-    found = edges(
+    found = calls(
         [web, service("a", "web", [web]), PA(ROOT, mode="DISABLE"), ingress],
         environment={"ENABLE_TLS_ON_SIDECAR_INGRESS": "true"},
     )
@@ -185,7 +185,7 @@ def test_tls_of_a_sidecar_objects_listener_counts_only_where_disabled_and_switch
 
 def gateway(*servers: dict[str, Any], selector: dict[str, str] | None = None) -> list[Any]:
     gate = pod(ROOT, "gate", role="router")
-    made = obj("Gateway", "a", "edge", {"selector": selector or {"app": "gate"}, "servers": list(servers)})
+    made = obj("Gateway", "a", "ingress", {"selector": selector or {"app": "gate"}, "servers": list(servers)})
     return [gate, service(ROOT, "gate", [gate]), made, PA(ROOT)]
 
 
@@ -202,19 +202,19 @@ def gateway(*servers: dict[str, Any], selector: dict[str, str] | None = None) ->
 @pytest.mark.parametrize("port", [80, 8080])
 def test_a_gateway_is_judged_by_its_own_servers(tls: dict[str, Any] | None, mode: str, port: int) -> None:
     server = {"port": {"number": port}, "hosts": ["*"], **({} if tls is None else {"tls": tls})}
-    edge = pick(edges(gateway(server)), f"{ROOT}/gate")
-    assert (edge.server_mode, edge.trap) == (mode, "gateway")
+    call = pick(calls(gateway(server)), f"{ROOT}/gate")
+    assert (call.server_mode, call.rule) == (mode, "gateway")
 
 
 def test_the_weakest_of_a_gateways_servers_counts() -> None:
     safe = {"port": {"number": 80}, "tls": {"mode": "ISTIO_MUTUAL"}}
-    assert pick(edges(gateway(safe, {"port": {"number": 80}})), f"{ROOT}/gate").server_mode == "DISABLE"
+    assert pick(calls(gateway(safe, {"port": {"number": 80}})), f"{ROOT}/gate").server_mode == "DISABLE"
 
 
 def test_a_gateway_without_a_server_on_the_port_is_unknown() -> None:
-    assert pick(edges(gateway({"port": {"number": 443}})), f"{ROOT}/gate").server_mode == "UNKNOWN"
+    assert pick(calls(gateway({"port": {"number": 443}})), f"{ROOT}/gate").server_mode == "UNKNOWN"
     assert (
-        pick(edges(gateway({"port": {"number": 80}}, selector={"app": "x"})), f"{ROOT}/gate").server_mode == "UNKNOWN"
+        pick(calls(gateway({"port": {"number": 80}}, selector={"app": "x"})), f"{ROOT}/gate").server_mode == "UNKNOWN"
     )
 
 
@@ -258,18 +258,18 @@ def test_without_a_mesh_config_only_what_does_not_hang_on_it_is_known(
     policies: list[Any], mode: str, annotations: dict[str, str]
 ) -> None:
     web = pod("a", "web", sidecar=not annotations, annotations=annotations)
-    found = edges([web, service("a", "web", [web]), *policies], mesh_config=MeshConfig(known=False))
+    found = calls([web, service("a", "web", [web]), *policies], mesh_config=MeshConfig(known=False))
     assert pick(found, "a/web", "plaintext").server_mode == mode
 
 
 def test_policies_that_may_not_be_read_leave_the_mode_unknown() -> None:
     web, bare = pod("a", "web"), pod("a", "bare", sidecar=False)
     objects = [web, bare, service("a", "web", [web]), service("a", "bare", [bare])]
-    found = edges(objects, missing={"PeerAuthentication": "no permission: verb list"})
+    found = calls(objects, missing={"PeerAuthentication": "no permission: verb list"})
     for client in ("*", "plaintext"):
-        edge = pick(found, "a/web", client)
-        assert (edge.server_mode, edge.verdict) == ("UNKNOWN", "unknown")
-        assert "no permission" in edge.reason
+        call = pick(found, "a/web", client)
+        assert (call.server_mode, call.verdict) == ("UNKNOWN", "unknown")
+        assert "no permission" in call.reason
     assert pick(found, "a/bare", "plaintext").server_mode == "NOT_ENFORCED", (
         "what has no proxy enforces nothing, whatever a policy says"
     )
@@ -278,9 +278,9 @@ def test_policies_that_may_not_be_read_leave_the_mode_unknown() -> None:
 def test_each_revision_has_its_own_root_namespace() -> None:
     web = pod("a", "web", revision="canary")
     objects = [web, service("a", "web", [web]), PA("other-root")]
-    assert pick(edges(objects), "a/web").server_mode == "PERMISSIVE"
+    assert pick(calls(objects), "a/web").server_mode == "PERMISSIVE"
     configs = {"canary": MeshConfig(revision="canary", root_namespace="other-root")}
-    assert pick(edges(objects, configs=configs), "a/web").server_mode == "STRICT"
+    assert pick(calls(objects, configs=configs), "a/web").server_mode == "STRICT"
 
 
 def test_pods_of_one_workload_are_one_group_unless_they_differ_in_what_counts() -> None:
@@ -293,5 +293,5 @@ def test_pods_of_one_workload_are_one_group_unless_they_differ_in_what_counts() 
 
 def test_one_weak_backend_makes_the_service_weak() -> None:
     pods = [pod("a", "web", suffix="1"), pod("a", "web", suffix="2", sidecar=False)]
-    edge = pick(Engine(mesh([*pods, service("a", "web", pods), PA("a")])).edges(), "a/web", "plaintext")
-    assert (edge.server_mode, edge.verdict) == ("NOT_ENFORCED", "plaintext")
+    call = pick(Engine(mesh([*pods, service("a", "web", pods), PA("a")])).calls(), "a/web", "plaintext")
+    assert (call.server_mode, call.verdict) == ("NOT_ENFORCED", "plaintext")
