@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import Excepted, Level, Wanted
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import Excepted, Wanted
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, Judged, result
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Proof, Verdict
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     destination_rule,
@@ -65,21 +66,18 @@ def sample(extra: int = 0) -> dict[str, Any]:
     engine = Engine(made)
     labels = {"shop": {"istio-injection": "enabled"}, "web": {"istio-injection": "enabled"}}
     snapshot = Snapshot(made, labels, (), (), {"objects": {}, "groups": len(made.groups)}, {})
-    wanted = Wanted({"shop": "strict"}, [Excepted(service="shop/legacy", reason="until June <b>")])
+    wanted = Wanted({"shop": Level.STRICT}, [Excepted(service="shop/legacy", reason="until June <b>")])
     calls = engine.calls()
     proofs = {
-        "strict": ("proved", "a meshed call was mutual TLS"),
-        "broken": ("claimed", "listener: Envoy runs STRICT"),
+        Verdict.STRICT: (Proof.PROVED, "a meshed call was mutual TLS"),
+        Verdict.BROKEN: (Proof.CLAIMED, "listener: Envoy runs STRICT"),
     }
-    seen = [
-        dataclasses.replace(
-            call, proof=proofs.get(call.verdict, ("unproved", ""))[0], evidence=proofs.get(call.verdict, ("", ""))[1]
-        )
-        for call in calls
-    ]
-    seen[0] = dataclasses.replace(
-        seen[0], proof="violated", evidence="plain text was answered </script><script>alert(1)</script>"
-    )
+    seen = []
+    for call in calls:
+        proof, evidence = proofs.get(call.verdict, (Proof.UNPROVED, ""))
+        seen.append(dataclasses.replace(call, proof=proof, evidence=evidence))
+    attack = "plain text was answered </script><script>alert(1)</script>"
+    seen[0] = dataclasses.replace(seen[0], proof=Proof.VIOLATED, evidence=attack)
     judged = Judged(snapshot, engine, seen, seen, wanted, (), [], {})
     params = {name: spec.get("default") for name, spec in OPTIONS.items()} | {
         "what_if": {"namespaces": ["shop"], "mesh": False}

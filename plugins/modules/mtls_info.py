@@ -260,16 +260,16 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import result as _mtls_result
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
 
-ARGUMENTS = _args.spec(**_mtls_result.OPTIONS)
+ARGUMENTS = _args.spec(**OPTIONS)
 
 
 def work(module: Call) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
-    judged = _mtls_result.judge(client, module.params)
-    return _mtls_result.result(client, module.params, judged, judged.calls, [])
+    judged = judge(client, module.params)
+    return result(client, module.params, judged, judged.calls, [])
 
 
 def main() -> None:

@@ -247,12 +247,13 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import result as _mtls_result
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import run as _mtls_probing
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.proxies import Probe
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.run import prove
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
 
-_PROBES = ["listener", "certificates", "calls"]
+_PROBES = [probe.value for probe in Probe]
 ARGUMENTS = _args.spec(
-    **_mtls_result.OPTIONS,
+    **OPTIONS,
     probes={"type": "list", "elements": "str", "choices": _PROBES, "default": _PROBES},
     samples={"type": "int", "default": 1},
     max_pods={"type": "int", "default": 200},
@@ -281,13 +282,13 @@ def work(module: Call) -> dict[str, Any]:
         if params[name] < least:
             module.fail_json(msg=f"{name} is {params[name]}. Expected {least} or more.")
     if module.check_mode:
-        params["probes"] = [name for name in params["probes"] if name != "calls"]
+        params["probes"] = [name for name in params["probes"] if name != Probe.CALLS]
     client = connected(module, concurrency=8)
-    judged = _mtls_result.judge(client, params)
-    proofs = _mtls_probing.prove(client, params, judged)
-    result = _mtls_result.result(client, params, judged, proofs.calls, proofs.findings)
-    result["stats"] |= proofs.stats
-    return {**result, "certificates": proofs.certificates, "probe_calls": proofs.probe_calls}
+    judged = judge(client, params)
+    proofs = prove(client, params, judged)
+    found = result(client, params, judged, proofs.calls, proofs.findings)
+    found["stats"] |= proofs.stats
+    return {**found, "certificates": proofs.certificates, "probe_calls": proofs.probe_calls}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import engine as _mtls_engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import server as _mtls_server
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import ServerMode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode, ServerMode
 
 from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed
@@ -103,7 +103,7 @@ def test_weaker_modes_are_proved_as_what_they_are(
 def test_a_wrong_computation_is_refuted_by_the_wire(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that takes every server for STRICT must not get away with it, neither by the listener nor by calls."""
     bed.policies(bed.peer(mode="PERMISSIVE"))
-    lie = ServerMode("STRICT", "", "a lie")
+    lie = ServerMode(Mode.STRICT, "", "a lie")
     monkeypatch.setattr(_mtls_server, "of_group", lambda *_: lie)
     monkeypatch.setattr(_mtls_engine, "of_group", lambda *_: lie)
     for probes in (["listener"], ["calls"]):

@@ -13,37 +13,37 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import ClusterTls
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    BLOCKED,
-    DISABLE,
-    MTLS,
-    PLAINTEXT,
-    TLS,
-    UNKNOWN,
     Capture,
     Endpoint,
-    Group,
     Labels,
     Mesh,
     MeshConfig,
+    Mode,
     Port,
+    Proxy,
+    Sent,
     Service,
+    ServiceKind,
     SidecarScope,
+    TlsMode,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import Policies
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 _ALL_RANGES = frozenset({"*", "0.0.0.0/0", "::/0"})
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Workloads that call alike. The one without a namespace stands for every workload without a rule of its own."""
+    """Workloads whose calls are decided alike. One without a namespace is every workload without a DestinationRule of its own."""
 
     namespace: str = ""
     labels: Labels = field(default_factory=dict)
-    kind: str = "sidecar"
+    kind: Proxy = Proxy.SIDECAR
     config: MeshConfig = field(default_factory=MeshConfig)
     scope: SidecarScope | None = None
     capture: Capture = field(default_factory=Capture)
@@ -51,11 +51,11 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Sends:
-    """What goes out to one endpoint, and why."""
+    """What a client sends to one endpoint, and why."""
 
-    mode: str
+    mode: Sent
     reason: str
-    rule: str = ""
+    rule: RuleCode | None = None
 
 
 def _covered(host: str, pattern: str) -> bool:
@@ -67,14 +67,14 @@ def _covered(host: str, pattern: str) -> bool:
 
 
 def sees(client: Client, service: Service, port: int) -> bool:
-    """Whether a client's proxy has a service port: it is exported to it, and its Sidecar object imports it."""
+    """Whether a client's proxy knows a service port: the service is exported to it, and its Sidecar object imports it."""
     export_to = service.export_to or client.config.service_export_to
     shown = "*" in export_to or client.namespace in export_to
     if not shown and not ("." in export_to and client.namespace == service.namespace):
         return False
     if client.scope is None or client.scope.egress is None:
         return True
-    # `.` is the client's namespace, also in the Sidecar object of the root namespace that holds for all others.
+    # `.` is the client's namespace, also in the Sidecar object of the root namespace, which applies to all others.
     meant = {"*", service.namespace, "." if client.namespace == service.namespace else ""}
     of_namespace = [entry for entry in client.scope.egress if entry.namespace in meant]
     if any(entry.excluded and _covered(service.host, entry.host) for entry in of_namespace):
@@ -85,7 +85,7 @@ def sees(client: Client, service: Service, port: int) -> bool:
 
 
 def _bypass(client: Client, service: Service, port: int) -> str:
-    """Why a call leaves the pod without passing its sidecar, or nothing."""
+    """Why a call leaves the pod without passing its sidecar, empty when it passes it."""
     capture = client.capture
     if capture.none:
         return "interceptionMode NONE: the call does not pass the client's sidecar"
@@ -96,7 +96,7 @@ def _bypass(client: Client, service: Service, port: int) -> str:
     if _within(service.addresses, capture.exclude_out_ranges):
         return "the client's excludeOutboundIPRanges has the service's address"
     if not set(capture.include_out_ranges) & _ALL_RANGES and not _within(service.addresses, capture.include_out_ranges):
-        return "the client's includeOutboundIPRanges has not the service's address"
+        return "the client's includeOutboundIPRanges does not have the service's address"
     return ""
 
 
@@ -119,20 +119,9 @@ def _within(addresses: Sequence[str], ranges: Sequence[str]) -> bool:
     return False
 
 
-def _label(mesh: Mesh, endpoint: Endpoint) -> str:
-    return endpoint.tls_label if endpoint.group is None else mesh.groups[endpoint.group].tls_label
-
-
-def _where(mesh: Mesh, endpoint: Endpoint) -> tuple[str, Labels]:
-    if endpoint.group is None:
-        return endpoint.namespace, endpoint.labels
-    group: Group = mesh.groups[endpoint.group]
-    return group.namespace, group.labels
-
-
 @dataclass(frozen=True, slots=True)
 class ProxyCluster:
-    """One cluster of a client's proxy: service port, and what the rule says of it."""
+    """One cluster of a client's proxy: the service port, the TLS settings for it, and the DestinationRule that they are from."""
 
     service: Service
     port: Port
@@ -141,109 +130,120 @@ class ProxyCluster:
 
 
 class Sender:
-    """Answers what a client sends. Holds what a mesh's clients have in common."""
+    """Computes what a client sends. Holds what all clients of a mesh have in common."""
 
     def __init__(self, mesh: Mesh, policies: Policies) -> None:
         self._mesh = mesh
         self._policies = policies
-        self._headless: dict[tuple[str, int], str] = {}
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
-        """What happens to a call that no cluster of the client's proxy serves, or null when one does."""
-        if client.kind == "ambient":
+        """What happens to a call that no cluster of the client's proxy serves, None when one does."""
+        if client.kind is Proxy.AMBIENT:
             return None
         bypass = _bypass(client, service, port)
         if bypass:
-            return Sends(PLAINTEXT, bypass, "client_not_captured")
+            return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)
         if sees(client, service, port):
             return None
         where = f"Sidecar {client.scope.key}" if client.scope and client.scope.egress is not None else "exportTo"
         outbound = (client.scope.outbound if client.scope else "") or client.config.outbound
         if outbound == "REGISTRY_ONLY":
-            return Sends(
-                BLOCKED, f"{where} hides the service, and REGISTRY_ONLY refuses what is not known", "not_visible"
-            )
-        return Sends(PLAINTEXT, f"{where} hides the service, so the call passes through as it is", "not_visible")
+            why = f"{where} hides the service, and REGISTRY_ONLY refuses calls to unknown hosts"
+            return Sends(Sent.BLOCKED, why, RuleCode.NOT_VISIBLE)
+        why = f"{where} hides the service, so the call passes through unchanged"
+        return Sends(Sent.PLAINTEXT, why, RuleCode.NOT_VISIBLE)
 
     def sends(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
         """What goes to an endpoint."""
         hbone = endpoint.group is not None and self._mesh.groups[endpoint.group].hbone
-        if client.kind == "ambient":
-            return (
-                Sends(MTLS, "HBONE by ztunnel")
-                if hbone
-                else Sends(PLAINTEXT, "ztunnel sends what takes no HBONE as it is")
-            )
-        # A sidecar that takes both gets mutual TLS without a tunnel (endpoint_builder.go, buildEnvoyLbEndpoint).
-        if hbone and _label(self._mesh, endpoint) != "istio" and client.config.ambient is not False:
+        if client.kind is Proxy.AMBIENT:
+            if hbone:
+                return Sends(Sent.MTLS, "HBONE by ztunnel")
+            return Sends(Sent.PLAINTEXT, "ztunnel sends unchanged what the endpoint does not accept as HBONE")
+        # A sidecar that accepts both gets mutual TLS without a tunnel (endpoint_builder.go, buildEnvoyLbEndpoint).
+        if hbone and self._label(endpoint) != "istio" and client.config.ambient is not False:
             if client.config.ambient:
-                return Sends(MTLS, "HBONE: the endpoint takes Istio's tunnel")
-            return Sends(UNKNOWN, "the endpoint takes HBONE; whether istiod lets sidecars send it could not be read")
-        tls = cluster.tls
-        if "DestinationRule" in self._mesh.missing:
-            return Sends(UNKNOWN, f"DestinationRules are unknown: {self._mesh.missing['DestinationRule']}")
-        if tls.mode is not None:
-            return self._forced(cluster, endpoint)
+                return Sends(Sent.MTLS, "HBONE: the endpoint accepts Istio's tunnel")
+            why = "the endpoint accepts HBONE; whether istiod lets sidecars send it could not be read"
+            return Sends(Sent.UNKNOWN, why)
+        missing = self._mesh.missing.get("DestinationRule")
+        if missing:
+            return Sends(Sent.UNKNOWN, f"DestinationRules are unknown: {missing.text}")
+        if cluster.tls.mode is not None:
+            return self._forced(cluster, cluster.tls.mode, endpoint)
         return self._auto(client, cluster, endpoint)
 
-    def _forced(self, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
-        mode, by = cluster.tls.mode, f"by DestinationRule {cluster.destination_rule}"
-        if mode == DISABLE:
-            return Sends(PLAINTEXT, f"tls DISABLE {by}", "destination_rule_disable")
-        if mode == "ISTIO_MUTUAL":
-            bare = endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
-            return Sends(MTLS, f"ISTIO_MUTUAL {by}", "istio_mutual_without_sidecar" if bare else "")
-        return Sends(TLS, f"tls {mode} {by}: TLS, but not the mesh's", "tls_origination")
+    def _forced(self, cluster: ProxyCluster, mode: TlsMode, endpoint: Endpoint) -> Sends:
+        """A DestinationRule sets the TLS mode."""
+        by = f"by DestinationRule {cluster.destination_rule}"
+        match mode:
+            case TlsMode.DISABLE:
+                return Sends(Sent.PLAINTEXT, f"tls DISABLE {by}", RuleCode.DESTINATION_RULE_DISABLE)
+            case TlsMode.ISTIO_MUTUAL:
+                rule = RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR if self._bare(endpoint) else None
+                return Sends(Sent.MTLS, f"ISTIO_MUTUAL {by}", rule)
+            case TlsMode.SIMPLE | TlsMode.MUTUAL:
+                return Sends(Sent.TLS, f"tls {mode} {by}: TLS, but not the mesh's", RuleCode.TLS_ORIGINATION)
+            case TlsMode.UNKNOWN:
+                return Sends(Sent.UNKNOWN, f"a TLS mode that is not known {by}")
+            case _:
+                assert_never(mode)
 
     def _auto(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
-        """No TLS is set for the cluster: auto mTLS decides, for the service first and then for each endpoint."""
-        service, config, rule = cluster.service, client.config, ""
-        if cluster.tls.not_inherited:
-            rule = "port_level_tls_not_inherited"
+        """The cluster sets no TLS: auto mTLS decides, for the service first and then for each endpoint."""
+        service, config = cluster.service, client.config
         if service.external:
-            return Sends(PLAINTEXT, "outside of the mesh: the proxy adds no TLS", "external")
+            return Sends(Sent.PLAINTEXT, "outside of the mesh: the proxy adds no TLS", RuleCode.EXTERNAL)
         if not config.known:
-            return Sends(UNKNOWN, "the MeshConfig is unknown, so auto mTLS is")
+            return Sends(Sent.UNKNOWN, "the MeshConfig is unknown, so auto mTLS is unknown")
         if not config.auto_mtls:
-            return Sends(
-                PLAINTEXT, "auto mTLS is off in the MeshConfig and no DestinationRule sets tls", "auto_mtls_off"
-            )
+            why = "auto mTLS is off in the MeshConfig and no DestinationRule sets tls"
+            return Sends(Sent.PLAINTEXT, why, RuleCode.AUTO_MTLS_OFF)
         if "PeerAuthentication" in self._mesh.missing:
-            return Sends(UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
-        headless = service.kind == "headless" or service.passthrough
+            return Sends(Sent.UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
+        headless = service.kind is ServiceKind.HEADLESS or service.passthrough
         if headless or cluster.tls.instances:
-            labels = [_label(self._mesh, other) for other in cluster.port.endpoints]
+            labels = [self._label(other) for other in cluster.port.endpoints]
             if not labels or "disabled" in labels:
-                why = "a headless service" if headless else "PASSTHROUGH"
-                return Sends(
-                    PLAINTEXT, f"{why} with an endpoint without sidecar: plain text to all of them", "headless_mixed"
-                )
-        if self._policies.namespace_mode(config, service.namespace) == DISABLE:
+                what = "a headless service" if headless else "PASSTHROUGH"
+                why = f"{what} with an endpoint without a sidecar: plain text to all of them"
+                return Sends(Sent.PLAINTEXT, why, RuleCode.HEADLESS_MIXED)
+        if self._policies.namespace_mode(config, service.namespace) is Mode.DISABLE:
             why = f"mode DISABLE of namespace {service.namespace} or the mesh turns auto mTLS off for the whole service"
-            return Sends(PLAINTEXT, why, "namespace_disable")
-        gateway = client.kind == "gateway"
-        kubernetes_eds = service.kind == "headless" and config.eds_for_headless
-        if cluster.tls.original_dst or (headless and not gateway and not kubernetes_eds):
-            return Sends(MTLS, "auto mTLS: every endpoint of the headless service has a sidecar", rule)
+            return Sends(Sent.PLAINTEXT, why, RuleCode.NAMESPACE_DISABLE)
+        rule = RuleCode.PORT_LEVEL_TLS_NOT_INHERITED if cluster.tls.not_inherited else None
+        kubernetes_eds = service.kind is ServiceKind.HEADLESS and config.eds_for_headless
+        by_dns = headless and client.kind is not Proxy.GATEWAY and not kubernetes_eds
+        if cluster.tls.original_dst or by_dns:
+            return Sends(Sent.MTLS, "auto mTLS: every endpoint of the headless service has a sidecar", rule)
         return self._for_endpoint(client, cluster, endpoint, rule)
 
-    def _for_endpoint(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint, rule: str) -> Sends:
-        """An endpoint keeps its own mark (tlsMode) unless a rule's hint or its own mode takes it away (buildEnvoyLbEndpoint)."""
-        label, hint = _label(self._mesh, endpoint), cluster.tls.hint
+    def _for_endpoint(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint, rule: RuleCode | None) -> Sends:
+        """An endpoint keeps its own mark (tlsMode) unless a DestinationRule's hint or its own mode removes it (buildEnvoyLbEndpoint)."""
+        label, hint = self._label(endpoint), cluster.tls.hint
         if label != "istio":
-            injected = endpoint.group is not None and self._mesh.groups[endpoint.group].kind == "sidecar"
-            why = (
-                f"label security.istio.io/tlsMode is {label}"
-                if injected
-                else "the endpoint is not marked as having a sidecar"
-            )
-            return Sends(PLAINTEXT, f"auto mTLS: {why}", "tls_mode_label" if injected else rule)
-        if hint is not None and hint != "ISTIO_MUTUAL":
-            return Sends(
-                PLAINTEXT, f"tls {hint} of DestinationRule {cluster.destination_rule} unmarks the endpoints", rule
-            )
-        namespace, labels = _where(self._mesh, endpoint)
-        if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode == DISABLE:
-            return Sends(PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
-        bare = endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
-        return Sends(MTLS, "auto mTLS: the endpoint has a sidecar", "tls_mode_label" if bare else rule)
+            if endpoint.group is not None and self._mesh.groups[endpoint.group].kind is Proxy.SIDECAR:
+                why = f"auto mTLS: label security.istio.io/tlsMode is {label}"
+                return Sends(Sent.PLAINTEXT, why, RuleCode.TLS_MODE_LABEL)
+            return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint is not marked as having a sidecar", rule)
+        if hint is not None and hint is not TlsMode.ISTIO_MUTUAL:
+            why = f"tls {hint} of DestinationRule {cluster.destination_rule} removes the mark of the endpoints"
+            return Sends(Sent.PLAINTEXT, why, rule)
+        namespace, labels = self._where(endpoint)
+        if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode is Mode.DISABLE:
+            return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
+        why = "auto mTLS: the endpoint has a sidecar"
+        return Sends(Sent.MTLS, why, RuleCode.TLS_MODE_LABEL if self._bare(endpoint) else rule)
+
+    def _label(self, endpoint: Endpoint) -> str:
+        return endpoint.tls_label if endpoint.group is None else self._mesh.groups[endpoint.group].tls_label
+
+    def _bare(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint is a pod without a proxy."""
+        return endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
+
+    def _where(self, endpoint: Endpoint) -> tuple[str, Labels]:
+        if endpoint.group is None:
+            return endpoint.namespace, endpoint.labels
+        group = self._mesh.groups[endpoint.group]
+        return group.namespace, group.labels

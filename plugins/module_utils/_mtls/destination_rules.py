@@ -17,9 +17,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     DestinationRule,
     Labels,
     Lost,
+    LostReason,
     MeshConfig,
     Service,
     Subset,
+    TlsMode,
     Traffic,
     matches,
 )
@@ -27,7 +29,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Rules of one host and namespace that Istio takes for one. `rule` is the first, with what it took from the others."""
+    """DestinationRules of one host and namespace that Istio merges. `destination_rule` is the first, with what it takes from the others."""
 
     destination_rule: DestinationRule
     export_to: frozenset[str]
@@ -36,15 +38,15 @@ class Merged:
 
 
 class _Hosts:
-    """Merged rules by host, exact and with wildcards."""
+    """Merged DestinationRules by host, exact and with wildcards."""
 
     def __init__(self) -> None:
         self.exact: dict[str, list[Merged]] = {}
         self.wild: dict[str, list[Merged]] = {}
 
-    def add(self, rule: DestinationRule, export_to: frozenset[str], by_export: bool) -> None:
-        """Merges a rule into those of its host. Rules come oldest first, those with a selector before all others."""
-        found = (self.wild if rule.host.startswith("*") else self.exact).setdefault(rule.host, [])
+    def add(self, entry: DestinationRule, export_to: frozenset[str], by_export: bool) -> None:
+        """Merges one into those of its host. They come oldest first, those with a selector before all others."""
+        found = (self.wild if entry.host.startswith("*") else self.exact).setdefault(entry.host, [])
         apart = True
         for index, merged in enumerate(found):
             if by_export and export_to != merged.export_to:
@@ -53,18 +55,18 @@ class _Hosts:
                     continue
             elif by_export:
                 apart = False
-            mine, theirs = rule.selector, merged.destination_rule.selector
+            mine, theirs = entry.selector, merged.destination_rule.selector
             if mine is not None and theirs is not None and mine != theirs:
                 apart = True
                 continue
             if (mine is None) == (theirs is None):
                 apart = False
-            found[index] = _merge(merged, rule)
+            found[index] = _merge(merged, entry)
         if apart:
-            found.append(Merged(rule, export_to, (rule.key,)))
+            found.append(Merged(entry, export_to, (entry.key,)))
 
     def match(self, host: str) -> list[Merged]:
-        """Rules of the most specific host: exact first, then the longest wildcard (MostSpecificHostMatch)."""
+        """Those of the most specific host: exact first, then the longest wildcard (MostSpecificHostMatch)."""
         if not host.startswith("*") and host in self.exact:
             return self.exact[host]
         if host.startswith("*") and host in self.wild:
@@ -74,23 +76,23 @@ class _Hosts:
         return self.wild[best] if best is not None else []
 
 
-def _merge(merged: Merged, rule: DestinationRule) -> Merged:
-    """Subsets are appended unless their name is taken; the top-level trafficPolicy of the first that has one stays."""
+def _merge(merged: Merged, entry: DestinationRule) -> Merged:
+    """Appends subsets whose name is not taken. The top-level trafficPolicy of the first that has one stays."""
     names = {subset.name for subset in merged.destination_rule.subsets}
-    more = tuple(subset for subset in rule.subsets if subset.name not in names)
+    more = tuple(subset for subset in entry.subsets if subset.name not in names)
     traffic, lost = merged.destination_rule.traffic, merged.lost
     if traffic is None:
-        traffic = rule.traffic
-    elif rule.traffic is not None:
+        traffic = entry.traffic
+    elif entry.traffic is not None:
         why = f"{merged.destination_rule.key} has the same host and namespace and comes first: its trafficPolicy stays"
-        lost = (*lost, Lost(rule.key, why))
+        lost = (*lost, Lost(entry.key, LostReason.MERGED, why))
     kept = replace(merged.destination_rule, traffic=traffic, subsets=(*merged.destination_rule.subsets, *more))
-    return Merged(kept, merged.export_to, (*merged.sources, rule.key), lost)
+    return Merged(kept, merged.export_to, (*merged.sources, entry.key), lost)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rules of one level that a search ends with, the level in words, and rules of further levels that do not count."""
+    """What a search finds: the DestinationRules of one level, the level in words, and those of further levels that do not apply."""
 
     merged: tuple[Merged, ...] = ()
     level: str = ""
@@ -98,7 +100,7 @@ class Found:
     shadowed: tuple[DestinationRule, ...] = ()
 
     def chosen(self, namespace: str, labels: Labels) -> Merged | None:
-        """The rule for one workload: one whose selector matches it, else the last without a selector."""
+        """The one for a workload: one whose selector matches it, else the last without a selector."""
         plain = None
         for merged in self.merged:
             selector = merged.destination_rule.selector
@@ -112,37 +114,37 @@ class Found:
 class DestinationRules:
     """All DestinationRules as one revision's istiod sees them."""
 
-    def __init__(self, config: MeshConfig, rules: Iterable[DestinationRule]) -> None:
+    def __init__(self, config: MeshConfig, destination_rules: Iterable[DestinationRule]) -> None:
         self._root = config.root_namespace
         self._local: dict[str, _Hosts] = {}
         self._exported: dict[str, _Hosts] = {}
         self._root_local = _Hosts()
         self._cache: dict[tuple[str, str, str], Found] = {}
         self.named: set[str] = set()  # namespaces that an exportTo names
-        self.selecting: set[str] = set()  # namespaces with rules for some of their workloads only
+        self.selecting: set[str] = set()  # namespaces with a DestinationRule for some of their workloads only
         by_export = config.merge_by_export
-        for rule in sorted(rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
-            export_to = frozenset(rule.export_to)
+        for entry in sorted(destination_rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
+            export_to = frozenset(entry.export_to)
             self.named |= export_to - {"*", ".", "~"}
-            if rule.selector is not None:
-                self.selecting.add(rule.namespace)
-            if not export_to or export_to & {"*", ".", rule.namespace}:
-                self._local.setdefault(rule.namespace, _Hosts()).add(rule, export_to, by_export)
+            if entry.selector is not None:
+                self.selecting.add(entry.namespace)
+            if not export_to or export_to & {"*", ".", entry.namespace}:
+                self._local.setdefault(entry.namespace, _Hosts()).add(entry, export_to, by_export)
             private = (not export_to and "." in config.destination_rule_export_to) or (
-                len(export_to) == 1 and bool(export_to & {".", rule.namespace})
+                len(export_to) == 1 and bool(export_to & {".", entry.namespace})
             )
             if not private:
-                self._exported.setdefault(rule.namespace, _Hosts()).add(rule, export_to, by_export)
-            elif rule.namespace == self._root:
-                self._root_local.add(rule, export_to, by_export)
+                self._exported.setdefault(entry.namespace, _Hosts()).add(entry, export_to, by_export)
+            elif entry.namespace == self._root:
+                self._root_local.add(entry, export_to, by_export)
 
     def view(self, namespace: str, service: Service) -> str:
-        """The namespace that a search depends on: itself, or nothing when it finds what any other namespace finds."""
+        """The namespace that a search depends on: itself, or empty when it finds the same as every other namespace."""
         own = namespace in self._local or namespace in self.named or namespace in (self._root, service.namespace)
         return namespace if own else ""
 
     def search(self, namespace: str, service: Service) -> Found:
-        """Rules for a service as seen from a namespace. The first level with a match wins; nothing is inherited between levels."""
+        """DestinationRules for a service as seen from a namespace. The first level with a match wins; levels inherit nothing."""
         key = (self.view(namespace, service), service.namespace, service.host)
         if key not in self._cache:
             self._cache[key] = self._search(*key)
@@ -158,35 +160,32 @@ class DestinationRules:
         index = next((n for n, (_label, found) in enumerate(levels) if found), None)
         if index is None:
             return Found()
-        label, rules = levels[index]
-        lost = [entry for merged in rules for entry in merged.lost]
-        taken = {source for merged in rules for source in merged.sources}
+        label, first = levels[index]
+        lost = [ignored for merged in first for ignored in merged.lost]
+        taken = {source for merged in first for source in merged.sources}
         shadowed: list[DestinationRule] = []
         for other, further in levels[index + 1 :]:
             for merged in further:
-                if merged.destination_rule.key not in taken:
-                    taken.add(merged.destination_rule.key)
-                    lost.append(
-                        Lost(
-                            merged.destination_rule.key,
-                            f"of {other}; a rule of {label} is found first, and nothing is inherited",
-                        )
-                    )
+                key = merged.destination_rule.key
+                if key not in taken:
+                    taken.add(key)
+                    why = f"of {other}; a DestinationRule of {label} is found first, and nothing is inherited"
+                    lost.append(Lost(key, LostReason.FURTHER_LEVEL, why))
                     shadowed.append(merged.destination_rule)
-        return Found(rules, label, tuple(lost), tuple(shadowed))
+        return Found(first, label, tuple(lost), tuple(shadowed))
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterTls:
-    """What a rule says for one cluster (service port, subset or none).
+    """The settings of a DestinationRule for one cluster (service port, and subset or none).
 
-    `mode` is the cluster's TLS mode, null for none given; `hint` what Istio takes for the endpoints' marks (it inherits where `mode` does
-    not); `original_dst` whether the load balancer is PASSTHROUGH; `instances` whether TLS is inferred from the instances for it;
-    `not_inherited` whether portLevelSettings dropped the TLS of the whole rule.
+    `mode` is the cluster's TLS mode, None when it is not set. `hint` is the mode that Istio marks the endpoints by: it is inherited where
+    `mode` is not. `original_dst` is whether the load balancer is PASSTHROUGH, `instances` whether TLS is then inferred from the instances.
+    `not_inherited` is whether portLevelSettings dropped the TLS of the whole DestinationRule.
     """
 
-    mode: str | None = None
-    hint: str | None = None
+    mode: TlsMode | None = None
+    hint: TlsMode | None = None
     original_dst: bool = False
     instances: bool = False
     not_inherited: bool = False
@@ -199,28 +198,36 @@ def _at(traffic: Traffic | None, port: int) -> tuple[Traffic | None, bool]:
     return (own, True) if own is not None else (traffic, False)
 
 
-def _hint(traffic: Traffic | None, port: int) -> str | None:
+def _hint(traffic: Traffic | None, port: int) -> TlsMode | None:
     if traffic is None:
         return None
     own = traffic.ports.get(port)
     return own.tls if own is not None and own.tls is not None else traffic.tls
 
 
-def cluster_tls(rule: DestinationRule | None, port: int, subset: Subset | None = None) -> ClusterTls:
-    """TLS of the cluster for a service port: portLevelSettings replace the whole block, a subset's `tls` goes before the top one."""
-    if rule is None:
+def cluster_tls(destination_rule: DestinationRule | None, port: int, subset: Subset | None = None) -> ClusterTls:
+    """Settings for a service port: portLevelSettings replace the whole block, and a subset's `tls` goes before the top-level one."""
+    if destination_rule is None:
         return ClusterTls()
-    top, top_port = _at(rule.traffic, port)
+    top, top_port = _at(destination_rule.traffic, port)
     dropped = (
-        top_port and top is not None and top.tls is None and rule.traffic is not None and rule.traffic.tls is not None
+        top_port
+        and top is not None
+        and top.tls is None
+        and destination_rule.traffic is not None
+        and destination_rule.traffic.tls is not None
     )
     if subset is None:
-        instances = bool(rule.traffic and rule.traffic.passthrough)
+        instances = bool(destination_rule.traffic and destination_rule.traffic.passthrough)
         return ClusterTls(
-            top.tls if top else None, _hint(rule.traffic, port), bool(top and top.passthrough), instances, dropped
+            top.tls if top else None,
+            _hint(destination_rule.traffic, port),
+            bool(top and top.passthrough),
+            instances,
+            dropped,
         )
     hint = _hint(subset.traffic, port)
-    hint = _hint(rule.traffic, port) if hint is None else hint
+    hint = _hint(destination_rule.traffic, port) if hint is None else hint
     instances = bool(subset.traffic and subset.traffic.passthrough)
     own, own_port = _at(subset.traffic, port)
     if own is None:
@@ -228,7 +235,7 @@ def cluster_tls(rule: DestinationRule | None, port: int, subset: Subset | None =
     if top is None:
         return ClusterTls(own.tls, hint, own.passthrough or instances, instances)
     mode = own.tls if own.tls is not None or own_port else top.tls
-    # `loadBalancer: {simple: …}` that is given but not PASSTHROUGH would win over a top-level PASSTHROUGH; both are rare.
+    # `loadBalancer: {simple: …}` that is given but not PASSTHROUGH would override a top-level PASSTHROUGH; both are rare.
     return ClusterTls(
         mode, hint, own.passthrough or instances or (top.passthrough and not own_port), instances, dropped
     )

@@ -1,18 +1,69 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a mesh decides on mutual TLS, as small frozen objects. Pure: `_mtls_parse` makes them from Kubernetes objects.
+"""The parts of a mesh that decide on mutual TLS, as small frozen objects. Pure: `parse` makes them from Kubernetes objects.
 
-Times of creation stay the text that Kubernetes writes (RFC 3339 in UTC, whole seconds), which sorts like the times.
+A creation time stays the text that Kubernetes writes (RFC 3339 in UTC, whole seconds): the text sorts like the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
-NO_LABELS: Labels = {}
+
+
+class Mode(StrEnum):
+    """What a server accepts on a port. The first three are also the modes of a PeerAuthentication."""
+
+    STRICT = "STRICT"
+    PERMISSIVE = "PERMISSIVE"
+    DISABLE = "DISABLE"
+    NOT_ENFORCED = "NOT_ENFORCED"  # no proxy stands before the port
+    UNKNOWN = "UNKNOWN"
+
+
+class Sent(StrEnum):
+    """What a client sends."""
+
+    MTLS = "mtls"
+    PLAINTEXT = "plaintext"
+    TLS = "tls"  # with certificates that a DestinationRule names, not with those of the mesh
+    BLOCKED = "blocked"  # the client's own proxy refuses the call
+    UNKNOWN = "UNKNOWN"
+
+
+class TlsMode(StrEnum):
+    """TLS mode of a DestinationRule (istio.io/api networking/v1alpha3, ClientTLSSettings)."""
+
+    DISABLE = "DISABLE"
+    SIMPLE = "SIMPLE"
+    MUTUAL = "MUTUAL"
+    ISTIO_MUTUAL = "ISTIO_MUTUAL"
+    UNKNOWN = "UNKNOWN"  # a value that this list does not have
+
+
+class Proxy(StrEnum):
+    """Which proxy of the mesh stands before a pod. AMBIENT is the node's ztunnel."""
+
+    SIDECAR = "sidecar"
+    GATEWAY = "gateway"
+    WAYPOINT = "waypoint"
+    AMBIENT = "ambient"
+    NONE = "none"
+
+
+class ServiceKind(StrEnum):
+    """A Service with an address, one without (headless), an ExternalName (alias), or a host of a ServiceEntry (entry)."""
+
+    SERVICE = "service"
+    HEADLESS = "headless"
+    ALIAS = "alias"
+    ENTRY = "entry"
 
 
 def matches(selector: Labels, labels: Labels) -> bool:
@@ -24,7 +75,7 @@ def matches(selector: Labels, labels: Labels) -> bool:
 class MeshConfig:
     """One revision's MeshConfig, with Istio's defaults (istio pkg/config/mesh/mesh.go) and istiod's switches.
 
-    `known` is false when it could not be read: what hangs on it is then unknown.
+    `known` is false when it could not be read. Whatever depends on it is then unknown.
     """
 
     revision: str = "default"
@@ -38,23 +89,23 @@ class MeshConfig:
     eds_for_headless: bool = False
     sidecar_ingress_tls: bool = False
     merge_by_export: bool = True
-    ambient: bool | None = None  # PILOT_ENABLE_AMBIENT; null: istiod's environment could not be read
+    ambient: bool | None = None  # PILOT_ENABLE_AMBIENT; None: istiod's environment could not be read
     known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A PeerAuthentication. `mode` is empty for UNSET and for no `mtls`; `ports` are container ports.
+    """A PeerAuthentication. `mode` is None for UNSET and for no `mtls`. `ports` maps a container port to its mode.
 
-    `open_selector` tells `selector: {}` from no selector at all; only ambient mode sees a difference.
+    `open_selector` is true for `selector: {}` and false without a selector. Only ambient mode treats the two differently.
     """
 
     namespace: str
     name: str
     created: str = ""
     selector: Labels = field(default_factory=dict)
-    mode: str = ""
-    ports: Mapping[int, str] = field(default_factory=dict)
+    mode: Mode | None = None
+    ports: Mapping[int, Mode | None] = field(default_factory=dict)
     open_selector: bool = False
 
     @property
@@ -64,15 +115,18 @@ class Policy:
 
     @property
     def age(self) -> tuple[str, str, str]:
-        """Sorts the oldest first (istio pilot/pkg/model/config.go, configCompareByCreationTime)."""
+        """Sort key, oldest first (istio pilot/pkg/model/config.go, configCompareByCreationTime)."""
         return self.created, self.name, self.namespace
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What of a trafficPolicy counts here: `tls` is a mode or null for none; `ports` replace the whole block (service port)."""
+    """The TLS settings of a trafficPolicy. `tls` is None when it is not set. `passthrough` is load balancer PASSTHROUGH.
 
-    tls: str | None = None
+    `ports` maps a service port to the settings that replace the whole block for it (portLevelSettings).
+    """
+
+    tls: TlsMode | None = None
     passthrough: bool = False
     ports: Mapping[int, Traffic] = field(default_factory=dict)
 
@@ -88,7 +142,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """A DestinationRule, its host already a full name. `selector` is null for a rule without workloadSelector."""
+    """A DestinationRule with its host as a full name. `selector` is None without a workloadSelector."""
 
     namespace: str
     name: str
@@ -107,7 +161,10 @@ class DestinationRule:
 
 @dataclass(frozen=True, slots=True)
 class EgressHost:
-    """One host of a Sidecar's egress: namespace (`*` for all, `.` for the client's own), host or wildcard, listener port or 0."""
+    """One host of a Sidecar's egress.
+
+    `namespace` is `*` for all and `.` for the client's own; `host` is a name or a wildcard; `port` is the listener's, 0 for all ports.
+    """
 
     namespace: str
     host: str
@@ -117,7 +174,7 @@ class EgressHost:
 
 @dataclass(frozen=True, slots=True)
 class SidecarScope:
-    """A Sidecar object. `egress` is null when it restricts nothing; `ingress` maps a port to whether it has its own TLS."""
+    """A Sidecar object. `egress` is None when it restricts nothing. `ingress` maps a port to whether the listener has TLS of its own."""
 
     namespace: str
     name: str
@@ -135,7 +192,7 @@ class SidecarScope:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Which traffic of a pod its sidecar takes. Ports are container ports; `include_in` is null for all."""
+    """Which traffic of a pod passes its sidecar. Ports are container ports; `include_in` is None for all ports."""
 
     include_in: frozenset[int] | None = None
     exclude_in: frozenset[int] = frozenset()
@@ -153,16 +210,16 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pods of one workload that are alike in all that counts. `kind` is sidecar, gateway, waypoint, ambient or none.
+    """Pods of one workload that do not differ in anything that decides on mutual TLS.
 
-    `tls_label` is the pods' label security.istio.io/tlsMode, `disabled` when there is none: a claim, not a proof.
-    `hbone` tells whether the pods take Istio's tunnel; `why` says why there is no proxy; `count` is the number of pods.
+    `tls_label` is the pods' label security.istio.io/tlsMode, `disabled` without one. It is what the pods claim, and not a proof.
+    `hbone` is whether the pods accept Istio's tunnel; `why` is why there is no proxy; `count` is the number of pods.
     """
 
     namespace: str
     workload: str
     labels: Labels = field(default_factory=dict)
-    kind: str = "none"
+    kind: Proxy = Proxy.NONE
     revision: str = ""
     tls_label: str = "disabled"
     hbone: bool = False
@@ -180,14 +237,14 @@ class Group:
     @property
     def meshed(self) -> bool:
         """Whether a proxy of the mesh stands in front of these pods."""
-        return self.kind != "none" and not self.host_network
+        return self.kind != Proxy.NONE and not self.host_network
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a service port leads: pods of a group (index into Mesh.groups) or an address without a pod, and the container port.
+    """What a service port leads to: pods of a group (index into Mesh.groups) or an address without a pod, and the container port.
 
-    Without a pod, `tls_label` is what Istio takes for a WorkloadEntry; `labels` and `namespace` are the entry's.
+    Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
     """
 
     port: int
@@ -200,7 +257,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port of a service and what stands behind it."""
+    """A port of a service and its endpoints."""
 
     number: int
     name: str = ""
@@ -212,15 +269,15 @@ class Port:
 class Service:
     """A Kubernetes Service or a host of a ServiceEntry.
 
-    `kind` is service, headless, alias (ExternalName; `target` is its name) or entry. `passthrough` is a ServiceEntry with
-    resolution NONE. `external` is mesh-external. `export_to` is empty for the mesh's default.
+    `target` is the name that an alias stands for, and the name of the ServiceEntry of an entry. `passthrough` is resolution NONE.
+    `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default.
     """
 
     namespace: str
     name: str
     host: str
     ports: tuple[Port, ...] = ()
-    kind: str = "service"
+    kind: ServiceKind = ServiceKind.SERVICE
     external: bool = False
     passthrough: bool = False
     target: str = ""
@@ -235,7 +292,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class GatewayServer:
-    """One server of a Gateway: port and TLS mode, empty for plain text."""
+    """One server of a Gateway. `tls` is its TLS mode, empty for plain text."""
 
     gateway: str
     selector: Labels
@@ -244,9 +301,27 @@ class GatewayServer:
     hosts: tuple[str, ...] = ()
 
 
+class MissingCause(StrEnum):
+    """Why something could not be read."""
+
+    NO_PERMISSION = "no_permission"
+    NOT_INSTALLED = "not_installed"  # the API server does not know the kind, or the object is not there
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A kind or an object that could not be read. `right` is what to grant (verb and resource) when permission is missing."""
+
+    object: str
+    cause: MissingCause
+    text: str
+    right: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Everything that is judged. `missing` names the kinds that could not be read, with the reason in words."""
+    """Everything that is judged. `missing` maps each kind that could not be read to the cause."""
 
     config: MeshConfig = MeshConfig()
     configs: Mapping[str, MeshConfig] = field(default_factory=dict)
@@ -257,23 +332,31 @@ class Mesh:
     services: tuple[Service, ...] = ()
     groups: tuple[Group, ...] = ()
     namespaces: tuple[str, ...] = ()
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Missing] = field(default_factory=dict)
 
     def config_of(self, group: Group | None) -> MeshConfig:
         """MeshConfig of the revision that serves a workload."""
         return self.configs.get(group.revision, self.config) if group else self.config
 
 
-# What a server accepts, and what a client sends.
-STRICT, PERMISSIVE, DISABLE, NOT_ENFORCED, UNKNOWN = "STRICT", "PERMISSIVE", "DISABLE", "NOT_ENFORCED", "UNKNOWN"
-MTLS, PLAINTEXT, TLS, BLOCKED = "mtls", "plaintext", "tls", "blocked"
+class LostReason(StrEnum):
+    """Why a policy or a DestinationRule does not apply."""
+
+    YOUNGER = "younger"  # an older one of the same scope applies
+    ROOT_SELECTOR = "root_selector"  # a policy with a selector in the root namespace
+    AMBIENT_SELECTOR = "ambient_selector"  # ztunnel does not get `selector: {}` of the root namespace
+    UNSET = "unset"  # it sets no mode
+    OVERRIDDEN = "overridden"  # a narrower policy, or the port's own mode, applies
+    FURTHER_LEVEL = "further_level"  # a DestinationRule of a level that is searched first applies
+    MERGED = "merged"  # its trafficPolicy is ignored because an older DestinationRule of the same host has one
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A policy or rule that did not count, and why."""
+    """A policy or a DestinationRule that does not apply. `why` says it in words."""
 
     object: str
+    reason: LostReason
     why: str
 
 
@@ -281,8 +364,8 @@ class Lost:
 class ServerMode:
     """What a workload accepts on a port. `policy` is the object that decided, empty for Istio's default."""
 
-    mode: str
+    mode: Mode
     policy: str = ""
     reason: str = ""
-    rule: str = ""
+    rule: RuleCode | None = None
     lost: tuple[Lost, ...] = ()

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads from a cluster what decides on mutual TLS: about ten LISTs in pages, each object reduced as its page arrives.
+"""Reads the objects that decide on mutual TLS: about ten LISTs in pages, each object reduced as its page arrives.
 
-What may not be read, or is not there, is named in `missing` and never guessed.
+What could not be read, or is not there, is named in `missing` and never guessed.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from typing import Any, TypeVar
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import root_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import parse as _mtls_parse
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import pods as _mtls_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot, assembled, reducers
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import revisions
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod
 
 with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
     import yaml
 
 T = TypeVar("T")
-Obj = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A collection to read: plural, API versions to try in this order, and a query."""
+    """A kind to read: its plural, the API versions to try in this order, and a query."""
 
     name: str
     plural: str
@@ -61,20 +62,21 @@ def read(client: Client, istio_namespace: str, domain: str) -> Snapshot:
     """Reads everything. Raises KubeError only when the API server cannot be reached or does not know the caller."""
     start, before = time.monotonic(), client.requests
     reduce = reducers(domain)
-    missing: dict[str, str] = {}
+    missing: dict[str, Missing] = {}
 
     def one(kind: Kind) -> list[Any]:
-        found, why = _listed(client, kind, reduce[kind.name])
-        if why:
-            missing[kind.name] = why
+        found = _listed(client, kind, reduce[kind.name])
+        if isinstance(found, Missing):
+            missing[kind.name] = found
+            return []
         return found
 
     jobs: list[Callable[[], Any]] = [functools.partial(one, kind) for kind in KINDS]
     jobs.append(lambda: _environments(client, istio_namespace))
-    *lists, environments = client.each(_call, jobs)
+    *lists, environments = client.each(_run, jobs)
     found = {kind.name: items for kind, items in zip(KINDS, lists, strict=True)}
-    pods: list[_mtls_pods.Pod] = found["Pod"]
-    config, configs, notes = _configs(client, istio_namespace, _mtls_pods.revisions(pods), environments)
+    pods: list[Pod] = found["Pod"]
+    config, configs, missing_configs = _configs(client, istio_namespace, revisions(pods), environments)
     snapshot = assembled(found, missing, config, configs, domain)
     stats = {
         "objects": {name: len(items) for name, items in found.items()},
@@ -82,18 +84,18 @@ def read(client: Client, istio_namespace: str, domain: str) -> Snapshot:
         "requests": client.requests - before,
         "read_seconds": round(time.monotonic() - start, 3),
     }
-    return replace(snapshot, stats=stats, notes=tuple(notes))
+    return replace(snapshot, stats=stats, missing_configs=tuple(missing_configs))
 
 
-def _call(job: Callable[[], Any]) -> Any:
+def _run(job: Callable[[], Any]) -> Any:
     return job()
 
 
-def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> tuple[list[T], str]:
-    """Reduced objects of a kind, and why there are none when it cannot be read."""
+def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> list[T] | Missing:
+    """Reduced objects of a kind, or why it cannot be read."""
     for version in kind.versions:
         try:
-            return client.list_reduced(f"{root_of(version)}/{kind.plural}", kind.query, reduce)[0], ""
+            return client.list_reduced(f"{root_of(version)}/{kind.plural}", kind.query, reduce)[0]
         except ApiError as error:
             if error.status == 401:
                 raise
@@ -101,14 +103,15 @@ def _listed(client: Client, kind: Kind, reduce: Callable[[Obj], T]) -> tuple[lis
                 continue
             if error.status == 403:
                 group = version.rpartition("/")[0]
-                where = f"{kind.plural}.{group}" if group else kind.plural
-                return [], f"no permission: verb list on {where} in all namespaces is missing"
-            return [], f"reading {kind.plural} failed: {error}"
-    return [], f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
+                right = f"verb list on {kind.plural}{'.' if group else ''}{group} in all namespaces"
+                return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
+            return Missing(kind.name, MissingCause.FAILED, f"reading {kind.plural} failed: {error}")
+    text = f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
+    return Missing(kind.name, MissingCause.NOT_INSTALLED, text)
 
 
 def _environments(client: Client, namespace: str) -> dict[str, dict[str, str]] | None:
-    """Plain environment variables of each revision's istiod; null when they may not be read."""
+    """Plain environment variables of each revision's istiod, None when they could not be read."""
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     try:
         body = client.get(path, query={"labelSelector": "app=istiod"})
@@ -126,37 +129,55 @@ def _environments(client: Client, namespace: str) -> dict[str, dict[str, str]] |
 
 
 def _configs(
-    client: Client, namespace: str, revisions: list[str], environments: dict[str, dict[str, str]] | None
-) -> tuple[MeshConfig, dict[str, MeshConfig], list[tuple[str, str]]]:
-    """The default revision's MeshConfig, those of the others that serve pods, and notes on what could not be read."""
-    notes: list[tuple[str, str]] = []
+    client: Client, namespace: str, served: list[str], environments: dict[str, dict[str, str]] | None
+) -> tuple[MeshConfig, dict[str, MeshConfig], list[Missing]]:
+    """The default revision's MeshConfig, those of the others that serve pods (`served`), and those that could not be read."""
+    missing: list[Missing] = []
 
     def one(revision: str) -> MeshConfig | None:
-        name = "istio" if revision == "default" else f"istio-{revision}"
-        env = None if environments is None else environments.get(revision)
-        try:
-            found = client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
-            document = yaml.safe_load(((found or {}).get("data") or {}).get("mesh") or "") if found else None
-        except ApiError as error:
-            if error.status == 401:
-                raise
-            verb = "no permission: verb get on configmaps is missing" if error.status == 403 else str(error)
-            notes.append((f"ConfigMap {namespace}/{name}", verb))
+        environment = None if environments is None else environments.get(revision)
+        found = _config(client, namespace, revision, environment)
+        if isinstance(found, Missing):
+            missing.append(found)
             return None
-        except yaml.YAMLError as error:
-            notes.append((f"ConfigMap {namespace}/{name}", f"its key mesh is not YAML: {str(error).splitlines()[0]}"))
-            return None
-        if not isinstance(document, dict):
-            notes.append(
-                (f"ConfigMap {namespace}/{name}", "there is no MeshConfig in it" if found else "it is not there")
-            )
-            return None
-        return _mtls_parse.mesh_config(document, revision, env)
+        return found
 
-    found = {revision: one(revision) for revision in revisions}
+    found = {revision: one(revision) for revision in served}
     default = one("default")
     if default is None and sum(config is not None for config in found.values()) == 1:
         default = next(config for config in found.values() if config is not None)  # the only revision there is
-        notes = [note for note in notes if note[0] != f"ConfigMap {namespace}/istio"]
+        missing = [entry for entry in missing if entry.object != _config_map(namespace, "default")]
     default = default or MeshConfig(known=False)
-    return default, {rev: config or MeshConfig(revision=rev, known=False) for rev, config in found.items()}, notes
+    return default, {rev: config or MeshConfig(revision=rev, known=False) for rev, config in found.items()}, missing
+
+
+def _config_map(namespace: str, revision: str) -> str:
+    return f"ConfigMap {namespace}/{_config_name(revision)}"
+
+
+def _config_name(revision: str) -> str:
+    return "istio" if revision == "default" else f"istio-{revision}"
+
+
+def _config(
+    client: Client, namespace: str, revision: str, environment: Mapping[str, str] | None
+) -> MeshConfig | Missing:
+    """A revision's MeshConfig, or why it cannot be read."""
+    where = _config_map(namespace, revision)
+    try:
+        found = client.get(f"/api/v1/namespaces/{namespace}/configmaps/{_config_name(revision)}")
+        document = yaml.safe_load(((found or {}).get("data") or {}).get("mesh") or "") if found else None
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        if error.status == 403:
+            right = f"verb get on configmaps in namespace {namespace}"
+            return Missing(where, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
+        return Missing(where, MissingCause.FAILED, str(error))
+    except yaml.YAMLError as error:
+        return Missing(where, MissingCause.FAILED, f"its key mesh is not YAML: {str(error).splitlines()[0]}")
+    if found is None:
+        return Missing(where, MissingCause.NOT_INSTALLED, "it does not exist")
+    if not isinstance(document, dict):
+        return Missing(where, MissingCause.FAILED, "its key mesh has no MeshConfig")
+    return mesh_config(document, revision, environment)

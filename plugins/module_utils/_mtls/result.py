@@ -12,26 +12,28 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import summary as _mtls_summary
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import (
-    ERROR,
-    INFO,
-    LEVELS,
-    WARNING,
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import (
     Excepted,
-    Finding,
+    Level,
     Wanted,
     deviation,
+    violations,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import (
+    About,
+    Finding,
+    finding,
     of_calls,
     of_reading,
     ordered,
-    violations,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics as _mtls_metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, what_if, workloads
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Endpoint,
     Prometheus,
@@ -83,7 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A mesh with its verdicts. `calls` are what is reported, `all_calls` the same without narrowing."""
+    """A mesh with its verdicts. `calls` are those that are reported, `all_calls` those of the whole mesh."""
 
     snapshot: Snapshot
     engine: Engine
@@ -96,15 +98,17 @@ class Judged:
 
 
 def wanted_of(params: Mapping[str, Any]) -> Wanted:
-    """Options `want` and `exceptions`. Raises KubeError for a level that is none."""
+    """Options `want` and `exceptions`. Raises KubeError for a level that does not exist."""
+    levels = {}
     for namespace, level in params["want"].items():
-        if level not in LEVELS:
-            raise KubeError(f"want: '{level}' for namespace '{namespace}'. Expected one of: {', '.join(LEVELS)}.")
-    return Wanted(params["want"], [Excepted(**entry) for entry in params["exceptions"]])
+        if level not in list(Level):
+            raise KubeError(f"want: '{level}' for namespace '{namespace}'. Expected one of: {', '.join(Level)}.")
+        levels[namespace] = Level(level)
+    return Wanted(levels, [Excepted(**entry) for entry in params["exceptions"]])
 
 
 def judge(client: Client, params: Mapping[str, Any]) -> Judged:
-    """Reads the mesh, judges it, and asks Prometheus if told to."""
+    """Reads the mesh, judges it, and compares the verdicts with Prometheus if option `prometheus` is set."""
     wanted, begin = wanted_of(params), time.monotonic()
     snapshot = read(client, params["istio_namespace"], params["cluster_domain"])
     start = time.monotonic()
@@ -117,15 +121,17 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
     callers: list[dict[str, Any]] = []
     if params["prometheus"]:
         try:
-            seen = _mtls_metrics.traffic(_series(client, params["prometheus"]))
+            traffic = metrics.traffic(_series(client, params["prometheus"]))
         except PrometheusError as error:
-            more.append(Finding(WARNING, "metrics", "Prometheus", str(error), "Nothing is concluded from metrics."))
+            message = f"{error} No verdict is compared with metrics."
+            change = "Check option prometheus, and that Prometheus answers."
+            more.append(finding(CheckCode.METRICS, "Prometheus", message, change=change))
         else:
-            calls, everything = _mtls_metrics.with_evidence(calls, seen), _mtls_metrics.with_evidence(everything, seen)
-            callers = _mtls_metrics.rows(seen)
-            if not seen:
-                text = "no series of connection_security_policy: metrics prove nothing here"
-                more.append(Finding(INFO, "metrics", "Prometheus", text))
+            calls, everything = metrics.with_evidence(calls, traffic), metrics.with_evidence(everything, traffic)
+            callers = metrics.rows(traffic)
+            if not traffic:
+                message = "there is no series with connection_security_policy, so metrics prove nothing"
+                more.append(Finding(Severity.INFO, CheckCode.METRICS, "Prometheus", message))
     end = time.monotonic()
     seconds = {
         "judge_seconds": round(judged - start, 3),
@@ -136,7 +142,7 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
 
 
 def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What Prometheus has on both metrics."""
+    """The series of both metrics in Prometheus."""
     endpoint = Endpoint(
         options["url"] or "",
         options["service"] or "",
@@ -148,9 +154,7 @@ def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     )
     prometheus = Prometheus(endpoint, client)
     return [
-        series
-        for query in _mtls_metrics.queries(options["window"])
-        for series in prometheus.query(query, budget=5.0).series
+        series for query in metrics.queries(options["window"]) for series in prometheus.query(query, budget=5.0).series
     ]
 
 
@@ -159,50 +163,51 @@ def _row(call: Call, wanted: Wanted) -> dict[str, Any]:
     return {**call.as_dict(), "deviation": why, "excepted": excepted}
 
 
+def _compliant(
+    wanted: Wanted, not_compliant: list[Finding], refuted: list[Call], reports: list[Finding]
+) -> bool | None:
+    """Whether the mesh is as demanded, None when nothing is demanded. `reports` are findings of reading and proving."""
+    if not wanted.levels:
+        return None
+    demanded = [call for call in refuted if wanted.level(call.namespace)]
+    return not not_compliant and not demanded and all(entry.severity is not Severity.ERROR for entry in reports)
+
+
 def result(
     client: Client, params: Mapping[str, Any], judged: Judged, calls: list[Call], more: list[Finding]
 ) -> dict[str, Any]:
-    """The result of a module: `calls` with their proofs, and findings besides those of the verdicts."""
+    """The result of a module: `calls` with their proofs. `more` are findings besides those of the verdicts."""
     snapshot, engine, wanted = judged.snapshot, judged.engine, judged.wanted
     proofs = {call.id: call for call in calls}
     everything = [proofs.get(call.id, call) for call in judged.all_calls]
-    wrong = violations(engine, everything, wanted)
-    refuted = [
-        Finding(
-            ERROR, "violated", f"Service {call.service} port {call.port}", f"client {call.client}: {call.evidence}", ""
-        )
-        for call in everything
-        if call.proof == "violated"
+    not_compliant = violations(engine, everything, wanted)
+    refuted = [call for call in everything if call.proof is Proof.VIOLATED]
+    contradictions = [
+        finding(CheckCode.VIOLATED, call.object, f"client {call.client}: {call.evidence}", about=About.CALL)
+        for call in refuted
     ]
     unread = of_reading(snapshot, engine)
-    findings = ordered([*unread, *judged.findings, *more, *refuted, *wrong, *of_calls(calls)])
-    compliant = None
-    if wanted.levels:
-        demanded = [
-            call for call in everything if call.proof == "violated" and wanted.level(call.service.partition("/")[0])
-        ]
-        incomplete = any(finding.severity == ERROR for finding in unread)
-        compliant = not wrong and not demanded and not incomplete and not any(f.severity == ERROR for f in more)
-    asked = params["what_if"]
-    what_if = None
+    findings = ordered([*unread, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
+    asked, told = params["what_if"], None
     if asked and (asked["namespaces"] or asked["mesh"]):
-        what_if = _mtls_summary.what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])
+        told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])
+    config = snapshot.mesh.config
     return {
         "changed": False,
         "calls": [_row(call, wanted) for call in calls],
-        "workloads": _mtls_summary.workloads(engine, params["namespaces"]),
-        "namespaces": _mtls_summary.namespaces(snapshot, engine, judged.all_calls, params["namespaces"]),
-        "findings": [finding.as_dict() for finding in findings],
-        "compliant": compliant,
-        "violations": [finding.as_dict() for finding in ordered([*wrong, *refuted])],
-        "what_if": what_if,
+        "workloads": workloads(engine, params["namespaces"]),
+        "namespaces": namespaces(snapshot, engine, judged.all_calls, params["namespaces"]),
+        "findings": [entry.as_dict() for entry in findings],
+        "compliant": _compliant(wanted, not_compliant, refuted, [*unread, *more]),
+        "violations": [entry.as_dict() for entry in ordered([*not_compliant, *contradictions])],
+        "what_if": told,
         "callers": judged.callers,
         "mesh": {
-            "root_namespace": snapshot.mesh.config.root_namespace,
-            "trust_domain": snapshot.mesh.config.trust_domain,
-            "auto_mtls": snapshot.mesh.config.auto_mtls,
-            "outbound": snapshot.mesh.config.outbound,
-            "known": snapshot.mesh.config.known,
+            "root_namespace": config.root_namespace,
+            "trust_domain": config.trust_domain,
+            "auto_mtls": config.auto_mtls,
+            "outbound": config.outbound,
+            "known": config.known,
             "revisions": sorted({"default", *snapshot.mesh.configs}),
         },
         "stats": {**snapshot.stats, **judged.seconds, "calls": len(calls), "requests": client.requests},

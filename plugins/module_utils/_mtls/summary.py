@@ -11,32 +11,31 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import other_ports
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import other_ports
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import STRICT, Mesh, Policy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, Mode, Policy, Proxy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
-    BROKEN,
-    VERDICTS,
     WITHOUT_SIDECAR,
     Call,
+    Verdict,
 )
 
 
 def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str, Any]]:
-    """One entry a workload and kind of pod: a workload half of whose pods have a sidecar has two."""
+    """One entry for each workload and kind of proxy: a workload has two when some of its pods have no sidecar."""
     offered: dict[int, dict[int, str]] = {}
     for service in engine.mesh.services:
         for port in service.ports:
             for point in port.endpoints:
                 if point.group is not None:
                     mode = engine.accepts(point, port.number).mode
-                    offered.setdefault(point.group, {})[point.port] = mode
+                    offered.setdefault(point.group, {})[point.port] = str(mode)
     found = []
     for index, group in enumerate(engine.mesh.groups):
         if namespaces and group.namespace not in namespaces:
             continue
-        judged = group.meshed and group.kind in ("sidecar", "ambient")
+        judged = group.meshed and group.kind in (Proxy.SIDECAR, Proxy.AMBIENT)
         config = engine.mesh.config_of(group)
         broad = engine.policies.mode(config, group.namespace, group.labels, 0) if judged else None
         found.append(
@@ -44,11 +43,11 @@ def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str
                 "workload": group.key,
                 "namespace": group.namespace,
                 "pods": group.count,
-                "proxy": group.kind if group.meshed else "none",
+                "proxy": str(group.kind if group.meshed else Proxy.NONE),
                 "why": group.why,
                 "revision": group.revision,
                 "service_account": group.service_account,
-                "mode": other_ports(engine, group)[0] if judged else "",
+                "mode": str(other_ports(engine, group)[0]) if judged else "",
                 "policy": broad.policy if broad else "",
                 "ports": {str(port): mode for port, mode in sorted(offered.get(index, {}).items())},
             }
@@ -59,13 +58,13 @@ def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str
 def namespaces(
     snapshot: Snapshot, engine: Engine, calls: Iterable[Call], only: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """One entry a namespace: its mode, its pods with and without proxy, and how often each verdict was given."""
-    counts: dict[str, Counter[str]] = {}
+    """One entry for each namespace: its mode, its pods with and without a proxy, and how often each verdict is given."""
+    counts: dict[str, Counter[Verdict]] = {}
     open_ports: Counter[str] = Counter()
     for call in calls:
-        name = call.service.partition("/")[0]
+        name = call.namespace
         if call.client == WITHOUT_SIDECAR:
-            open_ports[name] += call.verdict != BROKEN
+            open_ports[name] += call.verdict is not Verdict.BROKEN
         else:
             counts.setdefault(name, Counter())[call.verdict] += 1
     pods: dict[str, Counter[bool]] = {}
@@ -82,7 +81,9 @@ def namespaces(
         found.append(
             {
                 "namespace": name,
-                "mode": "UNKNOWN" if unread or not config.known else engine.policies.namespace_mode(config, name),
+                "mode": str(
+                    Mode.UNKNOWN if unread or not config.known else engine.policies.namespace_mode(config, name)
+                ),
                 "policy": decides.key if decides else "",
                 "injection": labels.get("istio-injection")
                 or labels.get("istio.io/rev")
@@ -91,28 +92,31 @@ def namespaces(
                 "pods": sum(pods.get(name, Counter()).values()),
                 "pods_without_proxy": pods.get(name, Counter())[False],
                 "ports_open_to_plaintext": open_ports[name],
-                "verdicts": {verdict: counts.get(name, Counter())[verdict] for verdict in VERDICTS},
+                "verdicts": {str(verdict): counts.get(name, Counter())[verdict] for verdict in Verdict},
             }
         )
     return found
 
 
 def made_strict(mesh: Mesh, names: Collection[str], whole_mesh: bool) -> Mesh:
-    """The mesh with mode STRICT in the policies of namespaces, or of the mesh; one that is not there is added."""
+    """The mesh with mode STRICT in the policies of namespaces, or of the mesh. A policy that is not there is added."""
     places = [*names, *([mesh.config.root_namespace] if whole_mesh else [])]
     policies = sorted(mesh.policies, key=lambda entry: entry.age)
     for place in dict.fromkeys(places):
         index = next((n for n, p in enumerate(policies) if p.namespace == place and not p.selector), None)
         if index is None:
-            policies.append(Policy(place, "what-if", mode=STRICT))
+            policies.append(Policy(place, "what-if", mode=Mode.STRICT))
         else:
-            policies[index] = replace(policies[index], mode=STRICT)
+            policies[index] = replace(policies[index], mode=Mode.STRICT)
     return replace(mesh, policies=tuple(policies))
 
 
 def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole_mesh: bool) -> dict[str, Any]:
-    """What would break: `breaks` are calls of meshed callers, `refuses` service ports that would refuse callers without sidecar,
-    `callers` the workloads that have none."""
+    """What would break if namespaces or the mesh were STRICT.
+
+    `breaks` are calls of meshed callers, `refuses` service ports that would start to refuse callers without a sidecar, `callers` the
+    workloads that have none.
+    """
     before = {call.id: call for call in calls}
     after = Engine(made_strict(engine.mesh, names, whole_mesh)).calls()
     later = {call.id: call for call in after}
@@ -124,9 +128,9 @@ def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole
     refuses: list[dict[str, Any]] = []
     for key in sorted({*before, *later}):
         old, new = of(before, key), of(later, key)
-        if old is None or new is None or new.verdict != BROKEN or old.verdict == BROKEN:
+        if old is None or new is None or new.verdict is not Verdict.BROKEN or old.verdict is Verdict.BROKEN:
             continue
-        entry = {**replace(new, client=key[0]).as_dict(), "was": old.verdict}
+        entry = {**replace(new, client=key[0]).as_dict(), "was": str(old.verdict)}
         (refuses if key[0] == WITHOUT_SIDECAR else breaks).append(entry)
     callers = sorted({group.key for group in engine.mesh.groups if not group.meshed})
     return {

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls from a pod of the mesh to a sample of others: in plain text, with a certificate of the mesh, and through a sidecar.
+"""Calls on the wire from a pod of the mesh to a sample of others: in plain text, with a certificate of the mesh, and through a sidecar.
 
 One Job makes one pod with a sidecar. Commands in the proxy's container run as the proxy's user, whose traffic is not redirected: what they
-send arrives as it is. The agent writes the pod's certificate into the proxy's memory volume (OUTPUT_CERTS), so that the same port can be
-called with and without it. Nothing stays: the Job is deleted at the end; if this process is killed, its deadline ends it and the control
+send arrives unchanged. The agent writes the pod's certificate into the proxy's memory volume (OUTPUT_CERTS), so the same port can be called
+with and without it. Nothing stays: the Job is deleted at the end. If this process is killed, the Job's deadline ends it and the control
 plane deletes it (ttlSecondsAfterFinished).
 """
 
@@ -22,8 +22,12 @@ from urllib.parse import quote
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin, execute
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import (
+    Meshed,
     Peer,
+    PlainCall,
     Seen,
     answer,
     counters,
@@ -33,7 +37,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.w
 )
 
 _CERTS = "/etc/istio/proxy"  # emptyDir in memory that the injector gives the proxy
-_PROBE, _PROXY = "probe", "istio-proxy"
+_PROBE = "probe"
 _READY = 60.0  # seconds for the probe pod to be ready
 _CALL = 5  # seconds for one call
 MANAGED = {"app.kubernetes.io/managed-by": "servicemesh-platform", "app.kubernetes.io/part-of": "mtls-probe"}
@@ -41,7 +45,7 @@ MANAGED = {"app.kubernetes.io/managed-by": "servicemesh-platform", "app.kubernet
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A pod behind a service port. `direct` tells whether a proxy stands before it; `identity` is what it should show."""
+    """A pod behind a service port. `identity` is the one that its certificate should have, empty for a pod without a proxy."""
 
     service: str
     host: str
@@ -99,8 +103,8 @@ def job(
     }
 
 
-class Probe:
-    """A probe pod, from `with` to its end."""
+class ProbePod:
+    """A pod that calls from inside the mesh. It exists from `with` to the end of the block."""
 
     def __init__(
         self, client: Client, namespace: str, image: str, pull_policy: str, deadline: int, labels: Mapping[str, str]
@@ -110,12 +114,12 @@ class Probe:
         self._job = job(self.name, namespace, image, pull_policy, deadline, labels)
         self.pod = ""
 
-    def __enter__(self) -> Probe:
+    def __enter__(self) -> ProbePod:
         path = f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
         try:
             self._client.request("POST", path, body=self._job)
         except ApiError as error:
-            right = " Expected the right to create jobs there." if error.status == 403 else ""
+            right = " Grant the right to create jobs in it." if error.status == 403 else ""
             raise KubeError(f"The probe cannot be started in namespace {self.namespace}: {error}.{right}") from None
         try:
             self._wait()
@@ -137,24 +141,17 @@ class Probe:
                 raise
 
     def _wait(self) -> None:
-        """Waits for the pod, its sidecar, and its certificate. Raises KubeError with what is missing."""
+        """Waits for the pod, its sidecar, and its certificate. Raises KubeError with the reason when they are not ready in time."""
         end = time.monotonic() + _READY
-        why = "no pod was made"
+        why = "no pod was created"
+        query = {"labelSelector": f"batch.kubernetes.io/job-name={self.name}"}
         while time.monotonic() < end:
-            query = {"labelSelector": f"batch.kubernetes.io/job-name={self.name}"}
-            pods = (self._client.get(f"/api/v1/namespaces/{self.namespace}/pods", query=query) or {}).get("items") or []
-            for pod in pods:
+            found = self._client.get(f"/api/v1/namespaces/{self.namespace}/pods", query=query) or {}
+            for pod in found.get("items") or []:
                 self.pod = pod["metadata"]["name"]
-                spec = pod["spec"]
-                names = [c["name"] for c in [*spec["containers"], *(spec.get("initContainers") or [])]]
-                if _PROXY not in names:
-                    raise KubeError(
-                        f"The probe pod in namespace {self.namespace} got no sidecar, so it cannot speak for the mesh. "
-                        "Set probe_namespace to a namespace where pods are injected."
-                    )
-                conditions = {c["type"]: c for c in (pod.get("status") or {}).get("conditions") or []}
-                ready = conditions.get("Ready") or {}
-                why = ready.get("message") or (conditions.get("PodScheduled") or {}).get("message") or "it is starting"
+                self._demand_sidecar(pod["spec"])
+                ready = condition(pod, "Ready")
+                why = ready.get("message") or condition(pod, "PodScheduled").get("message") or "it is starting"
                 if ready.get("status") == "True" and self._has_certificate():
                     return
             time.sleep(0.3)
@@ -162,8 +159,16 @@ class Probe:
             f"The probe pod {self.namespace}/{self.pod or self.name} was not ready within {_READY:.0f} s: {why}."
         )
 
+    def _demand_sidecar(self, spec: Mapping[str, Any]) -> None:
+        names = [container["name"] for container in [*spec["containers"], *(spec.get("initContainers") or [])]]
+        if PROXY_CONTAINER not in names:
+            raise KubeError(
+                f"The probe pod in namespace {self.namespace} has no sidecar, so its calls are not those of the mesh. "
+                "Set probe_namespace to a namespace where sidecars are injected."
+            )
+
     def _has_certificate(self) -> bool:
-        return self._run(_PROXY, ["test", "-s", f"{_CERTS}/key.pem"])[0] == 0
+        return self._run(PROXY_CONTAINER, ["test", "-s", f"{_CERTS}/key.pem"])[0] == 0
 
     def _run(self, container: str, command: Sequence[str]) -> tuple[int | None, str]:
         done = execute(self._client, self.namespace, self.pod, container, command, _CALL + 5)
@@ -172,17 +177,17 @@ class Probe:
     def _curl(self, container: str, *args: str) -> tuple[int | None, str]:
         return self._run(container, ["curl", "-s", "-o", "/dev/null", "--max-time", str(_CALL), *args])
 
-    def plain(self, target: Target) -> str:
-        """A call in plain text straight to the pod."""
-        return plain(answer(*self._curl(_PROXY, "-w", "%{http_code} %{errormsg}", f"http://{_at(target)}/")))
+    def plain(self, target: Target) -> PlainCall:
+        """A call in plain text, straight to the pod."""
+        return plain(answer(*self._curl(PROXY_CONTAINER, "-w", "%{http_code} %{errormsg}", f"http://{_at(target)}/")))
 
     def control(self, target: Target) -> Peer:
-        """The same call with a certificate of the mesh: shows that the port lives, and who answers there."""
+        """The same call with a certificate of the mesh: whether the port answers at all, and with which identity."""
         files = ["--cert", f"{_CERTS}/cert-chain.pem", "--key", f"{_CERTS}/key.pem", "-k"]
-        found = self._curl(_PROXY, *files, "-w", "%{http_code} %{certs}", f"https://{_at(target)}/")
+        found = self._curl(PROXY_CONTAINER, *files, "-w", "%{http_code} %{certs}", f"https://{_at(target)}/")
         return peer(answer(*found))
 
-    def meshed(self, target: Target, path: str) -> Any:
+    def meshed(self, target: Target, path: str) -> Meshed:
         """A call through the probe's own sidecar, with its counters before and after."""
         before = self._counters(target)
         found = self._curl(_PROBE, "-w", "%{http_code} %{errormsg}", f"http://{target.host}:{target.number}{path}")
@@ -194,20 +199,13 @@ class Probe:
         return counters(text.decode(errors="replace"), target.host, target.number)
 
     def see(self, target: Target, path: str) -> Seen:
-        """All three calls to one pod. What goes wrong on the way is a note, not a verdict."""
+        """All three calls to one pod. An error on the way is a note, and proves nothing."""
+        known = (target.service, target.number, target.pod)
         try:
             control = self.control(target)
-            return Seen(
-                target.service,
-                target.number,
-                target.pod,
-                self.plain(target),
-                control,
-                target.identity,
-                self.meshed(target, path),
-            )
+            return Seen(*known, self.plain(target), control, target.identity, self.meshed(target, path))
         except PodError as error:
-            return Seen(target.service, target.number, target.pod, "silent", Peer(), target.identity, None, str(error))
+            return Seen(*known, PlainCall.SILENT, Peer(), target.identity, None, str(error))
 
 
 def _at(target: Target) -> str:

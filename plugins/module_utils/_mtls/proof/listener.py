@@ -1,26 +1,20 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running Envoy says: which inbound filter chains ask for a client certificate, and which certificate it has. Pure.
+"""The answers of a running Envoy: which inbound filter chains require a client certificate, and which certificate it has. Pure.
 
-How istiod builds the chains: istio pilot/pkg/networking/core/listener_inbound.go (getFilterChainMatchOptions): STRICT has only chains with
-a required client certificate, DISABLE none with TLS, PERMISSIVE both.
+istiod builds the chains in istio pilot/pkg/networking/core/listener_inbound.go (getFilterChainMatchOptions): STRICT has only
+chains with a required client certificate, DISABLE none with TLS, PERMISSIVE both.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    DISABLE,
-    PERMISSIVE,
-    STRICT,
-    UNKNOWN,
-)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode
 
 INBOUND = "virtualInbound"
 LISTENERS = "/config_dump?resource=dynamic_listeners&name_regex=%5EvirtualInbound%24"
@@ -38,35 +32,22 @@ def inbound_chains(dump: Obj) -> list[Obj]:
     return []
 
 
-def mode_of_port(chains: Iterable[Obj], port: int) -> str:
-    """Mode that the chains come to for a container port; chains of the port itself go before those for all ports."""
+def mode_of_port(chains: Iterable[Obj], port: int) -> Mode:
+    """Mode that the chains make for a container port. Chains of the port itself go before those for all ports."""
     own = [chain for chain in chains if (chain.get("filter_chain_match") or {}).get("destination_port") == port]
     general = [chain for chain in chains if "destination_port" not in (chain.get("filter_chain_match") or {})]
     meant = own or general
     if not meant:
-        return UNKNOWN
+        return Mode.UNKNOWN
     required = [_requires_certificate(chain) for chain in meant]
     if all(required):
-        return STRICT
-    return PERMISSIVE if any(required) else DISABLE
+        return Mode.STRICT
+    return Mode.PERMISSIVE if any(required) else Mode.DISABLE
 
 
 def _requires_certificate(chain: Obj) -> bool:
     config = (chain.get("transport_socket") or {}).get("typed_config") or {}
     return bool(config.get("require_client_certificate"))
-
-
-def trusted_domains(chains: Iterable[Obj]) -> set[str]:
-    """Trust domains whose identities the chains accept."""
-    found = set()
-    for chain in chains:
-        config = (chain.get("transport_socket") or {}).get("typed_config") or {}
-        context = (config.get("common_tls_context") or {}).get("combined_validation_context") or {}
-        for matcher in (context.get("default_validation_context") or {}).get("match_subject_alt_names") or []:
-            known = re.fullmatch(r"spiffe://([^/]+)/", str(matcher.get("prefix") or ""))
-            if known:
-                found.add(known.group(1))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +62,7 @@ class Certificate:
 
 
 def certificate(answer: Obj, now: datetime) -> Certificate | None:
-    """The certificate among `/certs` that carries a SPIFFE identity; null when there is none."""
+    """The certificate among `/certs` that carries a SPIFFE identity, None when there is none."""
     for entry in answer.get("certificates") or []:
         for leaf in (entry.get("cert_chain") or [])[:1]:
             names = [str(name.get("uri")) for name in leaf.get("subject_alt_names") or [] if name.get("uri")]
@@ -98,7 +79,7 @@ def _time(text: Any) -> datetime:
     try:
         return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)  # noqa: UP017
     except ValueError:
-        return datetime.fromtimestamp(0, timezone.utc)  # noqa: UP017  # what cannot be read has run out
+        return datetime.fromtimestamp(0, timezone.utc)  # noqa: UP017  # a time that cannot be read counts as expired
 
 
 def expected_identity(trust_domain: str, namespace: str, service_account: str) -> str:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Istio's own metrics say of calls: share of plain text by caller. Pure: series in, calls with evidence out.
+"""Istio's own metrics as evidence: the share of plain text by caller. Pure: series in, calls with evidence out.
 
-Only what the destination reports counts: at the source `connection_security_policy` is `unknown` by design (istio#42853). The metric knows
-no port, so it speaks for all ports of a service. No series is no evidence.
+Only series that the destination reports are used: at the source `connection_security_policy` is `unknown` by design (istio#42853). The
+metric has no port, so it is evidence for all ports of a service. No series is no evidence.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Sent
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
-    BROKEN,
     WITHOUT_SIDECAR,
     Call,
+    Proof,
+    Verdict,
 )
 
 _BY = (
@@ -31,19 +33,19 @@ MUTUAL, NONE = "mutual_tls", "none"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Calls of one caller to a service within the window, by what their connection had."""
+    """Calls of one caller to a service within the window, by the security of their connection."""
 
     mutual: float = 0.0
     plain: float = 0.0
 
 
 def queries(window: int) -> list[str]:
-    """One query a metric; `window` in seconds."""
+    """One query for each metric; `window` is in seconds."""
     return [f'sum by ({_BY}) (increase({metric}{{reporter="destination"}}[{window}s]))' for metric in METRICS]
 
 
 def traffic(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Traffic]:
-    """(service `ns/name`, caller `ns/workload` or `unknown/unknown`) -> its calls. What is no number is left out."""
+    """(service `ns/name`, caller `ns/workload` or `unknown/unknown`) -> its calls. A value that is not a number is left out."""
     found: dict[tuple[str, str], Traffic] = {}
     for entry in series:
         labels = entry.get("metric") or {}
@@ -70,7 +72,7 @@ def _sum(parts: Iterable[Traffic]) -> Traffic:
 
 
 def with_evidence(calls: Iterable[Call], found: Mapping[tuple[str, str], Traffic]) -> list[Call]:
-    """Calls with what the metrics say: `claimed` when they agree with the verdict, `violated` when they cannot both be true."""
+    """Calls with their evidence: CLAIMED when the metrics agree with the verdict, VIOLATED when both cannot be true."""
     by_service: dict[str, dict[str, Traffic]] = {}
     for (service, caller), amounts in found.items():
         by_service.setdefault(service, {})[caller] = amounts
@@ -79,33 +81,34 @@ def with_evidence(calls: Iterable[Call], found: Mapping[tuple[str, str], Traffic
 
 def _judged(call: Call, callers: Mapping[str, Traffic]) -> Call:
     if call.client == WITHOUT_SIDECAR:
-        seen = _sum(callers.values())
-        if seen.plain and call.verdict == BROKEN:
-            return replace(call, proof="violated", evidence=_words(seen))
-        return replace(call, evidence=_words(seen)) if seen.plain else call
+        traffic = _sum(callers.values())
+        if traffic.plain and call.verdict is Verdict.BROKEN:
+            return replace(call, proof=Proof.VIOLATED, evidence=_words(traffic))
+        return replace(call, evidence=_words(traffic)) if traffic.plain else call
     if call.client == ANYBODY:
-        seen = _sum(amounts for caller, amounts in callers.items() if not caller.startswith("unknown/"))
+        traffic = _sum(amounts for caller, amounts in callers.items() if not caller.startswith("unknown/"))
     else:
-        seen = callers.get(call.client, Traffic())
-    if not seen.mutual and not seen.plain:
+        traffic = callers.get(call.client, Traffic())
+    if not traffic.mutual and not traffic.plain:
         return call
-    mutual = call.client_mode == "mtls" and call.verdict != BROKEN
-    plain = call.client_mode == "plaintext" and call.verdict != BROKEN
-    if (mutual and not seen.plain) or (plain and not seen.mutual):
-        return replace(call, proof="claimed", evidence=_words(seen))
-    if call.client_mode == "unknown" or call.verdict == "unknown":
-        return replace(call, evidence=_words(seen))
-    # Calls through another path (another port, a rule that changed within the window) count here too: told as it is.
-    return replace(call, proof="violated", evidence=_words(seen))
+    works = call.verdict is not Verdict.BROKEN
+    mutual = works and call.client_mode is Sent.MTLS and not traffic.plain
+    plain = works and call.client_mode is Sent.PLAINTEXT and not traffic.mutual
+    if mutual or plain:
+        return replace(call, proof=Proof.CLAIMED, evidence=_words(traffic))
+    if call.client_mode is Sent.UNKNOWN or call.verdict is Verdict.UNKNOWN:
+        return replace(call, evidence=_words(traffic))
+    # Calls by another path (another port, a rule that changed within the window) are counted here too. The evidence says what was seen.
+    return replace(call, proof=Proof.VIOLATED, evidence=_words(traffic))
 
 
-def _words(seen: Traffic) -> str:
-    share = seen.plain / (seen.plain + seen.mutual)
-    return f"metrics: {seen.mutual:.0f} calls with mutual TLS, {seen.plain:.0f} in plain text ({share:.1%})"
+def _words(traffic: Traffic) -> str:
+    share = traffic.plain / (traffic.plain + traffic.mutual)
+    return f"metrics: {traffic.mutual:.0f} calls with mutual TLS, {traffic.plain:.0f} in plain text ({share:.1%})"
 
 
 def rows(found: Mapping[tuple[str, str], Traffic]) -> list[dict[str, Any]]:
-    """Callers by service, those with plain text first: who would break under STRICT."""
+    """Callers by service, those with the most plain text first: they would break under STRICT."""
     made = [
         {
             "service": service,

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a sample of proxies for the inbound listener that they run and the certificate that they have. Reads only."""
+"""Asks a sample of proxies for the inbound listener that they run and the certificate that they have. It only reads."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import ERROR, WARNING, Finding
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import NOT_ENFORCED, UNKNOWN, Group
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import Finding, finding
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.listener import (
     CERTIFICATES,
     LISTENERS,
@@ -25,19 +26,28 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.l
     inbound_chains,
     mode_of_port,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
 
-LISTENER, CERTS, CALLS = "listener", "certificates", "calls"
-_PAUSE = 0.5  # seconds between two looks at a listener that does not say yet what was computed
+_NOT_LISTENED = frozenset({Mode.NOT_ENFORCED, Mode.UNKNOWN})  # modes that a listener cannot confirm
+_PAUSE = 0.5  # seconds before a listener that does not run the computed modes yet is read again
+
+
+class Probe(StrEnum):
+    """What a proof is made with."""
+
+    LISTENER = "listener"
+    CERTIFICATES = "certificates"
+    CALLS = "calls"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one proxy said. `modes` by container port; `error` is why it could not be asked."""
+    """The answer of one proxy. `modes` are by container port. `error` is why it could not be asked, `right` the right that is missing."""
 
     pod: str
     group: int
-    modes: Mapping[int, str]
+    modes: Mapping[int, Mode]
     certificate: Certificate | None = None
     error: str = ""
     right: str = ""
@@ -46,21 +56,21 @@ class Asked:
 def sample(
     pods: Mapping[tuple[str, str], int], groups: Sequence[Group], wanted: set[int], size: int, most: int
 ) -> list[tuple[str, str, int]]:
-    """(namespace, pod, group) of up to `size` pods a group with a proxy, `most` in all, in a fixed order."""
+    """(namespace, pod, group) of up to `size` pods of each group with a proxy, `most` in all, in a fixed order."""
     taken: dict[int, int] = {}
     found = []
     for (namespace, name), index in sorted(pods.items()):
-        if index in wanted and groups[index].kind in ("sidecar", "gateway") and taken.get(index, 0) < size:
+        if index in wanted and groups[index].kind in (Proxy.SIDECAR, Proxy.GATEWAY) and taken.get(index, 0) < size:
             taken[index] = taken.get(index, 0) + 1
             found.append((taken[index], namespace, name, index))
     # One of each group before a second of any.
     return [(namespace, name, index) for _rank, namespace, name, index in sorted(found)[:most]]
 
 
-def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, str]]:
+def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, Mode]]:
     """Group -> container port -> computed mode, for the services of some calls."""
     keys = {(call.service, call.port) for call in calls}
-    found: dict[int, dict[int, str]] = {}
+    found: dict[int, dict[int, Mode]] = {}
     for service in engine.mesh.services:
         for port in service.ports:
             for point in port.endpoints if (service.key, port.number) in keys else ():
@@ -72,21 +82,21 @@ def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, str]]
 def ask(
     client: Client,
     chosen: Sequence[tuple[str, str, int]],
-    computed: Mapping[int, Mapping[int, str]],
+    computed: Mapping[int, Mapping[int, Mode]],
     groups: Sequence[Group],
     probes: Sequence[str],
     patience: float,
 ) -> list[Asked]:
-    """Answers of proxies. One that does not run yet what was computed is asked again for `patience` seconds: istiod may be pushing."""
+    """Answers of proxies. One that does not run the computed modes yet is asked again for `patience` seconds: istiod may be pushing."""
 
     def one(entry: tuple[str, str, int]) -> Asked:
         namespace, name, index = entry
-        modes: dict[int, str] = {}
+        modes: dict[int, Mode] = {}
         try:
-            if LISTENER in probes and groups[index].kind == "sidecar":
+            if Probe.LISTENER in probes and groups[index].kind is Proxy.SIDECAR:
                 modes = _modes(client, namespace, name, computed.get(index, {}), patience)
             found = None
-            if CERTS in probes:
+            if Probe.CERTIFICATES in probes:
                 answer = admin_json(client, namespace, name, CERTIFICATES)
                 found = certificate(answer, datetime.now(timezone.utc))  # noqa: UP017
         except PodError as error:
@@ -96,19 +106,29 @@ def ask(
     return client.each(one, chosen)
 
 
-def _modes(client: Client, namespace: str, name: str, computed: Mapping[int, str], patience: float) -> dict[int, str]:
+def _modes(client: Client, namespace: str, name: str, computed: Mapping[int, Mode], patience: float) -> dict[int, Mode]:
     end = time.monotonic() + patience
     while True:
         chains = inbound_chains(admin_json(client, namespace, name, LISTENERS))
         modes = {port: mode_of_port(chains, port) for port in computed}
-        wrong = any(modes[port] != mode for port, mode in computed.items() if mode not in (NOT_ENFORCED, UNKNOWN))
+        wrong = any(modes[port] is not mode for port, mode in computed.items() if mode not in _NOT_LISTENED)
         if not wrong or time.monotonic() > end:
             return modes
         time.sleep(_PAUSE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What one proxy runs on a container port, beside the mode that was computed."""
+
+    pod: str
+    port: int
+    computed: Mode
+    runs: Mode
+
+
 def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Asked]) -> list[Call]:
-    """Calls with what the listeners say: `claimed` when every backend's runs what was computed, `violated` when one does not."""
+    """Calls with their proof: CLAIMED when the listeners of all backends run the computed mode, VIOLATED when one does not."""
     by_group: dict[int, list[Asked]] = {}
     for answer in answers:
         if answer.modes:
@@ -116,81 +136,63 @@ def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Aske
     behind = {(s.key, p.number): p.endpoints for s in engine.mesh.services for p in s.ports}
     judged = []
     for call in calls:
-        said: list[tuple[str, int, str, str]] = []
+        heard: list[_Heard] = []
         silent = False
         for point in behind.get((call.service, call.port), ()):
             mode = engine.accepts(point, call.port).mode
-            heard = by_group.get(point.group, []) if point.group is not None else []
-            silent = silent or not heard or mode in (NOT_ENFORCED, UNKNOWN)
-            said += [
-                (a.pod, point.port, mode, a.modes.get(point.port, UNKNOWN))
-                for a in heard
-                if mode not in (NOT_ENFORCED, UNKNOWN)
-            ]
-        wrong = [entry for entry in said if entry[2] != entry[3]]
-        if wrong:
-            pod, port, mode, runs = wrong[0]
-            judged.append(
-                replace(
-                    call,
-                    proof="violated",
-                    evidence=f"listener: {mode} was computed, Envoy of {pod} runs {runs} on port {port}",
-                )
-            )
-        elif said and not silent and call.proof == "unproved":
-            what = f"listener: Envoy runs {said[0][3]} on port {said[0][1]} ({', '.join(sorted({e[0] for e in said})[:3])})"
-            judged.append(replace(call, proof="claimed", evidence=what))
-        else:
-            judged.append(call)
+            proxies = by_group.get(point.group, []) if point.group is not None else []
+            silent = silent or not proxies or mode in _NOT_LISTENED
+            if mode not in _NOT_LISTENED:
+                heard += [_Heard(a.pod, point.port, mode, a.modes.get(point.port, Mode.UNKNOWN)) for a in proxies]
+        judged.append(_judged(call, heard, silent))
     return judged
 
 
+def _judged(call: Call, heard: Sequence[_Heard], silent: bool) -> Call:
+    """A call by what was heard of its backends; `silent` is whether one of them was not heard."""
+    wrong = next((entry for entry in heard if entry.computed != entry.runs), None)
+    if wrong:
+        evidence = f"{wrong.computed} was computed, Envoy of {wrong.pod} runs {wrong.runs} on port {wrong.port}"
+        return replace(call, proof=Proof.VIOLATED, evidence=f"listener: {evidence}")
+    if heard and not silent and call.proof is Proof.UNPROVED:
+        pods = ", ".join(sorted({entry.pod for entry in heard})[:3])
+        evidence = f"listener: Envoy runs {heard[0].runs} on port {heard[0].port} ({pods})"
+        return replace(call, proof=Proof.CLAIMED, evidence=evidence)
+    return call
+
+
 def findings(answers: Sequence[Asked], groups: Sequence[Group], trust_domain: str) -> list[Finding]:
-    """What the certificates show: another identity than expected, one that runs out, several roots; and who could not be asked."""
+    """Proxies that could not be asked, and certificates with another identity than expected, that expire, or with other roots."""
     found: list[Finding] = []
     silent = [answer for answer in answers if answer.error]
     for right in sorted({answer.right for answer in silent}):
         same = [answer for answer in silent if answer.right == right]
-        change = f"Grant the right to {right}." if right else "Nothing is concluded from what could not be asked."
-        what = f"{len(same)} of {len(answers)} proxies could not be asked: {same[0].error}"
-        found.append(Finding(WARNING, "unproved", "Proxies", what, change))
+        change = (
+            f"Grant the right to {right}." if right else "Check that these pods run and that their proxies are ready."
+        )
+        message = f"{len(same)} of {len(answers)} proxies could not be asked: {same[0].error}"
+        found.append(finding(CheckCode.UNPROVED, "Proxies", message, change=change))
     roots: dict[tuple[str, ...], str] = {}
     for answer in answers:
-        if answer.certificate is None:
-            continue
-        group, have = groups[answer.group], answer.certificate
-        expected = expected_identity(trust_domain, group.namespace, group.service_account)
-        if have.identity != expected:
-            what = f"its certificate says {have.identity}, expected {expected}"
-            found.append(
-                Finding(
-                    ERROR, "certificate_identity", f"Pod {answer.pod}", what, "Restart the pod; check the trust domain."
-                )
-            )
-        if have.seconds_left < 0.1 * have.lifetime:
-            # istio-agent renews at half of the lifetime (SECRET_GRACE_PERIOD_RATIO), so this renewal has failed.
-            what = f"its certificate runs out in {have.seconds_left / 60:.0f} minutes and was not renewed"
-            found.append(
-                Finding(
-                    ERROR,
-                    "certificate_expiry",
-                    f"Pod {answer.pod}",
-                    what,
-                    "Look into istiod's log and the pod's proxy.",
-                )
-            )
-        roots.setdefault(have.roots, answer.pod)
+        if answer.certificate is not None:
+            found += _of_certificate(answer.pod, answer.certificate, groups[answer.group], trust_domain)
+            roots.setdefault(answer.certificate.roots, answer.pod)
     if len(roots) > 1:
         what = "; ".join(f"{pod} trusts {', '.join(serials) or 'nothing'}" for serials, pod in sorted(roots.items()))
-        found.append(
-            Finding(
-                WARNING,
-                "certificate_root",
-                "Mesh",
-                f"not all proxies trust the same roots: {what}",
-                "Finish the root's rotation.",
-            )
-        )
+        found.append(finding(CheckCode.CERTIFICATE_ROOT, "Mesh", f"not all proxies trust the same roots: {what}"))
+    return found
+
+
+def _of_certificate(pod: str, have: Certificate, group: Group, trust_domain: str) -> list[Finding]:
+    found = []
+    expected = expected_identity(trust_domain, group.namespace, group.service_account)
+    if have.identity != expected:
+        message = f"its certificate has identity {have.identity}, expected {expected}"
+        found.append(finding(CheckCode.CERTIFICATE_IDENTITY, f"Pod {pod}", message))
+    if have.seconds_left < 0.1 * have.lifetime:
+        # istio-agent renews at half of the lifetime (SECRET_GRACE_PERIOD_RATIO), so this renewal has failed.
+        message = f"its certificate expires in {have.seconds_left / 60:.0f} minutes and was not renewed"
+        found.append(finding(CheckCode.CERTIFICATE_EXPIRY, f"Pod {pod}", message))
     return found
 
 

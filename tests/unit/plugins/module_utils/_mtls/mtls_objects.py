@@ -9,8 +9,13 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, MeshConfig
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse import mesh_config
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Mesh,
+    MeshConfig,
+    Missing,
+    MissingCause,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
 
 Obj = dict[str, Any]
@@ -113,7 +118,7 @@ def peer_authentication(
     ports: dict[int, str] | None = None,
     age: int = 1,
 ) -> Obj:
-    """`mode` null leaves `mtls` out; a selector of null leaves it out, an empty one is `selector: {}`."""
+    """`mode` None leaves `mtls` out; a selector of None leaves it out, an empty one is `selector: {}`."""
     spec: Obj = {} if mode is None else {"mtls": {"mode": mode}}
     if selector is not None:
         spec["selector"] = {"matchLabels": selector} if selector else {}
@@ -165,7 +170,7 @@ def destination_rule(
 def mesh(
     objects: list[Any], config: Obj | None = None, environment: dict[str, str] | None = None, **fields: Any
 ) -> Mesh:
-    """The mesh that the objects make. Lists among them are flattened. `missing` and `configs` go through."""
+    """The mesh that the objects make. Lists among them are flattened. `missing` maps a kind to the text; `configs` are passed on."""
     reduce = reducers(DOMAIN)
     found: dict[str, list[Any]] = {kind: [] for kind in reduce}
     for entry in objects:
@@ -174,7 +179,11 @@ def mesh(
     made = mesh_config({**CONFIG, **(config or {})}, environment=environment or {})
     made = fields.pop("mesh_config", made)
     configs: dict[str, MeshConfig] = fields.pop("configs", {})
-    return assembled(found, fields.pop("missing", {}), made, configs, DOMAIN).mesh
+    missing = {
+        kind: Missing(kind, MissingCause.NO_PERMISSION, text, f"verb list on {kind}")
+        for kind, text in fields.pop("missing", {}).items()
+    }
+    return assembled(found, missing, made, configs, DOMAIN).mesh
 
 
 def calls(objects: list[Any], config: Obj | None = None, **fields: Any) -> list[Call]:

@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import summary as _mtls_summary
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import (
+    Excepted,
+    Level,
+    Wanted,
+    violations,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import (
-    Excepted,
     Finding,
-    Wanted,
     of_calls,
     of_reading,
     ordered,
-    violations,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics as _mtls_metrics
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
@@ -79,7 +84,7 @@ def test_clients_of_one_cause_are_one_finding() -> None:
 
 def strict(*more: Any, exceptions: tuple[Excepted, ...] = (), level: str = "strict", **fields: Any) -> list[Finding]:
     judged = engine(*more, **fields)
-    return violations(judged, judged.calls(), Wanted({"a": level}, exceptions))
+    return violations(judged, judged.calls(), Wanted({"a": Level(level)}, exceptions))
 
 
 def test_strict_is_demanded_of_services_and_workloads() -> None:
@@ -97,7 +102,7 @@ def test_strict_is_demanded_of_services_and_workloads() -> None:
 def test_a_port_of_no_service_is_a_hole_too() -> None:
     (found,) = strict(PA("a"), PA("a", "wl", selector=WEB, ports={9999: "PERMISSIVE"}))
     assert found.object == "Workload a/web"
-    assert "container port 9999 accept PERMISSIVE" in found.message
+    assert "container port 9999 accepts PERMISSIVE" in found.message
     listed = (Excepted(workload="a/web", port=9999),)
     assert strict(PA("a"), PA("a", "wl", selector=WEB, ports={9999: "PERMISSIVE"}), exceptions=listed) == []
 
@@ -121,18 +126,24 @@ def test_nothing_is_demanded_of_what_is_not_there_or_outside() -> None:
 
 
 def test_a_star_stands_for_all_other_namespaces() -> None:
-    assert Wanted({"*": "strict", "b": "permissive"}).level("a") == "strict"
-    assert Wanted({"*": "strict", "b": "permissive"}).level("b") == "permissive"
-    assert Wanted({"b": "strict"}).level("a") == ""
+    both = Wanted({"*": Level.STRICT, "b": Level.PERMISSIVE})
+    assert both.level("a") is Level.STRICT
+    assert both.level("b") is Level.PERMISSIVE
+    assert Wanted({"b": Level.STRICT}).level("a") is None
 
 
 def test_what_could_not_be_read_is_an_error_with_what_to_grant() -> None:
-    why = "no permission: verb list on peerauthentications.security.istio.io in all namespaces is missing"
+    right = "verb list on peerauthentications.security.istio.io in all namespaces"
+    why = f"no permission: {right} is missing"
+    missing = Missing("PeerAuthentication", MissingCause.NO_PERMISSION, why, right)
     judged = engine(missing={"PeerAuthentication": why})
-    snapshot = Snapshot(judged.mesh, {}, ("gone",), (("ConfigMap istio-system/istio", "it is not there"),), {}, {})
+    made = dataclasses.replace(judged.mesh, missing={"PeerAuthentication": missing})
+    config = Missing("ConfigMap istio-system/istio", MissingCause.NOT_INSTALLED, "it does not exist")
+    snapshot = Snapshot(made, {}, ("gone",), (config,), {}, {})
     found = ordered(of_reading(snapshot, judged))
     assert codes(found) == [("error", "mesh_config"), ("error", "incomplete"), ("info", "terminating")]
-    assert found[1].change == "Grant the list on peerauthentications.security.istio.io in all namespaces."
+    assert found[0].change == "Set istio_namespace to the namespace of istiod."
+    assert found[1].change == "Grant the verb list on peerauthentications.security.istio.io in all namespaces."
     assert strict(PA("a"), missing={"PeerAuthentication": why}) != [], "unknown is never good"
 
 

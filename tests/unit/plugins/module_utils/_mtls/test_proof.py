@@ -11,15 +11,20 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, MeshConfig
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import pod as reduced
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Group,
+    MeshConfig,
+    Mode,
+    Proxy,
+    Sent,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import pod as reduced
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.calls import job
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.listener import (
     Certificate,
     certificate,
     inbound_chains,
     mode_of_port,
-    trusted_domains,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.proxies import (
     Asked,
@@ -31,6 +36,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.w
     Answer,
     Meshed,
     Peer,
+    PlainCall,
     Seen,
     answer,
     counters,
@@ -39,7 +45,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.w
     plain,
     proved,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof, Verdict
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import mesh, peer_authentication, pick, pod, service
 
@@ -92,7 +98,6 @@ def test_the_inbound_listener_without_its_blackhole() -> None:
         }
     )
     assert [entry["name"] for entry in found] == ["y"]
-    assert trusted_domains(found) == {"td"}
     assert inbound_chains({}) == inbound_chains({"configs": [{"name": "virtualInbound"}]}) == []
 
 
@@ -122,7 +127,7 @@ def asked(identity: str, left: float = 80_000.0, roots: tuple[str, ...] = ("r",)
     return Asked(pod_name, 0, {}, Certificate(identity, "1", roots, left, 86_400.0))
 
 
-WEB = [Group("a", "web", kind="sidecar", service_account="web")]
+WEB = [Group("a", "web", kind=Proxy.SIDECAR, service_account="web")]
 RIGHT = "spiffe://td/ns/a/sa/web"
 
 
@@ -181,7 +186,7 @@ def test_a_pod_without_a_proxy_is_called_when_it_is_ready(conditions: list[dict[
 
 
 def test_a_sample_takes_one_of_each_first() -> None:
-    groups = [Group("a", "x", kind="sidecar"), Group("a", "y", kind="sidecar"), Group("a", "z")]
+    groups = [Group("a", "x", kind=Proxy.SIDECAR), Group("a", "y", kind=Proxy.SIDECAR), Group("a", "z")]
     pods = {("a", f"{name}{number}"): index for index, name in enumerate("xyz") for number in range(3)}
     assert [name for _space, name, _group in sample(pods, groups, {0, 1, 2}, 2, 3)] == ["x0", "y0", "x1"]
     assert sample(pods, groups, {1}, 1, 9) == [("a", "y0", 1)]
@@ -200,14 +205,14 @@ def test_a_sample_takes_one_of_each_first() -> None:
 def test_a_listener_agrees_or_not(runs: str | None, proof: str) -> None:
     web = pod("a", "web")
     engine = Engine(mesh([web, service("a", "web", [web]), peer_authentication("a")]))
-    answers = [Asked("a/web-0", 0, {8080: runs} if runs else {})]
+    answers = [Asked("a/web-0", 0, {8080: Mode(runs)} if runs else {})]
     assert {call.proof for call in with_listeners(engine, engine.calls(), answers)} == {proof}
 
 
 def test_one_backend_that_was_not_asked_leaves_it_unproved() -> None:
     pods = [pod("a", "web"), pod("a", "more")]
     engine = Engine(mesh([*pods, service("a", "web", pods), peer_authentication("a")]))
-    call = pick(with_listeners(engine, engine.calls(), [Asked("a/web-0", 0, {8080: "STRICT"})]), "a/web")
+    call = pick(with_listeners(engine, engine.calls(), [Asked("a/web-0", 0, {8080: Mode.STRICT})]), "a/web")
     assert call.proof == "unproved"
 
 
@@ -256,11 +261,12 @@ def test_counters_are_summed_over_subsets() -> None:
 
 
 def call(client: str, verdict: str, sends: str = "mtls", proof: str = "unproved") -> Call:
-    return Call(client, "a/web", 80, 8080, "STRICT", sends, verdict, "", proof=proof)
+    modes = (Mode.STRICT, Sent(sends), Verdict(verdict))
+    return Call(client, "a/web", 80, 8080, *modes, "", proof=Proof(proof))
 
 
 def seen(said: str = "refused", control: str = RIGHT, mesh_call: Meshed | None = None, port: int = 80) -> Seen:
-    return Seen("a/web", port, "a/web-0", said, Peer(control), RIGHT, mesh_call)
+    return Seen("a/web", port, "a/web-0", PlainCall(said), Peer(control), RIGHT, mesh_call)
 
 
 MUTUAL, PLAIN, DEAD, NO_TLS = (

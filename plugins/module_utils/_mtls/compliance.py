@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a mesh is as demanded: levels by namespace, exceptions, and what does not meet them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, finding
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, CheckCode, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
+    WITHOUT_SIDECAR,
+    Call,
+    Verdict,
+)
+
+_NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
+_ENCRYPTED = frozenset({Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED})
+
+
+class Level(StrEnum):
+    """What is demanded of a namespace. STRICT: plain text is refused too. PERMISSIVE: meshed calls are mutual TLS."""
+
+    STRICT = "strict"
+    PERMISSIVE = "permissive"
+
+
+@dataclass(frozen=True, slots=True)
+class Excepted:
+    """An accepted deviation: a service (`ns/name`) or workload (`ns/name`), `port` 0 for all, `client` empty for all."""
+
+    service: str = ""
+    workload: str = ""
+    port: int = 0
+    client: str = ""
+    reason: str = ""
+
+    def covers(self, call: Call) -> bool:
+        """Whether a call is meant."""
+        named = self.service == call.service or (bool(self.workload) and self.workload in call.backends)
+        return named and self.port in (0, call.port) and self.client in ("", call.client)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is demanded: namespace to level, `*` for all other namespaces, and what is excepted."""
+
+    levels: Mapping[str, Level]
+    exceptions: Sequence[Excepted] = ()
+
+    def level(self, namespace: str) -> Level | None:
+        """The level that a namespace must have, None when nothing is demanded of it."""
+        return self.levels.get(namespace, self.levels.get("*"))
+
+    def excepted(self, call: Call) -> str:
+        """Why a call is excepted, empty when it is not."""
+        return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(call)), "")
+
+
+def deviation(call: Call, wanted: Wanted) -> tuple[str, str]:
+    """Why a call is not as demanded, and why that is accepted. Both are empty for a call that is as demanded."""
+    level = wanted.level(call.namespace)
+    why = _deviation(call, level) if level else ""
+    return why, wanted.excepted(call) if why else ""
+
+
+def _deviation(call: Call, level: Level) -> str:
+    if call.rule in _NOT_DEMANDED:
+        return ""
+    refused = call.server_mode is Mode.STRICT and call.verdict is Verdict.BROKEN
+    match level:
+        case Level.STRICT:
+            if call.client == WITHOUT_SIDECAR:
+                return "" if refused else "a caller without a sidecar is not refused"
+            good = call.verdict is Verdict.STRICT
+        case Level.PERMISSIVE:
+            good = call.client == WITHOUT_SIDECAR or call.verdict in _ENCRYPTED
+        case _:
+            assert_never(level)
+    return "" if good else f"the verdict is {call.verdict}"
+
+
+def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Finding]:
+    """Calls that are not as demanded, and workloads that accept plain text on a port of no service."""
+    found = []
+    for call in calls:
+        why, excepted = deviation(call, wanted)
+        if why and not excepted:
+            what = f"{wanted.level(call.namespace)} is demanded and {why} (client {call.client}): {call.reason}"
+            change = RULES[call.rule].remedy if call.rule else ""
+            found.append(finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL))
+    listed = {entry.workload for entry in wanted.exceptions if not entry.port}
+    for group in engine.mesh.groups:
+        own_rules = group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT)  # they do not read PeerAuthentication
+        if wanted.level(group.namespace) is Level.STRICT and group.key not in listed and not own_rules:
+            found += _of_workload(engine, group, wanted)
+    return list(dict.fromkeys(found))
+
+
+def _of_workload(engine: Engine, group: Group, wanted: Wanted) -> list[Finding]:
+    name = f"Workload {group.key}"
+    if not group.meshed:
+        why = f"strict is demanded and its pods have no sidecar: {group.why or 'hostNetwork'}"
+        change = RULES[RuleCode.NO_SIDECAR].remedy
+        return [finding(CheckCode.NOT_COMPLIANT, name, why, change=change, about=About.WORKLOAD)]
+    found = []
+    for port, mode in sorted(other_ports(engine, group).items()):
+        excepted = any(e.workload == group.key and e.port == port for e in wanted.exceptions)
+        if mode is not Mode.STRICT and not excepted:
+            where = f"container port {port} accepts" if port else "ports of no service accept"
+            what = f"strict is demanded and {where} {mode}"
+            change = "Set mode STRICT, or list the workload as an exception."
+            found.append(finding(CheckCode.NOT_COMPLIANT, name, what, change=change, about=About.WORKLOAD))
+    return found
+
+
+def other_ports(engine: Engine, group: Group) -> dict[int, Mode]:
+    """Modes of the ports that a workload's policy names, and under 0 the mode of all ports that no service offers."""
+    config = engine.mesh.config_of(group)
+    if "PeerAuthentication" in engine.mesh.missing:
+        return {0: Mode.UNKNOWN}
+    own = engine.policies.candidates(config, group.namespace, group.labels).workload
+    judge = engine.policies.ambient_mode if group.kind is Proxy.AMBIENT else engine.policies.mode
+    ports = {0, *(own.ports if own else ())}
+    return {port: judge(config, group.namespace, group.labels, port).mode for port in ports}

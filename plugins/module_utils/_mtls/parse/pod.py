@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pod: its proxy, what its sidecar captures, its addresses and whether its proxy can be asked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Group, Proxy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+
+PROXY_CONTAINER = "istio-proxy"
+_STATUS = "sidecar.istio.io/status"
+_TRAFFIC = "traffic.sidecar.istio.io/"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The parts of a pod that are kept. `group` holds its facts as a group of one; `up` is whether its proxy can be asked."""
+
+    name: str
+    group: Group
+    ips: tuple[str, ...]
+    up: bool
+
+
+def pod(obj: Obj, default_mode: str = "REDIRECT") -> Pod:
+    """One pod, reduced. `default_mode` is the mesh's interceptionMode."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    host_network = bool(spec.get("hostNetwork"))
+    proxy = _proxy(spec)
+    ambient = annotations.get("ambient.istio.io/redirection") == "enabled"
+    if proxy is Proxy.NONE and ambient:
+        proxy = Proxy.AMBIENT
+    bare = proxy is Proxy.NONE
+    group = Group(
+        str(meta.get("namespace") or ""),
+        _owner(obj),
+        labels,
+        proxy,
+        "" if bare else str(annotations.get("istio.io/rev") or labels.get("istio.io/rev") or ""),
+        str(labels.get("security.istio.io/tlsMode") or "disabled"),
+        ambient or labels.get("networking.istio.io/tunnel") == "http",
+        host_network,
+        _capture(annotations, default_mode) if proxy is Proxy.SIDECAR else Capture(),
+        _why(labels, annotations, host_network) if bare else "",
+        str(spec.get("serviceAccountName") or "default"),
+    )
+    ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
+    ips = ips or ((status["podIP"],) if status.get("podIP") else ())
+    return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(obj))
+
+
+def _owner(pod: Obj) -> str:
+    """Name of the workload: the Deployment of a ReplicaSet, else the controller, else the pod itself."""
+    meta = pod["metadata"]
+    for owner in meta.get("ownerReferences") or []:
+        if owner.get("controller"):
+            name = str(owner.get("name") or "")
+            hashed = (meta.get("labels") or {}).get("pod-template-hash")
+            if owner.get("kind") == "ReplicaSet" and hashed:
+                return name.removesuffix(f"-{hashed}")
+            return name
+    return str(meta.get("name") or "")
+
+
+def _proxy(spec: Obj) -> Proxy:
+    """The pod's own proxy by its container's arguments. A native sidecar is an init container."""
+    native = [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
+    for container in [*(spec.get("containers") or []), *native]:
+        if container.get("name") == PROXY_CONTAINER:
+            args = list(container.get("args") or [])
+            role = args[1] if len(args) > 1 and args[0] == "proxy" else ""
+            return {"router": Proxy.GATEWAY, "waypoint": Proxy.WAYPOINT}.get(role, Proxy.SIDECAR)
+    return Proxy.NONE
+
+
+def _ports(text: str) -> frozenset[int]:
+    return frozenset(int(part) for part in text.split(",") if part.strip().isdigit())
+
+
+def _capture(annotations: Mapping[str, str], default_mode: str) -> Capture:
+    """Traffic that istio-iptables redirects (istio tools/istio-iptables; the injector writes these annotations on each pod)."""
+    included = annotations.get(_TRAFFIC + "includeInboundPorts", "*").strip()
+    ranges = annotations.get(_TRAFFIC + "includeOutboundIPRanges", "*")
+    return Capture(
+        include_in=None if included == "*" else _ports(included),
+        exclude_in=_ports(annotations.get(_TRAFFIC + "excludeInboundPorts", "")),
+        exclude_out=_ports(annotations.get(_TRAFFIC + "excludeOutboundPorts", "")),
+        include_out_ranges=tuple(part.strip() for part in ranges.split(",") if part.strip()),
+        exclude_out_ranges=tuple(
+            part.strip()
+            for part in annotations.get(_TRAFFIC + "excludeOutboundIPRanges", "").split(",")
+            if part.strip()
+        ),
+        none=annotations.get("sidecar.istio.io/interceptionMode", default_mode) == "NONE",
+    )
+
+
+def _is_ready(obj: Obj) -> bool:
+    """Whether the proxy has its configuration, which its readiness probe tells; of a pod without one, whether the pod is ready.
+
+    A proxy that starts has no listener yet, and one that ends has none any more. Neither proves anything about the mesh.
+    """
+    status = obj.get("status") or {}
+    for entry in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
+        if entry.get("name") == PROXY_CONTAINER:
+            return bool(entry.get("ready"))
+    return condition(obj, "Ready").get("status") == "True"
+
+
+def _why(labels: Mapping[str, str], annotations: Mapping[str, str], host_network: bool) -> str:
+    """Why a pod has no sidecar, as far as the pod tells (istio pkg/kube/inject/inject.go, injectRequired)."""
+    if host_network:
+        return "hostNetwork: the injector leaves it alone"
+    wish = labels.get("sidecar.istio.io/inject") or annotations.get("sidecar.istio.io/inject")
+    if wish == "false":
+        return "sidecar.istio.io/inject is false"
+    if _STATUS in annotations:
+        return f"annotation {_STATUS} says that it was injected, but there is no container {PROXY_CONTAINER}"
+    return ""

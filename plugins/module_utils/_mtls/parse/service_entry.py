@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ServiceEntry, with the pods and WorkloadEntries that it chooses. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Endpoint,
+    Group,
+    Port,
+    Service,
+    ServiceKind,
+    matches,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
+    labels_of,
+    workload_entry,
+)
+
+
+def selector_of(obj: Obj) -> Mapping[str, str]:
+    """The labels of a ServiceEntry's workloadSelector, empty without one."""
+    return ((obj.get("spec") or {}).get("workloadSelector") or {}).get("labels") or {}
+
+
+def service_entry(obj: Obj, groups: Sequence[Group], workload_entries: Iterable[Obj]) -> list[Service]:
+    """One service for each host of a ServiceEntry. Its endpoints are of `groups`, of `workload_entries`, and its own."""
+    namespace, name, _created = identity(obj)
+    spec = obj.get("spec") or {}
+    resolution = str(spec.get("resolution") or "NONE")
+    behind = _chosen_groups(obj, namespace, groups)
+    entries: list[Obj] = [
+        {"metadata": {"namespace": namespace}, "spec": entry} for entry in spec.get("endpoints") or []
+    ]
+    entries += _chosen_entries(obj, namespace, workload_entries)
+    ports = []
+    for part in spec.get("ports") or []:
+        number = int(part.get("number") or 0)
+        target = int(part.get("targetPort") or number)
+        found = [Endpoint(target, index) for index in behind]
+        for entry in entries:
+            own = (entry["spec"].get("ports") or {}).get(part.get("name"))
+            found.append(workload_entry(entry, int(own or target)))
+        if not found and resolution.startswith("DNS"):  # the host itself, which never accepts the mesh's TLS
+            found = [Endpoint(target, what="the host that DNS names")]
+        ports.append(Port(number, str(part.get("name") or ""), str(part.get("protocol") or "TCP"), tuple(found)))
+    return [
+        Service(
+            namespace,
+            str(host),
+            str(host),
+            tuple(ports),
+            ServiceKind.ENTRY,
+            external=str(spec.get("location") or "MESH_EXTERNAL") == "MESH_EXTERNAL",
+            passthrough=resolution == "NONE",
+            target=name,
+            export_to=tuple(spec.get("exportTo") or ()),
+            addresses=tuple(spec.get("addresses") or ()),
+        )
+        for host in spec.get("hosts") or []
+    ]
+
+
+def _chosen_groups(obj: Obj, namespace: str, groups: Sequence[Group]) -> list[int]:
+    """Indices of the groups of pods that the workloadSelector chooses."""
+    selector = selector_of(obj)
+    return [
+        index
+        for index, group in enumerate(groups)
+        if selector and group.namespace == namespace and matches(selector, group.labels)
+    ]
+
+
+def _chosen_entries(obj: Obj, namespace: str, workload_entries: Iterable[Obj]) -> list[Obj]:
+    """The WorkloadEntries that the workloadSelector chooses."""
+    selector = selector_of(obj)
+    return [
+        entry
+        for entry in workload_entries
+        if selector and entry["metadata"]["namespace"] == namespace and matches(selector, labels_of(entry))
+    ]

@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WorkloadEntry, also as an inline endpoint of a ServiceEntry. Pure."""
+
+from __future__ import annotations
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+
+
+def labels_of(obj: Obj) -> Labels:
+    """Labels of the workload: those of `spec`, and those of the object, which go first."""
+    return {**((obj.get("spec") or {}).get("labels") or {}), **((obj.get("metadata") or {}).get("labels") or {})}
+
+
+def workload_entry(obj: Obj, port: int) -> Endpoint:
+    """The address of a WorkloadEntry (istio serviceentry/conversion.go, getTLSModeFromWorkloadEntry)."""
+    namespace, name, _created = identity(obj)
+    spec, labels = obj.get("spec") or {}, labels_of(obj)
+    claimed = labels.get("security.istio.io/tlsMode") or ("istio" if spec.get("serviceAccount") else "disabled")
+    what = f"WorkloadEntry {name}" if name else str(spec.get("address"))
+    return Endpoint(port, None, claimed, namespace, labels, what)
