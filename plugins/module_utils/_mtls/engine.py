@@ -207,7 +207,7 @@ class Engine:
             if call.rule is RuleCode.NOT_VISIBLE and star.rule is not RuleCode.NOT_VISIBLE:
                 if client.scope and client.scope.egress is not None:
                     self.hidden.setdefault(client.scope.key, set()).add(service.key)
-                if not any(name in clients for name in names):
+                if names.isdisjoint(clients):
                     continue
             alike = (call.client_mode, call.client_policy, call.verdict, call.subset)
             if alike == (star.client_mode, star.client_policy, star.verdict, star.subset):

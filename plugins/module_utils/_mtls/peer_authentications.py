@@ -44,6 +44,7 @@ class Policies:
         self._by_namespace: dict[str, list[Policy]] = {}
         for entry in sorted(policies, key=lambda found: found.age):
             self._by_namespace.setdefault(entry.namespace, []).append(entry)
+        self._cache: dict[tuple[str, str, frozenset[tuple[str, str]]], Candidates] = {}
 
     def broad(self, config: MeshConfig, namespace: str) -> tuple[Policy | None, Policy | None]:
         """The oldest policies without a selector, of the root namespace and of a namespace."""
@@ -55,6 +56,12 @@ class Policies:
 
     def candidates(self, config: MeshConfig, namespace: str, labels: Labels) -> Candidates:
         """Which policy of each scope applies to a workload, and why the others do not."""
+        key = (config.root_namespace, namespace, frozenset(labels.items()))
+        if key not in self._cache:
+            self._cache[key] = self._candidates(config, namespace, labels)
+        return self._cache[key]
+
+    def _candidates(self, config: MeshConfig, namespace: str, labels: Labels) -> Candidates:
         root = config.root_namespace
         mesh, broad = self.broad(config, namespace)
         chosen: Policy | None = None
