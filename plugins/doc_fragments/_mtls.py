@@ -9,35 +9,35 @@ class ModuleDocFragment:
 options:
   namespaces:
     description:
-      - Namespaces whose services and workloads are reported; all by default. The module reads the whole mesh in any case.
+      - Namespaces whose services and workloads are reported, all by default. The whole mesh is read in any case.
     type: list
     elements: str
     default: []
   clients:
     description:
-      - Clients whose calls are reported, as V(namespace/workload), V(*) for every meshed workload without a rule for it, V(plaintext)
-        for callers without a sidecar; all by default.
-      - A call to a service that the client's Sidecar object hides is reported only for clients in this list.
+      - Clients whose calls are reported, as V(namespace/workload), V(*) for every meshed workload without an entry of its own,
+        V(plaintext) for callers without a sidecar. All by default.
+      - A call to a service that the client's Sidecar object hides is reported only for clients that are named here.
     type: list
     elements: str
     default: []
   services:
     description:
-      - Services that are reported, as V(namespace/name); all by default.
+      - Services that are reported, as V(namespace/name), all by default.
     type: list
     elements: str
     default: []
   want:
     description:
-      - Requirements, as a mapping of namespaces to V(strict) or V(permissive); V(*) stands for all other namespaces. A namespace that is
-        not listed has no requirement.
-      - V(strict) requires that every port of every workload refuses calls without mutual TLS, and that every meshed call uses it.
-        V(permissive) requires only that every meshed call uses mutual TLS.
+      - The level that is demanded of each namespace, V(strict) or V(permissive). V(*) stands for all namespaces that are not named.
+        Without it, nothing is demanded of them.
+      - V(strict) demands that every port of every workload refuses what is not mutual TLS, and that every meshed call is mutual TLS.
+        V(permissive) demands only that every meshed call is mutual TLS.
     type: dict
     default: {}
   exceptions:
     description:
-      - Accepted deviations from O(want).
+      - Deviations from O(want) that are accepted.
     type: list
     elements: dict
     default: []
@@ -47,24 +47,24 @@ options:
         type: str
         default: ""
       workload:
-        description: Workload, as V(namespace/name); the exception applies to all of its services.
+        description: Workload, as V(namespace/name), with all services that lead to it.
         type: str
         default: ""
       port:
-        description: Port of the service, or of the container if no service offers it; V(0) for all.
+        description: Port of the service, or of the container when no service offers it, V(0) for all.
         type: int
         default: 0
       client:
-        description: Client, as in O(clients); empty for all.
+        description: Client, as in O(clients), empty for all.
         type: str
         default: ""
       reason:
-        description: Reason, for information.
+        description: Why the deviation is accepted, for the reports.
         type: str
         default: ""
   what_if:
     description:
-      - Report calls that would break if these were V(STRICT).
+      - Compute what would break if these were V(STRICT).
     type: dict
     suboptions:
       namespaces:
@@ -83,27 +83,27 @@ options:
     default: istio-system
   cluster_domain:
     description:
-      - DNS domain of the cluster.
+      - The cluster's DNS domain.
     type: str
     default: cluster.local
   prometheus:
     description:
-      - Query C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter in Prometheus, and compare their
-        C(connection_security_policy) with the verdicts. Without such series there is no comparison.
+      - Ask Prometheus for C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter, and compare their
+        C(connection_security_policy) with the verdicts. Without such series nothing is compared.
     type: dict
     suboptions:
       url:
-        description: URL of Prometheus. Set either this or O(prometheus.service).
+        description: URL of Prometheus. Either this or O(prometheus.service).
         type: str
       service:
-        description: Service of Prometheus, called through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
+        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
         type: str
       window:
-        description: Length of the queried time range in seconds.
+        description: How far back to look, in seconds.
         type: int
         default: 3600
       headers:
-        description: Headers of queries by O(prometheus.url).
+        description: Headers of queries to O(prometheus.url).
         type: dict
         default: {}
       username:
@@ -127,7 +127,7 @@ attributes:
   diff_mode:
     support: none
     details:
-      - There is nothing to compare.
+      - Nothing is changed, so there is nothing to compare.
   idempotent:
     support: full
 """

@@ -12,13 +12,13 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Reads what decides on mutual TLS in an Istio mesh (about ten LISTs in pages) and tells for each client, service and port what the
-    client sends, what the server accepts, what becomes of the call, which policy and which DestinationRule decided, and which did not
-    count and why.
-  - Tells what is wrong and what to change, whether the mesh is as it is wanted, and what would break under V(STRICT).
-  - The rules are istiod's own, taken from its source; see C(docs/mtls.md) of the collection for them and for the verdicts.
-  - Nothing is called and nothing is changed. M(servicemesh.platform.mtls_probe) proves the same on the wire.
-  - What may not be read is named in RV(findings) and leaves RV(calls[].verdict=unknown); it never makes a verdict V(strict).
+  - Reads the objects that decide on mutual TLS in an Istio mesh (about ten LISTs in pages). Returns for each client, service and port what
+    the client sends, what the server accepts, what becomes of the call, which policy and which DestinationRule decided, and which ones do
+    not apply and why.
+  - Returns findings with what to change, whether the mesh is as demanded, and what would break under V(STRICT).
+  - The rules are those of istiod, taken from its source. C(docs/mtls.md) of the collection lists them and the verdicts.
+  - The module makes no call and changes nothing. M(servicemesh.platform.mtls_probe) proves a sample of the result on the wire.
+  - Objects that could not be read are named in RV(findings) and leave RV(calls[].verdict=unknown); a missing object never makes a verdict V(strict).
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -30,7 +30,7 @@ attributes:
 seealso:
   - module: servicemesh.platform.mtls_probe
   - name: Mutual TLS verification
-    description: The verdicts and rules.
+    description: How Istio's PeerAuthentication sets mutual TLS.
     link: https://istio.io/latest/docs/reference/config/security/peer_authentication/
 """
 
@@ -57,19 +57,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 calls:
-  description: One entry a client, service and port.
+  description: One entry for each client, service and port.
   returned: success
   type: list
   elements: dict
   contains:
     client:
       description:
-        - V(namespace/workload) for a workload whose calls end otherwise than others', V(*) for every meshed workload that sees the service
-          and has no such entry, V(plaintext) for a caller without a sidecar.
+        - V(*) is every meshed workload that sees the service and has no entry of its own.
+        - V(namespace/workload) is a workload whose calls end differently from those of V(*).
+        - V(plaintext) is a caller without a sidecar.
       type: str
       sample: "*"
     service:
-      description: V(namespace/name); a ServiceEntry's host.
+      description: V(namespace/name), with the host as the name for a ServiceEntry.
       type: str
       sample: ecommerce/user-service
     port:
@@ -77,17 +78,17 @@ calls:
       type: int
       sample: 80
     target_port:
-      description: Port of the container; V(0) when nothing stands behind it.
+      description: Port of the container, V(0) for a service without endpoints.
       type: int
       sample: 8080
     server_mode:
       description:
-        - V(STRICT), V(PERMISSIVE), V(DISABLE), V(NOT_ENFORCED) (no proxy before the port) or V(UNKNOWN).
-        - Of several backends that of the one that decides the verdict.
+        - V(STRICT), V(PERMISSIVE), V(DISABLE), V(NOT_ENFORCED) (no proxy stands before the port) or V(UNKNOWN).
+        - Of several backends, the mode of the one that decides the verdict.
       type: str
       sample: STRICT
     client_mode:
-      description: V(mtls), V(plaintext), V(tls) (by a DestinationRule's own certificates), V(blocked) or V(UNKNOWN).
+      description: V(mtls), V(plaintext), V(tls) (with certificates that a DestinationRule names), V(blocked) or V(UNKNOWN).
       type: str
       sample: mtls
     verdict:
@@ -99,15 +100,15 @@ calls:
       type: str
       sample: unproved
     evidence:
-      description: What the proof rests on.
+      description: What was seen, empty for V(unproved).
       type: str
       sample: "metrics: 120 calls with mutual TLS, 0 in plain text (0.0%)"
     reason:
-      description: Why, in words.
+      description: Why the verdict is as it is, in words.
       type: str
       sample: "client sends mtls (auto mTLS: the endpoint has a sidecar); server accepts STRICT (STRICT by ecommerce/default)"
     rule:
-      description: Name of a known rule, or nothing.
+      description: Code of the rule that explains the call, or empty. C(docs/mtls.md) lists them.
       type: str
       sample: ""
     server_policy:
@@ -124,19 +125,19 @@ calls:
       elements: str
       sample: [ecommerce/user-service]
     deviation:
-      description: Why it is not as O(want) demands, or nothing.
+      description: Why the call is not as O(want) demands, or empty.
       type: str
       sample: ""
     excepted:
-      description: Reason of the exception that accepts RV(calls[].deviation), or nothing.
+      description: Reason of the exception that accepts RV(calls[].deviation), or empty.
       type: str
       sample: ""
     subset:
-      description: Subset of the DestinationRule that the entry is about, or nothing.
+      description: Subset of the DestinationRule that the entry is about, or empty.
       type: str
       sample: ""
     overridden:
-      description: Policies and rules that did not count.
+      description: Policies and DestinationRules that do not apply.
       type: list
       elements: dict
       contains:
@@ -145,11 +146,11 @@ calls:
           type: str
           sample: ecommerce/younger
         why:
-          description: Why it did not count.
+          description: Why it does not apply.
           type: str
           sample: younger than ecommerce/default, which is of the same scope
 workloads:
-  description: One entry a workload, two where some of its pods have a sidecar and some have not.
+  description: One entry for each workload, two when only some of its pods have a sidecar.
   returned: success
   type: list
   elements: dict
@@ -165,7 +166,7 @@ workloads:
       policy: ecommerce/default
       ports: {"8080": STRICT}
 namespaces:
-  description: One entry a namespace.
+  description: One entry for each namespace.
   returned: success
   type: list
   elements: dict
@@ -179,7 +180,7 @@ namespaces:
       ports_open_to_plaintext: 0
       verdicts: {strict: 13}
 findings:
-  description: What is wrong, the worst first.
+  description: Everything that was found, the worst first.
   returned: success
   type: list
   elements: dict
@@ -189,23 +190,27 @@ findings:
       type: str
       sample: error
     code:
-      description: Code of the rule or of the check that reports it.
+      description: Code of the rule or check, or the verdict of a call without a rule.
       type: str
       sample: namespace_disable
+    about:
+      description: V(call), V(workload), or V(mesh) for everything else.
+      type: str
+      sample: call
     object:
-      description: What it is about.
+      description: The object that it is about.
       type: str
       sample: Service ecommerce/user-service port 80
     message:
-      description: What is wrong.
+      description: What was found.
       type: str
       sample: "broken for every meshed caller: …"
     change:
-      description: What to do.
+      description: What to do, or empty.
       type: str
-      sample: Give the namespace or the mesh a mode other than DISABLE, or a DestinationRule with ISTIO_MUTUAL.
+      sample: Give the namespace or the mesh a mode other than DISABLE, or add a DestinationRule with ISTIO_MUTUAL.
 compliant:
-  description: Whether the mesh is as O(want) demands; null when nothing is demanded. What could not be read is not compliant.
+  description: Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
   returned: success
   type: bool
   sample: true
@@ -215,42 +220,42 @@ violations:
   type: list
   elements: dict
 what_if:
-  description: What O(what_if) would break; null when it was not asked.
+  description: What O(what_if) would break, null without that option.
   returned: success
   type: dict
   contains:
     namespaces:
-      description: Namespaces that were taken for V(STRICT).
+      description: Namespaces that were assumed V(STRICT).
       type: list
       elements: str
     mesh:
-      description: Whether the mesh was.
+      description: Whether the mesh was assumed V(STRICT).
       type: bool
     breaks:
       description: Entries of meshed callers that would be V(broken), as RV(calls), with C(was).
       type: list
       elements: dict
     refuses:
-      description: Service ports that would refuse callers without a sidecar and do not now.
+      description: Service ports that would start to refuse callers without a sidecar.
       type: list
       elements: dict
     callers:
-      description: Workloads without a sidecar; if they call one of RV(what_if.refuses), they break.
+      description: Workloads without a sidecar. Their calls to RV(what_if.refuses) would break.
       type: list
       elements: str
 callers:
-  description: Who called what within the window, by Prometheus' account, plain text first.
+  description: Callers of each service within the window, from Prometheus, those with the most plain text first.
   returned: success
   type: list
   elements: dict
   sample: [{service: ecommerce/user-service, caller: unknown/unknown, mutual: 0.0, plaintext: 12.0, share: 1.0}]
 mesh:
-  description: What was read of the MeshConfig.
+  description: Settings of the MeshConfig.
   returned: success
   type: dict
   sample: {root_namespace: istio-system, trust_domain: cluster.local, auto_mtls: true, outbound: ALLOW_ANY, known: true}
 stats:
-  description: How much was read, with how many requests, in what time (seconds).
+  description: Numbers of objects, groups, calls and requests, and times in seconds.
   returned: success
   type: dict
   sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, calls: 56}

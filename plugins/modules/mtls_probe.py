@@ -12,18 +12,18 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Computes what M(servicemesh.platform.mtls_info) computes, and then proves a sample of it.
-  - V(listener) reads the inbound listener that Envoy really runs, over a port forward to its admin interface, and holds the client
-    certificates that it asks for against the computed mode of each port.
-  - V(certificates) reads the workload certificates in the same way and checks identity, time left, and that all proxies trust the same
+  - Computes the same as M(servicemesh.platform.mtls_info), and then proves a sample of it.
+  - V(listener) reads the inbound listener that Envoy really runs, over a port forward to its admin interface, and compares
+    the client certificates that it requires with the computed mode of each port.
+  - V(certificates) reads the workload certificates in the same way, and checks the identity, the time left, and that all proxies trust the same
     roots.
-  - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. In plain text straight to the pod, which must end
-    as computed. With the probe's own certificate, which shows that the port lives and which SPIFFE identity answers there. Through the
-    sidecar, whose own counters tell whether the call was mutual TLS.
+  - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. A call in plain text straight to the pod must end
+    as computed. A call with the probe's own certificate shows that the port answers, and with which SPIFFE identity. The counters of the
+    sidecar show whether a call through it was mutual TLS.
   - Each call ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
     V(violated) (something that was seen contradicts what was computed).
   - Where O(want) demands something, only services of those namespaces are called.
-  - Nothing stays. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
+  - Nothing is left behind. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
     plane deletes it.
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -32,34 +32,34 @@ extends_documentation_fragment:
 options:
   probes:
     description:
-      - What to prove with.
+      - The kinds of proof to make.
     type: list
     elements: str
     choices: [listener, certificates, calls]
     default: [listener, certificates, calls]
   samples:
     description:
-      - Proxies that are asked for each workload.
+      - Number of proxies to ask for each workload.
     type: int
     default: 1
   max_pods:
     description:
-      - Proxies that are asked in all.
+      - Number of proxies to ask in all.
     type: int
     default: 200
   patience:
     description:
-      - Seconds to ask a proxy again that does not run yet what was computed, because istiod may still be pushing.
+      - How long a proxy that does not run the computed modes yet is asked again, in seconds. istiod may still be pushing.
     type: float
     default: 5.0
   max_calls:
     description:
-      - Calls in all; three go to each pod.
+      - Number of calls on the wire in all. Three go to each pod.
     type: int
     default: 150
   rate:
     description:
-      - Calls a second, at most.
+      - Calls per second, at most.
     type: float
     default: 20.0
   deadline:
@@ -69,12 +69,12 @@ options:
     default: 300
   probe_namespace:
     description:
-      - Namespace that the probe calls from; it must inject sidecars. By default the first namespace of the services that has some.
+      - Namespace that the probe calls from. Its pods must get sidecars. By default the first namespace of a called service that has some.
     type: str
     default: ""
   probe_labels:
     description:
-      - Further labels of the probe pod, as policies of the namespace may ask for.
+      - Further labels of the probe pod, for example those that policies of the namespace require.
     type: dict
     default: {}
   probe_image:
@@ -84,15 +84,15 @@ options:
     default: ""
   paths:
     description:
-      - Service (V(namespace/name)) to the path that the meshed call asks for, where no route leads from V(/).
+      - Path of the meshed call for each service (V(namespace/name)) where V(/) has no route.
     type: dict
     default: {}
 attributes:
   check_mode:
     details:
-      - Without V(calls) nothing is changed. In check mode V(calls) is left out, because it starts a pod.
+      - Without V(calls) nothing is changed. Check mode leaves out V(calls), because it starts a pod.
 notes:
-  - Needs the rights to list what M(servicemesh.platform.mtls_info) lists, to create C(pods/portforward), and for V(calls) to create and
+  - The module needs the rights to list what M(servicemesh.platform.mtls_info) lists, to create C(pods/portforward), and for V(calls) to create and
     delete C(jobs) and to create C(pods/exec) in the probe's namespace.
   - V(calls) needs C(curl) 7.88 or newer in the image of the sidecar, so a distroless proxy can prove V(listener) and V(certificates) only.
 seealso:
@@ -107,14 +107,14 @@ EXAMPLES = r"""
   register: __mtls
   failed_when: not __mtls.compliant
 
-- name: Look at the running listeners only, without a call
+- name: Read the running listeners only, without a call
   servicemesh.platform.mtls_probe:
     probes: [listener]
 """
 
 RETURN = r"""
 calls:
-  description: One entry a client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
+  description: One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
   returned: success
   type: list
   elements: dict
@@ -129,14 +129,14 @@ namespaces:
   type: list
   elements: dict
 findings:
-  description: As RV(servicemesh.platform.mtls_info#module:findings), with what was refuted and what could not be proved.
+  description: As RV(servicemesh.platform.mtls_info#module:findings), with what the proofs contradict and what could not be proved.
   returned: success
   type: list
   elements: dict
 compliant:
   description:
-    - As RV(servicemesh.platform.mtls_info#module:compliant). A call that is V(violated) and a certificate that is wrong are not compliant;
-      what is V(unproved) is judged by its verdict.
+    - As RV(servicemesh.platform.mtls_info#module:compliant). A V(violated) call and a wrong certificate are not compliant. An
+      V(unproved) call is judged by its verdict.
   returned: success
   type: bool
 violations:
@@ -184,11 +184,11 @@ certificates:
       type: str
       sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
     hours_left:
-      description: Hours until it runs out.
+      description: Hours until it expires.
       type: float
       sample: 23.5
     days_left:
-      description: Whole days until it runs out.
+      description: Whole days until it expires.
       type: int
       sample: 0
     serial:
@@ -200,7 +200,7 @@ certificates:
       type: list
       elements: str
 probe_calls:
-  description: What the calls on the wire showed, one entry a pod and service port.
+  description: What the calls on the wire showed, one entry for each pod and service port.
   returned: success
   type: list
   elements: dict
@@ -222,7 +222,7 @@ probe_calls:
       type: str
       sample: refused
     control:
-      description: SPIFFE identity that answered a call with a certificate; empty when none did.
+      description: SPIFFE identity that answered the call with a certificate, empty when none did.
       type: str
       sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
     issuer:
@@ -230,15 +230,15 @@ probe_calls:
       type: str
       sample: O = cluster.local
     expected:
-      description: SPIFFE identity that should answer; empty for pods without a sidecar.
+      description: SPIFFE identity that should answer, empty for pods without a sidecar.
       type: str
       sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
     meshed:
-      description: The call through a sidecar, with C(ok), C(status) and C(mtls) (null when that could not be told).
+      description: The call through a sidecar, with C(ok), C(status) and C(mtls) (null when no connection was opened).
       type: dict
       sample: {ok: true, status: 200, mtls: true}
     note:
-      description: Why nothing could be seen, or nothing.
+      description: Why the calls could not be made, or empty.
       type: str
       sample: ""
 """

@@ -29,6 +29,7 @@ from tests.unit.plugins.module_utils._mtls.mtls_objects import (
 )
 
 FOLDER = Path(__file__).parents[5] / "plugins" / "module_utils" / "_mtls"
+DOCS = Path(__file__).parents[5] / "docs" / "mtls.md"
 PA, DR = peer_authentication, destination_rule
 WEB = {"app": "web"}
 HOST = "web.a.svc.cluster.local"
@@ -129,3 +130,11 @@ def test_an_entry_says_what_it_means_and_where_it_is_from(code: RuleCode | Check
     assert re.fullmatch(
         r"(pilot|pkg|security|tools)/[a-z0-9_/-]+\.go" + ("|" if code in set(CheckCode) else ""), rule.source
     )
+
+
+def test_the_documentation_has_the_registry() -> None:
+    table = [line for line in DOCS.read_text().split("## Rules")[1].splitlines() if line.startswith("| `")]
+    assert table == [
+        f"| `{code}` | {rule.severity} | {rule.text} | {rule.remedy} | {f'`{rule.source}`' if rule.source else ''} |"
+        for code, rule in RULES.items()
+    ]
