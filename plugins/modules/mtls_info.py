@@ -18,7 +18,8 @@ description:
   - Returns findings with what to change, whether the mesh is as demanded, and what would break under V(STRICT).
   - The rules are those of istiod, taken from its source. C(docs/mtls.md) of the collection lists them and the verdicts.
   - The module makes no call and changes nothing. M(servicemesh.platform.mtls_probe) proves a sample of the result on the wire.
-  - Objects that could not be read are named in RV(findings) and leave RV(calls[].verdict=unknown); a missing object never makes a verdict V(strict).
+  - Objects that could not be read are named in RV(findings) and leave RV(calls[].verdict=unknown); a missing object never makes a verdict
+    V(strict).
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes

@@ -15,7 +15,8 @@ description:
   - Computes the same as M(servicemesh.platform.mtls_info), and then proves a sample of it.
   - V(listener) reads the inbound listener that Envoy really runs, over a port forward to its admin interface, and compares
     the client certificates that it requires with the computed mode of each port.
-  - V(certificates) reads the workload certificates in the same way, and checks the identity, the time left, and that all proxies trust the same
+  - V(certificates) reads the workload certificates in the same way, and checks the identity, the time left, and that all proxies trust the
+    same
     roots.
   - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. A call in plain text straight to the pod must end
     as computed. A call with the probe's own certificate shows that the port answers, and with which SPIFFE identity. The counters of the
@@ -23,7 +24,8 @@ description:
   - Each call ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
     V(violated) (something that was seen contradicts what was computed).
   - Where O(want) demands something, only services of those namespaces are called.
-  - Nothing is left behind. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the control
+  - Nothing is left behind. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the
+    control
     plane deletes it.
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -92,7 +94,8 @@ attributes:
     details:
       - Without V(calls) nothing is changed. Check mode leaves out V(calls), because it starts a pod.
 notes:
-  - The module needs the rights to list what M(servicemesh.platform.mtls_info) lists, to create C(pods/portforward), and for V(calls) to create and
+  - The module needs the rights to list what M(servicemesh.platform.mtls_info) lists, to create C(pods/portforward), and for V(calls) to
+    create and
     delete C(jobs) and to create C(pods/exec) in the probe's namespace.
   - V(calls) needs C(curl) 7.88 or newer in the image of the sidecar, so a distroless proxy can prove V(listener) and V(certificates) only.
 seealso:
@@ -114,7 +117,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 calls:
-  description: One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
+  description: One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and
+  C(evidence).
   returned: success
   type: list
   elements: dict

@@ -1,7 +1,7 @@
-"""mtls_info on a large mesh, on the real API server: Pod objects that nobody runs, their services, and policies.
+"""mtls_info on a large mesh, on the real API server: Pod objects that do not run, their services, and policies.
 
-The pods are never scheduled (they name a scheduler that is not there) but look as the injector leaves them, with a sidecar and its
-environment. Nothing is exported from their namespaces: the platform's own proxies shall not learn of a thousand services meanwhile.
+The pods are never scheduled (they name a scheduler that does not exist) but are as the injector leaves them, with a sidecar and its
+environment. Nothing is exported from their namespaces: the platform's own proxies must not get a thousand services.
 ``istioctl x describe pod`` is timed on the platform's own running pods in the same cluster, one command a pod, as its users do.
 """
 
@@ -151,7 +151,7 @@ def pod(namespace: str, workload: str, number: int) -> dict[str, Any]:
             "annotations": notes,
         },
         "spec": {
-            "schedulerName": "nobody",
+            "schedulerName": "does-not-exist",
             "automountServiceAccountToken": False,
             "containers": [app, proxy],
             "tolerations": [{"operator": "Exists"}],

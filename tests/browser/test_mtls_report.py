@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTML report in a real browser, without a network: ``make browser``. With WRITE_DOCS_IMAGES=1 it renews the picture in docs.
+"""The HTML report in a real browser, without a network: ``make browser``. WRITE_DOCS_IMAGES=1 writes the picture in docs.
 
 Chromium is driven over its DevTools protocol by the websocket package that comes with the kubernetes one.
 """
@@ -165,7 +165,7 @@ def test_nothing_in_the_data_runs_and_no_error_is_thrown(report: Page) -> None:
     assert "alert(1)" in report.value("document.getElementById('data').textContent")
     assert report.value("document.querySelectorAll('script').length") == 2
     assert report.errors == []
-    assert report.value("performance.getEntriesByType('resource').length") == 0, "it asked somebody for something"
+    assert report.value("performance.getEntriesByType('resource').length") == 0, "the page loads nothing"
 
 
 def test_a_picture_for_the_docs(report: Page) -> None:

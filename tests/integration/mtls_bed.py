@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Workloads to break mutual TLS on, and calls between them that know nothing of the modules under test.
+"""Workloads to break mutual TLS on, and calls between them that do not use the modules under test.
 
-The servers answer with the certificate header that their sidecar adds to a mutual TLS call, so a call's answer tells how it came. Calls are
+The servers answer with the certificate header that their sidecar adds to a mutual TLS call, so a call's answer shows how it came. Calls are
 made by Python in the callers' own containers: `meshed` has a sidecar, `outside` has none.
 """
 
@@ -119,7 +119,7 @@ def service(
 
 
 class Bed:
-    """A namespace with servers and callers, and the policies that a test puts into it."""
+    """A namespace with servers and callers, and the policies that a test creates in it."""
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         self.cluster, self.namespace = Cluster(kubeconfig), namespace
@@ -130,7 +130,7 @@ class Bed:
     @classmethod
     @contextlib.contextmanager
     def standing(cls) -> Iterator[Bed]:
-        """A bed with a name of its own, taken away at the end."""
+        """A bed with a name of its own. It is removed at the end."""
         made = cls(os.environ["KUBECONFIG"], f"t-mtls-{uuid.uuid4().hex[:6]}")
         try:
             made.make()
@@ -139,7 +139,7 @@ class Bed:
             made.remove()
 
     def make(self) -> None:
-        """Makes namespace, workloads and services, and waits until they are ready."""
+        """Creates namespaces, workloads and services, and waits until they are ready."""
         name, two = self.namespace, {80: 8080, 81: 9090}
         space = {
             "metadata": {"name": name, "labels": {"istio-injection": "enabled"}},
@@ -178,7 +178,7 @@ class Bed:
             self._pods[app] = (where, pod.metadata.name, pod.status.pod_ip)
 
     def remove(self) -> None:
-        """Deletes both namespaces; nobody waits for them."""
+        """Deletes both namespaces, without waiting for the end."""
         for name in (self.namespace, self.far):
             with contextlib.suppress(ApiError):
                 self.client.request("DELETE", f"/api/v1/namespaces/{name}")
@@ -202,7 +202,7 @@ class Bed:
         return f"{name}.{self.namespace}.svc.cluster.local"
 
     def policies(self, *objects: dict[str, Any]) -> None:
-        """Puts these policies into the namespaces, and takes all others away."""
+        """Creates these policies in the namespaces, and deletes all others."""
         paths = {
             "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{}/peerauthentications",
             "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
@@ -290,9 +290,8 @@ def calls_of(result: dict[str, Any]) -> dict[tuple[str, str, int], dict[str, Any
     return {(e["client"], e["service"].partition("/")[2], e["port"]): e for e in result["calls"]}
 
 
-def settled(look: Callable[[], Any], right: Callable[[Any], bool], patience: float = 20.0, still: float = 2.0) -> Any:
-    """The answer, once it is right and still is after `still` seconds, because istiod pushes what was applied when it gets to it;
-    or the last one when it never is."""
+def steady(look: Callable[[], Any], right: Callable[[Any], bool], patience: float = 20.0, still: float = 2.0) -> Any:
+    """The answer, once it is right and still right after `still` seconds, because istiod pushes with a delay; else the last one."""
     end = time.monotonic() + patience
     while True:
         answer = look()

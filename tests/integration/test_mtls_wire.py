@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every way of breaking mutual TLS, made real: what mtls_info computes against what an actual call, plain or meshed, comes to."""
+"""Every way of breaking mutual TLS on the cluster: what mtls_info computes, against an actual call, plain and meshed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 from tests.integration.conftest import run_module
-from tests.integration.mtls_bed import Bed, Heard, calls_of, settled
+from tests.integration.mtls_bed import Bed, Heard, calls_of, steady
 from tests.support import ansible_playbook
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -28,7 +28,7 @@ def bed(cluster: None) -> Iterator[Bed]:
 
 
 def foreseen(call: dict[str, Any]) -> Heard:
-    """What a call must come to by a call's verdict and modes. Only a sidecar before the server adds the certificate header."""
+    """How a call must end by its verdict and modes. Only a sidecar before the server adds the certificate header."""
     through = call["verdict"] in ("strict", "encrypted_not_enforced", "plaintext_allowed", "plaintext")
     mutual = through and call["client_mode"] == "mtls" and call["server_mode"] in ("STRICT", "PERMISSIVE")
     return Heard(200, mutual) if through else Heard(0, False)
@@ -155,8 +155,8 @@ def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
     meshed, outside = calls[("*", service, port)], calls[("plaintext", service, port)]
     assert (meshed["verdict"], outside["verdict"], meshed["rule"]) == (star, plain, rule), meshed["reason"]
     about = f"Service {bed.namespace}/{service} port {port}"
-    not_as_wanted = {finding["object"] for finding in result["violations"]}
-    assert (about in not_as_wanted) == ((star, plain) != ("strict", "broken")), "STRICT is demanded"
+    not_as_demanded = {finding["object"] for finding in result["violations"]}
+    assert (about in not_as_demanded) == ((star, plain) != ("strict", "broken")), "STRICT is demanded"
     if rule:
         assert (about, rule) in {(finding["object"], finding["code"]) for finding in result["findings"]}
     if service in ("web-headless", "mixed"):  # the pod that the verdict is about, by its address, as DNS would give it
@@ -166,7 +166,7 @@ def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
         url, host = f"http://{bed.host(service)}:{port}/", ""
         direct = url
     wanted = (foreseen(meshed), foreseen(outside))
-    heard = settled(
+    heard = steady(
         lambda: (bed.call("meshed", url, host), bed.call("outside", direct)),
         lambda pair: all(same(have, want) for have, want in zip(pair, wanted, strict=True)),
     )
@@ -184,7 +184,7 @@ def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
     assert (own["verdict"], calls[("*", "web", 80)]["verdict"]) == ("broken", "strict")
     url = f"http://{bed.host('web')}:80/"
     for caller, call in (("meshed", own), ("aside", calls[("*", "web", 80)])):
-        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
+        heard = steady(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
         assert same(heard, foreseen(call)), (caller, heard)
 
 
@@ -193,7 +193,7 @@ def test_a_call_that_leaves_the_sidecar_out(bed: Bed) -> None:
     call = bed.calls()[(f"{bed.namespace}/aloof", "web", 82)]
     assert (call["verdict"], call["rule"]) == ("broken", "client_not_captured")
     url = f"http://{bed.host('web')}:82/"
-    heard = settled(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(call)))
+    heard = steady(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(call)))
     assert same(heard, foreseen(call)), heard
 
 
@@ -228,7 +228,7 @@ def test_each_namespace_has_its_own_rules(bed: Bed, make: Any, near: str, far: s
     for caller, name in (("meshed", f"{bed.namespace}/meshed"), ("far", client)):
         call = calls.get((name, "web", 80)) or calls[("*", "web", 80)]
         verdicts[caller] = call["verdict"]
-        heard = settled(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
+        heard = steady(lambda caller=caller: bed.call(caller, url), lambda h, call=call: same(h, foreseen(call)))
         assert same(heard, foreseen(call)), (caller, heard, call)
     assert verdicts == {"meshed": near, "far": far}
 
@@ -245,13 +245,13 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     assert {service for _client, service, _port in broken} == {web, f"{space}/mixed", f"{space}/shy"}
     assert f"{bed.namespace}/outside" in told["callers"]
     url = f"http://{bed.host('web')}:80/"
-    assert settled(lambda: bed.call("meshed", url), lambda h: h.came_through).came_through, "now it works"
+    assert steady(lambda: bed.call("meshed", url), lambda h: h.came_through).came_through, "now it works"
     bed.policies(bed.destination_rule("web", "DISABLE"), bed.peer())
-    heard = settled(lambda: bed.call("meshed", url), lambda h: not h.came_through)
+    heard = steady(lambda: bed.call("meshed", url), lambda h: not h.came_through)
     assert not heard.came_through, "and then it does not"
 
 
-# What a mesh that demands STRICT is broken by, and what it is not, each by its case above.
+# Cases above that break a demand of STRICT, and cases that meet it.
 BROKEN = (
     "permissive",
     "disable",
@@ -269,14 +269,14 @@ WHOLE = ("strict", "UNSET inherits", "the older of two policies", "headless")
 def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_path: Path, case: str) -> None:
     make, service, port, *_verdicts = CASES[case]
     bed.policies(*make(bed))
-    # All that this namespace has wrong by itself is excepted, but for the service in question.
+    # All other deviations of this namespace are excepted, without those of the service in question.
     others = {"bare", "aside", "web-headless", "mixed", "liar", "shy", "web"} - {service}
     workloads = {"bare", "outside", "meshed", "aside", "liar", "shy", "aloof"} - {service}
     named = {service, "bare"} if service == "mixed" else {service}  # a pod of it, which is not excepted then
     workloads -= named
     exceptions = [{"service": f"{bed.namespace}/{name}"} for name in sorted(others)]
     exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in sorted(workloads)]
-    if case in WHOLE:  # what this one caller leaves out of its sidecar is wrong whatever the case
+    if case in WHOLE:  # a call that does not pass its caller's sidecar is a deviation in each case
         exceptions.append({"service": f"{bed.namespace}/web", "port": 82, "client": f"{bed.namespace}/aloof"})
     options = {
         "verify_mtls_want": {bed.namespace: "strict"},
@@ -302,12 +302,12 @@ def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_pa
         assert f"{about}: {' '.join(finding['message'].split())}" in shown, finding
     assert report["compliant"] is False
     told = {f["object"].split()[1] for f in report["violations"]}
-    assert told == {f"{bed.namespace}/{name}" for name in named}, "what is excepted is not told"
+    assert told == {f"{bed.namespace}/{name}" for name in named}, "what is excepted is not reported"
     assert 'failures="0"' not in junit
 
 
 def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None:
-    """A real identity that may list all that is needed but PeerAuthentications, and may forward no port."""
+    """An identity that may list everything except PeerAuthentications, and may not forward a port."""
     name = bed.namespace
     listed = [
         *(([""], ["pods", "services", "namespaces", "configmaps"]), (["discovery.k8s.io"], ["endpointslices"])),
@@ -331,7 +331,7 @@ def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None
         assert "verb list on peerauthentications.security.istio.io in all namespaces is missing" in finding["message"]
         rules.append({"apiGroups": ["security.istio.io"], "resources": ["*"], "verbs": ["list"]})
         bed.client.request("PUT", f"{rbac}/clusterroles/{name}", body=role)
-        asked = settled(
+        asked = steady(
             lambda: run_module("mtls_probe", namespaces=[name], probes=["listener"], impersonate_user=name),
             lambda told: calls_of(told)[("*", "web", 80)]["verdict"] == "strict",
             still=0,

@@ -25,7 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod
 
-with contextlib.suppress(ImportError):  # _connection.IMPORT_ERROR tells it
+with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
 
 T = TypeVar("T")

@@ -154,7 +154,7 @@ def _refuted(call: Call, namespace: str) -> list[Finding]:
 def _targets(judged: Judged, calls: Sequence[Call], most: int) -> list[Target]:
     """One pod of each group behind each reported service port, `most` in all, without gateways.
 
-    Where something is demanded, only services of those namespaces are called: others do not get calls that nobody demanded.
+    Where something is demanded, only services of those namespaces are called: services that are not demanded get no calls.
     """
     engine, snapshot, demanded = judged.engine, judged.snapshot, judged.wanted
     wanted = {

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A slow second opinion on mTLS, written from Istio's rules over plain dicts, sharing no code with the engine.
+"""A slow second implementation of mTLS verdicts, written from Istio's rules over plain dicts. It shares no code with the engine.
 
-It knows sidecars, Services with ClusterIP or headless, PeerAuthentication and DestinationRule. For one client pod and one service port it
-tells all pairs (what is sent, what is accepted) that can happen, one for each cluster and pod.
+It knows sidecars, Services with a ClusterIP or headless, PeerAuthentication and DestinationRule. For one client pod and one service port
+it returns all pairs (what is sent, what is accepted) that can happen, one for each cluster and pod.
 """
 
 from __future__ import annotations
@@ -255,5 +255,5 @@ class Oracle:
 
 
 def worst(pairs: list[tuple[str, str]]) -> str:
-    """The verdict that stands for all."""
+    """The verdict that decides."""
     return max((OUTCOME[pair] for pair in pairs), key=SEVERITY.index)

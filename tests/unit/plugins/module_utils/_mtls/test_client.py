@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client sends, what becomes of it, and under which name the known rules are told."""
+"""What a client sends, what becomes of it, and which rule explains it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WEB = {"app": "web"}
 HOST = "web.a.svc.cluster.local"
 
 
-def world(
+def in_mesh(
     *more: Any, config: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **fields: Any
 ) -> list[Call]:
     """Service a/web (80 -> 8080) and clients a/near, b/far, c/third and istio-system/gate (a gateway)."""
@@ -85,37 +85,37 @@ def test_the_table_has_every_pair_and_strict_needs_both_sides(sends: Sent, accep
     ],
 )
 def test_auto_mtls_follows_the_namespaces_mode(mode: str, star: str, plain: str) -> None:
-    found = world(PA("a", mode=mode))
+    found = in_mesh(PA("a", mode=mode))
     assert {call.client: call.verdict for call in found} == {"*": star, "plaintext": plain}, (
-        "nobody has a rule of its own"
+        "no workload has a DestinationRule of its own"
     )
 
 
 @pytest.mark.parametrize("parent", ["a", ROOT])
 def test_namespace_disable_and_workload_strict_resets_every_call(parent: str) -> None:
-    found = world(PA(parent, "up", "DISABLE"), PA("a", "wl", selector=WEB))
+    found = in_mesh(PA(parent, "up", "DISABLE"), PA("a", "wl", selector=WEB))
     assert summary(pick(found, "a/web")) == ("plaintext", "STRICT", "broken", "namespace_disable")
 
 
 def test_workload_disable_is_honoured_for_each_endpoint() -> None:
-    found = world(PA("a"), PA("a", "wl", "DISABLE", selector=WEB))
+    found = in_mesh(PA("a"), PA("a", "wl", "DISABLE", selector=WEB))
     assert summary(pick(found, "a/web"))[:3] == ("plaintext", "DISABLE", "plaintext")
 
 
 def test_port_disable_is_honoured_for_each_endpoint() -> None:
-    found = world(PA("a"), PA("a", "wl", "STRICT", selector=WEB, ports={8080: "DISABLE"}))
+    found = in_mesh(PA("a"), PA("a", "wl", "STRICT", selector=WEB, ports={8080: "DISABLE"}))
     assert summary(pick(found, "a/web")) == ("plaintext", "DISABLE", "plaintext", "port_exception")
 
 
 def test_an_endpoint_without_sidecar_gets_plain_text() -> None:
-    found = world(PA(ROOT), server={"sidecar": False})
+    found = in_mesh(PA(ROOT), server={"sidecar": False})
     assert summary(pick(found, "a/web")) == ("plaintext", "NOT_ENFORCED", "plaintext", "no_sidecar")
 
 
 def test_without_auto_mtls_everything_is_plain_text() -> None:
-    found = world(PA("a"), config={"enableAutoMtls": False})
+    found = in_mesh(PA("a"), config={"enableAutoMtls": False})
     assert summary(pick(found, "a/web")) == ("plaintext", "STRICT", "broken", "auto_mtls_off")
-    found = world(PA("a"), DR(ROOT, "*.local", "ISTIO_MUTUAL"), config={"enableAutoMtls": False})
+    found = in_mesh(PA("a"), DR(ROOT, "*.local", "ISTIO_MUTUAL"), config={"enableAutoMtls": False})
     assert pick(found, "a/web").verdict == "strict"
 
 
@@ -127,12 +127,12 @@ def test_without_auto_mtls_everything_is_plain_text() -> None:
     ],
 )
 def test_the_tls_mode_label_is_a_claim(label: str, sidecar: bool, expected: tuple[str, ...]) -> None:
-    found = world(PA("a"), server={"sidecar": sidecar, "labels": {"security.istio.io/tlsMode": label}})
+    found = in_mesh(PA("a"), server={"sidecar": sidecar, "labels": {"security.istio.io/tlsMode": label}})
     assert summary(pick(found, "a/web")) == expected
 
 
 def test_a_port_kept_from_the_sidecar_breaks_mutual_tls() -> None:
-    found = world(PA("a"), server={"annotations": {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"}})
+    found = in_mesh(PA("a"), server={"annotations": {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"}})
     assert summary(pick(found, "a/web")) == ("mtls", "NOT_ENFORCED", "broken", "excluded_port")
 
 
@@ -140,7 +140,7 @@ def test_a_port_kept_from_the_sidecar_breaks_mutual_tls() -> None:
 
 
 def test_a_rule_of_the_clients_namespace_comes_first() -> None:
-    found = world(PA("a"), DR("b", HOST, "DISABLE"), DR("a", HOST, "ISTIO_MUTUAL"))
+    found = in_mesh(PA("a"), DR("b", HOST, "DISABLE"), DR("a", HOST, "ISTIO_MUTUAL"))
     far = pick(found, "a/web", "b/far")
     assert summary(far) == ("plaintext", "STRICT", "broken", "destination_rule_disable")
     assert far.client_policy == "b/rule"
@@ -159,15 +159,17 @@ def test_each_client_is_told_where_its_own_rule_was_found(turned: bool) -> None:
 
 
 def test_then_the_services_namespace_then_root() -> None:
-    assert pick(world(DR("a", HOST, "DISABLE"), DR(ROOT, HOST, "ISTIO_MUTUAL")), "a/web").client_mode == "plaintext"
-    assert pick(world(DR(ROOT, HOST, "DISABLE")), "a/web").client_mode == "plaintext"
-    assert pick(world(DR("c", HOST, "DISABLE")), "a/web").client_mode == "mtls", "not a namespace that counts"
+    assert pick(in_mesh(DR("a", HOST, "DISABLE"), DR(ROOT, HOST, "ISTIO_MUTUAL")), "a/web").client_mode == "plaintext"
+    assert pick(in_mesh(DR(ROOT, HOST, "DISABLE")), "a/web").client_mode == "plaintext"
+    assert pick(in_mesh(DR("c", HOST, "DISABLE")), "a/web").client_mode == "mtls", (
+        "a DestinationRule of another namespace does not apply"
+    )
 
 
 def test_a_rule_without_tls_hides_one_with_tls() -> None:
-    found = world(PA("a"), DR("b", HOST), DR(ROOT, "*.local", "ISTIO_MUTUAL"), config={"enableAutoMtls": False})
+    found = in_mesh(PA("a"), DR("b", HOST), DR(ROOT, "*.local", "ISTIO_MUTUAL"), config={"enableAutoMtls": False})
     assert summary(pick(found, "a/web", "b/far"))[:3] == ("plaintext", "STRICT", "broken")
-    found = world(PA("a"), DR("b", HOST, policy=False), DR(ROOT, "*.local", "DISABLE"))
+    found = in_mesh(PA("a"), DR("b", HOST, policy=False), DR(ROOT, "*.local", "DISABLE"))
     own = pick(found, "a/web", "b/far")
     assert summary(own) == ("mtls", "STRICT", "strict", "destination_rule_without_tls")
     assert pick(found, "a/web").verdict == "broken"
@@ -186,61 +188,61 @@ def test_a_rule_without_tls_hides_one_with_tls() -> None:
     ],
 )
 def test_export_to(export_to: list[str] | None, star: str, far: str, near: str) -> None:
-    found = world(DR("a", HOST, "DISABLE", export_to=export_to))
+    found = in_mesh(DR("a", HOST, "DISABLE", export_to=export_to))
     modes = [pick(found, "a/web", client).client_mode for client in ("*", "b/far", "a/near")]
     assert modes == [star, far, near]
 
 
 def test_the_meshs_default_export() -> None:
-    found = world(DR("a", HOST, "DISABLE"), config={"defaultDestinationRuleExportTo": ["."]})
+    found = in_mesh(DR("a", HOST, "DISABLE"), config={"defaultDestinationRuleExportTo": ["."]})
     assert [pick(found, "a/web", c).client_mode for c in ("*", "a/near")] == ["mtls", "plaintext"]
 
 
 def test_clients_in_root_look_at_private_rules_of_root_first_only() -> None:
-    public = world(DR(ROOT, HOST, "DISABLE"), DR("a", HOST, "ISTIO_MUTUAL"))
+    public = in_mesh(DR(ROOT, HOST, "DISABLE"), DR("a", HOST, "ISTIO_MUTUAL"))
     assert pick(public, "a/web", f"{ROOT}/gate").client_mode == "mtls", (
         "the service's namespace goes before public root rules"
     )
-    private = world(DR(ROOT, HOST, "DISABLE", export_to=["."]), DR("a", HOST, "ISTIO_MUTUAL"))
+    private = in_mesh(DR(ROOT, HOST, "DISABLE", export_to=["."]), DR("a", HOST, "ISTIO_MUTUAL"))
     assert pick(private, "a/web", f"{ROOT}/gate").client_mode == "plaintext"
     assert pick(private, "a/web").client_mode == "mtls"
 
 
 @pytest.mark.parametrize("host", ["web", HOST, "*.a.svc.cluster.local", "*.local", "*"])
 def test_hosts_match(host: str) -> None:
-    assert pick(world(DR("a", host, "DISABLE")), "a/web").client_mode == "plaintext"
+    assert pick(in_mesh(DR("a", host, "DISABLE")), "a/web").client_mode == "plaintext"
 
 
 @pytest.mark.parametrize(
     "host", ["web.a", "other", "*.b.svc.cluster.local", "*web.a.svc.cluster", "web.b.svc.cluster.local"]
 )
 def test_hosts_do_not_match(host: str) -> None:
-    assert pick(world(DR("a", host, "DISABLE")), "a/web").client_mode == "mtls"
+    assert pick(in_mesh(DR("a", host, "DISABLE")), "a/web").client_mode == "mtls"
 
 
 def test_exact_goes_before_wildcard_and_the_longest_wildcard_first() -> None:
     wide, wider = DR("a", "*.a.svc.cluster.local", "DISABLE", name="w"), DR("a", "*.local", "SIMPLE", name="ww")
-    assert pick(world(wide, wider), "a/web").client_mode == "plaintext"
-    assert pick(world(wide, wider, DR("a", HOST, "ISTIO_MUTUAL", age=9)), "a/web").client_mode == "mtls"
+    assert pick(in_mesh(wide, wider), "a/web").client_mode == "plaintext"
+    assert pick(in_mesh(wide, wider, DR("a", HOST, "ISTIO_MUTUAL", age=9)), "a/web").client_mode == "mtls"
 
 
 def test_a_rule_for_some_workloads() -> None:
-    found = world(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "far"}))
+    found = in_mesh(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "far"}))
     assert pick(found, "a/web", "b/far").verdict == "broken"
-    found = world(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "other"}))
+    found = in_mesh(PA("a"), DR("b", HOST, "DISABLE", selector={"app": "other"}))
     assert [call.client for call in found] == ["*", "plaintext"]
     plain = DR("b", HOST, "ISTIO_MUTUAL", name="all", age=1)
-    found = world(PA("a"), plain, DR("b", HOST, "DISABLE", selector={"app": "far"}, age=2))
+    found = in_mesh(PA("a"), plain, DR("b", HOST, "DISABLE", selector={"app": "far"}, age=2))
     assert pick(found, "a/web", "b/far").client_policy == "b/rule"
 
 
 def test_rules_of_one_host_are_merged_the_older_policy_stays() -> None:
     old, young = DR("a", HOST, "DISABLE", name="old"), DR("a", HOST, "ISTIO_MUTUAL", name="young", age=2)
-    call = pick(world(young, old), "a/web")
+    call = pick(in_mesh(young, old), "a/web")
     assert (call.client_mode, call.client_policy) == ("plaintext", "a/old and a/young")
     assert [entry.object for entry in call.overridden] == ["a/young"]
     bare = DR("a", HOST, name="old", policy=False)
-    assert pick(world(PA("a"), young, bare), "a/web").client_mode == "mtls", (
+    assert pick(in_mesh(PA("a"), young, bare), "a/web").client_mode == "mtls", (
         "without a policy it takes the younger one's"
     )
 
@@ -249,61 +251,68 @@ def test_rules_of_one_host_are_merged_the_older_policy_stays() -> None:
 
 
 def test_port_level_settings_replace_the_whole_block() -> None:
-    found = world(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, "ISTIO_MUTUAL")]))
+    found = in_mesh(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, "ISTIO_MUTUAL")]))
     assert pick(found, "a/web").verdict == "strict"
-    found = world(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(8080, "ISTIO_MUTUAL")]))
+    found = in_mesh(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(8080, "ISTIO_MUTUAL")]))
     assert pick(found, "a/web").verdict == "broken", "the key is the service's port"
-    found = world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", ports=[port_tls(80, None)]), config={"enableAutoMtls": False})
+    found = in_mesh(
+        PA("a"), DR("a", HOST, "ISTIO_MUTUAL", ports=[port_tls(80, None)]), config={"enableAutoMtls": False}
+    )
     assert pick(found, "a/web").verdict == "broken", "tls is not inherited"
 
 
 def test_what_is_not_inherited_for_the_cluster_still_marks_the_endpoints() -> None:
-    found = world(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, None)]))
+    found = in_mesh(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, None)]))
     assert summary(pick(found, "a/web")) == ("plaintext", "STRICT", "broken", "port_level_tls_not_inherited")
     mutual = DR("a", HOST, "ISTIO_MUTUAL", ports=[port_tls(80, None)])
-    assert pick(world(mutual, server={"sidecar": False}), "a/web").verdict == "plaintext", "no mark is added"
-    own = world(mutual, PA("a"), PA("a", "wl", "DISABLE", selector=WEB))
+    assert pick(in_mesh(mutual, server={"sidecar": False}), "a/web").verdict == "plaintext", "no mark is added"
+    own = in_mesh(mutual, PA("a"), PA("a", "wl", "DISABLE", selector=WEB))
     assert pick(own, "a/web").verdict == "broken", "the mark stays, whatever the endpoint's own mode"
 
 
 def test_a_subsets_tls_counts_for_its_pods_only() -> None:
     subset = {"name": "v1", "labels": {"v": "1"}, "trafficPolicy": tls("DISABLE")}
     rule = DR("a", HOST, "ISTIO_MUTUAL", subsets=[subset])
-    call = pick(world(PA("a"), rule, server={"labels": {"v": "1"}}), "a/web")
+    call = pick(in_mesh(PA("a"), rule, server={"labels": {"v": "1"}}), "a/web")
     assert (call.verdict, call.subset) == ("broken", "v1")
-    assert pick(world(PA("a"), rule, server={"labels": {"v": "2"}}), "a/web").verdict == "strict"
+    assert pick(in_mesh(PA("a"), rule, server={"labels": {"v": "2"}}), "a/web").verdict == "strict"
 
 
 def test_a_subset_without_tls_has_that_of_the_rule() -> None:
     subset = {"name": "v1", "labels": {}, "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}
-    assert pick(world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[subset])), "a/web").verdict == "strict"
+    assert pick(in_mesh(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[subset])), "a/web").verdict == "strict"
     ported = {"name": "v1", "labels": {}, "trafficPolicy": {"portLevelSettings": [port_tls(80, None)]}}
     off = {"enableAutoMtls": False}
-    call = pick(world(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[ported]), config=off), "a/web")
+    call = pick(in_mesh(PA("a"), DR("a", HOST, "ISTIO_MUTUAL", subsets=[ported]), config=off), "a/web")
     assert (call.verdict, call.subset) == ("broken", "v1")
 
 
 def test_endpoints_are_marked_by_the_rules_port_when_a_subset_drops_tls() -> None:
     ported = {"name": "v1", "labels": {}, "trafficPolicy": {"portLevelSettings": [port_tls(80, None)]}}
     rule = DR("a", HOST, "DISABLE", ports=[port_tls(80, "ISTIO_MUTUAL")], subsets=[ported])
-    assert pick(world(PA("a"), rule), "a/web").verdict == "strict"
+    assert pick(in_mesh(PA("a"), rule), "a/web").verdict == "strict"
 
 
 @pytest.mark.parametrize("mode", ["SIMPLE", "MUTUAL"])
 def test_tls_of_a_rules_own_is_not_the_meshs(mode: str) -> None:
-    assert summary(pick(world(PA("a"), DR("a", HOST, mode)), "a/web")) == ("tls", "STRICT", "broken", "tls_origination")
-    assert pick(world(DR("a", HOST, mode)), "a/web").verdict == "not_enforced"
+    assert summary(pick(in_mesh(PA("a"), DR("a", HOST, mode)), "a/web")) == (
+        "tls",
+        "STRICT",
+        "broken",
+        "tls_origination",
+    )
+    assert pick(in_mesh(DR("a", HOST, mode)), "a/web").verdict == "not_enforced"
 
 
 def test_istio_mutual_is_forced_on_endpoints_without_sidecar() -> None:
-    found = world(DR("a", HOST, "ISTIO_MUTUAL"), server={"sidecar": False})
+    found = in_mesh(DR("a", HOST, "ISTIO_MUTUAL"), server={"sidecar": False})
     assert summary(pick(found, "a/web")) == ("mtls", "NOT_ENFORCED", "broken", "istio_mutual_without_sidecar")
 
 
 def test_tls_without_a_mode_is_disable() -> None:
     rule = DR("a", HOST)
     rule["spec"]["trafficPolicy"]["tls"] = {}
-    assert pick(world(rule), "a/web").client_mode == "plaintext"
+    assert pick(in_mesh(rule), "a/web").client_mode == "plaintext"
 
 
 # --- headless, ExternalName, ServiceEntry
@@ -347,12 +356,12 @@ def alias(target: str) -> Any:
 
 
 def test_an_external_name_is_its_target() -> None:
-    call = pick(world(PA("a"), alias(HOST)), "b/old")
+    call = pick(in_mesh(PA("a"), alias(HOST)), "b/old")
     assert (call.verdict, call.port) == ("strict", 80)
     assert call.reason.startswith("alias of a/web")
     ported = alias("api.example.com")
     ported["spec"]["ports"] = [{"port": 443}]
-    assert summary(pick(world(PA("a"), ported), "b/old", port=443))[2:] == ("not_enforced", "external")
+    assert summary(pick(in_mesh(PA("a"), ported), "b/old", port=443))[2:] == ("not_enforced", "external")
 
 
 def entry(location: str = "MESH_EXTERNAL", **spec: Any) -> Any:
@@ -361,28 +370,28 @@ def entry(location: str = "MESH_EXTERNAL", **spec: Any) -> Any:
 
 
 def test_a_host_outside_of_the_mesh_is_not_enforced() -> None:
-    found = world(PA(ROOT), entry(resolution="DNS"))
+    found = in_mesh(PA(ROOT), entry(resolution="DNS"))
     for client in ("*", "plaintext"):
         call = pick(found, "a/api.example.com", client)
         assert (call.client_mode, call.verdict) == ("plaintext", "not_enforced")
-    mutual = world(entry(resolution="DNS"), DR("a", "api.example.com", "ISTIO_MUTUAL"))
+    mutual = in_mesh(entry(resolution="DNS"), DR("a", "api.example.com", "ISTIO_MUTUAL"))
     assert pick(mutual, "a/api.example.com").verdict == "unknown"
 
 
 def test_pods_behind_a_service_entry() -> None:
     inside = entry("MESH_INTERNAL", resolution="STATIC", workloadSelector={"labels": WEB})
     inside["spec"]["ports"][0]["targetPort"] = 8080
-    call = pick(world(PA("a"), inside), "a/api.example.com")
+    call = pick(in_mesh(PA("a"), inside), "a/api.example.com")
     assert (call.verdict, call.backends, call.target_port) == ("strict", ("a/web",), 8080)
 
 
-def test_a_workload_entry_claims_a_sidecar_that_nobody_sees() -> None:
+def test_a_workload_entry_claims_a_sidecar_that_cannot_be_read() -> None:
     inside = entry("MESH_INTERNAL", resolution="STATIC", workloadSelector={"labels": {"vm": "1"}})
     machine = obj("WorkloadEntry", "a", "vm", {"address": "192.0.2.1", "labels": {"vm": "1"}, "serviceAccount": "vm"})
-    call = pick(world(PA("a"), inside, machine), "a/api.example.com")
+    call = pick(in_mesh(PA("a"), inside, machine), "a/api.example.com")
     assert (call.client_mode, call.server_mode, call.verdict) == ("mtls", "UNKNOWN", "unknown")
     machine["spec"].pop("serviceAccount")
-    assert pick(world(PA("a"), inside, machine), "a/api.example.com").verdict == "plaintext"
+    assert pick(in_mesh(PA("a"), inside, machine), "a/api.example.com").verdict == "plaintext"
 
 
 # --- what a client's proxy knows
@@ -440,7 +449,7 @@ def test_a_service_that_is_not_exported_is_judged_for_those_who_see_it(export_to
     assert summary(hidden)[2:] == ("broken", "not_visible")
 
 
-def test_a_service_that_nobody_sees() -> None:
+def test_a_service_that_no_workload_sees() -> None:
     web = pod("a", "web")
     found = calls([web, service("a", "web", [web], export_to="~"), PA("a")])
     assert summary(pick(found, "a/web"))[2:] == ("broken", "not_visible")
@@ -479,7 +488,7 @@ def test_ambient_clients_and_servers() -> None:
     both = pod("c", "both", labels={"networking.istio.io/tunnel": "http"})
     rule = DR("c", "both.c.svc.cluster.local", "DISABLE")
     tunnel = calls([*objects, both, service("c", "both", [both]), rule], environment={"PILOT_ENABLE_AMBIENT": "true"})
-    assert pick(tunnel, "c/both", "c/third").client_mode == "plaintext", "a sidecar that takes both gets no tunnel"
+    assert pick(tunnel, "c/both", "c/third").client_mode == "plaintext", "a sidecar that accepts both gets no tunnel"
     unread = calls(objects, mesh_config=MeshConfig())
     assert pick(unread, "a/web", "c/third").verdict == "unknown"
 
@@ -488,7 +497,7 @@ def test_ambient_clients_and_servers() -> None:
 
 
 @pytest.mark.parametrize("kind", ["DestinationRule", "PeerAuthentication", "EndpointSlice", "Pod"])
-def test_what_may_not_be_read_is_never_strict(kind: str) -> None:
+def test_what_could_not_be_read_is_never_strict(kind: str) -> None:
     objects: list[Any] = [PA("a")]
     web = pod("a", "web")
     shown, hidden = ([], []) if kind == "Pod" else ([web], [])

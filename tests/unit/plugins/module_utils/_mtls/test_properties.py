@@ -103,8 +103,8 @@ def destination_rules(draw: st.DrawFn) -> list[Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> list[Any]:
-    """Objects of a small mesh: pods, two services, policies and rules."""
+def meshes(draw: st.DrawFn) -> list[Any]:
+    """Objects of a small mesh: pods, two services, policies and DestinationRules."""
     workloads = draw(pods())
     made = [*workloads, *draw(policies()), *draw(destination_rules())]
     for name, namespace in (("s0", "a"), ("s1", "b")):
@@ -143,7 +143,7 @@ def agree(objects: list[Any], auto: bool) -> int:
 
 
 @settings(max_examples=600, deadline=None)
-@given(objects=worlds(), auto=st.integers(0, 4).map(bool))
+@given(objects=meshes(), auto=st.integers(0, 4).map(bool))
 def test_the_engine_equals_the_oracle(objects: list[Any], auto: bool) -> None:
     agree(objects, auto)
 
@@ -161,7 +161,7 @@ TWO = [pod("a", "w0"), pod("a", "w1")]
 
 
 @settings(max_examples=150, deadline=None)
-@given(objects=worlds(), seed=st.integers(0, 2**32))
+@given(objects=meshes(), seed=st.integers(0, 2**32))
 @example(
     objects=[*TWO, *service("a", "s0", TWO, PORTS), *service("b", "s1", TWO, PORTS)],
     seed=1,
@@ -176,19 +176,19 @@ def test_the_order_of_what_is_read_changes_nothing(objects: list[Any], seed: int
 
 
 @settings(max_examples=150, deadline=None)
-@given(objects=worlds(), policy=policies(), rule=destination_rules())
+@given(objects=meshes(), policy=policies(), rule=destination_rules())
 def test_what_does_not_concern_a_mesh_changes_nothing(objects: list[Any], policy: list[Any], rule: list[Any]) -> None:
-    """Policies of a namespace without pods, or for labels that nobody has; rules for hosts that are not there."""
+    """Policies of a namespace without pods, or for labels that no pod has; DestinationRules for hosts that do not exist."""
     unrelated: list[Any] = []
     for entry in policy:
         elsewhere = {
             **entry,
             "metadata": {**entry["metadata"], "namespace": "elsewhere", "name": entry["metadata"]["name"] + "-u"},
         }
-        nobody = {**entry["spec"], "selector": {"matchLabels": {"nobody": "has-it"}}}
+        no_pod = {**entry["spec"], "selector": {"matchLabels": {"unused": "label"}}}
         unrelated += [
             elsewhere,
-            {**entry, "metadata": {**entry["metadata"], "name": entry["metadata"]["name"] + "-v"}, "spec": nobody},
+            {**entry, "metadata": {**entry["metadata"], "name": entry["metadata"]["name"] + "-v"}, "spec": no_pod},
         ]
     for entry in rule:
         unrelated.append(
@@ -202,7 +202,7 @@ def test_what_does_not_concern_a_mesh_changes_nothing(objects: list[Any], policy
 
 
 @settings(max_examples=100, deadline=None)
-@given(objects=worlds())
+@given(objects=meshes())
 def test_a_strict_verdict_needs_a_strict_server_and_a_mutual_client(objects: list[Any]) -> None:
     for call in calls(objects):
         if call.verdict == "strict":
@@ -212,7 +212,7 @@ def test_a_strict_verdict_needs_a_strict_server_and_a_mutual_client(objects: lis
 
 
 @settings(max_examples=100, deadline=None)
-@given(objects=worlds(), kind=st.sampled_from(["PeerAuthentication", "DestinationRule"]))
+@given(objects=meshes(), kind=st.sampled_from(["PeerAuthentication", "DestinationRule"]))
 def test_what_could_not_be_read_never_makes_a_verdict_strict(objects: list[Any], kind: str) -> None:
     rest = [entry for entry in objects if entry["kind"] != kind]
     assert "strict" not in {call.verdict for call in calls(rest, missing={kind: "no permission"})}
