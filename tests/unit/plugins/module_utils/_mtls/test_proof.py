@@ -229,7 +229,7 @@ def test_one_backend_that_was_not_asked_leaves_it_unproved() -> None:
         (Answer(1, 0), "accepted"),
         (Answer(7, 0), "silent"),
         (Answer(28, 0), "silent"),
-        (Answer(-1, 0), "silent"),
+        (Answer(None, 0), "silent"),
     ],
 )
 def test_a_dead_port_is_no_refusal(found: Answer, expected: str) -> None:
@@ -240,7 +240,7 @@ def test_curls_words() -> None:
     assert answer(56, "000 Recv failure: Connection reset by peer") == Answer(
         56, 0, "Recv failure: Connection reset by peer"
     )
-    assert answer(-1, "") == Answer(-1, 0, "")
+    assert answer(None, "") == Answer(None, 0, "")
     text = "403 Subject:\nIssuer:O = cluster.local\nX509v3 Subject Alternative Name:URI:spiffe://td/ns/a/sa/web\n"
     assert peer(answer(0, text)) == Peer("spiffe://td/ns/a/sa/web", "O = cluster.local")
     assert peer(answer(35, "000 ")) == Peer()
