@@ -86,7 +86,7 @@ test: ## Run all tests, setting up what is missing
 	python -m tests.parts table
 
 .PHONY: lint
-lint: setup ## ansible-lint (production), yamllint, ruff, mypy, changelog fragments
+lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments
 	@$(call part,$@) $(MAKE) --no-print-directory lint-alone
 
 .PHONY: lint-alone
@@ -97,6 +97,7 @@ lint-alone: setup
 	nice yamllint --strict .
 	nice ansible-lint --offline --strict -q
 	antsibull-changelog lint
+	python -m tests.words
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster

@@ -1,4 +1,4 @@
-"""What tests of behaviour share: playbooks, the edge, and the cluster behind it."""
+"""What tests of behaviour share: playbooks, the ingress, and the cluster behind it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Answer:
         return f"{self.status} {self.body[:500]!r}"
 
 
-class Edge:
+class Ingress:
     """A client outside of the cluster, in front of the NGINX ingress. Nothing is retried."""
 
     def __init__(self, base_url: str, host: str) -> None:

@@ -306,7 +306,7 @@ def work(module: _module.Call) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     call = Call(client, module.params, check=module.check_mode)
-    result = Rollout(call).perform(Operation(module.params["operation"]))
+    result = Rollout(call).run(Operation(module.params["operation"]))
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Cluster, Edge, make
+from tests.support import Cluster, Ingress, make
 
 HOST = "ecommerce.example.com"
 PASSWORD = "correct horse battery"
@@ -22,8 +22,8 @@ def kubeconfig() -> str:
 
 
 @pytest.fixture(scope="session")
-def edge() -> Edge:
-    return Edge(os.environ.get("PLATFORM_URL") or make("url"), HOST)
+def ingress() -> Ingress:
+    return Ingress(os.environ.get("PLATFORM_URL") or make("url"), HOST)
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +37,10 @@ def unique() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def registered(edge: Edge) -> dict[str, Any]:
+def registered(ingress: Ingress) -> dict[str, Any]:
     """A new user with an address, and a token of the user under ``token``."""
     name = f"e2e-{uuid.uuid4().hex[:12]}"
-    answer = edge(
+    answer = ingress(
         "POST",
         "/api/users",
         {
@@ -52,25 +52,25 @@ def registered(edge: Edge) -> dict[str, Any]:
         },
     )
     assert answer.status == 201, answer
-    login = edge("POST", "/api/users/login", {"username": name, "password": PASSWORD})
+    login = ingress("POST", "/api/users/login", {"username": name, "password": PASSWORD})
     assert login.status == 200, login
     return {**answer.json, "token": login.json["access_token"]}
 
 
 @pytest.fixture(scope="session")
-def account(edge: Edge) -> Iterator[dict[str, Any]]:
+def account(ingress: Ingress) -> Iterator[dict[str, Any]]:
     """A registered user, deleted at the end."""
-    user = registered(edge)
+    user = registered(ingress)
     yield user
-    edge("DELETE", f"/api/users/{user['id']}")
+    ingress("DELETE", f"/api/users/{user['id']}")
 
 
 @pytest.fixture
-def product(edge: Edge, account: dict[str, Any], unique: str) -> Iterator[dict[str, Any]]:
+def product(ingress: Ingress, account: dict[str, Any], unique: str) -> Iterator[dict[str, Any]]:
     """A product of the account's, deleted afterwards."""
-    answer = edge(
+    answer = ingress(
         "POST", "/api/products", {"name": f"e2e {unique}", "price": "19.99", "seller_id": account["id"], "stock": 3}
     )
     assert answer.status == 201, answer
     yield answer.json
-    edge("DELETE", f"/api/products/{answer.json['id']}")
+    ingress("DELETE", f"/api/products/{answer.json['id']}")

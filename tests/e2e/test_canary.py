@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.releases import NAMESPACE, SERVICE, as_in_inventory, live, state
-from tests.support import Cluster, Edge, Run, ansible_playbook
+from tests.support import Cluster, Ingress, Run, ansible_playbook
 
 pytestmark = pytest.mark.changes
 
@@ -44,8 +44,8 @@ print(json.dumps(seen))
 class Stream:
     """Requests from outside at an even pace, until it is closed; every answer is kept with its time."""
 
-    def __init__(self, edge: Edge, path: str) -> None:
-        self._edge, self._path = edge, path
+    def __init__(self, ingress: Ingress, path: str) -> None:
+        self._ingress, self._path = ingress, path
         self.answers: list[tuple[float, str, int]] = []
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _number in range(4)]
@@ -55,7 +55,7 @@ class Stream:
     def _work(self) -> None:
         while not self._ended.wait(4 / RATE):
             try:
-                answer = self._edge("GET", self._path)
+                answer = self._ingress("GET", self._path)
                 seen = (time.time(), answer.headers.get("x-service-version", ""), answer.status)
             except OSError:
                 seen = (time.time(), "", 0)
@@ -89,8 +89,8 @@ def as_before(args: tuple[str, ...], cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def stream(edge: Edge, account: dict[str, Any]) -> Iterator[Stream]:
-    stream = Stream(edge, f"/api/users/{account['id']}")
+def stream(ingress: Ingress, account: dict[str, Any]) -> Iterator[Stream]:
+    stream = Stream(ingress, f"/api/users/{account['id']}")
     yield stream
     stream.close()
 
@@ -234,9 +234,9 @@ AT_ONCE = {"steps": [50], "interval": 1, "drain": 1, "analysis": [{"name": "x", 
 def test_a_person_lets_it_go_on_and_takes_it_back(args: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
     """canary.yml -e pause_at, an approval, promote.yml: the parts of an approval in AWX. Then rollback.yml."""
     spec, report = routes(cluster)["spec"], str(tmp_path / "report.html")
-    held = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, pause_at=50).ended()
-    assert held.returncode == 0, held.told
-    assert "is paused at 50 %" in held.text
+    paused = canary(args, "v1.1", tmp_path / "report.html", platform_canary=AT_ONCE, pause_at=50).ended()
+    assert paused.returncode == 0, paused.told
+    assert "is paused at 50 %" in paused.text
     assert state(cluster)["phase"] == "paused"
     given_ = ("-e", f"service={SERVICE}", "-e", f"report={report}")
     promoted = ansible_playbook("promote.yml", *args, *given_, "-e", json.dumps({"platform_canary": AT_ONCE}))

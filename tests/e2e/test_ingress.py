@@ -6,37 +6,37 @@ from typing import Any
 
 import pytest
 
-from tests.support import Answer, Edge
+from tests.support import Answer, Ingress
 
 COLLECTIONS = ["users", "products", "orders", "payments", "reviews", "recommendations"]
 WITH_TOKEN = {"orders", "payments"}
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)
-def test_every_service_answers_through_the_ingress(edge: Edge, account: dict[str, Any], name: str) -> None:
-    answer = edge("GET", f"/api/{name}", token=account["token"] if name in WITH_TOKEN else None)
+def test_every_service_answers_through_the_ingress(ingress: Ingress, account: dict[str, Any], name: str) -> None:
+    answer = ingress("GET", f"/api/{name}", token=account["token"] if name in WITH_TOKEN else None)
     assert answer.status == 200, answer
     assert isinstance(answer.json["items"], list)
     assert answer.headers["content-type"].startswith("application/json")
 
 
 @pytest.mark.parametrize("name", COLLECTIONS)
-def test_unknown_host_reaches_no_service(edge: Edge, name: str) -> None:
-    answer = Edge(edge.url.geturl(), "other.example.com")("GET", f"/api/{name}")
+def test_unknown_host_reaches_no_service(ingress: Ingress, name: str) -> None:
+    answer = Ingress(ingress.url.geturl(), "other.example.com")("GET", f"/api/{name}")
     assert answer.status == 404, answer
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/metrics", "/health", "/ready", "/api", "/api/unknown", "/api/userss", "/admin"]
 )
-def test_unlisted_paths_are_refused(edge: Edge, path: str) -> None:
-    answer = edge("GET", path)
+def test_unlisted_paths_are_refused(ingress: Ingress, path: str) -> None:
+    answer = ingress("GET", path)
     assert answer.status in (403, 404), answer
     assert b"items" not in answer.body
 
 
-def test_unlisted_methods_are_refused(edge: Edge) -> None:
-    answer = edge("PATCH", "/api/users/1", {})
+def test_unlisted_methods_are_refused(ingress: Ingress) -> None:
+    answer = ingress("PATCH", "/api/users/1", {})
     assert answer.status == 403, answer
 
 
@@ -53,89 +53,93 @@ def test_unlisted_methods_are_refused(edge: Edge) -> None:
     ],
 )
 def test_a_row_lives_and_dies_in_its_database(
-    edge: Edge, account: dict[str, Any], name: str, body: dict[str, Any], change: dict[str, Any]
+    ingress: Ingress, account: dict[str, Any], name: str, body: dict[str, Any], change: dict[str, Any]
 ) -> None:
     token = account["token"] if name in WITH_TOKEN else None
-    created = edge("POST", f"/api/{name}", body, token)
+    created = ingress("POST", f"/api/{name}", body, token)
     assert created.status == 201, created
     path = f"/api/{name}/{created.json['id']}"
     assert created.headers["location"] == path
-    assert edge("GET", path, token=token).json == created.json
+    assert ingress("GET", path, token=token).json == created.json
 
-    changed = edge("PUT", path, change, token)
+    changed = ingress("PUT", path, change, token)
     assert changed.status == 200, changed
-    again = edge("GET", path, token=token).json
+    again = ingress("GET", path, token=token).json
     assert {key: again[key] for key in change} == change
 
-    assert edge("DELETE", path, token=token).status == 204
-    assert edge("GET", path, token=token).status == 404
+    assert ingress("DELETE", path, token=token).status == 204
+    assert ingress("GET", path, token=token).status == 404
 
 
-def test_users_and_their_recommendations(edge: Edge, account: dict[str, Any], product: dict[str, Any]) -> None:
-    read = edge("GET", f"/api/users/{account['id']}")
+def test_users_and_their_recommendations(ingress: Ingress, account: dict[str, Any], product: dict[str, Any]) -> None:
+    read = ingress("GET", f"/api/users/{account['id']}")
     assert read.status == 200
     assert "password" not in str(read.json), "neither the password nor its hash may leave the service"
 
-    picked = edge("POST", "/api/recommendations", {"user_id": account["id"], "product_id": product["id"]})
+    picked = ingress("POST", "/api/recommendations", {"user_id": account["id"], "product_id": product["id"]})
     assert picked.status == 201, picked
-    reviewed = edge("POST", "/api/reviews", {"product_id": product["id"], "user_id": account["id"], "rating": 5})
+    reviewed = ingress("POST", "/api/reviews", {"product_id": product["id"], "user_id": account["id"], "rating": 5})
     assert reviewed.status == 201, reviewed
-    ranked = edge("GET", f"/api/recommendations?user_id={account['id']}")
+    ranked = ingress("GET", f"/api/recommendations?user_id={account['id']}")
     assert ranked.status == 200, ranked
     best = ranked.json["items"][0]
     assert best["product"]["id"] == product["id"]
     assert (best["picked"], best["average_rating"]) == (True, 5)
-    assert edge("DELETE", f"/api/recommendations/{picked.json['id']}").status == 204
-    assert edge("DELETE", f"/api/reviews/{reviewed.json['id']}").status == 204
+    assert ingress("DELETE", f"/api/recommendations/{picked.json['id']}").status == 204
+    assert ingress("DELETE", f"/api/reviews/{reviewed.json['id']}").status == 204
 
 
-def test_products_are_read_through_redis(edge: Edge, product: dict[str, Any]) -> None:
+def test_products_are_read_through_redis(ingress: Ingress, product: dict[str, Any]) -> None:
     path = f"/api/products/{product['id']}"
-    assert [edge("GET", path).headers["x-cache"] for _attempt in range(3)] == ["miss", "hit", "hit"]
-    assert edge("PUT", path, {"name": "Renamed", "price": "1.00", "stock": 1}).status == 200
-    fresh = edge("GET", path)
+    assert [ingress("GET", path).headers["x-cache"] for _attempt in range(3)] == ["miss", "hit", "hit"]
+    assert ingress("PUT", path, {"name": "Renamed", "price": "1.00", "stock": 1}).status == 200
+    fresh = ingress("GET", path)
     assert (fresh.headers["x-cache"], fresh.json["name"]) == ("miss", "Renamed"), "a write must reach the readers"
 
 
-def test_a_product_names_its_seller(edge: Edge, account: dict[str, Any], product: dict[str, Any]) -> None:
-    answer = edge("GET", f"/api/products/{product['id']}?with=seller")
+def test_a_product_names_its_seller(ingress: Ingress, account: dict[str, Any], product: dict[str, Any]) -> None:
+    answer = ingress("GET", f"/api/products/{product['id']}?with=seller")
     assert answer.status == 200, answer
     assert answer.json["seller"]["username"] == account["username"]
 
 
-def test_an_order_goes_through_four_services(edge: Edge, account: dict[str, Any], product: dict[str, Any]) -> None:
-    order = edge(
+def test_an_order_goes_through_four_services(
+    ingress: Ingress, account: dict[str, Any], product: dict[str, Any]
+) -> None:
+    order = ingress(
         "POST", "/api/orders", {"user_id": account["id"], "product_id": product["id"], "quantity": 2}, account["token"]
     )
     assert order.status == 201, order
     assert order.json["status"] == "paid"
     assert order.json["total"] == 39.98
     assert order.json["address"]["city"] == "Springfield"
-    payment = edge("GET", f"/api/payments/{order.json['payment_id']}", token=account["token"])
+    payment = ingress("GET", f"/api/payments/{order.json['payment_id']}", token=account["token"])
     assert payment.status == 200, payment
     assert (payment.json["order_id"], payment.json["amount"]) == (order.json["id"], 39.98)
     for path in (f"/api/orders/{order.json['id']}", f"/api/payments/{payment.json['id']}"):
-        assert edge("DELETE", path, token=account["token"]).status == 204
+        assert ingress("DELETE", path, token=account["token"]).status == 204
 
 
-def test_an_order_for_nobody_is_refused_by_name(edge: Edge, account: dict[str, Any], product: dict[str, Any]) -> None:
-    answer = edge(
+def test_an_order_for_nobody_is_refused_by_name(
+    ingress: Ingress, account: dict[str, Any], product: dict[str, Any]
+) -> None:
+    answer = ingress(
         "POST", "/api/orders", {"user_id": 2**40, "product_id": product["id"], "quantity": 1}, account["token"]
     )
     assert answer.status == 422, answer
     assert "user_id" in answer.json["error"]["fields"]
 
 
-def test_login_gives_a_token_that_the_service_verifies(edge: Edge, account: dict[str, Any]) -> None:
-    answer = edge("POST", "/api/users/verify", {"token": account["token"]})
+def test_login_gives_a_token_that_the_service_verifies(ingress: Ingress, account: dict[str, Any]) -> None:
+    answer = ingress("POST", "/api/users/verify", {"token": account["token"]})
     assert answer.status == 200, answer
     assert answer.json["claims"]["sub"] == str(account["id"])
-    assert answer.json["claims"]["iss"] == f"https://{edge.host}"
+    assert answer.json["claims"]["iss"] == f"https://{ingress.host}"
     assert answer.json["claims"]["aud"] == "ecommerce-api"
 
 
-def test_a_wrong_password_gives_no_token(edge: Edge, account: dict[str, Any]) -> None:
-    answer = edge("POST", "/api/users/login", {"username": account["username"], "password": "wrong password"})
+def test_a_wrong_password_gives_no_token(ingress: Ingress, account: dict[str, Any]) -> None:
+    answer = ingress("POST", "/api/users/login", {"username": account["username"], "password": "wrong password"})
     assert answer.status == 401, answer
     assert "access_token" not in answer.json
 
@@ -154,19 +158,19 @@ def forged(token: str) -> str:
 
 @pytest.mark.parametrize("name", sorted(WITH_TOKEN))
 class TestTokens:
-    def test_without_a_token_403(self, edge: Edge, name: str) -> None:
-        answer: Answer = edge("GET", f"/api/{name}")
+    def test_without_a_token_403(self, ingress: Ingress, name: str) -> None:
+        answer: Answer = ingress("GET", f"/api/{name}")
         assert answer.status == 403, answer
 
     @pytest.mark.parametrize("token", ["nonsense", "a.b.c", ""])
-    def test_what_is_no_token_401_or_403(self, edge: Edge, name: str, token: str) -> None:
+    def test_what_is_no_token_401_or_403(self, ingress: Ingress, name: str, token: str) -> None:
         # For Envoy an empty bearer is no token; the missing principal leads to the refusal.
-        assert edge("GET", f"/api/{name}", token=token).status == (401 if token else 403)
+        assert ingress("GET", f"/api/{name}", token=token).status == (401 if token else 403)
 
-    def test_a_forged_token_401(self, edge: Edge, account: dict[str, Any], name: str) -> None:
-        answer = edge("GET", f"/api/{name}", token=forged(account["token"]))
+    def test_a_forged_token_401(self, ingress: Ingress, account: dict[str, Any], name: str) -> None:
+        answer = ingress("GET", f"/api/{name}", token=forged(account["token"]))
         assert answer.status == 401, answer
 
-    def test_a_good_token_200(self, edge: Edge, account: dict[str, Any], name: str) -> None:
-        answer = edge("GET", f"/api/{name}", token=account["token"])
+    def test_a_good_token_200(self, ingress: Ingress, account: dict[str, Any], name: str) -> None:
+        answer = ingress("GET", f"/api/{name}", token=account["token"])
         assert answer.status == 200, answer

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.conftest import registered
 from tests.e2e.releases import as_in_inventory
-from tests.support import ROOT, Cluster, Edge, ansible_playbook
+from tests.support import ROOT, Cluster, Ingress, ansible_playbook
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -108,7 +108,9 @@ def killed_at(moment: str, arguments: tuple[str, ...]) -> str:
     return "".join(seen)
 
 
-def test_a_platform_is_complete_after_teardown_and_killed_runs(kubeconfig: str, cluster: Cluster, edge: Edge) -> None:
+def test_a_platform_is_complete_after_teardown_and_killed_runs(
+    kubeconfig: str, cluster: Cluster, ingress: Ingress
+) -> None:
     arguments = ("-i", "inventories/local", "-e", f"platform_kubeconfig={kubeconfig}")
     for service in SERVICES:
         as_in_inventory(cluster, arguments, service)
@@ -130,8 +132,8 @@ def test_a_platform_is_complete_after_teardown_and_killed_runs(kubeconfig: str, 
     )
     assert up.returncode == 0, up.stdout
     assert platform_objects(cluster) == before
-    token = registered(edge)["token"]
-    assert {name: edge("GET", f"/api/{name}", token=token).status for name in COLLECTIONS} == dict.fromkeys(
+    token = registered(ingress)["token"]
+    assert {name: ingress("GET", f"/api/{name}", token=token).status for name in COLLECTIONS} == dict.fromkeys(
         COLLECTIONS, 200
     )
     second = ansible_playbook("site.yml", *arguments)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import Cluster, Edge, ansible_playbook
+from tests.support import Cluster, Ingress, ansible_playbook
 
 pytestmark = pytest.mark.changes
 
@@ -49,10 +49,10 @@ def objects(cluster: Cluster, part: str) -> set[str]:
     return found
 
 
-def answers(edge: Edge, path: str, within: float) -> bool:
+def answers(ingress: Ingress, path: str, within: float) -> bool:
     """Whether a path answers 200 within this number of seconds: a pod is ready a moment before the gateways' Envoys know it."""
     deadline = time.monotonic() + within
-    while edge("GET", path).status != 200:
+    while ingress("GET", path).status != 200:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.5)
@@ -68,7 +68,9 @@ def test_a_check_run_deletes_nothing(args: tuple[str, ...], cluster: Cluster) ->
 
 
 @pytest.mark.slow
-def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster, edge: Edge, foreign: str) -> None:
+def test_one_service_goes_and_comes_back(
+    args: tuple[str, ...], cluster: Cluster, ingress: Ingress, foreign: str
+) -> None:
     before = {name: objects(cluster, name) for name in ("review-service", "user-service")}
     assert "deployments/review-service" in before["review-service"]
     try:
@@ -77,8 +79,8 @@ def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster
         assert objects(cluster, "review-service") == set()
         assert objects(cluster, "user-service") == before["user-service"]
         assert cluster.core.read_namespaced_config_map(foreign, NAMESPACE).data == {"mine": "yes"}
-        assert edge("GET", "/api/reviews").status in (403, 404, 503)
-        assert edge("GET", "/api/products").status == 200
+        assert ingress("GET", "/api/reviews").status in (403, 404, 503)
+        assert ingress("GET", "/api/products").status == 200
         again = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
         assert again.returncode == 0, again.told
         assert all(counters["changed"] == 0 for counters in again.recap.values()), again.told
@@ -86,4 +88,4 @@ def test_one_service_goes_and_comes_back(args: tuple[str, ...], cluster: Cluster
         back = ansible_playbook("site.yml", *args, *TAG)
     assert back.returncode == 0, back.told
     assert objects(cluster, "review-service") == before["review-service"]
-    assert answers(edge, "/api/reviews", within=15), "the gateway does not know the new pod"
+    assert answers(ingress, "/api/reviews", within=15), "the gateway does not know the new pod"

@@ -361,7 +361,7 @@ def test_versions_of_secrets_change_with_them(apply: Module, namespace: str) -> 
 def test_a_namespace_with_pods_of_others_stays(apply: Module, client: Client, namespace: str) -> None:
     room = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"{namespace}-x"}}
     pod = {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "stranger", "namespace": f"{namespace}-x"},
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "foreign", "namespace": f"{namespace}-x"},
         "spec": {"containers": [{"name": "c", "image": "localhost/pause:1"}], "serviceAccountName": "default"},
     }  # fmt: skip
     apply(
@@ -371,7 +371,7 @@ def test_a_namespace_with_pods_of_others_stays(apply: Module, client: Client, na
     client.request("POST", f"/api/v1/namespaces/{namespace}-x/pods", body=pod)
     result = apply(room, state="absent", wait=False)
     assert result["kept"] == [f"Namespace {namespace}-x"]
-    assert "stranger" in result["objects"][0]["note"]
+    assert "foreign" in result["objects"][0]["note"]
 
 
 def test_after_an_error_no_later_wave_is_begun_and_the_result_tells_what_was_done(

@@ -295,7 +295,7 @@ def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, k
         out, _err = run.communicate(timeout=90)
         assert run.returncode in (0, -signal.SIGKILL), out
         assert set(bed.weights()) <= {0, 50, 100}
-        # Killed after the very last write, it has ended too: another run would begin anew.
+        # Killed after the very last write, it has ended too: another run would start again.
         ended, kills = run.returncode == 0 or seen_of(bed)[0] in ("promoted", "rolled_back"), kills + 1
         # Every process first writes that it took the run up; where that is all, the next one lives for a write longer.
         number = number + 1 if seen_of(bed) == before else 1

@@ -29,7 +29,7 @@ def test_an_instant_query(prometheus: Prometheus) -> None:
     assert series["value"][1] == "1"
 
 
-def test_nothing_is_no_fault(prometheus: Prometheus) -> None:
+def test_an_empty_result_is_no_error(prometheus: Prometheus) -> None:
     assert prometheus.query("no_such_metric").series == []
 
 

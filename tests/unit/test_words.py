@@ -13,6 +13,7 @@ LIST = """
   phrases: [edge case]
   files: ["docs/other.md"]
   why: the field's own words
+- {word: "verbs?", instead: operation, only: ["*canary*"]}
 """
 
 
@@ -36,6 +37,10 @@ def test_an_exception_holds_for_the_phrase_alone() -> None:
 
 def test_files_are_left_out_by_pattern() -> None:
     assert found("edge and trap", "docs/other.md") == ["1 trap"]
+
+
+def test_a_word_may_be_looked_for_in_some_files_only() -> None:
+    assert (found("verb", "docs/canary.md"), found("verb", "docs/apply.md")) == (["1 verb"], [])
 
 
 def test_a_finding_says_where_and_what_to_write() -> None:

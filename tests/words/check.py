@@ -17,10 +17,14 @@ _LEFT_OUT = ("LICENSE", "tests/words/*", "tests/unit/test_words.py", "*.png", "*
 
 @dataclasses.dataclass(frozen=True)
 class Word:
-    """One entry: a regular expression, what to write instead, path patterns and phrases in which the word is right."""
+    """One entry: a regular expression, what to write instead, and where the word is looked for (`only`; empty: everywhere).
+
+    `files` are path patterns and `phrases` expressions in which it is right all the same.
+    """
 
     pattern: re.Pattern[str]
     instead: str
+    only: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     phrases: tuple[re.Pattern[str], ...] = ()
 
@@ -42,9 +46,9 @@ def load(text: str) -> list[Word]:
     """The list as ``words.yml`` has it. Raises ValueError for an entry that is not understood."""
     found = []
     for entry in yaml.safe_load(text):
-        unknown = set(entry) - {"word", "instead", "files", "phrases", "why"}
+        unknown = set(entry) - {"word", "instead", "only", "files", "phrases", "why"}
         if unknown or not entry.get("word") or not entry.get("instead"):
-            raise ValueError(f"{entry}: expected word and instead, and perhaps files, phrases and why")
+            raise ValueError(f"{entry}: expected word and instead, and perhaps only, files, phrases and why")
         if (entry.get("files") or entry.get("phrases")) and not entry.get("why"):
             raise ValueError(f"{entry['word']}: an exception needs a why")
         found.append(
@@ -52,6 +56,7 @@ def load(text: str) -> list[Word]:
                 # A word inside an identifier counts as well: `_` and capitals separate words there.
                 re.compile(rf"(?<![a-z])(?:{entry['word']})(?![a-z])", re.IGNORECASE),
                 entry["instead"],
+                tuple(entry.get("only") or ()),
                 tuple(entry.get("files") or ()),
                 tuple(re.compile(phrase, re.IGNORECASE) for phrase in entry.get("phrases") or ()),
             )
@@ -65,9 +70,15 @@ def findings(words: Iterable[Word], files: Mapping[str, str]) -> list[Finding]:
     return sorted(finding for path, text in files.items() for finding in _in_file(words, path, text))
 
 
+def _concerns(word: Word, path: str) -> bool:
+    if any(fnmatch.fnmatch(path, pattern) for pattern in word.files):
+        return False
+    return not word.only or any(fnmatch.fnmatch(path, pattern) for pattern in word.only)
+
+
 def _in_file(words: list[Word], path: str, text: str) -> Iterator[Finding]:
     for word in words:
-        if any(fnmatch.fnmatch(path, pattern) for pattern in word.files) or not word.pattern.search(text):
+        if not _concerns(word, path) or not word.pattern.search(text):
             continue
         for number, line in enumerate(text.splitlines(), 1):
             bare = line

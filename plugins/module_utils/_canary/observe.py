@@ -97,14 +97,14 @@ def _workload(
     ready = preconditions.ready_pods(pods, selector, preconditions.subset_labels(rules, aim, subset))
     state = verdict({**obj, "apiVersion": "apps/v1", "kind": "Deployment"})
     found = [
-        problem
+        finding
         for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
-        if (problem := pod_finding(pod, _LIMITS)) is not None
+        if (finding := pod_finding(pod, _LIMITS)) is not None
     ]
     # An error that may pass (a registry that does not answer) is final when the pod is older than its patience.
     ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
     final = [
-        str(problem) for problem in found if problem.patience == 0 or ages[problem.pod] > problem.patience + _GRACE
+        str(finding) for finding in found if finding.patience == 0 or ages[finding.pod] > finding.patience + _GRACE
     ]
     return Workload(
         desired=int((obj.get("spec") or {}).get("replicas", 1)),

@@ -36,7 +36,7 @@ class Rollout:
         self._client, self._params = call.client, call.params
         self._record, self._clock, self._result = call.record, call.clock, call.result
 
-    def perform(self, operation: Operation) -> Result:
+    def run(self, operation: Operation) -> Result:
         """Does one operation."""
         match operation:
             case Operation.RUN | Operation.START:

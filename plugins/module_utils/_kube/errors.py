@@ -10,7 +10,7 @@ from typing import Any
 
 # The API server answers some mistakes of the sender with 500 InternalError and nothing but a text
 # (apimachinery, managedfields/internal/typeconverter.go; serializer errors of the request's body).
-_SENDERS_FAULT = (
+_SENDERS_ERROR = (
     "failed to create typed patch object",
     "failed to create manager for existing fields",
     "unable to decode",
@@ -53,7 +53,7 @@ class ApiError(KubeError):
     @property
     def by_sender(self) -> bool:
         """Whether the request is wrong, although the status blames the server."""
-        return self.status == 500 and any(hint in self.message for hint in _SENDERS_FAULT)
+        return self.status == 500 and any(hint in self.message for hint in _SENDERS_ERROR)
 
     @property
     def by_immutable_field(self) -> bool:

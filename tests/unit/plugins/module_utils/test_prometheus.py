@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Queries by URL and through the API server's proxy: what is asked, what comes back, how faults are told apart."""
+"""Queries by URL and through the API server's proxy: what is asked, what comes back, how errors are told apart."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_nothing_is_an_answer_and_a_scalar_is_a_series(prometheus: Prometheus, f
         (refused(503, "timeout", "too busy"), "unreachable"),
     ],
 )
-def test_faults_have_their_kind(prometheus: Prometheus, faulty: FaultyServer, answer: Any, kind: str) -> None:
+def test_errors_have_their_kind(prometheus: Prometheus, faulty: FaultyServer, answer: Any, kind: str) -> None:
     faulty.script = lambda *_: answer
     with pytest.raises(PrometheusError) as caught:
         prometheus.query("x", budget=0.0)

@@ -126,7 +126,7 @@ def test_dangerous_plans_are_refused_unless_allowed_by_name(listed: Any, wanted:
     unnamed = [ref for ref in plan.delete if str(ref) not in named]
     protected = [ref for ref in unnamed if ref.kind in ("Namespace", "PersistentVolumeClaim") and ref.group == ""]
     for ref in protected:
-        assert any(problem.startswith(str(ref)) for problem in refused)
+        assert any(finding.startswith(str(ref)) for finding in refused)
     much = "shop" not in names and 2 * len(unnamed) > len(listed)
     assert len(refused) == len(protected) + much
     assert len(inventory.refusals(plan, listed, SET, named, whole=True)) == len(protected)

@@ -93,12 +93,12 @@ def test_every_operation_is_dispatched(operation: Operation) -> None:
     rollout = Rollout(Call(cast(Client, client), params(service="Not a name"), check=True))
     if operation in (Operation.RUN, Operation.START):
         with pytest.raises(KubeError, match="cannot start"):
-            rollout.perform(operation)
+            rollout.run(operation)
     elif operation in (Operation.RESUME, Operation.PROMOTE, Operation.ROLLBACK):
         with pytest.raises(KubeError, match=f"to {operation.value}; start one"):
-            rollout.perform(operation)
+            rollout.run(operation)
     else:
-        result = rollout.perform(operation)
+        result = rollout.run(operation)
         assert (result.done, result.changed, result.state) == (True, False, None)
 
 

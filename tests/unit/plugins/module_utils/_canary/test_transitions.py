@@ -28,13 +28,13 @@ def test_operations_are_idempotent_in_every_phase(phase: Phase) -> None:
         )
 
 
-def test_held_then_promoted_goes_on_with_the_steps_unless_full() -> None:
-    held = states.State(
+def test_paused_then_promoted_goes_on_with_the_steps_unless_full() -> None:
+    paused = states.State(
         "r", "s", "n", plans.Plan((10, 50), pause_at=10), phase=Phase.PAUSED, index=0, weight=10, passes=1
     )
-    on = transitions.promoted_by_hand(held, 5.0, full=False)
+    on = transitions.promoted_by_hand(paused, 5.0, full=False)
     assert (on.phase, on.index, on.weight) == (Phase.SHIFTING, 1, 50)
-    full = transitions.promoted_by_hand(held, 5.0, full=True)
+    full = transitions.promoted_by_hand(paused, 5.0, full=True)
     assert (full.phase, full.stage, full.weight) == (Phase.PROMOTING, Stage.COVER, 10)
 
 

@@ -149,7 +149,7 @@ def test_what_the_discovery_document_lacks_is_asked_of_its_own_version(faulty: F
     }
     faulty.script = lambda _method, path: answers.get(path, status(404))
     api = client(faulty)
-    wanted = [("v1", "Pod"), ("mesh.io/v1", "Route"), ("mesh.io/v1", "Gate"), ("none.io/v1", "Thing")]
+    wanted = [("v1", "Pod"), ("mesh.io/v1", "Route"), ("mesh.io/v1", "Door"), ("none.io/v1", "Thing")]
     catalog = api.discover(wanted)
     assert [catalog.find(*kind) is not None for kind in wanted] == [True, True, False, False]
     found = catalog.find("mesh.io/v1", "Route")

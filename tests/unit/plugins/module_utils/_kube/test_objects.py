@@ -55,9 +55,9 @@ def test_flattening_keeps_every_object(nested: Any) -> None:
     ],
 )
 def test_what_cannot_be_sent_is_named(obj: Any, expected: str) -> None:
-    (problem,) = _objects.findings_of([obj])
-    assert expected in problem
-    assert "definitions[0]" in problem
+    (finding,) = _objects.findings_of([obj])
+    assert expected in finding
+    assert "definitions[0]" in finding
 
 
 def test_names_of_rbac_may_hold_colons() -> None:
@@ -65,7 +65,7 @@ def test_names_of_rbac_may_hold_colons() -> None:
     assert _objects.findings_of([role]) == []
 
 
-def test_all_problems_are_told_at_once_and_duplicates_across_versions_found() -> None:
+def test_all_findings_are_told_at_once_and_duplicates_across_versions_found() -> None:
     hpa = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "h", "namespace": "n"}}
     with pytest.raises(KubeError) as caught:
         checked([{"kind": "X"}, {**hpa, "apiVersion": "autoscaling/v1"}, {**hpa, "apiVersion": "autoscaling/v2"}])
