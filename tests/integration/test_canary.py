@@ -30,7 +30,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
 
 from tests.integration.canary_bed import IMAGE, RATE, Bed, failed
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+# The bed is made twice, so that runs that are killed do not wait for the others.
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster"), pytest.mark.xdist_group("canary")]
+KILLED = pytest.mark.xdist_group("canary, killed")
 ROOT = Path(__file__).parent.parent.parent
 Obj = dict[str, Any]
 
@@ -278,6 +280,7 @@ def seen_of(bed: Bed) -> tuple[Any, ...]:
     )
 
 
+@KILLED
 @pytest.mark.parametrize("kind", ["good", "bad"])
 @pytest.mark.slow
 def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, kind: str) -> None:
@@ -310,6 +313,7 @@ def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, k
         assert failed(answers) == 0, answers
 
 
+@KILLED
 def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> None:
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(bed.call, "start", **bed.options(holder=f"runner-{number}")) for number in (1, 2)]
@@ -330,6 +334,7 @@ def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> No
     )
 
 
+@KILLED
 def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_write(bed: Bed, tmp_path: Path) -> None:
     path = tmp_path / "options.json"
     options = bed.options(interval=8, lease_duration=3, analysis=ERRORS)
@@ -370,6 +375,7 @@ PLAY = """
 """
 
 
+@KILLED
 def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, tmp_path: Path) -> None:
     """SIGTERM to ansible-playbook, as AWX sends it to cancel a job."""
     spec = spec_of(bed)

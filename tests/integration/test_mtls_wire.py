@@ -18,7 +18,8 @@ from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed, Heard, calls_of, steady
 from tests.support import ansible_playbook
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+# The bed is made for each group, because each case waits until istiod has pushed its policies.
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster"), pytest.mark.xdist_group("mtls, playbook")]
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,10 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.xdist_group(f"mtls, wire {i % 2}")) for i, case in enumerate(CASES)],
+)
 def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
     make, service, port, star, plain, rule = CASES[case]
     bed.policies(*make(bed))
@@ -265,6 +269,7 @@ BROKEN = (
 WHOLE = ("strict", "UNSET inherits", "the older of two policies", "headless")
 
 
+@pytest.mark.xdist_group("mtls, playbook")
 @pytest.mark.parametrize("case", [*BROKEN, *WHOLE])
 def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_path: Path, case: str) -> None:
     make, service, port, *_verdicts = CASES[case]
