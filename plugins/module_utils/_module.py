@@ -25,7 +25,7 @@ _KUBECONFIG_SECRETS = (
 )
 
 
-class Call(Protocol):
+class Invocation(Protocol):
     """The call as a module's work sees it: in its own process (`PlatformModule`) or in the controller's."""
 
     params: dict[str, Any]
@@ -109,7 +109,7 @@ def kubeconfig_secrets(node: Any) -> list[str]:
     return []
 
 
-def connected(module: Call, concurrency: int = 16) -> Client:
+def connected(module: Invocation, concurrency: int = 16) -> Client:
     """A client for the module's connection options; warns when the server's certificate is not verified."""
     client = Client(module.params, concurrency=concurrency)
     if client.insecure:
@@ -120,7 +120,7 @@ def connected(module: Call, concurrency: int = 16) -> Client:
     return client
 
 
-def run(module: PlatformModule, work: Callable[[Call], Mapping[str, Any]]) -> None:
+def run(module: PlatformModule, work: Callable[[Invocation], Mapping[str, Any]]) -> None:
     """Runs a module's work and returns its result, or the message of its error, to Ansible."""
     try:
         result = work(module)

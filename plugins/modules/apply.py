@@ -318,7 +318,7 @@ def _shown(outcome: Outcome) -> dict[str, Any]:
     return {"before_header": str(outcome.ref), "after_header": str(outcome.ref), "before": before, "after": after}
 
 
-def _result(module: _module.Call, applier: Applier, client: Client) -> dict[str, Any]:
+def _result(module: _module.Invocation, applier: Applier, client: Client) -> dict[str, Any]:
     result = applier.result
     for warning in client.warnings:
         module.warn(applier.scrubbed(warning))
@@ -336,7 +336,7 @@ def _result(module: _module.Call, applier: Applier, client: Client) -> dict[str,
     return shown
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     options = options_of(params, check=module.check_mode)

@@ -293,7 +293,7 @@ requests:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
@@ -302,11 +302,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollo
 ARGUMENTS = _args.spec(**OPTIONS)
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
-    call = Call(client, module.params, check=module.check_mode)
-    result = Rollout(call).run(Operation(module.params["operation"]))
+    context = Context(client, module.params, check=module.check_mode)
+    result = Rollout(context).run(Operation(module.params["operation"]))
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 

@@ -188,7 +188,7 @@ ARGUMENTS = _args.spec(
 )
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     params = module.params

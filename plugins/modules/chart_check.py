@@ -124,7 +124,7 @@ def _finding(binary: str, entry: dict[str, str]) -> str:
     )
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     binary, charts = module.params["binary"], module.params["charts"]
     try:

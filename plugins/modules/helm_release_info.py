@@ -140,7 +140,7 @@ ARGUMENTS = _args.spec(
 )
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     wanted = module.params["releases"]

@@ -265,13 +265,18 @@ stats:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
-from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
+    Invocation,
+    PlatformModule,
+    connected,
+    run,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
 
 ARGUMENTS = _args.spec(**OPTIONS)
 
 
-def work(module: Call) -> dict[str, Any]:
+def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
     judged = judge(client, module.params)

@@ -250,7 +250,12 @@ probe_calls:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
-from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
+    Invocation,
+    PlatformModule,
+    connected,
+    run,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.proxies import Probe
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.run import prove
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
@@ -272,7 +277,7 @@ ARGUMENTS = _args.spec(
 )
 
 
-def work(module: Call) -> dict[str, Any]:
+def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     params = dict(module.params)
     for name, least in (

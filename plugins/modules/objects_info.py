@@ -155,7 +155,7 @@ def found(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
         raise
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     client.discover((query["api_version"], query["kind"]) for query in module.params["queries"])

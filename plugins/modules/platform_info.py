@@ -141,7 +141,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.status 
     service_rows,
     summary,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call, PlatformModule, connected, run
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
+    Invocation,
+    PlatformModule,
+    connected,
+    run,
+)
 
 ARGUMENTS = _args.spec(
     namespaces={
@@ -188,7 +193,7 @@ def nodes_of(client: Client) -> list[dict[str, Any]]:
         raise
 
 
-def work(module: Call) -> dict[str, Any]:
+def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
     wanted = [

@@ -235,7 +235,7 @@ def _shown(facts: Facts) -> dict[str, Any]:
     }
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     client = _module.connected(module)

@@ -131,7 +131,7 @@ ARGUMENTS = _args.spec(
 )
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     start = time.monotonic()
     if module.check_mode:

@@ -81,7 +81,7 @@ ARGUMENTS = _args.spec(
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
 
 
-def work(module: _module.Call) -> dict[str, Any]:
+def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     folder = f"/api/v1/namespaces/{quote(module.params['namespace'], safe='')}/secrets"

@@ -43,7 +43,7 @@ def rows(harness: Harness) -> list[Row]:
 
 def _sample(client: Any, group: str, namespace: str, name: str, kubeconfig: str) -> float:
     """Seconds from just before the request that changes the condition until the module's work returns."""
-    from ansible_collections.servicemesh.platform.plugins.module_utils._module import Call
+    from ansible_collections.servicemesh.platform.plugins.module_utils._module import Invocation
     from ansible_collections.servicemesh.platform.plugins.modules import ready
     from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import InProcess
 
@@ -55,11 +55,11 @@ def _sample(client: Any, group: str, namespace: str, name: str, kubeconfig: str)
     params: dict[str, Any] = {argument: spec.get("default") for argument, spec in ready.ARGUMENTS.items()}
     wanted = {"api_version": f"{group}/v1", "kind": "Thing", "name": name, "namespace": namespace}
     params.update(kubeconfig=kubeconfig, objects=[wanted], wait_timeout=_TIMEOUT)
-    call: Call = InProcess(params, check_mode=False, diff=False)
+    invocation: Invocation = InProcess(params, check_mode=False, diff=False)
     seen: list[float] = []
 
     def wait() -> None:
-        ready.work(call)
+        ready.work(invocation)
         seen.append(time.monotonic())
 
     thread = threading.Thread(target=wait, daemon=True)

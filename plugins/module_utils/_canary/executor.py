@@ -20,8 +20,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Status,
     Verdict,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
@@ -44,11 +44,11 @@ class Outcome:
 class Executor:
     """Actions of one call. `settings` are those of the run, with their secrets."""
 
-    def __init__(self, call: Call, settings: Mapping[str, Any], writer: ClusterWriter) -> None:
-        self._client, self._params = call.client, call.params
-        self._clock, self._record = call.clock, call.record
+    def __init__(self, context: Context, settings: Mapping[str, Any], writer: ClusterWriter) -> None:
+        self._client, self._params = context.client, context.params
+        self._clock, self._record = context.clock, context.record
         self._settings, self._writer = settings, writer
-        self._measurer = Measurer.of(call.client, settings)
+        self._measurer = Measurer.of(context.client, settings)
 
     def execute(self, action: Action, state: State, observation: Observation) -> Outcome:
         """Carries an action out."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, State
 
 

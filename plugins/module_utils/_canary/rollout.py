@@ -13,8 +13,8 @@ from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
@@ -31,18 +31,18 @@ _ACTIONS = 60
 class Rollout:
     """Operations on the rollout of one service. One instance serves one call."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._client, self._params = call.client, call.params
-        self._record, self._clock, self._result = call.record, call.clock, call.result
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._client, self._params = context.client, context.params
+        self._record, self._clock, self._result = context.record, context.clock, context.result
 
     def run(self, operation: Operation) -> Result:
         """Does one operation."""
         match operation:
             case Operation.RUN | Operation.START:
-                return start(self._call)
+                return start(self._context)
             case Operation.STEP:
-                return self._status() if self._call.check else self._step()
+                return self._status() if self._context.check else self._step()
             case Operation.STATUS:
                 return self._status()
             case Operation.PAUSE:
@@ -66,19 +66,19 @@ class Rollout:
 
     def _status(self) -> Result:
         self._result.state, self._result.done = self._record.read(), True
-        return self._call.ended()
+        return self._context.ended()
 
     # Steps ---------------------------------------------------------------------------------------------------------
 
     def _step(self) -> Result:
         """Does everything that is due now."""
-        state = self._call.leased_state()
+        state = self._context.leased_state()
         if not state.active:
             self._result.state, self._result.done = state, True
-            return self._call.ended()
+            return self._context.ended()
         settings = run_settings.with_secrets(state.settings, self._params)
-        writer = ClusterWriter(self._client, settings, self._call.annotation(state))
-        executor = Executor(self._call, settings, writer)
+        writer = ClusterWriter(self._client, settings, self._context.annotation(state))
+        executor = Executor(self._context, settings, writer)
         for _turn in range(_ACTIONS):
             observation = observe(self._client, settings)
             if not writer.check_annotation(observation.virtual_services):
@@ -102,10 +102,10 @@ class Rollout:
             if not state.active or state.phase in WAITING:
                 self._result.done = True
                 break
-            if self._call.seconds > _BUDGET:
+            if self._context.seconds > _BUDGET:
                 break
         self._result.state = state
-        return self._call.ended()
+        return self._context.ended()
 
     def _advance(
         self, state: State, executor: Executor, action: Action, observation: Observation
@@ -131,7 +131,7 @@ class Rollout:
             self._record.event(reason, message, observation.stable, warning=bad)
         more: dict[str, Any] = {}
         if after.phase in FINAL and after.phase != before.phase:
-            more = {"record": self._promotion_record(before, after), "runs": self._call.runs(after)}
+            more = {"record": self._promotion_record(before, after), "runs": self._context.runs(after)}
         self._record.write(after, **more)
         return after
 
@@ -143,26 +143,26 @@ class Rollout:
         if state is None:
             if operation in (Operation.PAUSE, Operation.FREEZE, Operation.INTERRUPT):
                 self._result.done = True
-                return self._call.ended()
+                return self._context.ended()
             raise KubeError(
-                f"There is no canary of {self._call.namespace}/{self._call.service} to {operation}; start one (canary.yml)"
+                f"There is no canary of {self._context.namespace}/{self._context.service} to {operation}; start one (canary.yml)"
             )
         after = transition(state, self._clock.now())
         self._result.state, self._result.done = after, not after.active or after.phase in WAITING
         if after == state:
-            return self._call.ended()
+            return self._context.ended()
         self._result.changed = True
-        if not self._call.check:
-            state = self._call.leased_state()
+        if not self._context.check:
+            state = self._context.leased_state()
             after = transition(state, self._clock.now())
             observation = observe(self._client, state.settings)
             noted = len(state.history)
             self._result.state = self._saved(state, after, observation)
             if operation is Operation.INTERRUPT and after.weight != state.weight:
-                writer = ClusterWriter(self._client, state.settings, self._call.annotation(state))
+                writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
                 writer.set_weight(observation.virtual_services, observation.aim, after.weight, extra=None)
             self._result.notes = list(self._result.state.history[noted:])
-        return self._call.ended()
+        return self._context.ended()
 
     def _promoted(self, state: State, now: float) -> State:
         return transitions.promoted_by_hand(state, now, full=bool(self._params.get("full")))
@@ -181,18 +181,18 @@ class Rollout:
         return transitions.rolling_back(state, reason, now)
 
     def _give_up_lease(self) -> Result:
-        holder = self._call.given_holder()
-        if holder is not None and not self._call.check:
-            self._call.lease.give_up(holder)
+        holder = self._context.given_holder()
+        if holder is not None and not self._context.check:
+            self._context.lease.give_up(holder)
         return self._status()
 
     def _forget_promotion(self) -> Result:
         """Removes the record of a promotion: the inventory states that version, or supersedes it."""
         state = self._record.read()
-        if self._record.data("record") is not None and not self._call.check:
+        if self._record.data("record") is not None and not self._context.check:
             self._record.write_data(record=None)
         self._result.state, self._result.done = state, True
-        return self._call.ended()
+        return self._context.ended()
 
     def _promotion_record(self, before: State, after: State) -> Any:
         """The release that is live by a canary and not by the inventory, for the roles; None when it is the inventory's."""

@@ -12,8 +12,8 @@ from typing import Any, assert_never
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import start_checks, transitions
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import (
     Observation,
     observe,
@@ -31,74 +31,74 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 _REFUSED = "The canary cannot start; nothing was changed"
 
 
-def start(call: Call) -> Result:
+def start(context: Context) -> Result:
     """Starts a rollout, or continues the recorded one of the same version."""
-    if found := run_settings.findings(call.params):
+    if found := run_settings.findings(context.params):
         raise KubeError(numbered(_REFUSED, found))
-    wanted = _wanted(call.params)
-    state = call.record.read()
+    wanted = _wanted(context.params)
+    state = context.record.read()
     restart: State | None = None
     if state is not None and state.active:
         if not (wanted and state.wanted and wanted != state.wanted):
-            return _continue(call, state)
-        restart = _restartable(call.params, state)
-    elif state is not None and state.phase is Phase.PROMOTED and _is_live(call, state, wanted):
-        call.result.state, call.result.done = state, True
-        return call.ended()
+            return _continue(context, state)
+        restart = _restartable(context.params, state)
+    elif state is not None and state.phase is Phase.PROMOTED and _is_live(context, state, wanted):
+        context.result.state, context.result.done = state, True
+        return context.ended()
     settings, observation, findings = start_checks.checked_settings(
-        call.client, call.params, restarting=restart is not None
+        context.client, context.params, restarting=restart is not None
     )
     if findings:
         raise KubeError(numbered(_REFUSED, list(dict.fromkeys(str(finding) for finding in findings))))
-    call.result.changed, call.result.before = True, 0
-    fresh = _new_state(call, settings, observation, wanted, restart)
-    if call.check:
-        call.result.state = fresh
-        return call.ended()
-    return _recorded(call, fresh, observation, state)
+    context.result.changed, context.result.before = True, 0
+    fresh = _new_state(context, settings, observation, wanted, restart)
+    if context.check:
+        context.result.state = fresh
+        return context.ended()
+    return _recorded(context, fresh, observation, state)
 
 
-def _recorded(call: Call, fresh: State, observation: Observation, before: State | None) -> Result:
+def _recorded(context: Context, fresh: State, observation: Observation, before: State | None) -> Result:
     """Writes the new run under the lease. `before` is the state that the checks were made with."""
-    call.acquire()
-    again = call.record.read()  # so that nothing is overwritten that another run wrote since then
+    context.acquire()
+    again = context.record.read()  # so that nothing is overwritten that another run wrote since then
     if again is not None and again.active and (before is None or again.run != before.run):
         raise KubeError(
             f"Another run ({again.run}) started on {fresh.namespace}/{fresh.service} at the same moment. Nothing was done; "
             "wait until that run has ended"
         )
-    fresh = fresh.noted(call.clock.now(), "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
-    call.record.write(fresh, runs=call.runs(again), release=call.params.get("release"))
-    writer = ClusterWriter(call.client, fresh.settings, call.annotation(fresh))
+    fresh = fresh.noted(context.clock.now(), "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
+    context.record.write(fresh, runs=context.runs(again), release=context.params.get("release"))
+    writer = ClusterWriter(context.client, fresh.settings, context.annotation(fresh))
     writer.put_annotation(observation.virtual_services)
-    call.record.event("CanaryStarted", fresh.history[-1]["message"], observation.stable)
-    call.result.state = fresh
-    call.result.notes = list(fresh.history[-1:])
-    return call.ended()
+    context.record.event("CanaryStarted", fresh.history[-1]["message"], observation.stable)
+    context.result.state = fresh
+    context.result.notes = list(fresh.history[-1:])
+    return context.ended()
 
 
-def _continue(call: Call, state: State) -> Result:
+def _continue(context: Context, state: State) -> Result:
     """Continues a recorded run. A paused run resumes unless `pause_at` is its present weight."""
-    call.result.state, call.result.before = state, state.weight
-    pause_at = int(call.params.get("pause_at") or 0)
+    context.result.state, context.result.before = state, state.weight
+    pause_at = int(context.params.get("pause_at") or 0)
     after = state.replace(plan=plans.plan_of({**state.plan.as_dict(), "pause_at": pause_at}))
     if _resumes(state, pause_at):
-        after = transitions.resumed(after, call.clock.now())
-        call.result.changed = True
-    call.result.done = after.phase in WAITING
-    if call.check:
-        call.result.changed = call.result.changed or after.phase not in WAITING
-        return call.ended()
+        after = transitions.resumed(after, context.clock.now())
+        context.result.changed = True
+    context.result.done = after.phase in WAITING
+    if context.check:
+        context.result.changed = context.result.changed or after.phase not in WAITING
+        return context.ended()
     if after.phase in WAITING and after.plan == state.plan:
-        return call.ended()
-    call.acquire()
-    again = call.record.read()
+        return context.ended()
+    context.acquire()
+    again = context.record.read()
     if again is None or (again.run, again.phase) != (state.run, state.phase):
-        return call.ended()  # `step` reads it
-    after = after.noted(call.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})")
-    call.record.write(after)
-    call.result.state = after
-    return call.ended()
+        return context.ended()  # `step` reads it
+    after = after.noted(context.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})")
+    context.record.write(after)
+    context.result.state = after
+    return context.ended()
 
 
 def _resumes(state: State, pause_at: int) -> bool:
@@ -131,21 +131,21 @@ def _restartable(params: Mapping[str, Any], state: State) -> State:
 
 
 def _new_state(
-    call: Call, settings: dict[str, Any], observation: Observation, wanted: str, restart: State | None
+    context: Context, settings: dict[str, Any], observation: Observation, wanted: str, restart: State | None
 ) -> State:
-    now = call.clock.now()
-    plan = plans.make({name: call.params.get(name) for name in run_settings.PLAN})
+    now = context.clock.now()
+    plan = plans.make({name: context.params.get(name) for name in run_settings.PLAN})
     stable = observation.observed.stable
     restore = restart.restore if restart else None
     if restore is None and observation.stable is not None:
-        restore = restorable(call.client, observation.stable, call.params.get("stable_definitions") or [])
+        restore = restorable(context.client, observation.stable, context.params.get("stable_definitions") or [])
     return State(
         run=uuid.uuid4().hex[:12],
         service=settings["service"],
         namespace=settings["namespace"],
         plan=plan,
         wanted=wanted,
-        version=str(call.params.get("version") or ""),
+        version=str(context.params.get("version") or ""),
         old_version=_version_of(observation.stable),
         before=max(observation.observed.weights, default=0),
         weight=0,
@@ -164,11 +164,11 @@ def _wanted(params: Mapping[str, Any]) -> str:
     return digest(given) if given else ""
 
 
-def _is_live(call: Call, state: State, wanted: str) -> bool:
+def _is_live(context: Context, state: State, wanted: str) -> bool:
     """Whether the version of this call is the one that was promoted, and stable still has it."""
     if wanted != state.wanted:
         return False
-    observed = observe(call.client, state.settings).observed
+    observed = observe(context.client, state.settings).observed
     live = observed.stable.template if observed.stable else ""
     if wanted:
         return bool(live) and live == state.template

@@ -19,7 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Pending,
     Verdict,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import (
     Action,
     ActionKind,
@@ -50,9 +50,9 @@ READING = (ActionKind.PROVE, ActionKind.CHECK_APPROVALS, ActionKind.JUDGE, Actio
 def executor(annotations: Obj | None = None, **options: Any) -> tuple[Executor, MagicMock]:
     writer = MagicMock()
     given = params(proof_samples=0, **options)
-    call = Call(cast(Client, MagicMock()), given)
-    call.client.each.side_effect = lambda work, items: [work(item) for item in items]  # type: ignore[attr-defined]
-    return Executor(call, run_settings.settings_of(given, ["shop/web"]), writer), writer
+    context = Context(cast(Client, MagicMock()), given)
+    context.client.each.side_effect = lambda work, items: [work(item) for item in items]  # type: ignore[attr-defined]
+    return Executor(context, run_settings.settings_of(given, ["shop/web"]), writer), writer
 
 
 @pytest.mark.parametrize("kind", list(ActionKind))
@@ -90,7 +90,7 @@ def test_the_end_of_a_promotion_and_of_a_rollback_differ() -> None:
 def test_every_operation_is_dispatched(operation: Operation) -> None:
     client = MagicMock()
     client.get.return_value = None
-    rollout = Rollout(Call(cast(Client, client), params(service="Not a name"), check=True))
+    rollout = Rollout(Context(cast(Client, client), params(service="Not a name"), check=True))
     if operation in (Operation.RUN, Operation.START):
         with pytest.raises(KubeError, match="cannot start"):
             rollout.run(operation)

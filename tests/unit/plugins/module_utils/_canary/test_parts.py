@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import exposition, shown
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.call import Call
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import FindingCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_checks import checked_settings
@@ -126,9 +126,9 @@ def test_findings_have_the_code_of_what_they_are_about() -> None:
 def test_all_findings_are_in_the_error_of_a_start() -> None:
     reader = Reader(20)
     del reader.objects[DEPLOYMENT]
-    call = Call(cast(Client, reader), options(), check=True)
+    context = Context(cast(Client, reader), options(), check=True)
     with pytest.raises(KubeError, match="cannot start; nothing was changed") as error:
-        start(call)
+        start(context)
     for words in ("has weight 20", "the stable Deployment does not exist"):
         assert words in str(error.value)
 
@@ -153,5 +153,5 @@ def test_a_paused_run_resumes_by_its_cause_and_never_by_its_reason(
     )  # fmt: skip
     reader = Reader(10)
     reader.objects[CONFIG] = {"metadata": META, "data": {"state": states.to_json(state)}}
-    result = start(Call(cast(Client, reader), options(steps=[10, 50], pause_at=pause_at), check=True))
+    result = start(Context(cast(Client, reader), options(steps=[10, 50], pause_at=pause_at), check=True))
     assert (result.changed, result.done) == (resumes, not resumes)

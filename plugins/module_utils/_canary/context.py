@@ -35,8 +35,8 @@ class Result:
     before: int | None = None
 
 
-class Call:
-    """One call of the module."""
+class Context:
+    """What the operations of one call of the module share."""
 
     def __init__(self, client: Client, params: Mapping[str, Any], *, check: bool = False) -> None:
         self.client, self.params, self.check = client, params, check
