@@ -203,6 +203,18 @@ def ensure_network(node: Node) -> None:
     run("nsenter", f"--net={node.netns_path}", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
 
 
+def remove_pod_links(node: Node) -> None:
+    """Remove the links of pods that ended with the node, and their routes.
+
+    The namespace outlives the node's processes, and the kernel removes these links only a moment after the last process. The first pods of
+    the new start get the same addresses, because the record of addresses is in the node's own /run. CNI's ptp plugin then takes the old
+    pod's route for its own (plugins/main/ptp/ptp.go, setupHostVeth), and the new pod has none when the old link is gone.
+    """
+    for link in json.loads(_ip(node, "-json", "link", "show", "type", "veth").stdout or "[]"):
+        if link["ifname"] != node.links[1]:
+            _ip(node, "link", "delete", link["ifname"], check=False)  # the kernel may have removed it by now
+
+
 def remove_network(node: Node) -> None:
     """Remove namespace and links; the namespace's iptables rules go with it."""
     if node.netns_path.exists():

@@ -190,6 +190,7 @@ def _start(node: core.Node, params: dict[str, t.Any], digest: str, mark: pathlib
     core.wait_until_empty(node)
     core.remove_cgroups(node)
     core.ensure_network(node)
+    core.remove_pod_links(node)
     core.start(node, ["supervisord", "--nodaemon", "--configuration", params["supervisor_config"]])
     mark.write_text(digest, encoding="utf-8")
 

@@ -173,6 +173,7 @@ def test_a_lost_foundation_is_laid_again(cluster: float, victim: str) -> None:
         os.kill(int(init), signal.SIGKILL)
     elif victim == "namespace holder":
         os.kill(holder, signal.SIGKILL)
+        leave_a_pods_link()
     else:
         (link,) = [name for name in traces()["links"] if name not in _links_of_others()]  # type: ignore[attr-defined]
         output("ip", "link", "delete", link)
@@ -181,6 +182,20 @@ def test_a_lost_foundation_is_laid_again(cluster: float, victim: str) -> None:
     assert node_pid() != holder
     assert kubectl("get", "configmap", "remember", "-o", "jsonpath={.data.me}") == "yes"
     assert node_is_ready()
+    assert "left0" not in inside("link", "show")
+
+
+def inside(*words: str) -> str:
+    """Output of `ip` in the node's network namespace."""
+    return output("ip", "-netns", f"servicemesh-{NAME}", *words)
+
+
+def leave_a_pods_link() -> None:
+    """A pod's link and route as the kernel leaves them for a moment after the node ended; the first new pod gets that address."""
+    inside("link", "add", "left0", "type", "veth", "peer", "name", "left1")
+    inside("address", "add", "10.244.0.1/32", "dev", "left0")
+    inside("link", "set", "left0", "up")
+    inside("route", "replace", "10.244.0.2", "dev", "left0", "scope", "host")
 
 
 def _links_of_others() -> set[str]:
