@@ -70,7 +70,7 @@ kubeconfig: ## Print the kubeconfig's path
 
 # How `make test` runs its parts: side by side what does not disturb each other, and in the order of the stages what does. Each part runs
 # alone as well. What takes processor time and no cluster is nice to the rest. The budgets stand in CONTRIBUTING.md.
-part = python -m tests.parts run $(AT_END) $(1) --
+part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(1) --
 AT_END ?=
 pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
 STAGE_1 := rebuild local-cluster lint units sanity browser

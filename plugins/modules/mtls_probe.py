@@ -117,8 +117,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 calls:
-  description: One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and
-  C(evidence).
+  description:
+    - One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
   returned: success
   type: list
   elements: dict

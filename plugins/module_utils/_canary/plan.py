@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 FULL = 100  # percent
 
@@ -41,7 +41,7 @@ class BeforePromotion:
 
 
 # Where a plan can require approvals. Its text is what the option `before` of an approval says.
-Milestone = BeforeStep | BeforePromotion
+Milestone: TypeAlias = "BeforeStep | BeforePromotion"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,10 @@ def test_the_sample_has_every_verdict(told: dict[str, Any]) -> None:
 
 def plain(value: Any) -> bool:
     """Whether a value is of the types that Ansible takes in a result, without subclasses."""
-    if type(value) is dict:
-        return all(type(key) is str and plain(entry) for key, entry in value.items())
-    return all(map(plain, value)) if type(value) is list else type(value) in (str, int, float, bool, type(None))
+    exactly = value.__class__
+    if exactly is dict:
+        return all(key.__class__ is str and plain(entry) for key, entry in value.items())
+    return all(map(plain, value)) if exactly is list else exactly in (str, int, float, bool, None.__class__)
 
 
 def test_the_result_is_made_of_plain_values(told: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply import inventory as inventory
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply import inventory
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 from hypothesis import given
 from hypothesis import strategies as st
