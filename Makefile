@@ -13,6 +13,8 @@ KUBECONFIG_OF_CLUSTER := $(HOME_OF_CLUSTER)/kubeconfig
 KUBECTL := $(HOME_OF_CLUSTER)/bin/kubectl --kubeconfig $(KUBECONFIG_OF_CLUSTER)
 VENV := .venv
 ROLES ?=
+empty :=
+space := $(empty) $(empty)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Tests and Molecule are given the local cluster, whatever the caller's own kubeconfig says.
@@ -73,6 +75,8 @@ kubeconfig: ## Print the kubeconfig's path
 part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(1) --
 AT_END ?=
 pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
+# A file's tests share a worker and its beds; files begin in the order of their names.
+workers := --dist loadfile --no-loadscope-reorder
 STAGE_1 := rebuild local-cluster lint units sanity browser
 STAGE_2 := integration platform
 
@@ -93,24 +97,24 @@ lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog
 lint-alone: setup
 	@ruff check .
 	ruff format --check plugins tests
-	nice mypy plugins
-	nice yamllint --strict .
-	nice ansible-lint --offline --strict -q
+	nice -n 19 mypy plugins
+	nice -n 19 yamllint --strict .
+	nice -n 19 ansible-lint --offline --strict -q
 	antsibull-changelog lint
 	python -m tests.words
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster
-	@$(call part,$@) nice $(pytest) tests/unit tests/contract
+	@$(call part,$@) nice -n 19 $(pytest) tests/unit tests/contract
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
-	@$(call part,$@) nice python tests/sanity/run.py
+	@$(call part,$@) nice -n 19 python tests/sanity/run.py
 
 .PHONY: browser
 browser: setup ## HTML reports in headless Chromium
 	@if ! command -v chromium > /dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; fi
-	$(call part,$@) nice $(pytest) tests/browser
+	$(call part,$@) nice -n 19 $(pytest) tests/browser
 
 .PHONY: local-cluster
 local-cluster: setup ## A second local cluster: started, damaged, repaired, removed
@@ -118,7 +122,7 @@ local-cluster: setup ## A second local cluster: started, damaged, repaired, remo
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) -n 4 --dist loadgroup tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 3 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
@@ -126,7 +130,7 @@ rebuild: setup ## The whole platform taken down and brought back, site.yml kille
 
 .PHONY: e2e
 e2e: setup ## The platform from its ingress and from inside: what leaves it as it is side by side, then what changes it
-	@$(with_cluster) $(call part,$@) $(pytest) -n 2 --dist loadgroup -m "not alone and not changes" tests/e2e
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and not changes" tests/e2e
 	$(MAKE) --no-print-directory e2e-changes
 
 .PHONY: e2e-changes
@@ -135,7 +139,7 @@ e2e-changes: setup
 
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
-	@$(with_cluster) $(call part,$@) $(pytest) -n 2 --dist loadgroup $(or $(ROLES:%=tests/molecule/test_scenarios.py::test_scenario[%]),tests/molecule)
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/molecule $(if $(ROLES),-k "$(subst $(space), or ,$(ROLES))")
 
 .PHONY: platform
 platform: setup

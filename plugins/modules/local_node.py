@@ -49,20 +49,29 @@ options:
     description: Symbolic links to keep in O(home), target by name.
     type: dict
     default: {}
+  folders:
+    description: Folders to keep in O(home) with O(state=configured).
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Files to keep in O(home) with O(state=configured), content by name. One task for all, because each file of a loop costs a process.
+    type: dict
+    default: {}
   state:
     description:
       - Whether the node runs or is removed. V(checked) checks that it can run here (root, a network that nothing else on this machine
-        uses) and changes nothing.
+        uses) and changes nothing. V(configured) writes O(folders) and O(files) and does not touch the node.
     type: str
-    choices: [started, absent, checked]
+    choices: [started, absent, checked, configured]
     default: started
 attributes:
   check_mode:
     description: Returns what would be done, changes nothing.
     support: full
   diff_mode:
-    description: Has no diff.
-    support: none
+    description: Returns a diff of the files that V(state=configured) writes.
+    support: partial
   idempotent:
     description: A second run without a change in between does nothing.
     support: full
@@ -73,6 +82,16 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Write the configuration
+  servicemesh.platform.local_node:
+    name: local
+    home: /var/lib/servicemesh-platform/local
+    network: 198.18.0.0/30
+    state: configured
+    folders: [etc]
+    files:
+      etc/supervisord.conf: "{{ lookup('ansible.builtin.template', 'supervisord.conf.j2') }}"
+
 - name: Run the node
   servicemesh.platform.local_node:
     name: local
@@ -158,6 +177,32 @@ def link_actions(home: pathlib.Path, links: dict[str, str], check: bool) -> list
     return changed
 
 
+def configure(
+    home: pathlib.Path, folders: list[str], files: dict[str, str], check: bool
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Writes folders and files that are not as wanted; returns what changed, and a diff of each file."""
+    changed, diffs = [], []
+    for name in folders:
+        path = home / name
+        if not path.is_dir():
+            changed.append(f"folder {name} created")
+            if not check:
+                path.mkdir(mode=0o755, parents=True)
+    for name, content in sorted(files.items()):
+        path = home / name
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if path.is_file() and before == content and path.stat().st_mode & 0o777 == 0o644:
+            continue
+        changed.append(f"file {name} written")
+        diffs.append({"before": before, "after": content, "before_header": str(path), "after_header": str(path)})
+        if not check:
+            temporary = path.with_name(path.name + ".new")
+            temporary.write_text(content, encoding="utf-8")
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+    return changed, diffs
+
+
 def ensure_started(node: core.Node, params: dict[str, t.Any], check: bool) -> list[str]:
     """Starts the node, or repairs only what is missing; returns what was done."""
     actions = link_actions(node.home, params["links"], check)
@@ -206,7 +251,9 @@ def main() -> None:
             "config": {"type": "list", "elements": "path", "default": []},
             "binds": {"type": "dict", "default": {}},
             "links": {"type": "dict", "default": {}},
-            "state": {"type": "str", "choices": ["started", "absent", "checked"], "default": "started"},
+            "folders": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["started", "absent", "checked", "configured"], "default": "started"},
         },
         required_if=[("state", "started", ("supervisor_config",))],
         supports_check_mode=True,
@@ -225,10 +272,13 @@ def main() -> None:
     home = pathlib.Path(params["home"])
     binds = {target: str(home / source) for target, source in params["binds"].items()}
     node = core.Node(params["name"], home, network, params["service_cidr"], binds)
+    diffs: list[dict[str, str]] = []
     try:
         if params["state"] == "checked":
             core.check_network_is_free(node)
             actions = []
+        elif params["state"] == "configured":
+            actions, diffs = configure(home, params["folders"], params["files"], module.check_mode)
         elif params["state"] == "started":
             actions = ensure_started(node, params, module.check_mode)
         elif module.check_mode:
@@ -237,7 +287,7 @@ def main() -> None:
             actions = ["node removed"] if core.destroy(node) else []
     except core.NodeError as exc:
         module.fail_json(msg=f"local cluster {params['name']}: {exc}")
-    module.exit_json(changed=bool(actions), actions=actions, address=node.node_address)
+    module.exit_json(changed=bool(actions), actions=actions, address=node.node_address, diff=diffs)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import FailedError, InProcess
 
 Obj = dict[str, Any]
 IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
 PROMETHEUS = "localhost/prom/prometheus:v2.42.0"
-RATE = 50  # requests a second
+RATE = 30  # requests a second
 LIFE = 1500  # seconds after which the stream of requests ends by itself
 
 APP = r"""
@@ -109,6 +116,36 @@ class Bed:
         self.client = client
         self.namespace = f"t-canary-{uuid.uuid4().hex[:8]}"
         self.host = f"web.{self.namespace}.svc.cluster.local"
+
+    @classmethod
+    @contextlib.contextmanager
+    def standing(cls) -> Iterator[Bed]:
+        """A bed with requests that arrive and a Prometheus that sees them; deleted at the end."""
+        bed = cls(Client({}))
+        labels = {"istio-injection": "enabled"}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bed.namespace, "labels": labels}}
+        apply(bed, [namespace, *bed.routes(), bed.app("stable", "v1"), *bed.tools()])
+        wait_for(lambda: bed.answers(time.time() - 3)["v1 200"] > 0, "the stream of requests")
+        wait_for(lambda: scraped(bed), "Prometheus' first look")
+        yield bed
+        bed.client.request("DELETE", f"/api/v1/namespaces/{bed.namespace}")
+
+    def restore(self) -> None:
+        """The service as at the start: v1, all weight on stable, no rollout ever. Roles' definitions apply without a conflict."""
+        if live := self.client.get(f"/api/v1/namespaces/{self.namespace}/configmaps/canary-web"):
+            state = json.loads(live["data"]["state"])
+            if state["phase"] not in ("promoted", "rolled_back"):
+                delete(self, f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/canary-web")
+                self.call("rollback", service="web", namespace=self.namespace)
+                finish(self)
+        for path in (
+            "/api/v1/namespaces/{}/configmaps/canary-web",
+            "/apis/coordination.k8s.io/v1/namespaces/{}/leases/canary-web",
+        ):
+            delete(self, path.format(self.namespace))
+        apply(self, [*self.routes(), self.app("stable", "v1")])
+        wait_for(lambda: self.deployment("web-canary") is None, "the canary's end")
+        assert self.weights() == [0, 0]
 
     # Objects -----------------------------------------------------------------------------------------------------------
 
@@ -319,6 +356,7 @@ class Bed:
         return total
 
 
+ERRORS = [{"metric": "success_rate", "min": 0.95, "min_requests": 20}]
 SIDECAR = {
     "sidecar.istio.io/proxyCPU": "5m",
     "sidecar.istio.io/proxyMemory": "40Mi",
@@ -357,3 +395,73 @@ def _deployment(
             },
         },
     }
+
+
+def apply(bed: Bed, objects: list[Obj]) -> None:
+    Applier(bed.client, Options(name="bed", wait_timeout=180)).run(checked(objects), [])
+
+
+def delete(bed: Bed, path: str) -> None:
+    if bed.client.get(path) is not None:
+        bed.client.request("DELETE", path)
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"{what} does not come"
+        time.sleep(0.3)
+
+
+def scraped(bed: Bed) -> bool:
+    path = f"/api/v1/namespaces/{bed.namespace}/services/prometheus:9090/proxy/api/v1/query"
+    body = bed.client.get(path, query={"query": "envoy_cluster_upstream_rq"}) or {}
+    return bool((body.get("data") or {}).get("result"))
+
+
+def spec_of(bed: Bed) -> Obj:
+    return copy.deepcopy(bed.virtual_service()["spec"])
+
+
+def assert_untouched(bed: Bed, spec: Obj) -> None:
+    """Routes as before the run, no annotation, and no field of the canary's manager is left."""
+    live = bed.virtual_service()
+    assert live["spec"] == spec
+    assert ANNOTATION not in (live["metadata"].get("annotations") or {})
+    for obj in (live, bed.deployment() or {}):
+        assert "servicemesh-canary" not in [entry["manager"] for entry in obj["metadata"]["managedFields"]]
+
+
+def assert_back(bed: Bed, spec: Obj, result: Obj) -> None:
+    assert result["phase"] == "rolled_back", result
+    assert bed.version() == "v1"
+    assert_untouched(bed, spec)
+    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
+
+
+def events(bed: Bed) -> set[str]:
+    query = {"fieldSelector": "source=servicemesh-canary"}
+    return {item["reason"] for item in bed.client.list_all(f"/api/v1/namespaces/{bed.namespace}/events", query)[0]}
+
+
+def finish(bed: Bed, **more: Any) -> Obj:
+    """Goes on with what is recorded, as rollback.yml does: without definitions."""
+    holder, token = f"test-{uuid.uuid4().hex[:6]}", 0
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        given = {"fencing_token": token} if token else {}
+        result = bed.call("step", service="web", namespace=bed.namespace, holder=holder, **given, **more)
+        assert not result.get("failed"), result
+        token = result["fencing_token"]
+        if result["done"]:
+            bed.call("give_up_lease", service="web", namespace=bed.namespace, holder=holder, fencing_token=token)
+            return result
+        time.sleep(min(result["next_in"], 2))
+    raise AssertionError("it does not end")
+
+
+def up(bed: Bed) -> bool:
+    try:
+        return scraped(bed)
+    except ApiError:
+        return False

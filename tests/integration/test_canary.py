@@ -2,118 +2,51 @@
 
 from __future__ import annotations
 
-import copy
 import http.server
 import json
 import math
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
-from tests.integration.canary_bed import IMAGE, RATE, Bed, failed
+from tests.integration.canary_bed import (
+    ERRORS,
+    IMAGE,
+    RATE,
+    Bed,
+    apply,
+    assert_back,
+    assert_untouched,
+    events,
+    failed,
+    finish,
+    spec_of,
+    up,
+    wait_for,
+)
 
-# The bed is made twice, so that runs that are killed do not wait for the others.
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster"), pytest.mark.xdist_group("canary")]
-KILLED = pytest.mark.xdist_group("canary, killed")
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parent.parent.parent
 Obj = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[Bed]:
-    bed = Bed(Client({}))
-    labels = {"istio-injection": "enabled"}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": bed.namespace, "labels": labels}}
-    apply(bed, [namespace, *bed.routes(), bed.app("stable", "v1"), *bed.tools()])
-    wait_for(lambda: bed.answers(time.time() - 3)["v1 200"] > 0, "the stream of requests")
-    wait_for(lambda: scraped(bed), "Prometheus' first look")
-    yield bed
-    bed.client.request("DELETE", f"/api/v1/namespaces/{bed.namespace}")
+    with Bed.standing() as bed:
+        yield bed
 
 
 @pytest.fixture
 def bed(whole: Bed) -> Bed:
-    """The service as at the begin: v1, all weight on stable, no rollout ever. Roles' definitions apply without a conflict."""
-    if live := whole.client.get(f"/api/v1/namespaces/{whole.namespace}/configmaps/canary-web"):
-        state = json.loads(live["data"]["state"])
-        if state["phase"] not in ("promoted", "rolled_back"):
-            delete(whole, f"/apis/coordination.k8s.io/v1/namespaces/{whole.namespace}/leases/canary-web")
-            whole.call("rollback", service="web", namespace=whole.namespace)
-            finish(whole)
-    for path in (
-        "/api/v1/namespaces/{}/configmaps/canary-web",
-        "/apis/coordination.k8s.io/v1/namespaces/{}/leases/canary-web",
-    ):
-        delete(whole, path.format(whole.namespace))
-    apply(whole, [*whole.routes(), whole.app("stable", "v1")])
-    wait_for(lambda: whole.deployment("web-canary") is None, "the canary's end")
-    assert whole.weights() == [0, 0]
+    whole.restore()
     return whole
-
-
-def apply(bed: Bed, objects: list[Obj]) -> None:
-    Applier(bed.client, Options(name="bed", wait_timeout=180)).run(checked(objects), [])
-
-
-def delete(bed: Bed, path: str) -> None:
-    if bed.client.get(path) is not None:
-        bed.client.request("DELETE", path)
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what} does not come"
-        time.sleep(0.3)
-
-
-def scraped(bed: Bed) -> bool:
-    path = f"/api/v1/namespaces/{bed.namespace}/services/prometheus:9090/proxy/api/v1/query"
-    body = bed.client.get(path, query={"query": "envoy_cluster_upstream_rq"}) or {}
-    return bool((body.get("data") or {}).get("result"))
-
-
-def spec_of(bed: Bed) -> Obj:
-    return copy.deepcopy(bed.virtual_service()["spec"])
-
-
-def assert_untouched(bed: Bed, spec: Obj) -> None:
-    """Routes as before the run, no annotation, and no field of the canary's manager is left."""
-    live = bed.virtual_service()
-    assert live["spec"] == spec
-    assert ANNOTATION not in (live["metadata"].get("annotations") or {})
-    for obj in (live, bed.deployment() or {}):
-        assert "servicemesh-canary" not in [entry["manager"] for entry in obj["metadata"]["managedFields"]]
-
-
-def assert_back(bed: Bed, spec: Obj, result: Obj) -> None:
-    assert result["phase"] == "rolled_back", result
-    assert bed.version() == "v1"
-    assert_untouched(bed, spec)
-    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
-
-
-def events(bed: Bed) -> set[str]:
-    query = {"fieldSelector": "source=servicemesh-canary"}
-    return {item["reason"] for item in bed.client.list_all(f"/api/v1/namespaces/{bed.namespace}/events", query)[0]}
 
 
 # Good versions ---------------------------------------------------------------------------------------------------------
@@ -129,7 +62,7 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
             names.extend(route["name"] for route in bed.virtual_service()["spec"]["http"])
         return False
 
-    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=6, match=header))
+    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=8, match=header))
     assert result["phase"] == "promoted", result
     assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
     assert (bed.weights(), bed.version()) == ([0, 0], "v2")
@@ -150,29 +83,11 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
         assert total > RATE
         assert abs(new - share * total) <= 5 * math.sqrt(total * share * (1 - share)), (window["weight"], seen)
         assert window["checks"][0]["query"].startswith("1 - (sum(")
-    again = bed.call("start", **bed.options(steps=[20, 60], interval=6, match=header))
+    again = bed.call("start", **bed.options(steps=[20, 60], interval=8, match=header))
     assert (again["changed"], again["done"], again["phase"]) == (False, True, "promoted")
 
 
-def finish(bed: Bed, **more: Any) -> Obj:
-    """Goes on with what is recorded, as rollback.yml does: without definitions."""
-    holder, token = f"test-{uuid.uuid4().hex[:6]}", 0
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        given = {"fencing_token": token} if token else {}
-        result = bed.call("step", service="web", namespace=bed.namespace, holder=holder, **given, **more)
-        assert not result.get("failed"), result
-        token = result["fencing_token"]
-        if result["done"]:
-            bed.call("give_up_lease", service="web", namespace=bed.namespace, holder=holder, fencing_token=token)
-            return result
-        time.sleep(min(result["next_in"], 2))
-    raise AssertionError("it does not end")
-
-
 # Bad versions ----------------------------------------------------------------------------------------------------------
-
-ERRORS = [{"metric": "success_rate", "min": 0.95, "min_requests": 20}]
 
 
 @pytest.mark.parametrize(
@@ -242,171 +157,6 @@ def test_what_is_not_known_is_no_pass(bed: Bed, kind: str) -> None:
         assert re.search(r"success_rate: (number of requests|0 requests; expected at least 20)", result["reason"])
         assert "odd: the value is NaN" in result["reason"]
     assert result["proof"]["proved"] == (kind != "Prometheus down"), "what was not measured is not proved"
-
-
-def up(bed: Bed) -> bool:
-    try:
-        return scraped(bed)
-    except ApiError:
-        return False
-
-
-# Killed, stopped, at once ------------------------------------------------------------------------------------------------
-
-
-def spawn(path: Path, number: int, how: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), str(path), str(number), how]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
-
-
-def seen_of(bed: Bed) -> tuple[Any, ...]:
-    """How far a run has come."""
-    found = bed.client.get(f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-web")
-    state = json.loads(found["data"]["state"]) if found else {}
-    recorded = tuple(
-        str(state.get(key)) for key in ("phase", "stage", "index", "weight", "applied", "passes", "template")
-    )
-    proved = bool(state.get("proved"))
-    fields = [entry["manager"] for entry in bed.virtual_service()["metadata"]["managedFields"]]
-    canary = (bed.deployment("web-canary") or {"metadata": {}})["metadata"]
-    return (
-        *recorded,
-        proved,
-        bed.weights(),
-        bed.version(),
-        "servicemesh-canary" in fields,
-        bool(canary),
-        "deletionTimestamp" in canary,
-    )
-
-
-@KILLED
-@pytest.mark.parametrize("kind", ["good", "bad"])
-@pytest.mark.slow
-def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, kind: str) -> None:
-    """Each process is killed after a write, one further each time, so that the next one finds the cluster just as that write left it."""
-    spec, begin = spec_of(bed), time.time()
-    new = {"ERROR_RATE": 0.6} if kind == "bad" else {}
-    path = tmp_path / "options.json"
-    path.write_text(json.dumps(bed.options(new=new, analysis=ERRORS, interval=3, drain=0, max_duration=600)))
-    lease = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
-    kills, number, ended = 0, 1, False
-    while not ended:
-        before = seen_of(bed)
-        delete(bed, lease)  # runs out at once
-        run = spawn(path, number, "kill")
-        out, _err = run.communicate(timeout=90)
-        assert run.returncode in (0, -signal.SIGKILL), out
-        assert set(bed.weights()) <= {0, 50, 100}
-        # Killed after the very last write, it has ended too: another run would start again.
-        ended, kills = run.returncode == 0 or seen_of(bed)[0] in ("promoted", "rolled_back"), kills + 1
-        # Every process first writes that it took the run up; where that is all, the next one lives for a write longer.
-        number = number + 1 if seen_of(bed) == before else 1
-        assert kills < 150, "150 kills were not enough"
-    assert kills > 20, "it was hardly killed at all"
-    assert seen_of(bed)[0] == ("promoted" if kind == "good" else "rolled_back"), out
-    assert (bed.version(), bed.weights()) == ("v2" if kind == "good" else "v1", [0, 0])
-    assert_untouched(bed, spec)
-    wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
-    if kind == "good":
-        answers = bed.answers(begin)
-        assert failed(answers) == 0, answers
-
-
-@KILLED
-def test_of_two_runs_in_the_same_moment_one_is_told_who_is_first(bed: Bed) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        calls = [pool.submit(bed.call, "start", **bed.options(holder=f"runner-{number}")) for number in (1, 2)]
-        results = [call.result() for call in calls]
-    won = [result for result in results if not result.get("failed")]
-    lost = [result for result in results if result.get("failed")]
-    assert (len(won), len(lost)) == (1, 1), results
-    late = bed.call("start", **bed.options(holder="runner-3"))
-    assert late["failed"]
-    assert f"{won[0]['holder']} has held its lease for" in late["msg"]
-    assert "Nothing was done" in lost[0]["msg"]
-    bed.call(
-        "give_up_lease",
-        service="web",
-        namespace=bed.namespace,
-        holder=won[0]["holder"],
-        fencing_token=won[0]["fencing_token"],
-    )
-
-
-@KILLED
-def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_write(bed: Bed, tmp_path: Path) -> None:
-    path = tmp_path / "options.json"
-    options = bed.options(interval=8, lease_duration=3, analysis=ERRORS)
-    path.write_text(json.dumps(options))
-    begun = bed.drive(until=lambda result: result["phase"] == "preparing", **options)
-    assert begun["phase"] == "preparing"
-    # The sleeper stops right before it writes: the first write is its annotation, which a takeover writes again each time.
-    sleeper = spawn(path, 1, "stop")
-    try:
-        wait_for(lambda: stopped(sleeper), "the sleeper's stop")
-        time.sleep(3.5)
-        moved = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
-        assert moved["weight"] == 50
-        before = bed.virtual_service()["metadata"]["resourceVersion"]
-        sleeper.send_signal(signal.SIGCONT)
-        out, _err = sleeper.communicate(timeout=60)
-    finally:
-        sleeper.kill()
-    said = json.loads(out.splitlines()[-1])
-    assert said["failed"], said
-    assert "Nothing" in said["msg"], said
-    assert bed.virtual_service()["metadata"]["resourceVersion"] == before
-    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
-    finish(bed)
-
-
-def stopped(process: subprocess.Popen[str]) -> bool:
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-PLAY = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - name: Canary
-      servicemesh.platform.canary: "{{ options }}"
-"""
-
-
-@KILLED
-def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, tmp_path: Path) -> None:
-    """SIGTERM to ansible-playbook, as AWX sends it to cancel a job."""
-    spec = spec_of(bed)
-    options = bed.options(interval=10, analysis=ERRORS)
-    (tmp_path / "play.yml").write_text(PLAY)
-    (tmp_path / "options.json").write_text(json.dumps({"options": options}))
-    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(tmp_path / "play.yml")]
-    argv += ["-e", f"@{tmp_path / 'options.json'}", "-e", f"ansible_python_interpreter={sys.executable}"]
-    play = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        wait_for(lambda: seen_of(bed)[0] == "analysing", "the first window", 90)
-        assert bed.weights() == [50, 50]
-        begin = time.monotonic()
-        play.terminate()
-        wait_for(lambda: bed.weights() == [0, 0], "the step's end", 30)
-        wait_for(lambda: lease_of(bed) == "", "the lease's end", 30)
-        assert time.monotonic() - begin < 20, "longer than AWX waits"
-        out, _err = play.communicate(timeout=30)
-    finally:
-        play.kill()
-    assert " 50% [##########..........] step: weight 0 % -> 50 %" in out
-    assert seen_of(bed)[0] == "paused"
-    again = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
-    assert (again["phase"], again["weight"], bed.weights()) == ("analysing", 50, [50, 50])
-    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
-    assert_back(bed, spec, finish(bed))
-
-
-def lease_of(bed: Bed) -> str:
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
-    return str((bed.client.get(path) or {"spec": {}})["spec"].get("holderIdentity") or "")
 
 
 # Other ways to judge ---------------------------------------------------------------------------------------------------

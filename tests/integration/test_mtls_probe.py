@@ -21,7 +21,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster"), pytest.mark.xdist_group("mtls, probe")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
 @pytest.fixture(scope="module")

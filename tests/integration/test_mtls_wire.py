@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +14,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 from tests.integration.conftest import run_module
 from tests.integration.mtls_bed import Bed, Heard, calls_of, steady
-from tests.support import ansible_playbook
+from tests.integration.mtls_cases import CASES
 
-# The bed is made for each group, because each case waits until istiod has pushed its policies.
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster"), pytest.mark.xdist_group("mtls, playbook")]
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
 @pytest.fixture(scope="module")
@@ -40,117 +37,7 @@ def same(heard: Heard, expected: Heard) -> bool:
     return heard == expected if expected.came_through else heard.status in (0, 502, 503)
 
 
-# name: policies (as functions of the bed), service, port -> (verdict of *, verdict of plaintext, rule of *)
-CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
-    "strict": (lambda b: [b.peer()], "web", 80, "strict", "broken", ""),
-    "permissive": (lambda b: [b.peer(mode="PERMISSIVE")], "web", 80, "encrypted_not_enforced", "plaintext_allowed", ""),
-    "disable": (lambda b: [b.peer(mode="DISABLE")], "web", 80, "plaintext", "plaintext", ""),
-    "no policy": (lambda _b: [], "web", 80, "encrypted_not_enforced", "plaintext_allowed", ""),
-    "port exception": (
-        lambda b: [b.peer(), b.peer("wl", app="web", ports={9090: "DISABLE"})],
-        "web", 81, "plaintext", "plaintext", "port_exception",
-    ),
-    "port exception leaves the other port": (
-        lambda b: [b.peer(), b.peer("wl", app="web", ports={9090: "DISABLE"})],
-        "web", 80, "strict", "broken", "",
-    ),
-    "port exception on the service's port": (
-        lambda b: [b.peer(), b.peer("wl", app="web", ports={81: "DISABLE"})],
-        "web", 81, "strict", "broken", "service_port_in_port_level_mtls",
-    ),
-    "namespace DISABLE, workload STRICT": (
-        lambda b: [b.peer(mode="DISABLE"), b.peer("wl", app="web")],
-        "web", 80, "broken", "broken", "namespace_disable",
-    ),
-    "workload DISABLE": (
-        lambda b: [b.peer(), b.peer("wl", "DISABLE", app="web")],
-        "web", 80, "plaintext", "plaintext", "",
-    ),
-    "DestinationRule DISABLE against STRICT": (
-        lambda b: [b.peer(), b.destination_rule("web", "DISABLE")],
-        "web", 80, "broken", "broken", "destination_rule_disable",
-    ),
-    "DestinationRule ISTIO_MUTUAL against DISABLE": (
-        lambda b: [b.peer(mode="DISABLE"), b.destination_rule("web", "ISTIO_MUTUAL")],
-        "web", 80, "broken", "plaintext", "",
-    ),
-    "DestinationRule SIMPLE against STRICT": (
-        lambda b: [b.peer(), b.destination_rule("web", "SIMPLE")],
-        "web", 80, "broken", "broken", "tls_origination",
-    ),
-    "port settings of a rule that is DISABLE": (
-        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
-        "web", 80, "strict", "broken", "",
-    ),
-    "port settings leave the other port DISABLE": (
-        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80, "ISTIO_MUTUAL")])],
-        "web", 81, "broken", "broken", "destination_rule_disable",
-    ),
-    "port settings without tls": (
-        lambda b: [b.peer(), b.destination_rule("web", "DISABLE", portLevelSettings=[b.port_setting(80)])],
-        "web", 80, "broken", "broken", "port_level_tls_not_inherited",
-    ),
-    "port settings without tls, to an un-injected pod": (
-        lambda b: [b.destination_rule("bare", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)])],
-        "bare", 80, "plaintext", "plaintext", "port_level_tls_not_inherited",
-    ),
-    "port settings without tls under ISTIO_MUTUAL, workload DISABLE": (
-        lambda b: [
-            b.peer(), b.peer("wl", "DISABLE", app="web"), b.destination_rule("web", "ISTIO_MUTUAL", portLevelSettings=[b.port_setting(80)]),
-        ],
-        "web", 80, "broken", "plaintext", "port_level_tls_not_inherited",
-    ),
-    "a load balancer that passes through": (
-        lambda b: [b.peer(), b.destination_rule("web", "", loadBalancer={"simple": "PASSTHROUGH"})],
-        "web", 80, "strict", "broken", "",
-    ),
-    "an un-injected pod that is labelled as injected": (
-        lambda _b: [], "liar", 80, "broken", "plaintext", "tls_mode_label",
-    ),
-    "an injected pod that is labelled as not": (
-        lambda b: [b.peer()], "shy", 80, "broken", "broken", "tls_mode_label",
-    ),
-    "a subset's TLS": (
-        lambda b: [b.peer(), b.subset_rule("web", "DISABLE"), b.route("web", "all")],
-        "web", 80, "broken", "broken", "destination_rule_disable",
-    ),
-    "two rules for one host": (
-        lambda b: [b.peer(), b.destination_rule("web", "DISABLE"), b.renamed("younger", b.destination_rule("web", "ISTIO_MUTUAL"))],
-        "web", 80, "broken", "broken", "destination_rule_disable",
-    ),
-    "an older rule without a policy leaves it to the younger": (
-        lambda b: [b.peer(), b.bare_rule("web"), b.renamed("younger", b.destination_rule("web", "DISABLE"))],
-        "web", 80, "broken", "broken", "destination_rule_disable",
-    ),
-    "the older of two policies": (
-        lambda b: [b.peer("older"), b.peer("younger", "DISABLE")],
-        "web", 80, "strict", "broken", "oldest_wins",
-    ),
-    "the older of two workload policies": (
-        lambda b: [b.peer("older", "DISABLE", app="web"), b.peer("younger", "STRICT", app="web")],
-        "web", 80, "plaintext", "plaintext", "oldest_wins",
-    ),
-    "UNSET inherits": (lambda b: [b.peer(), b.peer("wl", "UNSET", app="web")], "web", 80, "strict", "broken", ""),
-    "un-injected pod": (lambda b: [b.peer()], "bare", 80, "plaintext", "plaintext", "no_sidecar"),
-    "ISTIO_MUTUAL to an un-injected pod": (
-        lambda b: [b.destination_rule("bare", "ISTIO_MUTUAL")],
-        "bare", 80, "broken", "plaintext", "istio_mutual_without_sidecar",
-    ),
-    "port kept from the sidecar": (lambda b: [b.peer()], "aside", 80, "broken", "plaintext", "excluded_port"),
-    "its other port": (lambda b: [b.peer()], "aside", 81, "strict", "broken", ""),
-    "headless": (lambda b: [b.peer()], "web-headless", 8080, "strict", "broken", ""),
-    "headless, workload DISABLE": (
-        lambda b: [b.peer(), b.peer("wl", "DISABLE", app="web")],
-        "web-headless", 8080, "broken", "plaintext", "",
-    ),
-    "headless with a pod without sidecar": (lambda b: [b.peer()], "mixed", 8080, "broken", "plaintext", "headless_mixed"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=pytest.mark.xdist_group(f"mtls, wire {i % 2}")) for i, case in enumerate(CASES)],
-)
+@pytest.mark.parametrize("case", CASES)
 def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
     make, service, port, star, plain, rule = CASES[case]
     bed.policies(*make(bed))
@@ -253,62 +140,6 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     bed.policies(bed.destination_rule("web", "DISABLE"), bed.peer())
     heard = steady(lambda: bed.call("meshed", url), lambda h: not h.came_through)
     assert not heard.came_through, "and then it does not"
-
-
-# Cases above that break a demand of STRICT, and cases that meet it.
-BROKEN = (
-    "permissive",
-    "disable",
-    "port exception",
-    "namespace DISABLE, workload STRICT",
-    "DestinationRule DISABLE against STRICT",
-    "the older of two workload policies",
-    "un-injected pod",
-    "headless with a pod without sidecar",
-)
-WHOLE = ("strict", "UNSET inherits", "the older of two policies", "headless")
-
-
-@pytest.mark.xdist_group("mtls, playbook")
-@pytest.mark.parametrize("case", [*BROKEN, *WHOLE])
-def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_path: Path, case: str) -> None:
-    make, service, port, *_verdicts = CASES[case]
-    bed.policies(*make(bed))
-    # All other deviations of this namespace are excepted, without those of the service in question.
-    others = {"bare", "aside", "web-headless", "mixed", "liar", "shy", "web"} - {service}
-    workloads = {"bare", "outside", "meshed", "aside", "liar", "shy", "aloof"} - {service}
-    named = {service, "bare"} if service == "mixed" else {service}  # a pod of it, which is not excepted then
-    workloads -= named
-    exceptions = [{"service": f"{bed.namespace}/{name}"} for name in sorted(others)]
-    exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in sorted(workloads)]
-    if case in WHOLE:  # a call that does not pass its caller's sidecar is a deviation in each case
-        exceptions.append({"service": f"{bed.namespace}/web", "port": 82, "client": f"{bed.namespace}/aloof"})
-    options = {
-        "verify_mtls_want": {bed.namespace: "strict"},
-        "verify_mtls_exceptions": exceptions,
-        "verify_mtls_namespaces": [bed.namespace],
-        "verify_mtls_probes": ["listener"],
-        "verify_mtls_report_directory": str(tmp_path),
-    }
-    run = ansible_playbook("verify_mtls.yml", "-i", "inventories/local", "-e", json.dumps(options))
-    report = json.loads((tmp_path / "mtls-local.json").read_text())
-    junit = (tmp_path / "mtls-local.xml").read_text().splitlines()[1]
-    if case in WHOLE:
-        assert run.returncode == 0, run.told
-        assert report["compliant"] is True
-        assert 'failures="0"' in junit
-        return
-    assert run.returncode == 2, run.told
-    about = f"Service {bed.namespace}/{service} port {port}"
-    findings = [f for f in report["findings"] if (f["object"], f["severity"]) == (about, "error")]
-    assert findings, report["findings"]
-    shown = " ".join(run.text.split())
-    for finding in findings:
-        assert f"{about}: {' '.join(finding['message'].split())}" in shown, finding
-    assert report["compliant"] is False
-    told = {f["object"].split()[1] for f in report["violations"]}
-    assert told == {f"{bed.namespace}/{name}" for name in named}, "what is excepted is not reported"
-    assert 'failures="0"' not in junit
 
 
 def test_missing_rights_are_named_and_nothing_is_called_strict(bed: Bed) -> None:

@@ -1,4 +1,4 @@
-"""Each role's Molecule scenario, on the local cluster: ``molecule test``, and nothing is destroyed at the end."""
+"""Runs a role's Molecule scenario on the local cluster: ``molecule test``, and nothing is destroyed at the end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.support import ROOT
 
@@ -17,7 +15,7 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 APART = ("cluster_prep", "datastore", "microservice", "observability")
 
 
-def molecule(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _molecule(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [MOLECULE, *arguments],
         cwd=ROOT,
@@ -31,16 +29,11 @@ def molecule(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xdist_group("apart" if name in APART else "on the platform"))
-        for name in SCENARIOS
-    ],
-)
-def test_scenario(name: str) -> None:
-    # Molecule remembers that a scenario was prepared, though its cleanup takes that away again.
-    reset = molecule("reset", "--scenario-name", name)
-    assert reset.returncode == 0, reset.stdout
-    done = molecule("test", "--scenario-name", name, "--destroy", "never")
+def check(name: str) -> None:
+    """Fails when the scenario does."""
+    if (ROOT / "molecule" / name / "prepare.yml").is_file():
+        # Molecule remembers that a scenario was prepared, though its cleanup takes that away again.
+        reset = _molecule("reset", "--scenario-name", name)
+        assert reset.returncode == 0, reset.stdout
+    done = _molecule("test", "--scenario-name", name, "--destroy", "never")
     assert done.returncode == 0, done.stdout
