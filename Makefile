@@ -70,28 +70,45 @@ url: ## Print the ingress' base URL
 kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
-# How `make test` runs its parts: side by side what does not disturb each other, and in the order of the stages what does. Each part runs
-# alone as well. What takes processor time and no cluster is nice to the rest. The budgets stand in CONTRIBUTING.md.
+# Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
+# lines allow: a second cluster has time limits, a rebuild takes the platform down, and what needs no cluster uses processor time that is left.
+PARTS := local-cluster rebuild integration platform lint units sanity browser
+run-rebuild: run-local-cluster
+run-integration run-platform: run-rebuild
+run-sanity: run-lint
+run-browser: run-units
+
 part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(1) --
 AT_END ?=
 pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
-# A file's tests share a worker and its beds; files begin in the order of their names.
+# The tests of a file share a worker and its bed; files start in the order of their names.
 workers := --dist loadfile --no-loadscope-reorder
-STAGE_1 := rebuild local-cluster lint units sanity browser
-STAGE_2 := integration platform
 
 .PHONY: test
 test: ## Run all tests, setting up what is missing
-	@$(MAKE) --no-print-directory setup
-	python -m tests.parts forget
-	$(call part,up) $(MAKE) --no-print-directory up
-	$(MAKE) --no-print-directory -j $(words $(STAGE_1)) AT_END=--at-end $(STAGE_1)
-	$(MAKE) --no-print-directory -j $(words $(STAGE_2)) AT_END=--at-end $(STAGE_2)
-	python -m tests.parts table
+	@$(MAKE) --no-print-directory setup forget run-up
+	$(MAKE) --no-print-directory -j $(words $(PARTS)) AT_END=--at-end $(PARTS:%=run-%)
+	$(MAKE) --no-print-directory times
+
+.PHONY: forget
+forget: setup
+	@python -m tests.parts forget
+
+.PHONY: times
+times: setup ## Print what the parts of the last make test took, and the slowest tests
+	@python -m tests.parts table
+
+.PHONY: run-up
+run-up: setup
+	@$(call part,up) make --no-print-directory up
+
+.PHONY: $(PARTS:%=run-%)
+$(PARTS:%=run-%): run-%:
+	@$(MAKE) --no-print-directory $*
 
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments
-	@$(call part,$@) $(MAKE) --no-print-directory lint-alone
+	@$(call part,$@) make --no-print-directory lint-alone
 
 .PHONY: lint-alone
 lint-alone: setup

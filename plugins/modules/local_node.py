@@ -181,7 +181,8 @@ def configure(
     home: pathlib.Path, folders: list[str], files: dict[str, str], check: bool
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Writes folders and files that are not as wanted; returns what changed, and a diff of each file."""
-    changed, diffs = [], []
+    changed: list[str] = []
+    diffs: list[dict[str, str]] = []
     for name in folders:
         path = home / name
         if not path.is_dir():
@@ -272,11 +273,11 @@ def main() -> None:
     home = pathlib.Path(params["home"])
     binds = {target: str(home / source) for target, source in params["binds"].items()}
     node = core.Node(params["name"], home, network, params["service_cidr"], binds)
+    actions: list[str] = []
     diffs: list[dict[str, str]] = []
     try:
         if params["state"] == "checked":
             core.check_network_is_free(node)
-            actions = []
         elif params["state"] == "configured":
             actions, diffs = configure(home, params["folders"], params["files"], module.check_mode)
         elif params["state"] == "started":
