@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from app.errors import ConflictError, DatabaseUnavailableError, InvalidError
+from app.probe import Probe
 from app.table import Table
 
 log = logging.getLogger("app.database")
@@ -58,6 +59,8 @@ class Database:
             reconnect_timeout=RETRY,
             open=False,
         )
+        query = sql.SQL("SELECT to_regclass(%s) AS found")
+        self._probe = Probe(lambda: self._fetch_one(query, [self._table.name]), PROBE)
 
     async def open(self) -> None:
         """Start to connect and to create the tables; returns at once."""
@@ -75,9 +78,8 @@ class Database:
         """Why the database is not usable now; None if it is."""
         if not self._created:
             return self._reason
-        query = sql.SQL("SELECT to_regclass(%s) AS found")
         try:
-            row = await asyncio.wait_for(self._fetch_one(query, [self._table.name]), PROBE)
+            row = await self._probe.result()
         except (*LOST, TimeoutError):
             return await self._reason_now()
         if row["found"] is None:
