@@ -55,7 +55,8 @@ options:
     elements: str
     default: []
   files:
-    description: Files to keep in O(home) with O(state=configured), content by name. One task for all, because each file of a loop costs a process.
+    description:
+      - Files to keep in O(home) with O(state=configured), content by name. One task writes all, because each file of a loop costs a process.
     type: dict
     default: {}
   state:
