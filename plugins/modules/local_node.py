@@ -56,7 +56,8 @@ options:
     default: []
   files:
     description:
-      - Files to keep in O(home) with O(state=configured), content by name. One task writes all, because each file of a loop costs a process.
+      - Files to keep in O(home) with O(state=configured), content by name. One task writes them all, because a loop starts a process for
+        each.
     type: dict
     default: {}
   state:

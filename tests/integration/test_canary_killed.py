@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,9 +46,46 @@ def bed(whole: Bed) -> Bed:
     return whole
 
 
-def spawn(path: Path, number: int, how: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), str(path), str(number), how]
+def stopped_at(path: Path, number: int) -> subprocess.Popen[str]:
+    """A run that stops right before its write `number`."""
+    argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), str(path), str(number), "stop"]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+class Nursery:
+    """Forks that are killed at a write, see canary_killed.py."""
+
+    def __init__(self) -> None:
+        argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), "serve"]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+    def killed_at(self, path: Path, number: int) -> tuple[int, str]:
+        """(exit code, output) of a run that was killed after its write `number`, or that ended before."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        watchdog = threading.Timer(90, self._process.kill)
+        watchdog.start()
+        try:
+            self._process.stdin.write(json.dumps({"options": str(path), "number": number}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        assert line, "a run did not end within 90 s"
+        told = json.loads(line)
+        return told["code"], told["output"]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
 
 
 def seen_of(bed: Bed) -> tuple[Any, ...]:
@@ -73,7 +111,7 @@ def seen_of(bed: Bed) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("kind", ["good", "bad"])
 @pytest.mark.slow
-def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, kind: str) -> None:
+def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, nursery: Nursery, tmp_path: Path, kind: str) -> None:
     """Each process is killed after a write, one further each time, so that the next one finds the cluster just as that write left it."""
     spec, begin = spec_of(bed), time.time()
     new = {"ERROR_RATE": 0.6} if kind == "bad" else {}
@@ -84,12 +122,11 @@ def test_killed_at_every_write_it_ends_in_old_or_new(bed: Bed, tmp_path: Path, k
     while not ended:
         before = seen_of(bed)
         delete(bed, lease)  # runs out at once
-        run = spawn(path, number, "kill")
-        out, _err = run.communicate(timeout=90)
-        assert run.returncode in (0, -signal.SIGKILL), out
+        code, out = nursery.killed_at(path, number)
+        assert code in (0, -signal.SIGKILL), out
         assert set(bed.weights()) <= {0, 50, 100}
         # Killed after the very last write, it has ended too: another run would start again.
-        ended, kills = run.returncode == 0 or seen_of(bed)[0] in ("promoted", "rolled_back"), kills + 1
+        ended, kills = code == 0 or seen_of(bed)[0] in ("promoted", "rolled_back"), kills + 1
         # Every process first writes that it took the run up; where that is all, the next one lives for a write longer.
         number = number + 1 if seen_of(bed) == before else 1
         assert kills < 150, "150 kills were not enough"
@@ -130,7 +167,7 @@ def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_w
     begun = bed.drive(until=lambda result: result["phase"] == "preparing", **options)
     assert begun["phase"] == "preparing"
     # The sleeper stops right before it writes: the first write is its annotation, which a takeover writes again each time.
-    sleeper = spawn(path, 1, "stop")
+    sleeper = stopped_at(path, 1)
     try:
         wait_for(lambda: stopped(sleeper), "the sleeper's stop")
         time.sleep(3.5)
@@ -172,18 +209,24 @@ def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, 
     argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(tmp_path / "play.yml")]
     argv += ["-e", f"@{tmp_path / 'options.json'}", "-e", f"ansible_python_interpreter={sys.executable}"]
     play = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert play.stdout is not None
+    shown: list[str] = []
+    reader = threading.Thread(target=lambda: shown.extend(iter(play.stdout.readline, "")), daemon=True)  # type: ignore[union-attr]
+    reader.start()
     try:
-        wait_for(lambda: seen_of(bed)[0] == "analysing", "the first window", 90)
+        # A person cancels what they see. A line that is on its way when the signal comes may be lost with the process that prints.
+        step = " 50% [##########..........] step: weight 0 % -> 50 %"
+        wait_for(lambda: any(step in line for line in shown), "the line of the step", 90)
+        assert seen_of(bed)[0] == "analysing"
         assert bed.weights() == [50, 50]
         begin = time.monotonic()
         play.terminate()
         wait_for(lambda: bed.weights() == [0, 0], "the step's end", 30)
         wait_for(lambda: lease_of(bed) == "", "the lease's end", 30)
         assert time.monotonic() - begin < 20, "longer than AWX waits"
-        out, _err = play.communicate(timeout=30)
+        play.wait(timeout=30)
     finally:
         play.kill()
-    assert " 50% [##########..........] step: weight 0 % -> 50 %" in out
     assert seen_of(bed)[0] == "paused"
     again = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
     assert (again["phase"], again["weight"], bed.weights()) == ("analysing", 50, [50, 50])
