@@ -139,15 +139,15 @@ local-cluster: setup ## A second local cluster: started, damaged, repaired, remo
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 3 tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
 	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e
 
 .PHONY: e2e
-e2e: setup ## The platform from its ingress and from inside: what leaves it as it is side by side, then what changes it
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and not changes" tests/e2e
+e2e: setup ## The platform from its ingress and from inside: first what leaves it as it is, then what changes it
+	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and not changes" tests/e2e
 	$(MAKE) --no-print-directory e2e-changes
 
 .PHONY: e2e-changes
@@ -156,7 +156,7 @@ e2e-changes: setup
 
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/molecule $(if $(ROLES),-k "$(subst $(space), or ,$(ROLES))")
+	@$(with_cluster) $(call part,$@) $(pytest) tests/molecule $(if $(ROLES),-k "$(subst $(space), or ,$(ROLES))")
 
 .PHONY: platform
 platform: setup

@@ -125,6 +125,8 @@ class Bed:
         self.cluster, self.namespace = Cluster(kubeconfig), namespace
         self.client = Client({"kubeconfig": kubeconfig}, environ={})
         self.far = f"{namespace}-far"
+        # The port that `aloof` keeps from its sidecar: one for each worker, because a caller of one bed is a caller of every other one's services.
+        self.kept = 82 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         self._pods: dict[str, tuple[str, str, str]] = {}  # app -> namespace, pod, address
 
     @classmethod
@@ -158,10 +160,12 @@ class Bed:
                 deployment(name, "aside", annotations=aside),
                 deployment(name, "liar", inject=False, tls_label="istio"),
                 deployment(name, "shy", tls_label="disabled"),
-                deployment(name, "aloof", annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": "82"}),
+                deployment(
+                    name, "aloof", annotations={"traffic.sidecar.istio.io/excludeOutboundPorts": str(self.kept)}
+                ),
                 deployment(name, "meshed"),
                 deployment(name, "outside", inject=False),
-                service(name, "web", {"app": "web"}, {**two, 82: 8080}),
+                service(name, "web", {"app": "web"}, {**two, self.kept: 8080}),
                 service(name, "bare", {"app": "bare"}, two),
                 service(name, "aside", {"app": "aside"}, two),
                 service(name, "liar", {"app": "liar"}, two),

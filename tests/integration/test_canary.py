@@ -100,7 +100,7 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
             "is above 200",
         ),
         ({"image": "localhost/ecommerce/nowhere:v9"}, {}, "nowhere:v9"),
-        ({"CRASH_AFTER": 60}, {"interval": 10, "analysis": ERRORS}, "no pod is ready"),
+        ({"CRASH_AFTER": 20}, {"interval": 10, "analysis": ERRORS}, "no pod is ready"),
     ],
     ids=["errors", "slow and frozen", "not starting", "crashing at 50 %"],
 )

@@ -50,7 +50,7 @@ def test_the_playbook_fails_with_the_finding_where_there_is_one(bed: Bed, tmp_pa
     exceptions = [{"service": f"{bed.namespace}/{name}"} for name in sorted(others)]
     exceptions += [{"workload": f"{bed.namespace}/{name}"} for name in sorted(workloads)]
     if case in WHOLE:  # a call that does not pass its caller's sidecar is a deviation in each case
-        exceptions.append({"service": f"{bed.namespace}/web", "port": 82, "client": f"{bed.namespace}/aloof"})
+        exceptions.append({"service": f"{bed.namespace}/web", "port": bed.kept, "client": f"{bed.namespace}/aloof"})
     options = {
         "verify_mtls_want": {bed.namespace: "strict"},
         "verify_mtls_exceptions": exceptions,

@@ -81,9 +81,9 @@ def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:
 
 def test_a_call_that_leaves_the_sidecar_out(bed: Bed) -> None:
     bed.policies(bed.peer())
-    call = bed.calls()[(f"{bed.namespace}/aloof", "web", 82)]
+    call = bed.calls()[(f"{bed.namespace}/aloof", "web", bed.kept)]
     assert (call["verdict"], call["rule"]) == ("broken", "client_not_captured")
-    url = f"http://{bed.host('web')}:82/"
+    url = f"http://{bed.host('web')}:{bed.kept}/"
     heard = steady(lambda: bed.call("aloof", url), lambda h: same(h, foreseen(call)))
     assert same(heard, foreseen(call)), heard
 
@@ -130,9 +130,9 @@ def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     broken = {(entry["client"], entry["service"], entry["port"]) for entry in told["breaks"]}
     # The headless service breaks too: one of its pods has no sidecar, so all of them get plain text.
     web, space = f"{bed.namespace}/web", bed.namespace
-    for port in (80, 81, 82):
+    for port in (80, 81, bed.kept):
         assert ("*", web, port) in broken
-    assert {("*", f"{space}/mixed", 8080), ("*", f"{space}/shy", 80), (f"{space}/aloof", web, 82)} <= broken
+    assert {("*", f"{space}/mixed", 8080), ("*", f"{space}/shy", 80), (f"{space}/aloof", web, bed.kept)} <= broken
     assert {service for _client, service, _port in broken} == {web, f"{space}/mixed", f"{space}/shy"}
     assert f"{bed.namespace}/outside" in told["callers"]
     url = f"http://{bed.host('web')}:80/"
