@@ -125,7 +125,7 @@ class Bed:
         self.cluster, self.namespace = Cluster(kubeconfig), namespace
         self.client = Client({"kubeconfig": kubeconfig}, environ={})
         self.far = f"{namespace}-far"
-        # The port that `aloof` keeps from its sidecar: one for each worker, because a caller of one bed is a caller of every other one's services.
+        # The port that `aloof` keeps from its sidecar. One for each worker: the callers of one bed are callers of the other beds, too.
         self.kept = 82 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         self._pods: dict[str, tuple[str, str, str]] = {}  # app -> namespace, pod, address
 
