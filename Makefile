@@ -35,6 +35,7 @@ $(VENV)/.made: requirements.txt test-requirements.txt
 
 .PHONY: setup
 setup: $(VENV)/.made ## Make the virtualenv
+	@:
 
 .PHONY: up
 up: setup ## Start or repair the local cluster, converge the platform, tell where it is
