@@ -9,5 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.plugins.loader import init_plugin_loader
+from hypothesis import settings
 
 init_plugin_loader([str(Path(__file__).parent.parent / ".collections")])
+
+# Parts of `make test` run side by side: how long an example takes says nothing about it.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
