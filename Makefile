@@ -72,10 +72,12 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: a second cluster has time limits, a rebuild takes the platform down, and what needs no cluster uses processor time that is left.
-PARTS := local-cluster rebuild integration platform lint units sanity browser
+# lines allow: a second cluster has time limits, a rebuild takes the platform down, a canary tells an overloaded platform from a bad version
+# only by its share of the requests, and what needs no cluster uses processor time that is left.
+PARTS := local-cluster rebuild e2e-changes integration platform lint units sanity browser
 run-rebuild: run-local-cluster
-run-integration run-platform: run-rebuild
+run-e2e-changes: run-rebuild
+run-integration run-platform: run-e2e-changes
 run-sanity: run-lint
 run-browser: run-units
 
@@ -147,12 +149,11 @@ rebuild: setup ## The whole platform taken down and brought back, site.yml kille
 	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e
 
 .PHONY: e2e
-e2e: setup ## The platform from its ingress and from inside: first what leaves it as it is, then what changes it
+e2e: setup ## The platform from its ingress and from inside, as it is
 	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and not changes" tests/e2e
-	$(MAKE) --no-print-directory e2e-changes
 
 .PHONY: e2e-changes
-e2e-changes: setup
+e2e-changes: setup ## The platform while a canary or a teardown changes a service of it
 	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and changes" tests/e2e
 
 .PHONY: molecule
