@@ -69,6 +69,15 @@ def test_a_part_shows_its_output_and_leaves_what_it_took(
     assert (tmp_path / "units.log").read_text() == "one\n"
 
 
+def test_what_a_killed_run_left_half_written_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "FOLDER", tmp_path)
+    for name in ("units.json", "units.xml"):
+        (tmp_path / name).write_text("<testsuites")
+    (tmp_path / "units.log").write_text("kept")
+    assert parts.main(["forget"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["units.log"]
+
+
 def test_each_part_of_make_test_has_a_budget() -> None:
     makefile = (parts.ROOT / "Makefile").read_text(encoding="utf-8")
     run = set(re.findall(r"^([a-z0-9-]+):.*\n\t@.*\$\(call part,\$@\)", makefile, re.MULTILINE))
