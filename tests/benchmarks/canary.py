@@ -20,7 +20,7 @@ ISTIOD = "/api/v1/namespaces/istio-system/services/istiod:15014/proxy/metrics"
 def rows(harness: Harness) -> list[Row]:
     """All rows of this benchmark."""
     harness.client()  # makes the collection known to Python
-    from tests.integration.canary_bed import RATE, failed
+    from tests.integration.canary.bed import RATE, failed
 
     back, bad, bounds, costs = [], [], [], []
     with _bed(harness) as bed:
@@ -70,7 +70,7 @@ def _bed(harness: Harness) -> Iterator[Any]:
     from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
     from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 
-    from tests.integration.canary_bed import Bed
+    from tests.integration.canary.bed import Bed
 
     with harness.namespace() as name:
         client.request(

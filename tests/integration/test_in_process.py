@@ -6,19 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 from tests.support import ROOT
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def kubeconfig(cluster: None) -> str:
-    return os.environ["KUBECONFIG"]
 
 
 def tasks(namespace: str) -> list[dict[str, Any]]:
@@ -95,10 +93,20 @@ def compared(result: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def test_both_ways_tell_the_same(namespace: str, kubeconfig: str, tmp_path: Path) -> None:
-    here, _text = results(namespace, kubeconfig, tmp_path, "1")
-    there, _text = results(namespace, kubeconfig, tmp_path, "0")
-    assert len(here) == len(tasks(namespace))
+@pytest.fixture(scope="module")
+def both(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[list[Any], str]]]:
+    """Results and output of the tasks in the task's process ("1") and in processes of their own ("0"), with all that Ansible can tell."""
+    client = Client({})
+    name = f"t-process-{uuid.uuid4().hex[:8]}"
+    client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": name}})
+    folder, kubeconfig = tmp_path_factory.mktemp("plays"), os.environ["KUBECONFIG"]
+    yield {switch: results(name, kubeconfig, folder, switch, "-vvv") for switch in ("1", "0")}
+    client.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def test_both_ways_tell_the_same(both: dict[str, tuple[list[Any], str]]) -> None:
+    here, there = both["1"][0], both["0"][0]
+    assert len(here) == len(tasks("any"))
     assert [compared(result) for result in here] == [compared(result) for result in there]
     assert [bool(result.get("failed")) for result in here] == [
         number in (3, 4, 5, 6, 8, 14) for number in range(len(here))
@@ -108,8 +116,8 @@ def test_both_ways_tell_the_same(namespace: str, kubeconfig: str, tmp_path: Path
 
 @pytest.mark.parametrize("switch", ["0", "1"])
 def test_a_secret_shows_in_neither_though_everything_is_shown(
-    namespace: str, kubeconfig: str, tmp_path: Path, switch: str
+    both: dict[str, tuple[list[Any], str]], switch: str
 ) -> None:
-    _results, text = results(namespace, kubeconfig, tmp_path, switch, "-vvv")
+    text = both[switch][1]
     assert "very-secret-42" not in text
     assert "module_args" in text

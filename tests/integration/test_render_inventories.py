@@ -16,7 +16,7 @@ import yaml
 
 from tests.support import ROOT, Cluster, ansible_playbook
 
-ENVIRONMENTS = ["local", "dev", "staging", "prod"]
+ENVIRONMENTS = ["dev", "staging", "prod"]  # the end-to-end tests run the local one
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 

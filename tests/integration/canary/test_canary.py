@@ -8,7 +8,6 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
-from tests.integration.canary_bed import (
+from tests.integration.canary.bed import (
     ERRORS,
     IMAGE,
     RATE,
@@ -33,20 +32,8 @@ from tests.integration.canary_bed import (
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 Obj = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[Bed]:
-    with Bed.standing() as bed:
-        yield bed
-
-
-@pytest.fixture
-def bed(whole: Bed) -> Bed:
-    whole.restore()
-    return whole
 
 
 # Good versions ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode, ServerMode
 
 from tests.integration.conftest import run_module
-from tests.integration.mtls_bed import Bed
+from tests.integration.mtls.bed import Bed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
-
-
-@pytest.fixture(scope="module")
-def bed(cluster: None) -> Iterator[Bed]:
-    with Bed.standing() as made:
-        yield made
 
 
 def probe(bed: Bed, **options: Any) -> dict[str, Any]:
@@ -144,7 +137,7 @@ def test_a_namespace_without_injection_cannot_speak_for_the_mesh(bed: Bed) -> No
 
 def test_a_killed_probe_leaves_nothing(bed: Bed) -> None:
     """SIGKILL in the middle of the calls: the Job's deadline ends the pod, and the control plane deletes the Job."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     code = (
         "import sys; sys.path[:0] = ['.', '.collections']; import tests.conftest\n"
         "from tests.integration.conftest import run_module\n"

@@ -1,41 +1,32 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""verify_mtls.yml fails with the finding where there is one. A file of its own, so that its bed works beside that of test_mtls_wire.py."""
+"""verify_mtls.yml fails with the finding where there is one; test_mtls_wire.py has all cases."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.mtls_bed import Bed
-from tests.integration.mtls_cases import CASES
+from tests.integration.mtls.bed import Bed
+from tests.integration.mtls.cases import CASES
 from tests.support import ansible_playbook
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
-@pytest.fixture(scope="module")
-def bed(cluster: None) -> Iterator[Bed]:
-    with Bed.standing() as made:
-        yield made
-
-
 # Cases that break a demand of STRICT, and cases that meet it.
 BROKEN = (
     "permissive",
-    "disable",
     "port exception",
-    "namespace DISABLE, workload STRICT",
     "DestinationRule DISABLE against STRICT",
     "the older of two workload policies",
     "un-injected pod",
     "headless with a pod without sidecar",
 )
-WHOLE = ("strict", "UNSET inherits", "the older of two policies", "headless")
+WHOLE = ("strict", "UNSET inherits")
 
 
 @pytest.mark.parametrize("case", [*BROKEN, *WHOLE])

@@ -1,7 +1,7 @@
 """A run of a canary in a process of its own, which is killed or stopped at a write.
 
-``canary_killed.py OPTIONS NUMBER stop`` stops (SIGSTOP) right before its write NUMBER: what it then sends was computed before it slept.
-``canary_killed.py serve`` forks for each line of JSON on standard input (options, number). The fork is killed (SIGKILL) right after that
+``killed.py OPTIONS NUMBER stop`` stops (SIGSTOP) right before its write NUMBER: what it then sends was computed before it slept.
+``killed.py serve`` forks for each line of JSON on standard input (options, number). The fork is killed (SIGKILL) right after that
 write, as if the machine had gone; one line returns its exit code and output. Python's start is then paid for once and not a hundred times.
 """
 
@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from ansible.plugins.loader import init_plugin_loader
@@ -26,7 +26,7 @@ init_plugin_loader([str(ROOT / ".collections")])
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
-from tests.integration.canary_bed import Bed
+from tests.integration.canary.bed import Bed
 
 
 def run(path: str, number: int, how: str) -> None:

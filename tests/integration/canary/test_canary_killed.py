@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.canary_bed import (
+from tests.integration.canary.bed import (
     ERRORS,
     Bed,
     assert_back,
@@ -31,32 +31,20 @@ from tests.integration.canary_bed import (
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
-ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture(scope="module")
-def whole() -> Iterator[Bed]:
-    with Bed.standing() as bed:
-        yield bed
-
-
-@pytest.fixture
-def bed(whole: Bed) -> Bed:
-    whole.restore()
-    return whole
+ROOT = Path(__file__).parents[3]
 
 
 def stopped_at(path: Path, number: int) -> subprocess.Popen[str]:
     """A run that stops right before its write `number`."""
-    argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), str(path), str(number), "stop"]
+    argv = [sys.executable, str(Path(__file__).parent / "killed.py"), str(path), str(number), "stop"]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
 
 
 class Nursery:
-    """Forks that are killed at a write, see canary_killed.py."""
+    """Forks that are killed at a write, see killed.py."""
 
     def __init__(self) -> None:
-        argv = [sys.executable, str(Path(__file__).parent / "canary_killed.py"), "serve"]
+        argv = [sys.executable, str(Path(__file__).parent / "killed.py"), "serve"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     def killed_at(self, path: Path, number: int) -> tuple[int, str]:

@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 from tests.integration.conftest import run_module
-from tests.integration.mtls_bed import Bed, Heard, calls_of, steady
-from tests.integration.mtls_cases import CASES
+from tests.integration.mtls.bed import Bed, Heard, calls_of, steady
+from tests.integration.mtls.cases import CASES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
-
-
-@pytest.fixture(scope="module")
-def bed(cluster: None) -> Iterator[Bed]:
-    with Bed.standing() as made:
-        yield made
 
 
 def foreseen(call: dict[str, Any]) -> Heard:
