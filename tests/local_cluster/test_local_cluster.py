@@ -17,8 +17,10 @@ from tests.support import ROOT, Run, ansible_playbook
 
 NAME = "itest"
 HOME = Path("/var/lib/servicemesh-platform") / NAME
-WARM_START_SECONDS = 60
-DOWN_SECONDS = 15
+# With other parts of `make test` beside it. Alone a start takes 40 s and a removal 5 s; a removal waits for the disk while the kernel still
+# writes the images that the last start imported.
+WARM_START_SECONDS = 90
+DOWN_SECONDS = 30
 DAEMONS = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"]
 TUNABLES = [
     "vm/overcommit_memory",
@@ -145,15 +147,15 @@ def test_check_mode_on_a_running_cluster_reports_nothing(cluster: float) -> None
     assert {host: counts["changed"] for host, counts in run.recap.items()} == {"local": 0}, run.told
 
 
-@pytest.mark.parametrize("daemon", DAEMONS)
-def test_a_killed_daemon_comes_back(cluster: float, daemon: str) -> None:
-    killed = programs()[daemon][1]
-    os.kill(outside_pid(killed), signal.SIGKILL)
+def test_killed_daemons_come_back(cluster: float) -> None:
+    killed = {daemon: programs()[daemon][1] for daemon in DAEMONS}
+    for pid in killed.values():
+        os.kill(outside_pid(pid), signal.SIGKILL)
     run = local("local_up.yml")
     assert run.returncode == 0, run.told
-    state, pid = programs()[daemon]
-    assert state in ("RUNNING", "STARTING"), (state, run.text)
-    assert pid != killed
+    now = programs()
+    assert {now[daemon][0] for daemon in DAEMONS} <= {"RUNNING", "STARTING"}, (now, run.text)
+    assert [daemon for daemon, pid in killed.items() if now[daemon][1] == pid] == []
     assert kubectl("get", "configmap", "remember", "-o", "jsonpath={.data.me}") == "yes"
     assert node_is_ready()
 
