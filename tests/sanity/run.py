@@ -21,8 +21,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Programs and the contents of images: no plugins, never imported by Ansible; ruff, mypy and tests of their own look at them.
-EXCLUDED = ("roles/local_cluster/files",)
+# No plugins, never imported by Ansible: programs and the contents of images, scenarios, tests. `make lint` looks at them.
+EXCLUDED = ("roles/local_cluster/files", "molecule/", "tests/")
 BOOTSTRAP = """\
 import subprocess, sys
 wanted = [word for word in sys.argv[1:] if not word.startswith("--no-")]
