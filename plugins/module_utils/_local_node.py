@@ -125,6 +125,18 @@ def _ensure_cgroups(node: Node) -> None:
                     and not (parent / name).read_text(encoding="utf-8").strip()
                 ):
                     (parent / name).write_text(inherited.read_text(encoding="utf-8"), encoding="utf-8")
+        for parent in (folder.parent, folder):
+            _set_processor_weight(parent, os.cpu_count() or 1)
+
+
+def _set_processor_weight(folder: pathlib.Path, processes: int) -> None:
+    """Give a cgroup the processor time of so many processes.
+
+    A new cgroup has that of one, next to each process of the machine. All pods of a node together would get as much as one busy compiler.
+    """
+    for name, one, most in (("cpu.weight", 100, 10_000), ("cpu.shares", 1024, 262_144)):
+        if (folder / name).exists():  # cgroup v2 has the first file, v1 the second, in the hierarchy of the controller `cpu`
+            (folder / name).write_text(str(min(one * processes, most)), encoding="utf-8")
 
 
 def remove_cgroups(node: Node) -> None:
