@@ -72,12 +72,13 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: a second cluster has time limits, a rebuild takes the platform down, a canary tells an overloaded platform from a bad version
-# only by its share of the requests, and what needs no cluster uses processor time that is left.
+# lines allow: a second cluster has time limits, and a rebuild takes the platform down. After that the integration tests, which have
+# namespaces of their own, run beside all that uses the platform; what changes services of the platform comes before what looks at them.
+# What needs no cluster uses processor time that is left.
 PARTS := local-cluster rebuild e2e-changes integration platform lint units sanity browser
 run-rebuild: run-local-cluster
-run-e2e-changes: run-rebuild
-run-integration run-platform: run-e2e-changes
+run-e2e-changes run-integration: run-rebuild
+run-platform: run-e2e-changes
 run-sanity: run-lint
 run-browser: run-units
 
@@ -142,7 +143,7 @@ local-cluster: setup ## A second local cluster: started, damaged, repaired, remo
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
+	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) $(workers) -n 2 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
