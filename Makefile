@@ -72,13 +72,14 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: a second cluster has time limits, and a rebuild takes the platform down. After that the integration tests, which have
-# namespaces of their own, run beside all that uses the platform; what changes services of the platform comes before what looks at them.
+# lines allow: a second cluster has time limits, and a rebuild takes the platform down. After that, what has namespaces of its own runs beside
+# what uses the platform, with less weight; on the platform, what changes services comes before what looks at them.
 # What needs no cluster uses processor time that is left.
-PARTS := local-cluster rebuild e2e-changes integration platform lint units sanity browser
+PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser
 run-rebuild: run-local-cluster
-run-e2e-changes run-integration: run-rebuild
-run-platform: run-e2e-changes
+run-integration run-molecule-apart run-e2e-changes: run-rebuild
+run-e2e: run-e2e-changes
+run-molecule-platform: run-e2e
 run-sanity: run-lint
 run-browser: run-units
 
@@ -161,10 +162,13 @@ e2e-changes: setup ## The platform while a canary or a teardown changes a servic
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"
 	@$(with_cluster) $(call part,$@) $(pytest) tests/molecule $(if $(ROLES),-k "$(subst $(space), or ,$(ROLES))")
 
-.PHONY: platform
-platform: setup
-	@$(MAKE) --no-print-directory e2e
-	$(MAKE) --no-print-directory molecule
+.PHONY: molecule-apart
+molecule-apart: setup ## The scenarios of roles that bring namespaces of their own
+	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) tests/molecule/test_apart.py
+
+.PHONY: molecule-platform
+molecule-platform: setup ## The scenarios of roles that work on the platform
+	@$(with_cluster) $(call part,$@) $(pytest) tests/molecule/test_on_the_platform.py
 
 .PHONY: bench
 bench: setup ## Benchmarks on the local cluster (an hour), or BENCH="platform memory"
