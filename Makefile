@@ -73,7 +73,7 @@ kubeconfig: ## Print the kubeconfig's path
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
 # lines allow: a second cluster has time limits, and a rebuild takes the platform down. After that, what has namespaces of its own runs beside
-# what uses the platform, with less weight; on the platform, what changes services comes before what looks at them.
+# what uses the platform; there, what changes services comes before what looks at them. Who mostly computes leaves the others the processor.
 # What needs no cluster uses processor time that is left.
 PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser
 run-rebuild: run-local-cluster
@@ -144,7 +144,7 @@ local-cluster: setup ## A second local cluster: started, damaged, repaired, remo
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) $(workers) -n 2 tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
@@ -168,7 +168,7 @@ molecule-apart: setup ## The scenarios of roles that bring namespaces of their o
 
 .PHONY: molecule-platform
 molecule-platform: setup ## The scenarios of roles that work on the platform
-	@$(with_cluster) $(call part,$@) $(pytest) tests/molecule/test_on_the_platform.py
+	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) tests/molecule/test_on_the_platform.py
 
 .PHONY: bench
 bench: setup ## Benchmarks on the local cluster (an hour), or BENCH="platform memory"
