@@ -15,9 +15,10 @@ SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/mole
 APART = ("cluster_prep", "datastore", "microservice", "observability")
 
 
-def _molecule(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [MOLECULE, *arguments],
+def check(name: str) -> None:
+    """Fails when the scenario does."""
+    done = subprocess.run(
+        [MOLECULE, "test", "--scenario-name", name, "--destroy", "never"],
         cwd=ROOT,
         env={**os.environ, "MOLECULE_GLOB": "molecule/*/molecule.yml"},
         stdin=subprocess.DEVNULL,
@@ -27,13 +28,4 @@ def _molecule(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=900,
         check=False,
     )
-
-
-def check(name: str) -> None:
-    """Fails when the scenario does."""
-    if (ROOT / "molecule" / name / "prepare.yml").is_file():
-        # Molecule remembers that a scenario was prepared, though its cleanup takes that away again.
-        reset = _molecule("reset", "--scenario-name", name)
-        assert reset.returncode == 0, reset.stdout
-    done = _molecule("test", "--scenario-name", name, "--destroy", "never")
     assert done.returncode == 0, done.stdout

@@ -1,33 +1,48 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Query Prometheus through the API server's service proxy: KUBECONFIG NAMESPACE PATH [QUERY ...].
+"""Query Prometheus through the API server's service proxy: KUBECONFIG NAMESPACE SECONDS REQUEST [REQUEST ...].
 
-Prints the data of the answers as a JSON list.
+A request is a path (`rules`), or `query=` and an expression. Prints the data of the answers as a JSON list. With SECONDS above 0,
+repeats the requests, which are queries then, until all of them have a sample, so that one process waits for all.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 import urllib.parse
+from typing import Any
 
 from kubernetes import config
 
 
-def main(kubeconfig: str, namespace: str, path: str, *queries: str) -> None:
-    """Request PATH, once for each query if there are any."""
+def main(kubeconfig: str, namespace: str, seconds: str, *requests: str) -> None:
+    """Send the requests and print the answers. Exit with an error when one fails, or has no sample in time."""
     api = config.new_client_from_config(config_file=kubeconfig or None)
     headers = {
         item["key"]: item["value"] for item in api.configuration.auth_settings().values() if item["in"] == "header"
     }
-    base = f"{api.configuration.host}/api/v1/namespaces/{namespace}/services/prometheus:9090/proxy/api/v1/{path}"
-    answers = []
-    for address in [f"{base}?{urllib.parse.urlencode({'query': query})}" for query in queries] or [base]:
-        answer = api.rest_client.pool_manager.request("GET", address, headers=headers)
-        if answer.status != 200:
-            sys.exit(f"{address}: {answer.status} {answer.data.decode(errors='replace')}")
-        answers.append(json.loads(answer.data)["data"])
+    base = f"{api.configuration.host}/api/v1/namespaces/{namespace}/services/prometheus:9090/proxy/api/v1"
+
+    def answer(request: str) -> Any:
+        path, _, query = request.partition("=")
+        address = f"{base}/{path}?{urllib.parse.urlencode({'query': query})}" if query else f"{base}/{path}"
+        response = api.rest_client.pool_manager.request("GET", address, headers=headers)
+        if response.status != 200:
+            sys.exit(f"{address}: {response.status} {response.data.decode(errors='replace')}")
+        return json.loads(response.data)["data"]
+
+    deadline = time.monotonic() + float(seconds)
+    while True:
+        answers = [answer(request) for request in requests]
+        missing = [request for request, data in zip(requests, answers, strict=True) if not data.get("result")]
+        if not float(seconds) or not missing:
+            break
+        if time.monotonic() > deadline:
+            sys.exit("\n".join(["No sample:", *missing]))
+        time.sleep(1)
     json.dump(answers, sys.stdout)
 
 
