@@ -134,8 +134,9 @@ def _set_processor_weight(folder: pathlib.Path, processes: int) -> None:
 
     A new cgroup has that of one, next to each process of the machine. All pods of a node together would get as much as one busy compiler.
     """
+    # cgroup v2 has the first file, v1 the second, in the hierarchy of the controller `cpu`.
     for name, one, most in (("cpu.weight", 100, 10_000), ("cpu.shares", 1024, 262_144)):
-        if (folder / name).exists():  # cgroup v2 has the first file, v1 the second, in the hierarchy of the controller `cpu`
+        if (folder / name).exists():
             (folder / name).write_text(str(min(one * processes, most)), encoding="utf-8")
 
 
