@@ -72,11 +72,11 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: a second cluster has time limits, and a rebuild takes the platform down. After that, what has namespaces of its own runs beside
-# what uses the platform; there, what changes services comes before what looks at them. Who mostly computes leaves the others the processor.
-# What needs no cluster uses processor time that is left.
+# lines allow: a second cluster has time limits and comes alone, and a rebuild takes the platform down. What needs no cluster uses the
+# processor time that a rebuild leaves. After that, what has namespaces of its own runs beside what uses the platform; there, what changes
+# services comes before what looks at them. Who mostly computes leaves the others the processor.
 PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser
-run-rebuild: run-local-cluster
+run-rebuild run-lint run-units: run-local-cluster
 run-integration run-molecule-apart run-e2e-changes: run-rebuild
 run-e2e: run-e2e-changes
 run-molecule-platform: run-e2e

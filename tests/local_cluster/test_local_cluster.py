@@ -17,10 +17,8 @@ from tests.support import ROOT, Run, ansible_playbook
 
 NAME = "itest"
 HOME = Path("/var/lib/servicemesh-platform") / NAME
-# With other parts of `make test` beside it. Alone a start takes 40 s and a removal 5 s; a removal waits for the disk while the kernel still
-# writes the images that the last start imported.
-WARM_START_SECONDS = 90
-DOWN_SECONDS = 30
+WARM_START_SECONDS = 60
+DOWN_SECONDS = 15
 DAEMONS = ["containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"]
 TUNABLES = [
     "vm/overcommit_memory",
