@@ -156,7 +156,7 @@ e2e: setup ## The platform from its ingress and from inside, as it is
 
 .PHONY: e2e-changes
 e2e-changes: setup ## The platform while a canary or a teardown changes a service of it
-	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and changes" tests/e2e
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and changes" tests/e2e
 
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"

@@ -71,13 +71,13 @@ def test_a_check_run_deletes_nothing(args: tuple[str, ...], cluster: Cluster) ->
 def test_one_service_goes_and_comes_back(
     args: tuple[str, ...], cluster: Cluster, ingress: Ingress, foreign: str
 ) -> None:
-    before = {name: objects(cluster, name) for name in ("review-service", "user-service")}
+    before = {name: objects(cluster, name) for name in ("review-service", "payment-service")}
     assert "deployments/review-service" in before["review-service"]
     try:
         run = ansible_playbook("teardown.yml", *args, "-e", "confirm=local", *TAG)
         assert run.returncode == 0, run.told
         assert objects(cluster, "review-service") == set()
-        assert objects(cluster, "user-service") == before["user-service"]
+        assert objects(cluster, "payment-service") == before["payment-service"]
         assert cluster.core.read_namespaced_config_map(foreign, NAMESPACE).data == {"mine": "yes"}
         assert ingress("GET", "/api/reviews").status in (403, 404, 503)
         assert ingress("GET", "/api/products").status == 200
