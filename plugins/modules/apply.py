@@ -291,9 +291,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _args,
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome, checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import from_files, parsed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files, parsed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, flatten
 
 ARGUMENTS = _args.spec(

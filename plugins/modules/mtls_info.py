@@ -24,6 +24,22 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._mtls
+options:
+  src:
+    description:
+      - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made.
+      - They hold what C(kubectl get --all-namespaces --output yaml) writes, as documents, lists, or lists of one kind, in YAML or JSON.
+        For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
+        WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod.
+      - A kind that is not in the files counts as not read, and calls that depend on it are V(unknown), unless O(src_complete=true).
+    type: list
+    elements: path
+    default: []
+  src_complete:
+    description:
+      - Whether O(src) has everything, so that a kind that is not in the files does not exist in the cluster.
+    type: bool
+    default: false
 attributes:
   check_mode:
     details:
@@ -49,6 +65,15 @@ EXAMPLES = r"""
       - {service: ecommerce/legacy, port: 9000, reason: "scraped by a host without a sidecar until June"}
   register: __mtls
   failed_when: not __mtls.compliant
+
+# kubectl get --all-namespaces --output yaml pods,endpointslices,services,namespaces,peerauthentications,destinationrules,sidecars,\
+#   serviceentries,workloadentries,gateways.networking.istio.io,configmaps,deployments > mesh.yaml
+- name: Judge a mesh without its cluster
+  servicemesh.platform.mtls_info:
+    src: [mesh.yaml]
+    src_complete: true
+    want: {ecommerce: strict}
+  register: __mtls
 
 - name: Show which callers still send plain text
   servicemesh.platform.mtls_info:
@@ -265,22 +290,46 @@ stats:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
     Invocation,
     PlatformModule,
     connected,
     run,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
 
-ARGUMENTS = _args.spec(**OPTIONS)
+ARGUMENTS = _args.spec(
+    **OPTIONS,
+    src={"type": "list", "elements": "path", "default": []},
+    src_complete={"type": "bool", "default": False},
+)
 
 
 def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
+    params = module.params
+    source, client = _source(module)
+    judged = judge(source, client, params)
+    return result(source, params, judged, judged.calls, [])
+
+
+def _source(module: Invocation) -> tuple[Source, Client | None]:
+    """The files of option `src`, or the cluster and its client."""
+    params = module.params
+    if params["src"]:
+        if params["prometheus"]:
+            raise KubeError("prometheus: it says nothing about the files in src. Expected one of the two.")
+        return Given(from_files(params["src"]), complete=params["src_complete"]), None
+    if params["src_complete"]:
+        raise KubeError("src_complete: true without src. Expected files in src, or src_complete left out.")
     client = connected(module)
-    judged = judge(client, module.params)
-    return result(client, module.params, judged, judged.calls, [])
+    return Cluster(client), client
 
 
 def main() -> None:

@@ -256,6 +256,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
     connected,
     run,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.proxies import Probe
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.run import prove
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
@@ -293,9 +294,10 @@ def work(module: Invocation) -> dict[str, Any]:
     if module.check_mode:
         params["probes"] = [name for name in params["probes"] if name != Probe.CALLS]
     client = connected(module, concurrency=8)
-    judged = judge(client, params)
+    cluster = Cluster(client)
+    judged = judge(cluster, client, params)
     proofs = prove(client, params, judged)
-    found = result(client, params, judged, proofs.calls, proofs.findings)
+    found = result(cluster, params, judged, proofs.calls, proofs.findings)
     found["stats"] |= proofs.stats
     return {**found, "certificates": proofs.certificates, "probe_calls": proofs.probe_calls}
 

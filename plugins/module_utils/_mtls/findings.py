@@ -136,6 +136,8 @@ def _grant(missing: Missing) -> str:
             return f"Grant the {missing.right}."
         case MissingCause.NOT_INSTALLED | MissingCause.FAILED:
             return ""
+        case MissingCause.NOT_GIVEN:
+            return "Add it to src, or set src_complete if there is none in the cluster."
         case _:
             assert_never(missing.cause)
 

@@ -307,6 +307,7 @@ class MissingCause(StrEnum):
     NO_PERMISSION = "no_permission"
     NOT_INSTALLED = "not_installed"  # the API server does not know the kind, or the object is not there
     FAILED = "failed"
+    NOT_GIVEN = "not_given"  # the files that were read instead of a cluster have no object of this kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, what_if, workloads
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
@@ -107,10 +108,10 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
     return Wanted(levels, [Excepted(**entry) for entry in params["exceptions"]])
 
 
-def judge(client: Client, params: Mapping[str, Any]) -> Judged:
-    """Reads the mesh, judges it, and compares the verdicts with Prometheus if option `prometheus` is set."""
+def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> Judged:
+    """Reads the mesh and judges it. `client` is the cluster's; with it, verdicts are compared with what Prometheus has seen, if asked."""
     wanted, begin = wanted_of(params), time.monotonic()
-    snapshot = read(client, params["istio_namespace"], params["cluster_domain"])
+    snapshot = read(source, params["istio_namespace"], params["cluster_domain"])
     start = time.monotonic()
     engine = Engine(snapshot.mesh)
     everything = engine.calls()
@@ -119,7 +120,7 @@ def judge(client: Client, params: Mapping[str, Any]) -> Judged:
     judged = time.monotonic()
     more: list[Finding] = []
     callers: list[dict[str, Any]] = []
-    if params["prometheus"]:
+    if params["prometheus"] and client is not None:
         try:
             traffic = metrics.traffic(_series(client, params["prometheus"]))
         except PrometheusError as error:
@@ -174,7 +175,7 @@ def _compliant(
 
 
 def result(
-    client: Client, params: Mapping[str, Any], judged: Judged, calls: list[Call], more: list[Finding]
+    source: Source, params: Mapping[str, Any], judged: Judged, calls: list[Call], more: list[Finding]
 ) -> dict[str, Any]:
     """The result of a module: `calls` with their proofs. `more` are findings besides those of the verdicts."""
     snapshot, engine, wanted = judged.snapshot, judged.engine, judged.wanted
@@ -210,5 +211,5 @@ def result(
             "known": config.known,
             "revisions": sorted({"default", *snapshot.mesh.configs}),
         },
-        "stats": {**snapshot.stats, **judged.seconds, "calls": len(calls), "requests": client.requests},
+        "stats": {**snapshot.stats, **judged.seconds, "calls": len(calls), "requests": source.requests},
     }

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mesh read from a cluster: about ten LISTs in pages, side by side, each object reduced as its page arrives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import root_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
+    KINDS,
+    Everything,
+    Kind,
+    Reducers,
+)
+
+
+class Cluster:
+    """The cluster of a client. Raises KubeError only when the API server cannot be reached or does not know the caller."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def requests(self) -> int:
+        """Requests of the client so far."""
+        return self._client.requests
+
+    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
+        """All objects that decide, reduced."""
+        jobs: list[Callable[[], Any]] = [functools.partial(self._listed, kind, reducers[kind.name]) for kind in KINDS]
+        jobs.append(lambda: self._istiods(istio_namespace))
+        *lists, istiods = self._client.each(_run, jobs)
+        found, missing = {}, {}
+        for kind, items in zip(KINDS, lists, strict=True):
+            found[kind.name] = [] if isinstance(items, Missing) else items
+            if isinstance(items, Missing):
+                missing[kind.name] = items
+        return Everything(found, missing, istiods)
+
+    def _listed(self, kind: Kind, reduce: Callable[[Obj], Any]) -> list[Any] | Missing:
+        """Reduced objects of a kind, or why it cannot be read."""
+        for version in kind.versions:
+            try:
+                return self._client.list_reduced(f"{root_of(version)}/{kind.plural}", kind.query, reduce)[0]
+            except ApiError as error:
+                if error.status == 401:
+                    raise
+                if error.status == 404:
+                    continue
+                if error.status == 403:
+                    group = version.rpartition("/")[0]
+                    right = f"verb list on {kind.plural}{'.' if group else ''}{group} in all namespaces"
+                    return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
+                return Missing(kind.name, MissingCause.FAILED, f"reading {kind.plural} failed: {error}")
+        text = f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
+        return Missing(kind.name, MissingCause.NOT_INSTALLED, text)
+
+    def _istiods(self, namespace: str) -> list[Obj] | None:
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        try:
+            body = self._client.get(path, query={"labelSelector": "app=istiod"})
+        except ApiError as error:
+            if error.status == 401:
+                raise
+            return None
+        return list((body or {}).get("items") or [])
+
+    def config_map(self, namespace: str, name: str) -> Obj | Missing:
+        """One ConfigMap, or why it is not there."""
+        where = f"ConfigMap {namespace}/{name}"
+        try:
+            found = self._client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except ApiError as error:
+            if error.status == 401:
+                raise
+            if error.status == 403:
+                right = f"verb get on configmaps in namespace {namespace}"
+                return Missing(where, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
+            return Missing(where, MissingCause.FAILED, str(error))
+        return found if found is not None else Missing(where, MissingCause.NOT_INSTALLED, "it does not exist")
+
+
+def _run(job: Callable[[], Any]) -> Any:
+    return job()

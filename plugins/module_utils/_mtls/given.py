@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mesh out of objects that were given instead of a cluster: files with what `kubectl get -A -o yaml` writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
+    KINDS,
+    Everything,
+    Reducers,
+)
+
+_ENDED = frozenset({"Succeeded", "Failed"})
+_Key = tuple[str, str]  # API group and kind
+
+
+class Given:
+    """Objects in place of a cluster. With `complete`, a kind without an object does not exist in the cluster; else it was not read."""
+
+    requests = 0
+
+    def __init__(self, documents: Iterable[Any], *, complete: bool) -> None:
+        self._complete = complete
+        self._objects: dict[_Key, dict[tuple[str, str], Obj]] = {}
+        self._listed: set[_Key] = set()  # kinds of which the files have a list, an empty one as well
+        for document in documents:
+            for obj in self._flat(document):
+                self._add(obj)
+
+    def _flat(self, document: Any) -> Iterator[Obj]:
+        """The objects of a document: itself, those of a List, and those of a typed list, whose items may state no kind."""
+        if document is None:
+            return
+        if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
+            text = str(document)
+            raise KubeError(f"src has '{text[:60]}', which is no object. Expected apiVersion, kind and metadata.")
+        kind, version = document["kind"], str(document.get("apiVersion") or "")
+        items = document.get("items")
+        if not kind.endswith("List") or not isinstance(items, list):
+            yield document
+            return
+        inner = kind.removesuffix("List")
+        if inner:
+            self._listed.add((_group(version), inner))
+        for item in items:
+            known = {"apiVersion": version, "kind": inner} if inner else {}
+            yield from self._flat({**known, **item} if isinstance(item, Mapping) else item)
+
+    def _add(self, obj: Obj) -> None:
+        key, meta = (_group(str(obj.get("apiVersion") or "")), str(obj["kind"])), obj.get("metadata")
+        if not isinstance(meta, Mapping) or not meta.get("name"):
+            raise KubeError(f"src has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
+        name = (str(meta.get("namespace") or ""), str(meta["name"]))
+        if name in self._objects.setdefault(key, {}) and self._objects[key][name] != obj:
+            where = "/".join(part for part in name if part)
+            raise KubeError(f"src has {obj['kind']} {where} twice, with different content. Expected each object once.")
+        self._objects[key][name] = obj
+
+    def _of(self, group: str, kind: str) -> list[Obj]:
+        return list(self._objects.get((group, kind), {}).values())
+
+    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
+        """All objects that decide, reduced. Pods that have ended do not count."""
+        found: dict[str, list[Any]] = {}
+        missing: dict[str, Missing] = {}
+        for kind in KINDS:
+            group = _group(kind.versions[0])
+            objects = self._of(group, kind.name)
+            if not objects and not self._complete and (group, kind.name) not in self._listed:
+                text = f"src has no {kind.plural}, so they were not read"
+                missing[kind.name] = Missing(kind.name, MissingCause.NOT_GIVEN, text)
+            if kind.name == "Pod":
+                objects = [obj for obj in objects if (obj.get("status") or {}).get("phase") not in _ENDED]
+            found[kind.name] = [reducers[kind.name](obj) for obj in objects]
+        return Everything(found, missing, self._istiods(istio_namespace))
+
+    def _istiods(self, namespace: str) -> list[Obj] | None:
+        return [
+            obj
+            for obj in self._of("apps", "Deployment")
+            if obj["metadata"].get("namespace") == namespace
+            and (obj["metadata"].get("labels") or {}).get("app") == "istiod"
+        ] or None
+
+    def config_map(self, namespace: str, name: str) -> Obj | Missing:
+        """One ConfigMap, or why it is not there."""
+        found = self._objects.get(("", "ConfigMap"), {}).get((namespace, name))
+        if found is not None:
+            return found
+        cause = MissingCause.NOT_INSTALLED if self._complete else MissingCause.NOT_GIVEN
+        return Missing(f"ConfigMap {namespace}/{name}", cause, "it is not in src")
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
