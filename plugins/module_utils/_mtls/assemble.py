@@ -17,7 +17,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Mesh,
     MeshConfig,
     Missing,
+    Proxy,
     Service,
+    in_mesh,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.destination_rule import destination_rule
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.endpoint_slice import (
@@ -98,6 +100,12 @@ def assembled(
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
     groups, by_name, by_ip = grouped(found["Pod"], kept, labels)
+    groups = [
+        replace(group, capture=in_mesh(group.capture, configs.get(group.revision, config)))
+        if group.kind is Proxy.SIDECAR
+        else group
+        for group in groups
+    ]
     mesh = Mesh(
         config,
         configs,

@@ -85,18 +85,24 @@ def sees(client: Client, service: Service, port: int) -> bool:
 
 
 def _bypass(client: Client, service: Service, port: int) -> str:
-    """Why a call leaves the pod without passing its sidecar, empty when it passes it."""
+    """Why a call leaves the pod without passing its sidecar, empty when it passes it. The order is that of istio-iptables' rules."""
     capture = client.capture
     if capture.none:
         return "interceptionMode NONE: the call does not pass the client's sidecar"
     if port in capture.exclude_out:
         return f"the client's excludeOutboundPorts has port {port}"
+    if capture.as_proxy:
+        return (
+            f"the client's container {capture.as_proxy} runs as the proxy's user or group, whose traffic is left alone"
+        )
     if capture.include_out_ranges == ("*",) and not capture.exclude_out_ranges:
         return ""
     if _within(service.addresses, capture.exclude_out_ranges):
         return "the client's excludeOutboundIPRanges has the service's address"
+    if port in capture.include_out:
+        return ""
     if not set(capture.include_out_ranges) & _ALL_RANGES and not _within(service.addresses, capture.include_out_ranges):
-        return "the client's includeOutboundIPRanges does not have the service's address"
+        return "neither the client's includeOutboundIPRanges nor its includeOutboundPorts has the service"
     return ""
 
 
@@ -140,6 +146,8 @@ class Sender:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
         if client.kind is Proxy.AMBIENT:
             return None
+        if client.capture.unclear and not client.capture.none:
+            return Sends(Sent.UNKNOWN, f"of the client: {client.capture.unclear}", RuleCode.CLIENT_NOT_CAPTURED)
         bypass = _bypass(client, service, port)
         if bypass:
             return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)

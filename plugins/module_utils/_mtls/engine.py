@@ -112,7 +112,8 @@ class Engine:
             out = group.capture
             key = (
                 *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
-                *(out.none, out.exclude_out, out.include_out_ranges, out.exclude_out_ranges),
+                *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
+                *(out.include_out_ranges, out.exclude_out_ranges),
             )
             entry = (Client(group.namespace, labels, group.kind, config, scope, out), set[str]())
             found.setdefault(key, entry)[1].add(group.key)

@@ -9,7 +9,7 @@ A creation time stays the text that Kubernetes writes (RFC 3339 in UTC, whole se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
@@ -190,22 +190,51 @@ class SidecarScope:
         return f"{self.namespace}/{self.name}"
 
 
+class Redirection(StrEnum):
+    """Who redirected a pod's traffic to its sidecar."""
+
+    INIT = "istio-init"
+    CNI = "istio-cni"
+    NOBODY = "nobody"  # nothing of the pod says that anybody did
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Which traffic of a pod passes its sidecar. Ports are container ports; `include_in` is None for all ports."""
+    """Which traffic of a pod passes its sidecar, as istio-iptables was told. Ports are container ports.
 
+    `include_in` is None for all ports; `exclude_in` counts only then. `exclude_out` goes before everything else that is outbound, and
+    `include_out` adds to `include_out_ranges`. `mode` is the pod's own interceptionMode, empty for the mesh's. `as_proxy` names a
+    container that runs as the proxy's user or group, whose traffic is left alone. `unclear` says what could not be understood.
+    """
+
+    by: Redirection = Redirection.INIT
+    mode: str = ""
     include_in: frozenset[int] | None = None
     exclude_in: frozenset[int] = frozenset()
+    include_out: frozenset[int] = frozenset()
     exclude_out: frozenset[int] = frozenset()
     include_out_ranges: tuple[str, ...] = ("*",)
     exclude_out_ranges: tuple[str, ...] = ()
-    none: bool = False  # interceptionMode NONE
+    as_proxy: str = ""
+    unclear: str = ""
+    none: bool = False  # nothing is redirected
 
     def takes_inbound(self, port: int) -> bool:
         """Whether a connection to a container port passes the sidecar."""
-        if self.none or port in self.exclude_in:
+        if self.none:
             return False
-        return self.include_in is None or port in self.include_in
+        return port not in self.exclude_in if self.include_in is None else port in self.include_in
+
+
+def in_mesh(capture: Capture, config: MeshConfig) -> Capture:
+    """What a pod captures in a mesh: without any sign of a redirection, it must be the mesh that wants none (injection-template.yaml)."""
+    mode = capture.mode or (config.interception if config.known else "")
+    if mode == "NONE":
+        return replace(capture, none=True)
+    if capture.by is not Redirection.NOBODY or capture.unclear:
+        return capture
+    why = "it has neither istio-init nor a mark of istio-cni, so whether its traffic passes the sidecar is not known"
+    return replace(capture, unclear=why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,19 @@ def _configs(
 
     found = {revision: one(revision) for revision in served}
     default = one("default")
-    if default is None and sum(config is not None for config in found.values()) == 1:
-        default = next(config for config in found.values() if config is not None)  # the only revision there is
+    if default is None and (alike := _alike(list(found.values()))):
+        default = alike  # there is no revision of that name, and all that there are say the same
         missing = [entry for entry in missing if entry.object != f"ConfigMap {namespace}/{_config_name('default')}"]
     default = default or MeshConfig(known=False)
     return default, {rev: config or MeshConfig(revision=rev, known=False) for rev, config in found.items()}, missing
+
+
+def _alike(configs: list[MeshConfig | None]) -> MeshConfig | None:
+    """The one MeshConfig that all revisions have, None when one could not be read or they differ."""
+    known = [config for config in configs if config is not None]
+    if not known or len(known) < len(configs):
+        return None
+    return known[0] if len({replace(config, revision="") for config in known}) == 1 else None
 
 
 def _config_name(revision: str) -> str:

@@ -69,11 +69,13 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
     config = mesh.config_of(group)
     scope = scope_of(scopes, config, group)
     listens = scope is not None and port in scope.ingress
+    if group.capture.unclear and not group.capture.none:
+        return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
     if group.capture.none and not listens:
         why = "interceptionMode NONE: nothing is redirected to the sidecar"
         return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.NOT_CAPTURED)
     if not group.capture.none and not group.capture.takes_inbound(port):
-        why = f"traffic.sidecar.istio.io annotations exclude container port {port} from the sidecar"
+        why = f"container port {port} is excluded from what {group.capture.by} redirects to the sidecar"
         return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.EXCLUDED_PORT)
     found = policies.mode(config, group.namespace, group.labels, port)
     own_tls = scope is not None and scope.ingress.get(port, False) and config.sidecar_ingress_tls

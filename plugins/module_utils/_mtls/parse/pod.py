@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Group, Proxy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 
 PROXY_CONTAINER = "istio-proxy"
 _STATUS = "sidecar.istio.io/status"
-_TRAFFIC = "traffic.sidecar.istio.io/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Pod:
     up: bool
 
 
-def pod(obj: Obj, default_mode: str = "REDIRECT") -> Pod:
-    """One pod, reduced. `default_mode` is the mesh's interceptionMode."""
+def pod(obj: Obj) -> Pod:
+    """One pod, reduced."""
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     host_network = bool(spec.get("hostNetwork"))
@@ -46,7 +46,7 @@ def pod(obj: Obj, default_mode: str = "REDIRECT") -> Pod:
         str(labels.get("security.istio.io/tlsMode") or "disabled"),
         ambient or labels.get("networking.istio.io/tunnel") == "http",
         host_network,
-        _capture(annotations, default_mode) if proxy is Proxy.SIDECAR else Capture(),
+        capture(obj) if proxy is Proxy.SIDECAR else Capture(),
         _why(labels, annotations, host_network) if bare else "",
         str(spec.get("serviceAccountName") or "default"),
     )
@@ -77,28 +77,6 @@ def _proxy(spec: Obj) -> Proxy:
             role = args[1] if len(args) > 1 and args[0] == "proxy" else ""
             return {"router": Proxy.GATEWAY, "waypoint": Proxy.WAYPOINT}.get(role, Proxy.SIDECAR)
     return Proxy.NONE
-
-
-def _ports(text: str) -> frozenset[int]:
-    return frozenset(int(part) for part in text.split(",") if part.strip().isdigit())
-
-
-def _capture(annotations: Mapping[str, str], default_mode: str) -> Capture:
-    """Traffic that istio-iptables redirects (istio tools/istio-iptables; the injector writes these annotations on each pod)."""
-    included = annotations.get(_TRAFFIC + "includeInboundPorts", "*").strip()
-    ranges = annotations.get(_TRAFFIC + "includeOutboundIPRanges", "*")
-    return Capture(
-        include_in=None if included == "*" else _ports(included),
-        exclude_in=_ports(annotations.get(_TRAFFIC + "excludeInboundPorts", "")),
-        exclude_out=_ports(annotations.get(_TRAFFIC + "excludeOutboundPorts", "")),
-        include_out_ranges=tuple(part.strip() for part in ranges.split(",") if part.strip()),
-        exclude_out_ranges=tuple(
-            part.strip()
-            for part in annotations.get(_TRAFFIC + "excludeOutboundIPRanges", "").split(",")
-            if part.strip()
-        ),
-        none=annotations.get("sidecar.istio.io/interceptionMode", default_mode) == "NONE",
-    )
 
 
 def _is_ready(obj: Obj) -> bool:

@@ -38,6 +38,22 @@ def namespace(name: str, **labels: str) -> Obj:
     return {"kind": "Namespace", "metadata": {"name": name, "labels": labels}, "status": {"phase": "Active"}}
 
 
+def _init(annotations: dict[str, str]) -> list[Obj]:
+    """istio-init with the arguments that the injector makes of a pod's annotations; none with interceptionMode NONE."""
+    if annotations.get("sidecar.istio.io/interceptionMode") == "NONE":
+        return []
+    told = {name.rpartition("/")[2]: value for name, value in annotations.items()}
+    excluded = ["15090", "15021", "15020", *filter(None, [told.get("excludeInboundPorts")])]
+    args = [
+        *("-p", "15001", "-z", "15006", "-u", "1337", "-m", told.get("interceptionMode", "REDIRECT")),
+        *("-i", told.get("includeOutboundIPRanges", "*"), "-x", told.get("excludeOutboundIPRanges", "")),
+        *("-b", told.get("includeInboundPorts", "*"), "-d", ",".join(excluded)),
+    ]
+    for flag, name in (("-q", "includeOutboundPorts"), ("-o", "excludeOutboundPorts")):
+        args += [flag, told[name]] if name in told else []
+    return [{"name": "istio-init", "args": ["istio-iptables", *args]}]
+
+
 def pod(
     namespace: str,
     workload: str,
@@ -61,8 +77,8 @@ def pod(
     notes = {"istio.io/rev": revision} if sidecar else {}
     claim = {"security.istio.io/tlsMode": "istio"} if sidecar and role == "sidecar" else {}
     spec: Obj = {"containers": containers, "serviceAccountName": account}
-    if native and sidecar:
-        spec["initContainers"] = [{"name": "istio-init"}, proxy]
+    if sidecar and role == "sidecar":
+        spec["initContainers"] = [*_init(annotations or {}), *([proxy] if native else [])]
     if host_network:
         spec["hostNetwork"] = True
     made = obj(
