@@ -99,6 +99,9 @@ def assembled(
         [*(selector_of(obj) for obj in found["ServiceEntry"]), *(server.selector for server in servers)],
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
+    unread = "Namespace" in missing
+    config = _discovering(config, labels, unread)
+    configs = {revision: _discovering(one, labels, unread) for revision, one in configs.items()}
     groups, by_name, by_ip = grouped(found["Pod"], kept, labels)
     groups = [
         replace(group, capture=in_mesh(group.capture, configs.get(group.revision, config)))
@@ -130,6 +133,16 @@ def assembled(
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
     return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+
+
+def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], unread: bool) -> MeshConfig:
+    """A MeshConfig with the namespaces that its discoverySelectors select. Without the namespaces nobody knows which ones."""
+    if not config.discovery:
+        return config
+    if unread:
+        return replace(config, known=False)
+    chosen = (name for name, own in labels.items() if any(selector.matches(own) for selector in config.discovery))
+    return replace(config, discovered=frozenset(chosen))
 
 
 def _endpoints(

@@ -67,7 +67,9 @@ def _covered(host: str, pattern: str) -> bool:
 
 
 def sees(client: Client, service: Service, port: int) -> bool:
-    """Whether a client's proxy knows a service port: the service is exported to it, and its Sidecar object imports it."""
+    """Whether a client's proxy knows a service port: istiod reads it, it is exported to the client, and its Sidecar object imports it."""
+    if not client.config.reads(service.namespace):
+        return False
     export_to = service.export_to or client.config.service_export_to
     shown = "*" in export_to or client.namespace in export_to
     if not shown and not ("." in export_to and client.namespace == service.namespace):
@@ -153,7 +155,11 @@ class Sender:
             return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)
         if sees(client, service, port):
             return None
-        where = f"Sidecar {client.scope.key}" if client.scope and client.scope.egress is not None else "exportTo"
+        where = "exportTo"
+        if not client.config.reads(service.namespace):
+            where = "discoverySelectors"
+        elif client.scope and client.scope.egress is not None:
+            where = f"Sidecar {client.scope.key}"
         outbound = (client.scope.outbound if client.scope else "") or client.config.outbound
         if outbound == "REGISTRY_ONLY":
             why = f"{where} hides the service, and REGISTRY_ONLY refuses calls to unknown hosts"

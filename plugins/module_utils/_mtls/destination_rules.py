@@ -124,6 +124,8 @@ class DestinationRules:
         self.selecting: set[str] = set()  # namespaces with a DestinationRule for some of their workloads only
         by_export = config.merge_by_export
         for entry in sorted(destination_rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
+            if not config.reads(entry.namespace):
+                continue
             export_to = frozenset(entry.export_to)
             self.named |= export_to - {"*", ".", "~"}
             if entry.selector is not None:

@@ -72,10 +72,38 @@ def matches(selector: Labels, labels: Labels) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelSelector:
+    """A selector of Kubernetes: labels, and expressions as (key, operator, values). An empty one matches everything."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+    expressions: tuple[tuple[str, str, frozenset[str]], ...] = ()
+
+    def matches(self, labels: Labels) -> bool:
+        """Whether labels match (apimachinery pkg/labels/selector.go, Requirement.Matches). `NotIn` also matches a missing label."""
+        return all(labels.get(key) == value for key, value in self.labels) and all(
+            _holds(operator, labels.get(key), values) for key, operator, values in self.expressions
+        )
+
+
+def _holds(operator: str, value: str | None, values: frozenset[str]) -> bool:
+    match operator:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    raise ValueError(operator)  # parse lets no other through
+
+
+@dataclass(frozen=True, slots=True)
 class MeshConfig:
     """One revision's MeshConfig, with Istio's defaults (istio pkg/config/mesh/mesh.go) and istiod's switches.
 
-    `known` is false when it could not be read. Whatever depends on it is then unknown.
+    `known` is false when it could not be read. Whatever depends on it is then unknown. `discovery` are the discoverySelectors, and
+    `discovered` the namespaces that they select, None without selectors: objects of other namespaces do not exist for this istiod.
     """
 
     revision: str = "default"
@@ -90,7 +118,13 @@ class MeshConfig:
     sidecar_ingress_tls: bool = False
     merge_by_export: bool = True
     ambient: bool | None = None  # PILOT_ENABLE_AMBIENT; None: istiod's environment could not be read
+    discovery: tuple[LabelSelector, ...] = ()
+    discovered: frozenset[str] | None = None
     known: bool = True
+
+    def reads(self, namespace: str) -> bool:
+        """Whether istiod reads the objects of a namespace (istio pkg/kube/namespace/filter.go)."""
+        return self.discovered is None or namespace in self.discovered
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,19 +44,23 @@ class Policies:
         self._by_namespace: dict[str, list[Policy]] = {}
         for entry in sorted(policies, key=lambda found: found.age):
             self._by_namespace.setdefault(entry.namespace, []).append(entry)
-        self._cache: dict[tuple[str, str, frozenset[tuple[str, str]]], Candidates] = {}
+        self._cache: dict[tuple[str, frozenset[str] | None, str, frozenset[tuple[str, str]]], Candidates] = {}
+
+    def _of(self, config: MeshConfig, namespace: str) -> list[Policy]:
+        """Policies of a namespace that istiod reads."""
+        return self._by_namespace.get(namespace, []) if config.reads(namespace) else []
 
     def broad(self, config: MeshConfig, namespace: str) -> tuple[Policy | None, Policy | None]:
         """The oldest policies without a selector, of the root namespace and of a namespace."""
-        mesh = self._oldest(config.root_namespace)
-        return mesh, None if namespace == config.root_namespace else self._oldest(namespace)
+        mesh = self._oldest(config, config.root_namespace)
+        return mesh, None if namespace == config.root_namespace else self._oldest(config, namespace)
 
-    def _oldest(self, namespace: str) -> Policy | None:
-        return next((entry for entry in self._by_namespace.get(namespace, ()) if not entry.selector), None)
+    def _oldest(self, config: MeshConfig, namespace: str) -> Policy | None:
+        return next((entry for entry in self._of(config, namespace) if not entry.selector), None)
 
     def candidates(self, config: MeshConfig, namespace: str, labels: Labels) -> Candidates:
         """Which policy of each scope applies to a workload, and why the others do not."""
-        key = (config.root_namespace, namespace, frozenset(labels.items()))
+        key = (config.root_namespace, config.discovered, namespace, frozenset(labels.items()))
         if key not in self._cache:
             self._cache[key] = self._candidates(config, namespace, labels)
         return self._cache[key]
@@ -66,7 +70,7 @@ class Policies:
         mesh, broad = self.broad(config, namespace)
         chosen: Policy | None = None
         lost: list[Lost] = []
-        for entry in self._by_namespace.get(namespace, ()) if namespace != root else ():
+        for entry in self._of(config, namespace) if namespace != root else ():
             if not entry.selector:
                 if entry is not broad and broad is not None:
                     lost.append(_younger(entry, broad))
@@ -76,7 +80,7 @@ class Policies:
                 else:
                     why = f"younger than {chosen.key}; policies of one workload are not merged"
                     lost.append(Lost(entry.key, LostReason.YOUNGER, why))
-        for entry in self._by_namespace.get(root, ()):
+        for entry in self._of(config, root):
             if entry.selector:
                 if matches(entry.selector, labels):
                     why = "a policy with a selector in the root namespace is ignored"
@@ -125,7 +129,7 @@ class Policies:
         if mesh is not None and mesh.open_selector and namespace != config.root_namespace:
             why = "selector: {} in the root namespace is not read for ambient workloads"
             lost = (*lost, Lost(mesh.key, LostReason.AMBIENT_SELECTOR, why))
-            policies = self._by_namespace.get(config.root_namespace, ())
+            policies = self._of(config, config.root_namespace)
             mesh = next((entry for entry in policies if not entry.selector and not entry.open_selector), None)
         parent, winner = _ambient(mesh.mode if mesh else None), mesh.key if mesh and mesh.mode else ""
         if broad and broad.mode:

@@ -103,7 +103,9 @@ def _of_gateway(mesh: Mesh, group: Group, port: int, number: int) -> ServerMode:
     missing = mesh.missing.get("Gateway")
     if missing:
         return ServerMode(Mode.UNKNOWN, "", f"Gateways are unknown: {missing.text}", RuleCode.GATEWAY)
-    found = [s for s in mesh.servers if s.port in (number, port) and matches(s.selector, group.labels)]
+    config = mesh.config_of(group)
+    shown = [s for s in mesh.servers if config.reads(s.gateway.partition("/")[0])]
+    found = [s for s in shown if s.port in (number, port) and matches(s.selector, group.labels)]
     if not found:
         why = f"no Gateway of Istio's API has a server on port {number}; the Kubernetes Gateway API is not read"
         return ServerMode(Mode.UNKNOWN, "", why, RuleCode.GATEWAY)

@@ -28,7 +28,7 @@ def scope_of(scopes: Iterable[SidecarScope], config: MeshConfig, group: Group) -
     """The Sidecar object of a workload: own namespace before root, with a selector before without, oldest first."""
     if group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT, Proxy.NONE):
         return None
-    own = [scope for scope in scopes if scope.namespace == group.namespace]
+    own = [scope for scope in scopes if scope.namespace == group.namespace and config.reads(scope.namespace)]
     for scope in sorted(own, key=lambda found: found.selector is None):
         if scope.selector is None or matches(scope.selector, group.labels):
             return scope
@@ -37,4 +37,6 @@ def scope_of(scopes: Iterable[SidecarScope], config: MeshConfig, group: Group) -
 
 def root_scope(scopes: Iterable[SidecarScope], config: MeshConfig) -> SidecarScope | None:
     """The Sidecar object of the root namespace, which holds for every workload without one of its own."""
+    if not config.reads(config.root_namespace):
+        return None
     return next((s for s in scopes if s.namespace == config.root_namespace and s.selector is None), None)

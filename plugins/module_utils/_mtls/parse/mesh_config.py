@@ -9,9 +9,12 @@ Defaults: istio pkg/config/mesh/mesh.go; switches: istio pilot/pkg/features.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import LabelSelector, MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+
+_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
 
 def mesh_config(document: Obj, revision: str = "default", environment: Mapping[str, str] | None = None) -> MeshConfig:
@@ -22,6 +25,7 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         return str(env.get(name, default)).lower() in ("true", "1")
 
     auto = document.get("enableAutoMtls")
+    discovery = _selectors(document.get("discoverySelectors"))
     return MeshConfig(
         revision=revision,
         root_namespace=str(document.get("rootNamespace") or "istio-system"),
@@ -35,4 +39,27 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         sidecar_ingress_tls=on("ENABLE_TLS_ON_SIDECAR_INGRESS"),
         merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
         ambient=None if environment is None else on("PILOT_ENABLE_AMBIENT"),
+        discovery=discovery or (),
+        known=discovery is not None,
     )
+
+
+def _selectors(node: Any) -> tuple[LabelSelector, ...] | None:
+    """discoverySelectors; None for what is no list of label selectors."""
+    try:
+        return tuple(_selector(part or {}) for part in node or ())
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _selector(node: Obj) -> LabelSelector:
+    if set(node) - {"matchLabels", "matchExpressions"}:
+        raise ValueError(node)
+    expressions = []
+    for part in node.get("matchExpressions") or ():
+        values = frozenset(str(value) for value in part.get("values") or ())
+        if part["operator"] not in _OPERATORS or bool(values) != (part["operator"] in ("In", "NotIn")):
+            raise ValueError(part)
+        expressions.append((str(part["key"]), str(part["operator"]), values))
+    labels = tuple(sorted((str(key), str(value)) for key, value in (node.get("matchLabels") or {}).items()))
+    return LabelSelector(labels, tuple(expressions))
