@@ -19,7 +19,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Missing,
     Proxy,
     Service,
+    ServiceKind,
     in_mesh,
+    matches,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.destination_rule import destination_rule
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.endpoint_slice import (
@@ -32,12 +34,16 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.p
     peer_authentication,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod, pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.service import (
+    selector_of as selector_of_service,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.service import service
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.service_entry import (
     selector_of,
     service_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.sidecar import sidecar
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import labels_of
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -122,17 +128,54 @@ def assembled(
         dict(missing),
     )
     endpoints = _endpoints(found["EndpointSlice"], by_name, by_ip)
+    entries = found["WorkloadEntry"] if any(one.selects_entries for one in (config, *configs.values())) else []
     services = [
-        service(obj, domain, endpoints.get((obj["metadata"]["namespace"], obj["metadata"]["name"]), {}))
+        _also_unread(
+            service(
+                obj, domain, endpoints.get(_name(obj), {}), _selected(selector_of_service(obj), obj, entries), by_ip
+            ),
+            mesh,
+            selecting=bool(selector_of_service(obj)),
+        )
         for obj in found["Service"]
     ]
+    by_host = {entry.host: entry for entry in services}
     for obj in found["ServiceEntry"]:
-        services += service_entry(obj, groups, found["WorkloadEntry"])
+        services += [
+            _also_unread(entry, mesh, selecting=bool(selector_of(obj)))
+            for entry in service_entry(obj, groups, found["WorkloadEntry"], by_ip, by_host)
+        ]
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
     return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+
+
+def _name(obj: Obj) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _selected(selector: Mapping[str, str], obj: Obj, entries: list[Obj]) -> list[Obj]:
+    """The WorkloadEntries of an object's namespace that a selector chooses."""
+    namespace = obj["metadata"]["namespace"]
+    return [
+        entry
+        for entry in entries
+        if selector and entry["metadata"]["namespace"] == namespace and matches(selector, labels_of(entry))
+    ]
+
+
+def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:
+    """A service with an endpoint that nobody knows, if its selector may choose WorkloadEntries and these could not be read."""
+    unread = mesh.unread("WorkloadEntry")
+    if unread is None or not selecting or entry.kind in (ServiceKind.HEADLESS, ServiceKind.ALIAS):
+        return entry
+    why = f"WorkloadEntries that the selector may choose are not known: {unread.text}"
+    return replace(
+        entry,
+        ports=tuple(replace(p, endpoints=(*p.endpoints, Endpoint(p.number, unread=why))) for p in entry.ports),
+    )
 
 
 def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], unread: bool) -> MeshConfig:

@@ -180,6 +180,8 @@ class Sender:
                 return Sends(Sent.MTLS, "HBONE: the endpoint accepts Istio's tunnel")
             why = "the endpoint accepts HBONE; whether istiod lets sidecars send it could not be read"
             return Sends(Sent.UNKNOWN, why)
+        if endpoint.unread:
+            return Sends(Sent.UNKNOWN, endpoint.unread)
         missing = self._mesh.missing.get("DestinationRule")
         if missing:
             return Sends(Sent.UNKNOWN, f"DestinationRules are unknown: {missing.text}")

@@ -130,15 +130,18 @@ class Engine:
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
-        if endpoint.group is None:
+        index = endpoint.behind if endpoint.group is None else endpoint.group
+        if endpoint.unread:
+            return ServerMode(Mode.UNKNOWN, "", endpoint.unread)
+        if index is None:
             if endpoint.tls_label == "istio":
                 why = f"{endpoint.what} claims a sidecar, which cannot be read from this cluster"
                 return ServerMode(Mode.UNKNOWN, "", why)
             why = f"{endpoint.what or 'an address'}: no pod of this cluster"
             return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.NO_SIDECAR)
-        key = (endpoint.group, endpoint.port, number)
+        key = (index, endpoint.port, number)
         if key not in self._server:
-            group = self.mesh.groups[endpoint.group]
+            group = self.mesh.groups[index]
             found = of_group(self.mesh, self.policies, self.scopes, group, endpoint.port, number)
             self._server[key] = replace(found, rule=found.rule or self._port_rule(group, endpoint.port, number, found))
         return self._server[key]

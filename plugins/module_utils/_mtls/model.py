@@ -117,6 +117,7 @@ class MeshConfig:
     eds_for_headless: bool = False
     sidecar_ingress_tls: bool = False
     merge_by_export: bool = True
+    selects_entries: bool = True  # PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES
     ambient: bool | None = None  # PILOT_ENABLE_AMBIENT; None: istiod's environment could not be read
     discovery: tuple[LabelSelector, ...] = ()
     discovered: frozenset[str] | None = None
@@ -308,6 +309,8 @@ class Endpoint:
     """What a service port leads to: pods of a group (index into Mesh.groups) or an address without a pod, and the container port.
 
     Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
+    `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
+    `unread` is what could not be read, when it is not known whether there is such an endpoint.
     """
 
     port: int
@@ -316,6 +319,8 @@ class Endpoint:
     namespace: str = ""
     labels: Labels = field(default_factory=dict)
     what: str = ""
+    behind: int | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +402,11 @@ class Mesh:
     groups: tuple[Group, ...] = ()
     namespaces: tuple[str, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
+
+    def unread(self, kind: str) -> Missing | None:
+        """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""
+        missing = self.missing.get(kind)
+        return None if missing is None or missing.cause is MissingCause.NOT_INSTALLED else missing
 
     def config_of(self, group: Group | None) -> MeshConfig:
         """MeshConfig of the revision that serves a workload."""

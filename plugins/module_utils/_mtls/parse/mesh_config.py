@@ -38,6 +38,7 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         eds_for_headless=on("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES"),
         sidecar_ingress_tls=on("ENABLE_TLS_ON_SIDECAR_INGRESS"),
         merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
+        selects_entries=on("PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES", True),
         ambient=None if environment is None else on("PILOT_ENABLE_AMBIENT"),
         discovery=discovery or (),
         known=discovery is not None,

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
@@ -14,21 +15,38 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     ServiceKind,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import workload_entry
 
 
-def service(obj: Obj, domain: str, endpoints: Mapping[str, Iterable[Endpoint]]) -> Service:
-    """A Service (istio pilot/pkg/serviceregistry/kube/conversion.go). `endpoints` are by the port's name."""
+def selector_of(obj: Obj) -> Mapping[str, str]:
+    """The labels of a Service's selector, empty without one."""
+    return (obj.get("spec") or {}).get("selector") or {}
+
+
+def service(
+    obj: Obj,
+    domain: str,
+    endpoints: Mapping[str, Iterable[Endpoint]],
+    entries: Sequence[Obj] = (),
+    by_ip: Mapping[str, int] | None = None,
+) -> Service:
+    """A Service (istio pilot/pkg/serviceregistry/kube/conversion.go). `endpoints` are by the port's name, `entries` the WorkloadEntries.
+
+    Its selector chooses WorkloadEntries as well, but not for a headless Service (kube/controller/controller.go,
+    collectWorkloadInstanceEndpoints).
+    """
     namespace, name, _created = identity(obj)
     spec = obj.get("spec") or {}
     external_name = str(spec.get("externalName") or "") if spec.get("type") == "ExternalName" else ""
     headless = spec.get("clusterIP") == "None"
+    entries = () if headless or external_name else entries
     exported = ((obj.get("metadata") or {}).get("annotations") or {}).get("networking.istio.io/exportTo") or ""
     ports = tuple(
         Port(
             int(part["port"]),
             str(part.get("name") or ""),
             str(part.get("protocol") or "TCP"),
-            tuple(endpoints.get(str(part.get("name") or ""), ())),
+            (*endpoints.get(str(part.get("name") or ""), ()), *_of_entries(part, entries, by_ip or {})),
         )
         for part in spec.get("ports") or []
     )
@@ -43,3 +61,12 @@ def service(obj: Obj, domain: str, endpoints: Mapping[str, Iterable[Endpoint]]) 
         export_to=tuple(part.strip() for part in exported.split(",") if part.strip()),
         addresses=tuple(a for a in spec.get("clusterIPs") or [spec.get("clusterIP")] if a and a != "None"),
     )
+
+
+def _of_entries(port: Obj, entries: Sequence[Obj], by_ip: Mapping[str, int]) -> Iterator[Endpoint]:
+    """A port at each WorkloadEntry: a named targetPort is looked up there, and one that is not there offers nothing."""
+    target: Any = port.get("targetPort") or port["port"]
+    for entry in entries:
+        number = target if isinstance(target, int) else ((entry.get("spec") or {}).get("ports") or {}).get(target)
+        if number:
+            yield workload_entry(entry, int(number), by_ip)

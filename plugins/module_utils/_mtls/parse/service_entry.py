@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
@@ -27,8 +28,17 @@ def selector_of(obj: Obj) -> Mapping[str, str]:
     return ((obj.get("spec") or {}).get("workloadSelector") or {}).get("labels") or {}
 
 
-def service_entry(obj: Obj, groups: Sequence[Group], workload_entries: Iterable[Obj]) -> list[Service]:
-    """One service for each host of a ServiceEntry. Its endpoints are of `groups`, of `workload_entries`, and its own."""
+def service_entry(
+    obj: Obj,
+    groups: Sequence[Group],
+    workload_entries: Iterable[Obj],
+    by_ip: Mapping[str, int],
+    by_host: Mapping[str, Service],
+) -> list[Service]:
+    """One service for each host of a ServiceEntry. Its endpoints are of `groups`, of `workload_entries`, and its own.
+
+    What has an endpoint's address is found by IP address and, for the DNS name of a Service, in `by_host`.
+    """
     namespace, name, _created = identity(obj)
     spec = obj.get("spec") or {}
     resolution = str(spec.get("resolution") or "NONE")
@@ -44,7 +54,9 @@ def service_entry(obj: Obj, groups: Sequence[Group], workload_entries: Iterable[
         found = [Endpoint(target, index) for index in behind]
         for entry in entries:
             own = (entry["spec"].get("ports") or {}).get(part.get("name"))
-            found.append(workload_entry(entry, int(own or target)))
+            found += _at(
+                workload_entry(entry, int(own or target), by_ip), str(entry["spec"].get("address") or ""), by_host
+            )
         if not found and resolution.startswith("DNS"):  # the host itself, which never accepts the mesh's TLS
             found = [Endpoint(target, what="the host that DNS names")]
         ports.append(Port(number, str(part.get("name") or ""), str(part.get("protocol") or "TCP"), tuple(found)))
@@ -62,6 +74,21 @@ def service_entry(obj: Obj, groups: Sequence[Group], workload_entries: Iterable[
             addresses=tuple(spec.get("addresses") or ()),
         )
         for host in spec.get("hosts") or []
+    ]
+
+
+def _at(endpoint: Endpoint, address: str, by_host: Mapping[str, Service]) -> list[Endpoint]:
+    """An endpoint, once for each group behind the Service that its address is the DNS name of."""
+    named = by_host.get(address)
+    if named is None:
+        return [endpoint]
+    ports = [port for port in named.ports if port.number == endpoint.port]
+    reached = [point for port in ports for point in port.endpoints]
+    if not reached:
+        return [replace(endpoint, unread=f"nothing is known behind port {endpoint.port} of {named.key}")]
+    return [
+        replace(endpoint, port=point.port, behind=point.behind if point.group is None else point.group)
+        for point in reached
     ]
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
 
@@ -14,10 +16,11 @@ def labels_of(obj: Obj) -> Labels:
     return {**((obj.get("spec") or {}).get("labels") or {}), **((obj.get("metadata") or {}).get("labels") or {})}
 
 
-def workload_entry(obj: Obj, port: int) -> Endpoint:
-    """The address of a WorkloadEntry (istio serviceentry/conversion.go, getTLSModeFromWorkloadEntry)."""
+def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:
+    """The address of a WorkloadEntry (istio serviceentry/conversion.go, getTLSModeFromWorkloadEntry). `by_ip` are the groups of pods."""
     namespace, name, _created = identity(obj)
     spec, labels = obj.get("spec") or {}, labels_of(obj)
     claimed = labels.get("security.istio.io/tlsMode") or ("istio" if spec.get("serviceAccount") else "disabled")
-    what = f"WorkloadEntry {name}" if name else str(spec.get("address"))
-    return Endpoint(port, None, claimed, namespace, labels, what)
+    address = str(spec.get("address") or "")
+    what = f"WorkloadEntry {name}" if name else address
+    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address))
