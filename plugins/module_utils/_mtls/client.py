@@ -148,6 +148,9 @@ class Sender:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
         if client.kind is Proxy.AMBIENT:
             return None
+        unread = self._mesh.unread("Sidecar") if client.kind is Proxy.SIDECAR else None
+        if unread:
+            return Sends(Sent.UNKNOWN, f"Sidecar objects, which may hide the service, are unknown: {unread.text}")
         if client.capture.unclear and not client.capture.none:
             return Sends(Sent.UNKNOWN, f"of the client: {client.capture.unclear}", RuleCode.CLIENT_NOT_CAPTURED)
         bypass = _bypass(client, service, port)

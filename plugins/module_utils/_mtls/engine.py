@@ -9,7 +9,7 @@ Clients whose calls are decided alike are judged once. A client gets a Call of i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client import (
@@ -38,6 +38,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     ServerMode,
     Service,
     ServiceKind,
+    Spoken,
     Subset,
     matches,
 )
@@ -90,6 +91,7 @@ class Engine:
         self._destination_rules: dict[MeshConfig, DestinationRules] = {}
         self._server: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host = {service.host: service for service in mesh.services}
+        self._spoken = _spoken(mesh.services)
         self.classes = self._client_classes()
         self.anybody = self._anybody()
 
@@ -224,6 +226,20 @@ class Engine:
             if name not in same or badness(call.verdict, name) > badness(star.verdict, name):
                 yield call
 
+    def hidden_calls(self) -> Iterator[Call]:
+        """Calls to services that a Sidecar object, exportTo or discoverySelectors hide from their callers, and that leave in plain text.
+
+        One for each class of callers, with the first of its workloads by name as the client; `calls` leaves them out.
+        """
+        for client, names in self.classes.values():
+            for service in self.mesh.services:
+                for port in service.ports:
+                    outside = self._sender.outside(client, service, port.number)
+                    if outside and outside.rule is RuleCode.NOT_VISIBLE and outside.mode is Sent.PLAINTEXT:
+                        call = self.judge(client, min(names), service, port)
+                        more = f" (as {len(names) - 1} more workloads)" if len(names) > 1 else ""
+                        yield replace(call, reason=call.reason + more)
+
     def _judged(self, known: dict[tuple[object, ...], Call], client: Client, service: Service, port: Port) -> Call:
         """The call of a client class. Classes that find the same DestinationRule in the same way share one."""
         outside = self._sender.outside(client, service, port.number)
@@ -284,9 +300,23 @@ class Engine:
     def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
         accepts = self.accepts(endpoint, port.number)
         outcome = verdict(sends.mode, accepts.mode)
+        if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
+            outcome = self._foreign_tls(endpoint)
         if service.external and endpoint.group is None:
             outcome = Verdict.UNKNOWN if sends.mode in (Sent.MTLS, Sent.UNKNOWN) else Verdict.NOT_ENFORCED
         return _Cell(endpoint, sends, accepts, outcome, subset)
+
+    def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
+        """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
+
+        A port that is declared as HTTP has no filter chain for it (istio pilot/pkg/networking/core/filterchain_options.go). Services that
+        declare a port differently leave it open which of them istiod takes.
+        """
+        index = endpoint.behind if endpoint.group is None else endpoint.group
+        kinds = self._spoken.get((index, endpoint.port), frozenset())
+        if Spoken.HTTP not in kinds:
+            return Verdict.NOT_ENFORCED
+        return Verdict.BROKEN if len(kinds) == 1 else Verdict.UNKNOWN
 
     def _plain(self, service: Service, port: Port) -> Call:
         """What becomes of a caller without a sidecar."""
@@ -354,6 +384,17 @@ class Engine:
             cell.accepts.reason,
             cell.sends.reason,
         )
+
+
+def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozenset[Spoken]]:
+    """(group, container port) -> what the services that lead there take its traffic for."""
+    found: dict[tuple[int | None, int], set[Spoken]] = {}
+    for service in services:
+        for port in service.ports:
+            for point in port.endpoints:
+                if point.group is not None:
+                    found.setdefault((point.group, point.port), set()).add(port.spoken)
+    return {key: frozenset(kinds) for key, kinds in found.items()}
 
 
 def _rule(service: Service, worst: _Cell, cells: list[_Cell]) -> RuleCode | None:

@@ -323,6 +323,14 @@ class Endpoint:
     unread: str = ""
 
 
+class Spoken(StrEnum):
+    """What Istio takes the traffic of a port for; EITHER is found out for each connection."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    EITHER = "either"
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A port of a service and its endpoints."""
@@ -331,6 +339,7 @@ class Port:
     name: str = ""
     protocol: str = ""
     endpoints: tuple[Endpoint, ...] = ()
+    spoken: Spoken = Spoken.EITHER
 
 
 @dataclass(frozen=True, slots=True)

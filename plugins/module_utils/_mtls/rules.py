@@ -110,7 +110,7 @@ _ENTRIES = (
         RuleCode.CLIENT_NOT_CAPTURED,
         "The call leaves the client's pod without passing its sidecar.",
         Severity.WARNING,
-        "Remove the service's port or address from the client's traffic.sidecar.istio.io annotations.",
+        "Remove the service's port or address from the client's traffic.sidecar.istio.io annotations, or from Istio's Helm values.",
         _IPTABLES,
     ),
     Rule(
@@ -129,9 +129,9 @@ _ENTRIES = (
     ),
     Rule(
         RuleCode.EXCLUDED_PORT,
-        "The port does not pass the sidecar, because of an annotation or because it is one of Istio's own. No policy applies there.",
+        "The port does not pass the sidecar, because it is excluded or one of Istio's own. No policy applies there.",
         Severity.WARNING,
-        "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts, or add it to includeInboundPorts.",
+        "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts or Istio's Helm values, or add it to includeInboundPorts.",
         _IPTABLES,
     ),
     Rule(RuleCode.EXTERNAL, "The host is outside of the mesh.", Severity.WARNING, "", _CLUSTER_TLS),
@@ -193,7 +193,7 @@ _ENTRIES = (
     ),
     Rule(
         RuleCode.NOT_CAPTURED,
-        "interceptionMode NONE: inbound traffic does not pass the sidecar.",
+        "Inbound traffic does not pass the sidecar (interceptionMode NONE), or it is not known whether it does.",
         Severity.WARNING,
         "Use interceptionMode REDIRECT or TPROXY.",
         _INBOUND,

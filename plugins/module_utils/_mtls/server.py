@@ -69,6 +69,9 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
     config = mesh.config_of(group)
     scope = scope_of(scopes, config, group)
     listens = scope is not None and port in scope.ingress
+    unread = mesh.unread("Sidecar")
+    if unread and (group.capture.none or config.sidecar_ingress_tls):
+        return ServerMode(Mode.UNKNOWN, "", f"Sidecar objects, which may open listeners, are unknown: {unread.text}")
     if group.capture.unclear and not group.capture.none:
         return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
     if group.capture.none and not listens:

@@ -114,12 +114,12 @@ def made_strict(mesh: Mesh, names: Collection[str], whole_mesh: bool) -> Mesh:
 def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole_mesh: bool) -> dict[str, Any]:
     """What would break if namespaces or the mesh were STRICT.
 
-    `breaks` are calls of meshed callers, `refuses` service ports that would start to refuse callers without a sidecar, `callers` the
-    workloads that have none.
+    `breaks` are calls of meshed callers, those to services that are hidden from them included; `refuses` are service ports that would start
+    to refuse callers without a sidecar, and `callers` the workloads that have none.
     """
-    before = {call.id: call for call in calls}
-    after = Engine(made_strict(engine.mesh, names, whole_mesh)).calls()
-    later = {call.id: call for call in after}
+    strict = Engine(made_strict(engine.mesh, names, whole_mesh))
+    before = {call.id: call for call in engine.hidden_calls()} | {call.id: call for call in calls}
+    later = {call.id: call for call in strict.hidden_calls()} | {call.id: call for call in strict.calls()}
 
     def of(found: dict[tuple[str, str, int], Call], key: tuple[str, str, int]) -> Call | None:
         return found.get(key) or found.get((ANYBODY, *key[1:]))

@@ -74,7 +74,8 @@ _TABLE: Mapping[Sent, Mapping[Mode, Verdict]] = {
         Mode.NOT_ENFORCED: Verdict.PLAINTEXT,
         Mode.UNKNOWN: Verdict.UNKNOWN,
     },
-    # A STRICT server refuses TLS with other certificates than the mesh's; all others hand it to the application.
+    # A STRICT server refuses TLS with other certificates than the mesh's; all others hand it to the application, unless the port is
+    # declared as HTTP (Engine decides that).
     Sent.TLS: {
         Mode.STRICT: Verdict.BROKEN,
         Mode.PERMISSIVE: Verdict.NOT_ENFORCED,
@@ -91,6 +92,8 @@ _CONSEQUENCES: Mapping[tuple[Sent, Mode], str] = {
     (Sent.MTLS, Mode.NOT_ENFORCED): "nothing there terminates the mesh's TLS",
     (Sent.PLAINTEXT, Mode.STRICT): "plain text is refused: the connection is reset",
     (Sent.TLS, Mode.STRICT): "a certificate of the mesh is missing",
+    (Sent.TLS, Mode.PERMISSIVE): "the port is declared as HTTP, which takes no other TLS than the mesh's",
+    (Sent.TLS, Mode.DISABLE): "the port is declared as HTTP, which takes no TLS",
 }
 
 

@@ -15,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     ServiceKind,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import workload_entry
 
 
@@ -47,6 +48,7 @@ def service(
             str(part.get("name") or ""),
             str(part.get("protocol") or "TCP"),
             (*endpoints.get(str(part.get("name") or ""), ()), *_of_entries(part, entries, by_ip or {})),
+            of_service_port(int(part["port"]), str(part.get("name") or ""), part.get("appProtocol")),
         )
         for part in spec.get("ports") or []
     )

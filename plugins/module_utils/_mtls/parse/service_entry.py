@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     matches,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
     labels_of,
     workload_entry,
@@ -59,7 +60,8 @@ def service_entry(
             )
         if not found and resolution.startswith("DNS"):  # the host itself, which never accepts the mesh's TLS
             found = [Endpoint(target, what="the host that DNS names")]
-        ports.append(Port(number, str(part.get("name") or ""), str(part.get("protocol") or "TCP"), tuple(found)))
+        protocol = str(part.get("protocol") or "TCP")
+        ports.append(Port(number, str(part.get("name") or ""), protocol, tuple(found), spoken(protocol)))
     return [
         Service(
             namespace,

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mesh out of files: lists of all sorts, what is not there, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
+
+from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
+
+VERSIONS = {
+    "EndpointSlice": "discovery.k8s.io/v1",
+    "PeerAuthentication": "security.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+}
+CONFIG = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "istio", "namespace": "istio-system"},
+    "data": {"mesh": "rootNamespace: istio-system"},
+}
+
+
+def objects() -> list[dict[str, Any]]:
+    web = pod("a", "web")
+    made = [web, *service("a", "web", [web], selector={"app": "web"}), namespace("a"), peer_authentication("a")]
+    return [{"apiVersion": VERSIONS.get(one["kind"], "v1"), **one} for one in made] + [CONFIG]
+
+
+def verdicts(documents: list[Any], *, complete: bool = True) -> dict[str, str]:
+    snapshot = read(Given(documents, complete=complete), "istio-system", "cluster.local")
+    return {call.client: str(call.verdict) for call in Engine(snapshot.mesh).calls()}
+
+
+STRICT = {"*": "strict", "plaintext": "broken"}
+
+
+def test_documents_lists_and_typed_lists_are_alike() -> None:
+    whole = objects()
+    untyped = [{key: value for key, value in one.items() if key not in ("apiVersion", "kind")} for one in whole]
+    by_kind = [
+        {"apiVersion": one["apiVersion"], "kind": f"{one['kind']}List", "items": [bare]}
+        for one, bare in zip(whole, untyped, strict=True)
+    ]
+    nested = [None, {"apiVersion": "v1", "kind": "List", "items": [{"kind": "List", "items": whole}]}]
+    for documents in (whole, [{"kind": "List", "items": whole}], by_kind, nested, [*whole, *whole]):
+        assert verdicts(documents) == STRICT
+
+
+@pytest.mark.parametrize(
+    "kind", ["PeerAuthentication", "DestinationRule", "Sidecar", "WorkloadEntry", "EndpointSlice", "Pod", "ConfigMap"]
+)
+def test_a_kind_that_is_not_there_was_not_read(kind: str) -> None:
+    """Every kind is there, as an empty list, but for one: no verdict is strict then."""
+    lists = [
+        {"apiVersion": version, "kind": f"{name}List", "items": []}
+        for name, version in (
+            ("DestinationRule", "networking.istio.io/v1"),
+            ("Sidecar", "networking.istio.io/v1"),
+            ("ServiceEntry", "networking.istio.io/v1"),
+            ("WorkloadEntry", "networking.istio.io/v1"),
+            ("Gateway", "networking.istio.io/v1"),
+        )
+    ]
+    whole = [*objects(), *lists]
+    assert verdicts(whole, complete=False) == STRICT
+    less = [one for one in whole if one["kind"].removesuffix("List") != kind]
+    assert "strict" not in verdicts(less, complete=False).values()
+
+
+def test_pods_that_ended_do_not_count() -> None:
+    whole = objects()
+    whole[0]["status"] = {"phase": "Succeeded"}
+    assert set(verdicts(whole).values()) == {"unknown"}
+
+
+def test_another_groups_kind_of_the_same_name_is_not_meant() -> None:
+    other = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"}, "spec": 7}
+    assert verdicts([*objects(), other]) == STRICT
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("just text", "'just text', which is no object"),
+        ({"items": []}, "which is no object"),
+        ({"kind": "Pod"}, "kind Pod without metadata.name"),
+        ({"kind": "List", "items": [7]}, "'7', which is no object"),
+    ],
+)
+def test_what_is_no_object_is_named(document: Any, words: str) -> None:
+    with pytest.raises(KubeError, match=words):
+        Given([document], complete=True)
+
+
+def test_two_of_one_name_are_refused() -> None:
+    one, two = objects()[-2], objects()[-2]
+    two["spec"] = {"mtls": {"mode": "DISABLE"}}
+    with pytest.raises(KubeError, match="PeerAuthentication a/default twice"):
+        Given([one, two], complete=True)
