@@ -1,0 +1,192 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What other people's meshes have: discoverySelectors, workloads outside of the cluster, ServiceEntries for pods, declared protocols."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
+
+from tests.unit.plugins.module_utils._mtls.mtls_objects import (
+    calls,
+    destination_rule,
+    namespace,
+    obj,
+    peer_authentication,
+    pick,
+    pod,
+    service,
+)
+
+WEB = pod("a", "web", ip="10.0.0.1")
+STRICT = [WEB, service("a", "web", [WEB], selector={"app": "web"}), peer_authentication("istio-system")]
+PLACES = [namespace("a", team="shop"), namespace("istio-system", kind="control-plane")]
+
+
+def verdicts(objects: list[Any], where: str = "a/web", client: str = "*", **more: Any) -> tuple[str, str]:
+    found = calls(objects, **more)
+    return str(pick(found, where, client).verdict), str(pick(found, where, "plaintext").verdict)
+
+
+# discoverySelectors ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selectors", "expected"),
+    [
+        (None, ("strict", "broken")),
+        ([], ("strict", "broken")),
+        ([{}], ("strict", "broken")),  # an empty selector selects everything
+        ([{"matchLabels": {"team": "shop"}}], ("encrypted_not_enforced", "plaintext_allowed")),
+        ([{"matchLabels": {"team": "shop"}}, {"matchLabels": {"kind": "control-plane"}}], ("strict", "broken")),
+        (
+            [{"matchExpressions": [{"key": "kind", "operator": "NotIn", "values": ["control-plane"]}]}],
+            ("encrypted_not_enforced", "plaintext_allowed"),
+        ),
+        ([{"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}], ("broken", "broken")),
+        ([{"matchExpressions": [{"key": "team", "operator": "Exists"}]}], ("encrypted_not_enforced", "plaintext_allowed")),
+        ([{"matchExpressions": [{"key": "team", "operator": "Like"}]}], ("unknown", "unknown")),
+        ([{"matchFields": {}}], ("unknown", "unknown")),
+        ("all", ("unknown", "unknown")),
+    ],
+)  # fmt: skip
+def test_what_istiod_reads(selectors: Any, expected: tuple[str, str]) -> None:
+    config = {} if selectors is None else {"discoverySelectors": selectors}
+    assert verdicts([*STRICT, *PLACES], config=config) == expected
+
+
+def test_without_the_namespaces_nobody_knows_which_ones_are_read() -> None:
+    config = {"discoverySelectors": [{"matchLabels": {"team": "shop"}}]}
+    assert verdicts(STRICT, config=config, missing={"Namespace": "no"}) == ("unknown", "unknown")
+
+
+def test_rules_of_a_namespace_that_is_not_read_do_not_apply() -> None:
+    rule = destination_rule("far", "web.a.svc.cluster.local", "DISABLE", export_to=["*"])
+    client = pod("far", "caller")
+    whole = [*STRICT, *PLACES, client, rule, namespace("far")]
+    assert verdicts(whole, client="far/caller")[0] == "broken"
+    config = {
+        "discoverySelectors": [{"matchExpressions": [{"key": k, "operator": "Exists"}]} for k in ("team", "kind")]
+    }
+    assert verdicts(whole, client="far/caller", config=config)[0] == "strict"
+
+
+# Workloads outside of the cluster --------------------------------------------------------------------------------------
+
+
+def entry(name: str, address: str, **spec: Any) -> dict[str, Any]:
+    return obj("WorkloadEntry", "a", name, {"address": address, "labels": {"app": "web"}, **spec})
+
+
+def test_a_service_selects_workload_entries_too() -> None:
+    assert verdicts([*STRICT, entry("vm", "192.0.2.1")]) == ("plaintext", "plaintext")
+    assert verdicts([*STRICT, entry("vm", "192.0.2.1", serviceAccount="vm")]) == ("unknown", "unknown")
+    other = entry("vm", "192.0.2.1")
+    other["spec"]["labels"] = {"app": "other"}
+    assert verdicts([*STRICT, other]) == ("strict", "broken")
+    off = {"PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES": "false"}
+    assert verdicts([*STRICT, entry("vm", "192.0.2.1")], environment=off) == ("strict", "broken")
+
+
+def test_a_headless_service_does_not() -> None:
+    headless = service("a", "web", [WEB], headless=True, selector={"app": "web"})
+    assert verdicts([WEB, headless, peer_authentication("a"), entry("vm", "192.0.2.1")]) == ("strict", "broken")
+
+
+@pytest.mark.parametrize(("ports", "expected"), [({"app": 9000}, "plaintext"), ({}, "strict")])
+def test_a_named_target_port_is_looked_up_in_the_entry(ports: dict[str, int], expected: str) -> None:
+    named = service("a", "web", [WEB], selector={"app": "web"})
+    named[0]["spec"]["ports"][0]["targetPort"] = "app"
+    assert verdicts([WEB, named, peer_authentication("a"), entry("vm", "192.0.2.1", ports=ports)])[0] == expected
+
+
+def test_entries_that_could_not_be_read_leave_it_open() -> None:
+    assert verdicts(STRICT, missing={"WorkloadEntry": "no"}) == ("unknown", "unknown")
+    plain = [WEB, service("a", "web", [WEB]), peer_authentication("a")]  # without a selector it chooses none
+    assert verdicts(plain, missing={"WorkloadEntry": "no"}) == ("strict", "broken")
+
+
+def test_an_address_may_be_a_pods() -> None:
+    """Clients take it for a workload without a sidecar, and the pod accepts what its policies say."""
+    assert verdicts([*STRICT, entry("vm", "10.0.0.1")]) == ("broken", "broken")
+    assert verdicts([*STRICT, entry("vm", "10.0.0.1", serviceAccount="vm")]) == ("strict", "broken")
+
+
+# ServiceEntries --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "expected"),
+    [
+        ("10.0.0.1", 8080, "broken"),
+        ("web.a.svc.cluster.local", 80, "broken"),
+        ("web.a.svc.cluster.local", 81, "unknown"),
+        ("example.com", 80, "plaintext"),
+    ],
+)
+def test_a_service_entry_names_what_is_in_the_mesh(address: str, port: int, expected: str) -> None:
+    spec = {
+        "hosts": ["web.global"],
+        "location": "MESH_INTERNAL",
+        "resolution": "STATIC" if address[0].isdigit() else "DNS",
+        "ports": [{"number": port, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": address}],
+    }
+    found = calls([*STRICT, obj("ServiceEntry", "a", "global", spec)])
+    assert pick(found, "a/web.global", port=port).verdict == expected
+
+
+# Declared protocols ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "app_protocol", "expected"),
+    [
+        (80, "http", None, Spoken.HTTP),
+        (80, "HTTP2-web", None, Spoken.HTTP),
+        (80, "grpc-web-x", None, Spoken.HTTP),
+        (80, "grpc", None, Spoken.HTTP),
+        (443, "https-x", None, Spoken.TCP),
+        (443, "tls", None, Spoken.TCP),
+        (6379, "redis", None, Spoken.TCP),
+        (80, "web", None, Spoken.EITHER),
+        (80, "", None, Spoken.EITHER),
+        (3306, "db", None, Spoken.TCP),
+        (80, "tcp-web", "http", Spoken.HTTP),
+        (80, "http-web", "kubernetes.io/wss", Spoken.TCP),
+        (80, "tcp", "kubernetes.io/h2c", Spoken.HTTP),
+        (80, "http", "example.com/own", Spoken.EITHER),
+    ],
+)
+def test_what_a_port_speaks(number: int, name: str, app_protocol: str | None, expected: Spoken) -> None:
+    assert of_service_port(number, name, app_protocol) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "expected"),
+    [
+        ("http", "PERMISSIVE", "broken"),
+        ("tcp", "PERMISSIVE", "not_enforced"),
+        ("any", "PERMISSIVE", "not_enforced"),
+        ("http", "DISABLE", "broken"),
+        ("tcp", "DISABLE", "not_enforced"),
+        ("http", "STRICT", "broken"),
+    ],
+)
+def test_tls_that_is_not_the_meshs(name: str, mode: str, expected: str) -> None:
+    made = service("a", "web", [WEB])
+    made[0]["spec"]["ports"][0]["name"] = made[1]["ports"][0]["name"] = name
+    rule = destination_rule("a", "web.a.svc.cluster.local", "SIMPLE")
+    assert verdicts([WEB, made, peer_authentication("a", mode=mode), rule])[0] == expected
+
+
+def test_services_that_disagree_leave_it_open() -> None:
+    one, two = service("a", "web", [WEB]), service("a", "also", [WEB])
+    for made, name in ((one, "http"), (two, "tcp")):
+        made[0]["spec"]["ports"][0]["name"] = made[1]["ports"][0]["name"] = name
+    rule = destination_rule("a", "web.a.svc.cluster.local", "SIMPLE")
+    assert verdicts([WEB, one, two, rule])[0] == "unknown"
