@@ -21,7 +21,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Service,
     ServiceKind,
     in_mesh,
-    matches,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.destination_rule import destination_rule
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.endpoint_slice import (
@@ -43,7 +42,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.s
     service_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.sidecar import sidecar
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import labels_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import chosen
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -127,12 +126,33 @@ def assembled(
         tuple(sorted(labels)),
         dict(missing),
     )
+    services = _services(found, mesh, by_name, by_ip, domain)
+    going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
+    up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
+    pods = {key: by_name[key] for key in up}
+    addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
+    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+
+
+def _services(
+    found: Mapping[str, list[Any]],
+    mesh: Mesh,
+    by_name: Mapping[tuple[str, str], int],
+    by_ip: Mapping[str, int],
+    domain: str,
+) -> list[Service]:
+    """Services and hosts of ServiceEntries, with what stands behind them: pods by name and by address, and WorkloadEntries."""
     endpoints = _endpoints(found["EndpointSlice"], by_name, by_ip)
-    entries = found["WorkloadEntry"] if any(one.selects_entries for one in (config, *configs.values())) else []
+    selecting = any(config.selects_entries for config in (mesh.config, *mesh.configs.values()))
+    entries = found["WorkloadEntry"] if selecting else []
     services = [
         _also_unread(
             service(
-                obj, domain, endpoints.get(_name(obj), {}), _selected(selector_of_service(obj), obj, entries), by_ip
+                obj,
+                domain,
+                endpoints.get(_name(obj), {}),
+                chosen(selector_of_service(obj), _name(obj)[0], entries),
+                by_ip,
             ),
             mesh,
             selecting=bool(selector_of_service(obj)),
@@ -143,27 +163,13 @@ def assembled(
     for obj in found["ServiceEntry"]:
         services += [
             _also_unread(entry, mesh, selecting=bool(selector_of(obj)))
-            for entry in service_entry(obj, groups, found["WorkloadEntry"], by_ip, by_host)
+            for entry in service_entry(obj, mesh.groups, found["WorkloadEntry"], by_ip, by_host)
         ]
-    going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
-    up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
-    pods = {key: by_name[key] for key in up}
-    addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
-    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+    return services
 
 
 def _name(obj: Obj) -> tuple[str, str]:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
-
-
-def _selected(selector: Mapping[str, str], obj: Obj, entries: list[Obj]) -> list[Obj]:
-    """The WorkloadEntries of an object's namespace that a selector chooses."""
-    namespace = obj["metadata"]["namespace"]
-    return [
-        entry
-        for entry in entries
-        if selector and entry["metadata"]["namespace"] == namespace and matches(selector, labels_of(entry))
-    ]
 
 
 def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:

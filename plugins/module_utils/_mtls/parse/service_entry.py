@@ -19,7 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
-    labels_of,
+    chosen,
     workload_entry,
 )
 
@@ -47,7 +47,7 @@ def service_entry(
     entries: list[Obj] = [
         {"metadata": {"namespace": namespace}, "spec": entry} for entry in spec.get("endpoints") or []
     ]
-    entries += _chosen_entries(obj, namespace, workload_entries)
+    entries += chosen(selector_of(obj), namespace, workload_entries)
     ports = []
     for part in spec.get("ports") or []:
         number = int(part.get("number") or 0)
@@ -101,14 +101,4 @@ def _chosen_groups(obj: Obj, namespace: str, groups: Sequence[Group]) -> list[in
         index
         for index, group in enumerate(groups)
         if selector and group.namespace == namespace and matches(selector, group.labels)
-    ]
-
-
-def _chosen_entries(obj: Obj, namespace: str, workload_entries: Iterable[Obj]) -> list[Obj]:
-    """The WorkloadEntries that the workloadSelector chooses."""
-    selector = selector_of(obj)
-    return [
-        entry
-        for entry in workload_entries
-        if selector and entry["metadata"]["namespace"] == namespace and matches(selector, labels_of(entry))
     ]

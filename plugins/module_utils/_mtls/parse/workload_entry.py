@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels, matches
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
 
 
@@ -24,3 +24,12 @@ def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:
     address = str(spec.get("address") or "")
     what = f"WorkloadEntry {name}" if name else address
     return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address))
+
+
+def chosen(selector: Labels, namespace: str, entries: Iterable[Obj]) -> list[Obj]:
+    """The WorkloadEntries of a namespace that a selector chooses; one without labels chooses none."""
+    return [
+        entry
+        for entry in entries
+        if selector and entry["metadata"]["namespace"] == namespace and matches(selector, labels_of(entry))
+    ]
