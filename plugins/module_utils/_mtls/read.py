@@ -101,4 +101,7 @@ def _config(
         return Missing(where, MissingCause.FAILED, f"its key mesh is not YAML: {str(error).splitlines()[0]}")
     if not isinstance(document, dict):
         return Missing(where, MissingCause.FAILED, "its key mesh has no MeshConfig")
-    return mesh_config(document, revision, environment)
+    try:
+        return mesh_config(document, revision, environment)
+    except ValueError as error:
+        return Missing(where, MissingCause.FAILED, f"its key mesh is not one that istiod takes: {error}")

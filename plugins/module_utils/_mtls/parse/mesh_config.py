@@ -18,39 +18,82 @@ _OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
 
 def mesh_config(document: Obj, revision: str = "default", environment: Mapping[str, str] | None = None) -> MeshConfig:
-    """A revision's MeshConfig. `environment` are istiod's variables, None when they could not be read."""
+    """A revision's MeshConfig. `environment` are istiod's variables, None when they could not be read.
+
+    Raises ValueError, which names the field, for a value that istiod does not take: it then goes on with what it had before.
+    """
     env = environment or {}
 
     def on(name: str, default: bool = False) -> bool:
         return str(env.get(name, default)).lower() in ("true", "1")
 
-    auto = document.get("enableAutoMtls")
-    discovery = _selectors(document.get("discoverySelectors"))
+    outbound = _mapping(document, "outboundTrafficPolicy")
     return MeshConfig(
         revision=revision,
-        root_namespace=str(document.get("rootNamespace") or "istio-system"),
-        auto_mtls=True if auto is None else bool(auto),
-        trust_domain=str(document.get("trustDomain") or "cluster.local"),
-        outbound=str((document.get("outboundTrafficPolicy") or {}).get("mode") or "ALLOW_ANY"),
-        destination_rule_export_to=tuple(document.get("defaultDestinationRuleExportTo") or ("*",)),
-        service_export_to=tuple(document.get("defaultServiceExportTo") or ("*",)),
-        interception=str((document.get("defaultConfig") or {}).get("interceptionMode") or "REDIRECT"),
+        root_namespace=_text(document, "rootNamespace") or "istio-system",
+        auto_mtls=_switch(document, "enableAutoMtls", default=True),
+        trust_domain=_text(document, "trustDomain") or "cluster.local",
+        outbound=_one_of(outbound, "mode", ("ALLOW_ANY", "REGISTRY_ONLY"), "outboundTrafficPolicy."),
+        destination_rule_export_to=_texts(document, "defaultDestinationRuleExportTo") or ("*",),
+        service_export_to=_texts(document, "defaultServiceExportTo") or ("*",),
+        interception=_one_of(
+            _mapping(document, "defaultConfig"), "interceptionMode", ("REDIRECT", "TPROXY", "NONE"), "defaultConfig."
+        ),
         eds_for_headless=on("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES"),
         sidecar_ingress_tls=on("ENABLE_TLS_ON_SIDECAR_INGRESS"),
         merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
         selects_entries=on("PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES", True),
         ambient=None if environment is None else on("PILOT_ENABLE_AMBIENT"),
-        discovery=discovery or (),
-        known=discovery is not None,
+        discovery=_selectors(document.get("discoverySelectors")),
     )
 
 
-def _selectors(node: Any) -> tuple[LabelSelector, ...] | None:
-    """discoverySelectors; None for what is no list of label selectors."""
+def _wrong(name: str, value: Any, expected: str) -> ValueError:
+    return ValueError(f"{name} is {value!r}, expected {expected}")
+
+
+def _text(node: Obj, name: str) -> str:
+    value = node.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _wrong(name, value, "a text")
+    return value or ""
+
+
+def _switch(node: Obj, name: str, *, default: bool) -> bool:
+    value = node.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _wrong(name, value, "true or false")
+    return default if value is None else value
+
+
+def _mapping(node: Obj, name: str) -> Obj:
+    value = node.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise _wrong(name, value, "a mapping")
+    return value or {}
+
+
+def _texts(node: Obj, name: str) -> tuple[str, ...]:
+    value = node.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        raise _wrong(name, value, "a list of texts")
+    return tuple(value or ())
+
+
+def _one_of(node: Obj, name: str, choices: tuple[str, ...], prefix: str) -> str:
+    """One of the names of an enum, its first one by default."""
+    value = node.get(name)
+    if value is not None and value not in choices:
+        raise _wrong(prefix + name, value, " or ".join(choices))
+    return value or choices[0]
+
+
+def _selectors(node: Any) -> tuple[LabelSelector, ...]:
+    """discoverySelectors."""
     try:
         return tuple(_selector(part or {}) for part in node or ())
     except (AttributeError, KeyError, TypeError, ValueError):
-        return None
+        raise _wrong("discoverySelectors", node, "a list of label selectors") from None
 
 
 def _selector(node: Obj) -> LabelSelector:

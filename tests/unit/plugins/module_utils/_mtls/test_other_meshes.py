@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
@@ -49,9 +51,6 @@ def verdicts(objects: list[Any], where: str = "a/web", client: str = "*", **more
         ),
         ([{"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}], ("broken", "broken")),
         ([{"matchExpressions": [{"key": "team", "operator": "Exists"}]}], ("encrypted_not_enforced", "plaintext_allowed")),
-        ([{"matchExpressions": [{"key": "team", "operator": "Like"}]}], ("unknown", "unknown")),
-        ([{"matchFields": {}}], ("unknown", "unknown")),
-        ("all", ("unknown", "unknown")),
     ],
 )  # fmt: skip
 def test_what_istiod_reads(selectors: Any, expected: tuple[str, str]) -> None:
@@ -73,6 +72,42 @@ def test_rules_of_a_namespace_that_is_not_read_do_not_apply() -> None:
         "discoverySelectors": [{"matchExpressions": [{"key": k, "operator": "Exists"}]} for k in ("team", "kind")]
     }
     assert verdicts(whole, client="far/caller", config=config)[0] == "strict"
+
+
+JSON_TYPES = (None, True, 7, "text", [], ["text"], [7], {}, {"a": 1})
+# What each field takes of JSON_TYPES, besides null.
+TAKEN: dict[tuple[str, ...], tuple[Any, ...]] = {
+    ("rootNamespace",): ("text",),
+    ("enableAutoMtls",): (True,),
+    ("trustDomain",): ("text",),
+    ("outboundTrafficPolicy",): ({}, {"a": 1}),
+    ("outboundTrafficPolicy", "mode"): (),
+    ("defaultDestinationRuleExportTo",): ([], ["text"]),
+    ("defaultServiceExportTo",): ([], ["text"]),
+    ("defaultConfig",): ({}, {"a": 1}),
+    ("defaultConfig", "interceptionMode"): (),
+    ("discoverySelectors",): ([], {}),
+}
+
+
+@pytest.mark.parametrize("value", JSON_TYPES, ids=str)
+@pytest.mark.parametrize("path", TAKEN, ids=".".join)
+def test_a_mesh_config_of_any_type_is_read_or_refused_by_name(path: tuple[str, ...], value: Any) -> None:
+    document: dict[str, Any] = {path[0]: value if len(path) == 1 else {path[1]: value}}
+    if value is None or value in TAKEN[path]:
+        assert mesh_config(document).known
+        return
+    with pytest.raises(ValueError, match="^" + re.escape(".".join(path)) + " is "):
+        mesh_config(document)
+
+
+@pytest.mark.parametrize(
+    "selectors",
+    [[{"matchExpressions": [{"key": "team", "operator": "Like"}]}], [{"matchFields": {}}], "all", [["team"]]],
+)
+def test_discovery_selectors_that_istiod_does_not_take(selectors: Any) -> None:
+    with pytest.raises(ValueError, match="discoverySelectors is"):
+        mesh_config({"discoverySelectors": selectors})
 
 
 # Workloads outside of the cluster --------------------------------------------------------------------------------------
