@@ -42,7 +42,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.s
     service_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.sidecar import sidecar
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import chosen
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
+    chosen,
+    workload_entry,
+)
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -64,23 +67,41 @@ class Snapshot:
     addresses: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """In place of an object that has not the shape of its kind. `object` is its namespace and name."""
+
+    object: str
+
+
 def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
-    """What is kept of one object, by kind; `domain` is the cluster's DNS domain."""
-    return {
+    """What is kept of one object, by kind, or a Misread; `domain` is the cluster's DNS domain."""
+    found: dict[str, Callable[[Obj], Any]] = {
         "Pod": pod,
         "EndpointSlice": endpoint_slice,
-        "Service": _same,
+        "Service": functools.partial(_tried, lambda obj: (selector_of_service(obj), service(obj, domain, {}))),
         "Namespace": _namespace,
         "PeerAuthentication": peer_authentication,
         "DestinationRule": functools.partial(destination_rule, domain=domain),
         "Sidecar": sidecar,
-        "ServiceEntry": _same,
-        "WorkloadEntry": _same,
+        "ServiceEntry": functools.partial(_tried, lambda obj: (selector_of(obj), service_entry(obj, (), (), {}, {}))),
+        "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
     }
+    return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
 
 
-def _same(obj: Obj) -> Obj:
+def _guarded(reduce: Callable[[Obj], Any], obj: Obj) -> Any:
+    try:
+        return reduce(obj)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        meta = obj.get("metadata") if isinstance(obj.get("metadata"), Mapping) else {}
+        return Misread("/".join(str(meta[key]) for key in ("namespace", "name") if meta and meta.get(key)))
+
+
+def _tried(parse: Callable[[Obj], Any], obj: Obj) -> Obj:
+    """The object itself, if it can be parsed."""
+    parse(obj)
     return obj
 
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, texts
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
     KINDS,
     Everything,
@@ -57,6 +58,17 @@ class Given:
         key, meta = (_group(str(obj.get("apiVersion") or "")), str(obj["kind"])), obj.get("metadata")
         if not isinstance(meta, Mapping) or not meta.get("name"):
             raise KubeError(f"src has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
+        for field in ("name", "namespace", "creationTimestamp"):
+            if meta.get(field) is not None and not isinstance(meta[field], (str, datetime.datetime)):
+                raise _wrong(obj, field, meta[field], "a text")
+        for field in ("spec", "status", "data"):
+            if obj.get(field) is not None and not isinstance(obj[field], Mapping):
+                raise _wrong(obj, field, obj[field], "a mapping")
+        for field, node in (("labels", meta), ("annotations", meta), ("data", obj)):
+            try:
+                texts(node.get(field))
+            except TypeError:
+                raise _wrong(obj, field, node[field], "a mapping of texts") from None
         name = (str(meta.get("namespace") or ""), str(meta["name"]))
         if name in self._objects.setdefault(key, {}) and self._objects[key][name] != obj:
             where = "/".join(part for part in name if part)
@@ -96,6 +108,10 @@ class Given:
             return found
         cause = MissingCause.NOT_INSTALLED if self._complete else MissingCause.NOT_GIVEN
         return Missing(f"ConfigMap {namespace}/{name}", cause, "it is not in src")
+
+
+def _wrong(obj: Obj, field: str, value: Any, expected: str) -> KubeError:
+    return KubeError(f"src has {obj['kind']} {obj['metadata']['name']} with {field}: {value!r}. Expected {expected}.")
 
 
 def _group(api_version: str) -> str:

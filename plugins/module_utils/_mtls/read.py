@@ -12,8 +12,14 @@ import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot, assembled, reducers
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import (
+    Misread,
+    Snapshot,
+    assembled,
+    reducers,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import revisions
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
@@ -23,15 +29,17 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
 
+_NAMED = 3  # objects that a message names
+
 
 def read(source: Source, istio_namespace: str, domain: str) -> Snapshot:
     """Reads everything."""
     start, before = time.monotonic(), source.requests
     everything = source.everything(reducers(domain), istio_namespace)
-    found = everything.found
+    found, missing = _understood(everything.found, everything.missing)
     environments = None if everything.istiods is None else _environments(everything.istiods)
     config, configs, missing_configs = _configs(source, istio_namespace, revisions(found["Pod"]), environments)
-    snapshot = assembled(found, everything.missing, config, configs, domain)
+    snapshot = assembled(found, missing, config, configs, domain)
     stats = {
         "objects": {name: len(items) for name, items in found.items()},
         "groups": len(snapshot.mesh.groups),
@@ -39,6 +47,21 @@ def read(source: Source, istio_namespace: str, domain: str) -> Snapshot:
         "read_seconds": round(time.monotonic() - start, 3),
     }
     return replace(snapshot, stats=stats, missing_configs=tuple(missing_configs))
+
+
+def _understood(
+    found: Mapping[str, list[Any]], missing: Mapping[str, Missing]
+) -> tuple[dict[str, list[Any]], dict[str, Missing]]:
+    """Without the objects that have not the shape of their kind; what depends on such a kind is not known."""
+    more = dict(missing)
+    for kind, items in found.items():
+        misread = sorted(item.object for item in items if isinstance(item, Misread))
+        if misread:
+            names = ", ".join(misread[:_NAMED]) + (
+                f" and {len(misread) - _NAMED} more" if len(misread) > _NAMED else ""
+            )
+            more[kind] = Missing(kind, MissingCause.FAILED, f"{names} cannot be understood as {kind}")
+    return {kind: [item for item in items if not isinstance(item, Misread)] for kind, items in found.items()}, more
 
 
 def _environments(istiods: list[Obj]) -> dict[str, dict[str, str]] | None:

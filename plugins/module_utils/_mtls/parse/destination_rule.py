@@ -14,7 +14,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     TlsMode,
     Traffic,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, full_host, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    full_host,
+    identity,
+    texts,
+)
 
 _TLS_MODES = {mode.value: mode for mode in TlsMode}
 
@@ -25,7 +30,7 @@ def destination_rule(obj: Obj, domain: str) -> DestinationRule:
     spec = obj.get("spec") or {}
     chosen = spec.get("workloadSelector")
     subsets = tuple(
-        Subset(str(part.get("name") or ""), dict(part.get("labels") or {}), _traffic(part.get("trafficPolicy")))
+        Subset(str(part.get("name") or ""), texts(part.get("labels")), _traffic(part.get("trafficPolicy")))
         for part in spec.get("subsets") or []
     )
     return DestinationRule(
@@ -34,7 +39,7 @@ def destination_rule(obj: Obj, domain: str) -> DestinationRule:
         full_host(str(spec.get("host") or ""), namespace, domain),
         created,
         (".",) if chosen is not None else tuple(spec.get("exportTo") or ()),
-        None if chosen is None else dict((chosen or {}).get("matchLabels") or {}),
+        None if chosen is None else texts((chosen or {}).get("matchLabels")),
         _traffic(spec.get("trafficPolicy")),
         subsets,
     )

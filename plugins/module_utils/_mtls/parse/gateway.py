@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import GatewayServer
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 
 
 def gateway_servers(obj: Obj) -> list[GatewayServer]:
@@ -16,7 +20,7 @@ def gateway_servers(obj: Obj) -> list[GatewayServer]:
     return [
         GatewayServer(
             f"{namespace}/{name}",
-            dict(spec.get("selector") or {}),
+            texts(spec.get("selector")),
             int((part.get("port") or {}).get("number") or 0),
             "" if part.get("tls") is None else str(part["tls"].get("mode") or "PASSTHROUGH"),
             tuple(part.get("hosts") or ()),

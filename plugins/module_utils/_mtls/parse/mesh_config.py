@@ -91,6 +91,8 @@ def _one_of(node: Obj, name: str, choices: tuple[str, ...], prefix: str) -> str:
 def _selectors(node: Any) -> tuple[LabelSelector, ...]:
     """discoverySelectors."""
     try:
+        if node is not None and not isinstance(node, list):
+            raise TypeError(node)
         return tuple(_selector(part or {}) for part in node or ())
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _wrong("discoverySelectors", node, "a list of label selectors") from None

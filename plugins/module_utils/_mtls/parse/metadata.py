@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,19 @@ Obj = Mapping[str, Any]
 def identity(obj: Obj) -> tuple[str, str, str]:
     """Namespace, name and creation time, each empty when it is not there."""
     meta = obj.get("metadata") or {}
-    return str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(meta.get("creationTimestamp") or "")
+    created = meta.get("creationTimestamp") or ""
+    if isinstance(created, datetime.datetime):  # YAML's own form of a time, which Kubernetes quotes and others do not
+        created = created.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(created)
+
+
+def texts(node: Any) -> dict[str, str]:
+    """Labels, or the labels of a selector. Raises TypeError for anything else than a mapping of texts."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping) or not all(isinstance(part, str) for pair in node.items() for part in pair):
+        raise TypeError(node)
+    return dict(node)
 
 
 def full_host(host: str, namespace: str, domain: str) -> str:

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode, Policy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 
 _MODES = {mode.value: mode for mode in (Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE)}
 
@@ -18,7 +22,7 @@ def peer_authentication(obj: Obj) -> Policy:
     """A PeerAuthentication. Ports of a policy without a selector are dropped, as istiod does."""
     namespace, name, created = identity(obj)
     spec = obj.get("spec") or {}
-    selector = dict((spec.get("selector") or {}).get("matchLabels") or {})
+    selector = texts((spec.get("selector") or {}).get("matchLabels"))
     ports = {int(port): _mode(node) for port, node in (spec.get("portLevelMtls") or {}).items()} if selector else {}
     open_selector = spec.get("selector") is not None and not selector
     return Policy(namespace, name, created, selector, _mode(spec.get("mtls")), ports, open_selector)

@@ -14,14 +14,18 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Service,
     ServiceKind,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import workload_entry
 
 
 def selector_of(obj: Obj) -> Mapping[str, str]:
     """The labels of a Service's selector, empty without one."""
-    return (obj.get("spec") or {}).get("selector") or {}
+    return texts((obj.get("spec") or {}).get("selector"))
 
 
 def service(

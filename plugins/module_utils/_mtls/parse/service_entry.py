@@ -16,7 +16,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     ServiceKind,
     matches,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
     chosen,
@@ -26,7 +30,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
 
 def selector_of(obj: Obj) -> Mapping[str, str]:
     """The labels of a ServiceEntry's workloadSelector, empty without one."""
-    return ((obj.get("spec") or {}).get("workloadSelector") or {}).get("labels") or {}
+    return texts(((obj.get("spec") or {}).get("workloadSelector") or {}).get("labels"))
 
 
 def service_entry(

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import EgressHost, SidecarScope
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 
 
 def sidecar(obj: Obj) -> SidecarScope:
@@ -23,7 +27,7 @@ def sidecar(obj: Obj) -> SidecarScope:
         namespace,
         name,
         created,
-        None if chosen is None else dict((chosen or {}).get("labels") or {}),
+        None if chosen is None else texts((chosen or {}).get("labels")),
         _egress(spec) if spec.get("egress") else None,
         ingress,
         str((spec.get("outboundTrafficPolicy") or {}).get("mode") or ""),

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels, matches
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
+    Obj,
+    identity,
+    texts,
+)
 
 
 def labels_of(obj: Obj) -> Labels:
     """Labels of the workload: those of `spec`, and those of the object, which go first."""
-    return {**((obj.get("spec") or {}).get("labels") or {}), **((obj.get("metadata") or {}).get("labels") or {})}
+    return {**texts((obj.get("spec") or {}).get("labels")), **texts((obj.get("metadata") or {}).get("labels"))}
 
 
 def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import identity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
@@ -36,7 +40,7 @@ def objects() -> list[dict[str, Any]]:
 
 def verdicts(documents: list[Any], *, complete: bool = True) -> dict[str, str]:
     snapshot = read(Given(documents, complete=complete), "istio-system", "cluster.local")
-    return {call.client: str(call.verdict) for call in Engine(snapshot.mesh).calls()}
+    return {call.client: str(call.verdict) for call in Engine(snapshot.mesh).calls() if call.service == "a/web"}
 
 
 STRICT = {"*": "strict", "plaintext": "broken"}
@@ -82,7 +86,12 @@ def test_pods_that_ended_do_not_count() -> None:
 
 
 def test_another_groups_kind_of_the_same_name_is_not_meant() -> None:
-    other = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g"}, "spec": 7}
+    other = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "g"},
+        "spec": {"listeners": 7},
+    }
     assert verdicts([*objects(), other]) == STRICT
 
 
@@ -100,8 +109,75 @@ def test_what_is_no_object_is_named(document: Any, words: str) -> None:
         Given([document], complete=True)
 
 
+def test_a_time_without_quotes_is_the_same_time() -> None:
+    quoted, plain = (
+        yaml.safe_load(f"metadata: {{creationTimestamp: {text}}}")
+        for text in ("'2026-01-01T00:00:01Z'", "2026-01-01T00:00:01Z")
+    )
+    assert identity(quoted) == identity(plain) == ("", "", "2026-01-01T00:00:01Z")
+
+
 def test_two_of_one_name_are_refused() -> None:
     one, two = objects()[-2], objects()[-2]
     two["spec"] = {"mtls": {"mode": "DISABLE"}}
     with pytest.raises(KubeError, match="PeerAuthentication a/default twice"):
         Given([one, two], complete=True)
+
+
+JSON_TYPES = (None, True, 7, "text", [], [7], ["text"], {}, {"a": 1})
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [found for key, child in children for found in [(*path, key), *places(child, (*path, key))]]
+
+
+def changed(obj: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy with another value at one place."""
+    made = copy.deepcopy(obj)
+    node = made
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return made
+
+
+def everything() -> list[dict[str, Any]]:
+    """One object of each kind that is read, with all fields that are parsed."""
+    meta = {"namespace": "a", "creationTimestamp": "2026-01-01T00:00:01Z"}
+    networking = "networking.istio.io/v1"
+    tls = {"tls": {"mode": "ISTIO_MUTUAL"}, "portLevelSettings": [{"port": {"number": 81}, "tls": {"mode": "DISABLE"}}]}
+    rule = {"host": "web", "trafficPolicy": tls, "subsets": [{"name": "s", "labels": {"v": "1"}, "trafficPolicy": tls}]}
+    scope = {
+        "egress": [{"hosts": ["*/*"]}],
+        "ingress": [{"port": {"number": 9}}],
+        "outboundTrafficPolicy": {"mode": "ALLOW_ANY"},
+    }
+    server = {"port": {"number": 80}, "hosts": ["*"], "tls": {"mode": "SIMPLE"}}
+    outside = {"hosts": ["x.y"], "ports": [{"number": 1, "name": "n", "protocol": "TCP"}], "resolution": "STATIC"}
+    more = [
+        ("DestinationRule", networking, rule),
+        ("Sidecar", networking, {"workloadSelector": {"labels": {"app": "other"}}, **scope}),
+        ("Gateway", networking, {"selector": {"istio": "g"}, "servers": [server]}),
+        ("ServiceEntry", networking, {**outside, "endpoints": [{"address": "192.0.2.1", "ports": {"n": 2}}]}),
+        ("WorkloadEntry", networking, {"address": "192.0.2.1", "labels": {"app": "vm"}}),
+    ]
+    return objects() + [
+        {"apiVersion": version, "kind": kind, "metadata": {**meta, "name": "one"}, "spec": spec}
+        for kind, version, spec in more
+    ]
+
+
+def test_no_shape_of_any_field_is_a_traceback() -> None:
+    """Each field of each object with a value of each JSON type: verdicts, or a refusal by name, and no other error."""
+    whole = everything()
+    assert verdicts(whole)["*"] == "strict"
+    tried = 0
+    for number, one in enumerate(whole):
+        for path in places(one):
+            for value in JSON_TYPES:
+                documents = [*whole[:number], changed(one, path, value), *whole[number + 1 :]]
+                with contextlib.suppress(KubeError):
+                    verdicts(documents)
+                tried += 1
+    assert tried > 1000

@@ -86,7 +86,7 @@ TAKEN: dict[tuple[str, ...], tuple[Any, ...]] = {
     ("defaultServiceExportTo",): ([], ["text"]),
     ("defaultConfig",): ({}, {"a": 1}),
     ("defaultConfig", "interceptionMode"): (),
-    ("discoverySelectors",): ([], {}),
+    ("discoverySelectors",): ([],),
 }
 
 
