@@ -110,10 +110,8 @@ def test_what_is_no_object_is_named(document: Any, words: str) -> None:
 
 
 def test_a_time_without_quotes_is_the_same_time() -> None:
-    quoted, plain = (
-        yaml.safe_load(f"metadata: {{creationTimestamp: {text}}}")
-        for text in ("'2026-01-01T00:00:01Z'", "2026-01-01T00:00:01Z")
-    )
+    forms = ("'2026-01-01T00:00:01Z'", "2026-01-01T00:00:01Z")
+    quoted, plain = (yaml.safe_load(f"metadata: {{creationTimestamp: {form}}}") for form in forms)
     assert identity(quoted) == identity(plain) == ("", "", "2026-01-01T00:00:01Z")
 
 
