@@ -37,7 +37,8 @@ options:
     default: {}
   exceptions:
     description:
-      - Deviations from O(want) that are accepted.
+      - Deviations from O(want) that are accepted. Each names a service, a workload or a client, or several of them.
+      - One that matches nothing in the mesh is a finding, because it is misspelt or no longer needed.
     type: list
     elements: dict
     default: []
@@ -55,7 +56,7 @@ options:
         type: int
         default: 0
       client:
-        description: Client, as in O(clients), empty for all.
+        description: Client, as in O(clients), empty for all. Alone it stands for its calls to all services.
         type: str
         default: ""
       reason:

@@ -33,7 +33,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Excepted:
-    """An accepted deviation: a service (`ns/name`) or workload (`ns/name`), `port` 0 for all, `client` empty for all."""
+    """An accepted deviation: a service or workload (`ns/name`), both empty for all; `port` 0 for all; `client` empty for all."""
 
     service: str = ""
     workload: str = ""
@@ -41,9 +41,16 @@ class Excepted:
     client: str = ""
     reason: str = ""
 
+    @property
+    def told(self) -> str:
+        """The exception as a user wrote it, without its reason."""
+        parts = (("service", self.service), ("workload", self.workload), ("port", self.port), ("client", self.client))
+        return ", ".join(f"{name} {value}" for name, value in parts if value)
+
     def covers(self, call: Call) -> bool:
         """Whether a call is meant."""
         named = self.service == call.service or (bool(self.workload) and self.workload in call.backends)
+        named = named or not (self.service or self.workload)
         return named and self.port in (0, call.port) and self.client in ("", call.client)
 
 
@@ -61,6 +68,18 @@ class Wanted:
     def excepted(self, call: Call) -> str:
         """Why a call is excepted, empty when it is not."""
         return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(call)), "")
+
+
+def unused(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Finding]:
+    """Exceptions that no call and no workload of the whole mesh matches: a name that is misspelt excepts nothing, and says so."""
+    left = [
+        entry for entry in wanted.exceptions if not any(group.key == entry.workload for group in engine.mesh.groups)
+    ]
+    for call in calls:
+        left = [entry for entry in left if not entry.covers(call)]
+        if not left:
+            return []
+    return [finding(CheckCode.EXCEPTION_UNUSED, f"Exception {entry.told}", "it excepts nothing") for entry in left]
 
 
 def deviation(call: Call, wanted: Wanted) -> tuple[str, str]:

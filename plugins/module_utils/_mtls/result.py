@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.complia
     Level,
     Wanted,
     deviation,
+    unused,
     violations,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
@@ -51,7 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "required_one_of": [("service", "workload")],
+        "required_one_of": [("service", "workload", "client")],
         "options": {
             "service": {"type": "str", "default": ""},
             "workload": {"type": "str", "default": ""},
@@ -188,7 +189,8 @@ def result(
         for call in refuted
     ]
     unread = of_reading(snapshot, engine)
-    findings = ordered([*unread, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
+    idle = unused(engine, everything, wanted)
+    findings = ordered([*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
     asked, told = params["what_if"], None
     if asked and (asked["namespaces"] or asked["mesh"]):
         told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])

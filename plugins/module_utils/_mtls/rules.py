@@ -58,6 +58,7 @@ class CheckCode(StrEnum):
     CERTIFICATE_EXPIRY = "certificate_expiry"
     CERTIFICATE_IDENTITY = "certificate_identity"
     CERTIFICATE_ROOT = "certificate_root"
+    EXCEPTION_UNUSED = "exception_unused"
     INCOMPLETE = "incomplete"
     MESH_CONFIG = "mesh_config"
     METRICS = "metrics"
@@ -275,6 +276,13 @@ _ENTRIES = (
         Severity.WARNING,
         "Complete the rotation of the root certificate.",
         _SECRETS,
+    ),
+    Rule(
+        CheckCode.EXCEPTION_UNUSED,
+        "An exception matches no call and no workload of the mesh.",
+        Severity.WARNING,
+        "Correct its names, or remove it.",
+        "",
     ),
     Rule(
         CheckCode.INCOMPLETE, "A kind could not be read, and whatever depends on it is unknown.", Severity.ERROR, "", ""

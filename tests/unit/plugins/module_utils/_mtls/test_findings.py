@@ -15,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.complia
     Excepted,
     Level,
     Wanted,
+    unused,
     violations,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
@@ -115,6 +116,32 @@ def test_exceptions() -> None:
     assert strict(exceptions=(Excepted(workload="a/web"),)) == []
     assert strict(PA("a"), DR("b", HOST, "DISABLE"), exceptions=(Excepted(service="a/web", client="b/far"),)) == []
     assert strict(PA("a"), hole, exceptions=(Excepted(service="a/other"),)) != []
+
+
+def test_a_client_alone_is_excepted_for_all_services() -> None:
+    rule = DR("b", HOST, "DISABLE")
+    assert strict(PA("a"), rule) != []
+    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/far"),)) == []
+    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/other"),)) != []
+
+
+@pytest.mark.parametrize(
+    ("exception", "used"),
+    [
+        (Excepted(service="a/web"), True),
+        (Excepted(service="a/web", port=81), False),
+        (Excepted(service="a/wbe"), False),
+        (Excepted(workload="a/web", port=9999), True),  # a port of no service is the workload's
+        (Excepted(workload="a/wbe"), False),
+        (Excepted(client="*"), True),
+        (Excepted(client="b/nobody"), False),
+    ],
+)
+def test_an_exception_that_matches_nothing_is_told(exception: Excepted, used: bool) -> None:
+    judged = engine(PA("a"))
+    found = unused(judged, judged.calls(), Wanted({"a": Level.STRICT}, [exception]))
+    assert [entry.code for entry in found] == ([] if used else ["exception_unused"])
+    assert all(exception.told in entry.object for entry in found)
 
 
 def test_nothing_is_demanded_of_what_is_not_there_or_outside() -> None:
