@@ -269,6 +269,11 @@ what_if:
       description: Workloads without a sidecar. Their calls to RV(what_if.refuses) would break.
       type: list
       elements: str
+    probes:
+      description: Probes and hooks by HTTP or gRPC that the injector has not rewritten. The kubelet has no sidecar, so they would fail.
+      type: list
+      elements: dict
+      sample: [{workload: ecommerce/legacy, port: 8080, probe: readinessProbe, was: PERMISSIVE}]
 callers:
   description: Callers of each service within the window, from Prometheus, those with the most plain text first.
   returned: success

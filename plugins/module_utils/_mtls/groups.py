@@ -46,7 +46,16 @@ def selected_labels(
 
 def _key(group: Group) -> tuple[Any, ...]:
     place = (group.namespace, group.workload, frozenset(group.labels.items()), group.service_account)
-    proxy = (group.kind, group.revision, group.tls_label, group.hbone, group.host_network, group.capture, group.why)
+    proxy = (
+        group.kind,
+        group.revision,
+        group.tls_label,
+        group.hbone,
+        group.host_network,
+        group.capture,
+        group.why,
+        group.probes,
+    )
     return (*place, *proxy)
 
 

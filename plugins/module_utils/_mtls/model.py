@@ -277,7 +277,8 @@ class Group:
     """Pods of one workload that do not differ in anything that decides on mutual TLS.
 
     `tls_label` is the pods' label security.istio.io/tlsMode, `disabled` without one. It is what the pods claim, and not a proof.
-    `hbone` is whether the pods accept Istio's tunnel; `why` is why there is no proxy; `count` is the number of pods.
+    `hbone` is whether the pods accept Istio's tunnel; `why` is why there is no proxy; `count` is the number of pods. `probes` are what the
+    kubelet asks by HTTP or gRPC: container port and the name of the probe or hook.
     """
 
     namespace: str
@@ -291,6 +292,7 @@ class Group:
     capture: Capture = Capture()
     why: str = ""
     service_account: str = "default"
+    probes: frozenset[tuple[int, str]] = frozenset()
     count: int = 1
 
     @property

@@ -13,7 +13,13 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import other_ports
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, Mode, Policy, Proxy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Endpoint,
+    Mesh,
+    Mode,
+    Policy,
+    Proxy,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
     WITHOUT_SIDECAR,
@@ -115,7 +121,7 @@ def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole
     """What would break if namespaces or the mesh were STRICT.
 
     `breaks` are calls of meshed callers, those to services that are hidden from them included; `refuses` are service ports that would start
-    to refuse callers without a sidecar, and `callers` the workloads that have none.
+    to refuse callers without a sidecar, and `callers` the workloads that have none. `probes` are requests of the kubelet that would fail.
     """
     strict = Engine(made_strict(engine.mesh, names, whole_mesh))
     before = {call.id: call for call in engine.hidden_calls()} | {call.id: call for call in calls}
@@ -139,4 +145,16 @@ def what_if(engine: Engine, calls: Iterable[Call], names: Collection[str], whole
         "breaks": breaks,
         "refuses": [{"service": entry["service"], "port": entry["port"], "was": entry["was"]} for entry in refuses],
         "callers": callers,
+        "probes": _refused_probes(engine, strict),
     }
+
+
+def _refused_probes(engine: Engine, strict: Engine) -> list[dict[str, Any]]:
+    """Requests of the kubelet, which has no sidecar, that a port would start to refuse."""
+    found = []
+    for index, group in enumerate(engine.mesh.groups):
+        for port, probe in sorted(group.probes):
+            old, new = (one.accepts(Endpoint(port, index), port).mode for one in (engine, strict))
+            if new is Mode.STRICT and old is not Mode.STRICT:
+                found.append({"workload": group.key, "port": port, "probe": probe, "was": str(old)})
+    return sorted(found, key=lambda entry: (entry["workload"], entry["port"], entry["probe"]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Group, Proxy
@@ -14,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.c
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 
 PROXY_CONTAINER = "istio-proxy"
+_AGENT_PORT = 15020
 _STATUS = "sidecar.istio.io/status"
 
 
@@ -49,6 +51,7 @@ def pod(obj: Obj) -> Pod:
         capture(obj) if proxy is Proxy.SIDECAR else Capture(),
         _why(labels, annotations, host_network) if bare else "",
         str(spec.get("serviceAccountName") or "default"),
+        _probes(spec) if proxy is Proxy.SIDECAR else frozenset(),
     )
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
     ips = ips or ((status["podIP"],) if status.get("podIP") else ())
@@ -77,6 +80,32 @@ def _proxy(spec: Obj) -> Proxy:
             role = args[1] if len(args) > 1 and args[0] == "proxy" else ""
             return {"router": Proxy.GATEWAY, "waypoint": Proxy.WAYPOINT}.get(role, Proxy.SIDECAR)
     return Proxy.NONE
+
+
+def _probes(spec: Obj) -> frozenset[tuple[int, str]]:
+    """What the kubelet asks the pod's applications by HTTP or gRPC, as (container port, name).
+
+    Probes that the injector has rewritten go to port 15020 (istio pkg/kube/inject/app_probe.go). A TCP probe only connects, which the
+    sidecar accepts, and a request with a host of its own does not go to the pod.
+    """
+    found: set[tuple[int, str]] = set()
+    for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
+        hooks = container.get("lifecycle") or {}
+        asked = {name: container.get(name) or {} for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+        asked |= {f"lifecycle.{name}": hooks.get(name) or {} for name in ("postStart", "preStop")}
+        for name, probe in asked.items():
+            request = probe.get("grpc") or probe.get("httpGet") or {}
+            port = _number(container, request.get("port"))
+            if container.get("name") != PROXY_CONTAINER and port and not request.get("host") and port != _AGENT_PORT:
+                found.add((port, name))
+    return frozenset(found)
+
+
+def _number(container: Obj, port: Any) -> int:
+    """A port's number; a name is one of the container's own ports. 0 for none."""
+    if isinstance(port, int):
+        return port
+    return next((int(entry["containerPort"]) for entry in container.get("ports") or [] if entry.get("name") == port), 0)
 
 
 def _is_ready(obj: Obj) -> bool:

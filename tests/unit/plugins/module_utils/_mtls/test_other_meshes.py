@@ -9,13 +9,16 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import what_if
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     calls,
     destination_rule,
+    mesh,
     namespace,
     obj,
     peer_authentication,
@@ -225,3 +228,41 @@ def test_services_that_disagree_leave_it_open() -> None:
         made[0]["spec"]["ports"][0]["name"] = made[1]["ports"][0]["name"] = name
     rule = destination_rule("a", "web.a.svc.cluster.local", "SIMPLE")
     assert verdicts([WEB, one, two, rule])[0] == "unknown"
+
+
+# What STRICT would break ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probe", "found"),
+    [
+        ({"readinessProbe": {"httpGet": {"path": "/", "port": 8080}}}, [(8080, "readinessProbe")]),
+        ({"livenessProbe": {"httpGet": {"path": "/", "port": "web", "scheme": "HTTPS"}}}, [(8080, "livenessProbe")]),
+        ({"startupProbe": {"grpc": {"port": 9000}}}, [(9000, "startupProbe")]),
+        ({"lifecycle": {"preStop": {"httpGet": {"port": 8080}}}}, [(8080, "lifecycle.preStop")]),
+        ({"readinessProbe": {"tcpSocket": {"port": 8080}}}, []),
+        ({"readinessProbe": {"exec": {"command": ["true"]}}}, []),
+        ({"readinessProbe": {"httpGet": {"path": "/app-health/app/readyz", "port": 15020}}}, []),
+        ({"readinessProbe": {"httpGet": {"host": "example.com", "port": 80}}}, []),
+    ],
+)
+@pytest.mark.parametrize("injected", [True, False])
+def test_the_kubelets_requests(probe: dict[str, Any], found: list[tuple[int, str]], injected: bool) -> None:
+    web = pod("a", "web", sidecar=injected)
+    web["spec"]["containers"][0] |= {"ports": [{"name": "web", "containerPort": 8080}], **probe}
+    judged = Engine(mesh([web, service("a", "web", [web])]))
+    told = what_if(judged, judged.calls(), ["a"], False)["probes"]
+    assert [(row["port"], row["probe"]) for row in told] == (found if injected else [])
+    strict = Engine(mesh([web, service("a", "web", [web]), peer_authentication("a")]))
+    assert what_if(strict, strict.calls(), ["a"], False)["probes"] == [], "they fail already"
+
+
+def test_callers_from_whom_the_service_is_hidden() -> None:
+    scope = obj("Sidecar", "b", "default", {"egress": [{"hosts": ["./*"]}]})
+    whole = [WEB, service("a", "web", [WEB]), pod("b", "far"), pod("b", "also"), scope]
+    judged = Engine(mesh(whole))
+    (found,) = what_if(judged, judged.calls(), ["a"], False)["breaks"]
+    assert (found["client"], found["service"], found["rule"]) == ("b/also", "a/web", "not_visible")
+    assert "(as 1 more workloads)" in found["reason"]
+    closed = Engine(mesh(whole, {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}))
+    assert what_if(closed, closed.calls(), ["a"], False)["breaks"] == [], "refused already"
