@@ -116,14 +116,21 @@ class ActionModule(ActionBase):
                 values[name] = self._templar.template(task_vars[name])
             except Exception as exc:  # a template can raise any exception; the user has to see it
                 yield f"{name}: {exc}"
-        yield from ArgumentSpecValidator(spec).validate(values).error_messages
+        errors = ArgumentSpecValidator(spec).validate(values).error_messages
+        yield from errors
+        # One finding for each variable: of a value that has the wrong type, the range says nothing more.
+        told = {name for name in values if errors and self._is_wrong(name, spec[name], values[name])}
         for name, value in values.items():
-            if spec[name].get("no_log"):
+            if spec[name].get("no_log") or name in told:
                 continue
             yield from range_findings(name, value)
             for variable, path in chart_paths(name, value):
                 if not Path(path).expanduser().exists():
                     yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
+
+    @staticmethod
+    def _is_wrong(name: str, entry: dict[str, t.Any], value: t.Any) -> bool:
+        return bool(ArgumentSpecValidator({name: entry}).validate({name: value}).error_messages)
 
     def _definition_findings(self, role: str, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
         """Findings of the service definition that a service role makes from its variables."""
