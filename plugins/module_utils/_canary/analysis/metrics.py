@@ -218,8 +218,15 @@ def freshness(telemetry: str, subject: Subject, reporter: str = "destination") -
 
 
 def _grown(selector: str, window: float) -> str:
-    """Increase of each counter. A counter without a sample at the start of the window, or after a reset, counts from 0."""
-    return f"({selector} - {selector} offset {seconds(window)} >= 0) or {selector}"
+    """Increase of each counter. A counter without a sample at the start of the window, or after a reset, counts from 0.
+
+    A scrape that fails makes all series of its target stale (prometheus scrape/scrape.go). Without `last_over_time`, a failure at the
+    start of the window would count everything since the counter's beginning, and one at the end would count nothing.
+    """
+    now, then = (
+        f"last_over_time({selector}[{seconds(MAX_AGE)}]{offset})" for offset in ("", f" offset {seconds(window)}")
+    )
+    return f"({now} - {then} >= 0) or {now}"
 
 
 def _counter(telemetry: str, subject: Subject, reporter: str, *, failed: bool = False) -> str:
