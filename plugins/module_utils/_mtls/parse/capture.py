@@ -10,6 +10,7 @@ Sources: istio tools/istio-iptables/pkg/cmd/root.go (arguments), pkg/capture/run
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -92,8 +93,15 @@ def _own_mode(annotations: Mapping[str, Any]) -> str:
     """The pod's own interceptionMode, by its annotations; that of `proxy.istio.io/config` comes second."""
     if annotations.get(_MODE):
         return str(annotations[_MODE])
+    text = annotations.get(_PROXY_CONFIG)
+    return _mode_of_config(text) if isinstance(text, str) and text else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _mode_of_config(text: str) -> str:
+    """interceptionMode of a ProxyConfig; the pods of a mesh have few different ones."""
     try:
-        config = yaml.safe_load(str(annotations.get(_PROXY_CONFIG) or ""))
+        config = yaml.safe_load(text)
     except yaml.YAMLError:
         return ""
     return str(config.get("interceptionMode") or "") if isinstance(config, dict) else ""
