@@ -211,8 +211,8 @@ def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], un
         return config
     if unread:
         return replace(config, known=False)
-    chosen = (name for name, own in labels.items() if any(selector.matches(own) for selector in config.discovery))
-    return replace(config, discovered=frozenset(chosen))
+    selected = (name for name, own in labels.items() if any(selector.matches(own) for selector in config.discovery))
+    return replace(config, discovered=frozenset(selected))
 
 
 def _endpoints(

@@ -151,7 +151,7 @@ class Sender:
         unread = self._mesh.unread("Sidecar") if client.kind is Proxy.SIDECAR else None
         if unread:
             return Sends(Sent.UNKNOWN, f"Sidecar objects, which may hide the service, are unknown: {unread.text}")
-        if client.capture.unclear and not client.capture.none:
+        if client.capture.unclear:
             return Sends(Sent.UNKNOWN, f"of the client: {client.capture.unclear}", RuleCode.CLIENT_NOT_CAPTURED)
         bypass = _bypass(client, service, port)
         if bypass:

@@ -132,7 +132,7 @@ class Engine:
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
-        index = endpoint.behind if endpoint.group is None else endpoint.group
+        index = endpoint.pods
         if endpoint.unread:
             return ServerMode(Mode.UNKNOWN, "", endpoint.unread)
         if index is None:
@@ -312,8 +312,7 @@ class Engine:
         A port that is declared as HTTP has no filter chain for it (istio pilot/pkg/networking/core/filterchain_options.go). Services that
         declare a port differently leave it open which of them istiod takes.
         """
-        index = endpoint.behind if endpoint.group is None else endpoint.group
-        kinds = self._spoken.get((index, endpoint.port), frozenset())
+        kinds = self._spoken.get((endpoint.pods, endpoint.port), frozenset())
         if Spoken.HTTP not in kinds:
             return Verdict.NOT_ENFORCED
         return Verdict.BROKEN if len(kinds) == 1 else Verdict.UNKNOWN

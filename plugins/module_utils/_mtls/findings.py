@@ -88,7 +88,7 @@ def of_calls(calls: Iterable[Call]) -> list[Finding]:
 def _of_alike(same: list[Call]) -> Finding:
     """The finding of calls that differ in their client only."""
     call, names = same[0], [entry.client for entry in same]
-    who = "every meshed caller" if names[0] == ANYBODY else _some(names)
+    who = "every meshed caller" if names[0] == ANYBODY else some(names)
     message = f"{call.verdict} for {who}: {call.reason}"
     if call.overridden and call.rule in _POLICY_RULES:
         message += "; " + "; ".join(f"{lost.object}: {lost.why}" for lost in call.overridden)
@@ -118,13 +118,13 @@ def of_reading(snapshot: Snapshot, engine: Engine) -> list[Finding]:
     ending = "it is being deleted; the objects that are left were judged"
     found += [finding(CheckCode.TERMINATING, f"Namespace {name}", ending) for name in snapshot.terminating]
     for scope, services in sorted(engine.hidden.items()):
-        what = f"its workloads do not see {_some(sorted(services))}; calls there pass through unchanged, or REGISTRY_ONLY refuses them"
+        what = f"its workloads do not see {some(sorted(services))}; calls there pass through unchanged, or REGISTRY_ONLY refuses them"
         # A Sidecar object hides services on purpose: only a call that is made in spite of it is worth a warning.
         found.append(Finding(Severity.INFO, RuleCode.NOT_VISIBLE, f"Sidecar {scope}", what))
     return found
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
     """The first of several names, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

@@ -13,12 +13,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, texts
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
+    ENDED,
     KINDS,
     Everything,
     Reducers,
 )
 
-_ENDED = frozenset({"Succeeded", "Failed"})
 _Key = tuple[str, str]  # API group and kind
 
 
@@ -89,7 +89,7 @@ class Given:
                 text = f"src has no {kind.plural}, so they were not read"
                 missing[kind.name] = Missing(kind.name, MissingCause.NOT_GIVEN, text)
             if kind.name == "Pod":
-                objects = [obj for obj in objects if (obj.get("status") or {}).get("phase") not in _ENDED]
+                objects = [obj for obj in objects if (obj.get("status") or {}).get("phase") not in ENDED]
             found[kind.name] = [reducers[kind.name](obj) for obj in objects]
         return Everything(found, missing, self._istiods(istio_namespace))
 

@@ -265,7 +265,7 @@ def in_mesh(capture: Capture, config: MeshConfig) -> Capture:
     """What a pod captures in a mesh: without any sign of a redirection, it must be the mesh that wants none (injection-template.yaml)."""
     mode = capture.mode or (config.interception if config.known else "")
     if mode == "NONE":
-        return replace(capture, none=True)
+        return replace(capture, none=True, unclear="")
     if capture.by is not Redirection.NOBODY or capture.unclear:
         return capture
     why = "it has neither istio-init nor a mark of istio-cni, so whether its traffic passes the sidecar is not known"
@@ -323,6 +323,11 @@ class Endpoint:
     what: str = ""
     behind: int | None = None
     unread: str = ""
+
+    @property
+    def pods(self) -> int | None:
+        """The group whose pods answer there, None when no pod of this cluster does."""
+        return self.behind if self.group is None else self.group
 
 
 class Spoken(StrEnum):

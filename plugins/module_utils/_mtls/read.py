@@ -20,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
     assembled,
     reducers,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import some
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import revisions
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
@@ -28,8 +29,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
-
-_NAMED = 3  # objects that a message names
 
 
 def read(source: Source, istio_namespace: str, domain: str) -> Snapshot:
@@ -57,10 +56,7 @@ def _understood(
     for kind, items in found.items():
         misread = sorted(item.object for item in items if isinstance(item, Misread))
         if misread:
-            names = ", ".join(misread[:_NAMED]) + (
-                f" and {len(misread) - _NAMED} more" if len(misread) > _NAMED else ""
-            )
-            more[kind] = Missing(kind, MissingCause.FAILED, f"{names} cannot be understood as {kind}")
+            more[kind] = Missing(kind, MissingCause.FAILED, f"{some(misread)} cannot be understood as {kind}")
     return {kind: [item for item in items if not isinstance(item, Misread)] for kind, items in found.items()}, more
 
 

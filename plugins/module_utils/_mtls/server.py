@@ -72,7 +72,7 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
     unread = mesh.unread("Sidecar")
     if unread and (group.capture.none or config.sidecar_ingress_tls):
         return ServerMode(Mode.UNKNOWN, "", f"Sidecar objects, which may open listeners, are unknown: {unread.text}")
-    if group.capture.unclear and not group.capture.none:
+    if group.capture.unclear:
         return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
     if group.capture.none and not listens:
         why = "interceptionMode NONE: nothing is redirected to the sidecar"

@@ -27,7 +27,8 @@ class Kind:
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 _SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
-_RUNNING = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+ENDED = ("Succeeded", "Failed")  # phases of pods that do not count
+_RUNNING = {"fieldSelector": ",".join(f"status.phase!={phase}" for phase in ENDED)}
 KINDS = (
     Kind("Pod", "pods", ("v1",), _RUNNING),
     Kind("EndpointSlice", "endpointslices", ("discovery.k8s.io/v1",)),

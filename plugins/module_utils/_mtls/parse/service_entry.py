@@ -92,10 +92,7 @@ def _at(endpoint: Endpoint, address: str, by_host: Mapping[str, Service]) -> lis
     reached = [point for port in ports for point in port.endpoints]
     if not reached:
         return [replace(endpoint, unread=f"nothing is known behind port {endpoint.port} of {named.key}")]
-    return [
-        replace(endpoint, port=point.port, behind=point.behind if point.group is None else point.group)
-        for point in reached
-    ]
+    return [replace(endpoint, port=point.port, behind=point.pods) for point in reached]
 
 
 def _chosen_groups(obj: Obj, namespace: str, groups: Sequence[Group]) -> list[int]:
