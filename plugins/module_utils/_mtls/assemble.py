@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
     GatewayServer,
+    Group,
     Mesh,
     MeshConfig,
     Missing,
@@ -163,7 +164,7 @@ def _services(
     domain: str,
 ) -> list[Service]:
     """Services and hosts of ServiceEntries, with what stands behind them: pods by name and by address, and WorkloadEntries."""
-    endpoints = _endpoints(found["EndpointSlice"], by_name, by_ip)
+    endpoints = _endpoints(found["EndpointSlice"], mesh.groups, by_name, by_ip)
     selecting = any(config.selects_entries for config in (mesh.config, *mesh.configs.values()))
     entries = found["WorkloadEntry"] if selecting else []
     services = [
@@ -201,7 +202,9 @@ def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:
     why = f"WorkloadEntries that the selector may choose are not known: {unread.text}"
     return replace(
         entry,
-        ports=tuple(replace(p, endpoints=(*p.endpoints, Endpoint(p.number, unread=why))) for p in entry.ports),
+        ports=tuple(
+            replace(p, endpoints=(*p.endpoints, Endpoint(p.number, unread=why, by_istio=True))) for p in entry.ports
+        ),
     )
 
 
@@ -216,22 +219,36 @@ def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], un
 
 
 def _endpoints(
-    slices: list[Slice], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int]
+    slices: list[Slice], groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int]
 ) -> dict[tuple[str, str], dict[str, list[Endpoint]]]:
-    """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint."""
+    """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint.
+
+    For an address without the name of a pod istiod looks among the pods of the same namespace only (istio
+    kube/controller/endpointslice.go, getPod). One of a pod elsewhere has no labels for it, and is that pod nevertheless.
+    """
     behind: dict[
-        tuple[str, str], dict[str, set[tuple[int, int, str]]]
-    ] = {}  # port -> (number, group or _NO_POD, words)
+        tuple[str, str], dict[str, set[tuple[int, int, str, int]]]
+    ] = {}  # port -> (number, group or _NO_POD, words, group that has the address or _NO_POD)
     for part in slices:
-        points = {(by_name[name], "") for name in part.pods if name in by_name}
-        points |= {(by_ip[a], "") if a in by_ip else (_NO_POD, f"address {a}") for a in part.addresses}
+        points = {(by_name[name], "", _NO_POD) for name in part.pods if name in by_name}
+        for address in part.addresses:
+            pod = by_ip.get(address, _NO_POD)
+            known = pod != _NO_POD and groups[pod].namespace == part.namespace
+            points.add((pod, "", _NO_POD) if known else (_NO_POD, f"address {address}", pod))
         ports = behind.setdefault((part.namespace, part.service), {})
         for name, number in part.ports:
-            ports.setdefault(name, set()).update((number, group, words) for group, words in points)
+            ports.setdefault(name, set()).update((number, *point) for point in points)
     return {
         key: {
-            name: [Endpoint(n, None if group == _NO_POD else group, what=words) for n, group, words in sorted(points)]
+            name: [
+                Endpoint(n, _index(group), what=words, behind=_index(other))
+                for n, group, words, other in sorted(points)
+            ]
             for name, points in ports.items()
         }
         for key, ports in behind.items()
     }
+
+
+def _index(group: int) -> int | None:
+    return None if group == _NO_POD else group

@@ -11,13 +11,14 @@ pilot/pkg/networking/core/cluster.go (convertResolution), pilot/pkg/model/sideca
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import ClusterTls
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Capture,
+    EgressListener,
     Endpoint,
     Labels,
     Mesh,
@@ -78,12 +79,15 @@ def sees(client: Client, service: Service, port: int) -> bool:
         return True
     # `.` is the client's namespace, also in the Sidecar object of the root namespace, which applies to all others.
     meant = {"*", service.namespace, "." if client.namespace == service.namespace else ""}
-    of_namespace = [entry for entry in client.scope.egress if entry.namespace in meant]
-    if any(entry.excluded and _covered(service.host, entry.host) for entry in of_namespace):
-        return False
     return any(
-        _covered(service.host, entry.host) and entry.port in (0, port) for entry in of_namespace if not entry.excluded
+        _imports(listener, meant, service.host) for listener in client.scope.egress if listener.port in (0, port)
     )
+
+
+def _imports(listener: EgressListener, namespaces: Collection[str], host: str) -> bool:
+    """Whether an egress listener has a host of some namespaces (istio pilot/pkg/model/sidecar.go, selectServices)."""
+    covering = [entry for entry in listener.hosts if entry.namespace in namespaces and _covered(host, entry.host)]
+    return bool(covering) and not any(entry.excluded for entry in covering)
 
 
 def _bypass(client: Client, service: Service, port: int) -> str:
@@ -137,12 +141,26 @@ class ProxyCluster:
     destination_rule: str = ""
 
 
+def leads_anywhere(client: Client, cluster: ProxyCluster) -> bool:
+    """Whether a cluster has no endpoints of its own (ORIGINAL_DST), so that a call goes where the application connects to.
+
+    Source: istio pilot/pkg/networking/core/cluster.go (convertResolution).
+    """
+    service = cluster.service
+    balanced = client.kind is Proxy.GATEWAY or (service.kind is ServiceKind.HEADLESS and client.config.eds_for_headless)
+    headless = service.kind is ServiceKind.HEADLESS or service.passthrough
+    return cluster.tls.original_dst or (headless and not balanced)
+
+
 class Sender:
     """Computes what a client sends. Holds what all clients of a mesh have in common."""
 
     def __init__(self, mesh: Mesh, policies: Policies) -> None:
         self._mesh = mesh
         self._policies = policies
+        self._by_host: dict[str, list[Service]] = {}
+        for service in mesh.services:
+            self._by_host.setdefault(service.host, []).append(service)
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
@@ -156,6 +174,10 @@ class Sender:
         bypass = _bypass(client, service, port)
         if bypass:
             return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)
+        same = self._same_host(client, service)
+        if same is not None:
+            why = f"{same.key} has the host {service.host} as well; what istiod makes of the two is not computed"
+            return Sends(Sent.UNKNOWN, why, RuleCode.SAME_HOST)
         if sees(client, service, port):
             return None
         where = "exportTo"
@@ -169,6 +191,13 @@ class Sender:
             return Sends(Sent.BLOCKED, why, RuleCode.NOT_VISIBLE)
         why = f"{where} hides the service, so the call passes through unchanged"
         return Sends(Sent.PLAINTEXT, why, RuleCode.NOT_VISIBLE)
+
+    def _same_host(self, client: Client, service: Service) -> Service | None:
+        """Another service of the same host that a client sees."""
+        others = self._by_host[service.host]
+        if len(others) == 1:
+            return None
+        return next((o for o in others if o is not service and any(sees(client, o, p.number) for p in o.ports)), None)
 
     def sends(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
         """What goes to an endpoint."""
@@ -231,9 +260,7 @@ class Sender:
             why = f"mode DISABLE of namespace {service.namespace} or the mesh turns auto mTLS off for the whole service"
             return Sends(Sent.PLAINTEXT, why, RuleCode.NAMESPACE_DISABLE)
         rule = RuleCode.PORT_LEVEL_TLS_NOT_INHERITED if cluster.tls.not_inherited else None
-        kubernetes_eds = service.kind is ServiceKind.HEADLESS and config.eds_for_headless
-        by_dns = headless and client.kind is not Proxy.GATEWAY and not kubernetes_eds
-        if cluster.tls.original_dst or by_dns:
+        if leads_anywhere(client, cluster):
             return Sends(Sent.MTLS, "auto mTLS: every endpoint of the headless service has a sidecar", rule)
         return self._for_endpoint(client, cluster, endpoint, rule)
 

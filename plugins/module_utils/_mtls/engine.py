@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client 
     ProxyCluster,
     Sender,
     Sends,
+    leads_anywhere,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import (
     DestinationRules,
@@ -57,6 +58,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     Verdict,
     badness,
     consequence,
+    outside_of_mesh,
     verdict,
 )
 
@@ -267,13 +269,17 @@ class Engine:
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
         outside = self._sender.outside(client, service, port.number)
+        if outside and outside.mode is not Sent.UNKNOWN and service.kind is ServiceKind.ENTRY:
+            return self._elsewhere(name, service, port, outside, by)  # the host's own DNS decides where the call goes
         whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
         cells = self._cells(client, whole, outside, None)
+        clusters = [whole]
         for subset in destination_rule.subsets if destination_rule and not outside else ():
-            cluster = ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by)
-            cells += self._cells(client, cluster, outside, subset)
+            clusters.append(ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by))
+            cells += self._cells(client, clusters[-1], outside, subset)
         if not cells:
-            return self._nothing_behind(client, name, service, port, whole)
+            empty = [self._nothing_behind(client, name, service, port, cluster) for cluster in clusters]
+            return max(empty, key=lambda call: badness(call.verdict, name))
         call = self._call(name, service, port, cells, "" if outside else by, found.lost)
         hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
         if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
@@ -283,14 +289,19 @@ class Engine:
     def _cells(
         self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
     ) -> list[_Cell]:
-        """A cell for each endpoint of a cluster, which is that of a subset or of the whole service."""
+        """A cell for each endpoint of a cluster, which is that of a subset or of the whole service.
+
+        A cluster that has no endpoints of its own leads wherever the application connects to, whatever its subset is. A call that no
+        cluster serves does not get to what only istiod adds to a service.
+        """
+        chosen = None if outside is not None or leads_anywhere(client, cluster) else subset
         return [
             self._cell(
                 outside or self._sender.sends(client, cluster, endpoint),
                 *(endpoint, cluster.service, cluster.port, subset.name if subset else ""),
             )
             for endpoint in cluster.port.endpoints
-            if subset is None or self._in(subset, endpoint)
+            if (chosen is None or self._in(chosen, endpoint)) and not (outside and endpoint.by_istio)
         ]
 
     def _in(self, subset: Subset, endpoint: Endpoint) -> bool:
@@ -302,17 +313,24 @@ class Engine:
         outcome = verdict(sends.mode, accepts.mode)
         if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
             outcome = self._foreign_tls(endpoint)
-        if service.external and endpoint.group is None:
-            outcome = Verdict.UNKNOWN if sends.mode in (Sent.MTLS, Sent.UNKNOWN) else Verdict.NOT_ENFORCED
+        if endpoint.pods is None and (service.external or sends.mode is Sent.MTLS):
+            outcome = outside_of_mesh(sends.mode)  # what stands at an address that no pod has is not known
         return _Cell(endpoint, sends, accepts, outcome, subset)
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
         """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
 
-        A port that is declared as HTTP has no filter chain for it (istio pilot/pkg/networking/core/filterchain_options.go). Services that
-        declare a port differently leave it open which of them istiod takes.
+        A port that is declared as HTTP has no filter chain for it (istio pilot/pkg/networking/core/filterchain_options.go). A Sidecar
+        object with ingress listeners declares the ports in place of the services. Services that declare a port differently leave it open
+        which of them istiod takes.
         """
         kinds = self._spoken.get((endpoint.pods, endpoint.port), frozenset())
+        if endpoint.pods is not None:
+            group = self.mesh.groups[endpoint.pods]
+            scope = scope_of(self.scopes, self.mesh.config_of(group), group)
+            if scope is not None and scope.ingress:
+                own = scope.ingress.get(endpoint.port)
+                kinds = frozenset({own.spoken} if own else ())
         if Spoken.HTTP not in kinds:
             return Verdict.NOT_ENFORCED
         return Verdict.BROKEN if len(kinds) == 1 else Verdict.UNKNOWN
@@ -322,7 +340,7 @@ class Engine:
         if port.protocol in ("UDP", "SCTP"):
             return self.judge(self.anybody, WITHOUT_SIDECAR, service, port)
         sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
-        cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints]
+        cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints if not endpoint.by_istio]
         if not cells:
             call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, service, port, None)
             return replace(call, client_mode=Sent.PLAINTEXT)
@@ -337,17 +355,29 @@ class Engine:
             sends = self._sender.sends(client, cluster, Endpoint(port.number))
         mode = sends.mode if sends else Sent.PLAINTEXT
         by = cluster.destination_rule if cluster else ""
-        if service.external or service.passthrough:
-            why, outcome = "outside of the mesh: whatever the application sends", Verdict.NOT_ENFORCED
-            if mode is Sent.MTLS:
-                why = "mutual TLS to a host outside of the mesh; what it accepts is not known"
-                outcome = Verdict.UNKNOWN
-            modes = (Mode.NOT_ENFORCED, mode, outcome)
-            return Call(name, service.key, port.number, port.number, *modes, why, RuleCode.EXTERNAL, "", by)
+        if service.passthrough or service.kind is ServiceKind.ALIAS:
+            return self._elsewhere(name, service, port, sends, by)
         missing = self.mesh.missing.get("EndpointSlice") or self.mesh.missing.get("Pod")
         why = f"its endpoints are unknown: {missing.text}" if missing else "the service has no endpoints"
         rule = None if missing else RuleCode.NO_ENDPOINTS
         return Call(name, service.key, port.number, 0, Mode.UNKNOWN, mode, Verdict.UNKNOWN, why, rule, "", by)
+
+    def _elsewhere(self, name: str, service: Service, port: Port, sends: Sends | None, by: str) -> Call:
+        """A call to a host that nobody in the cluster answers for, or to wherever the application connects to (resolution NONE)."""
+        mode = sends.mode if sends else Sent.PLAINTEXT
+        outcome = outside_of_mesh(mode)
+        why, rule = "outside of the mesh: whatever the application sends", RuleCode.EXTERNAL
+        if outcome is Verdict.UNKNOWN:
+            why = "mutual TLS to a host outside of the mesh; what it accepts is not known"
+        if not service.external and outcome is not Verdict.BROKEN:
+            why, outcome = (
+                "the call goes where the application connects to, and what is accepted there is not known",
+                Verdict.UNKNOWN,
+            )
+        if outcome is Verdict.BROKEN and sends:
+            why, rule = sends.reason, sends.rule or rule
+        modes = (Mode.NOT_ENFORCED if service.external else Mode.UNKNOWN, mode, outcome)
+        return Call(name, service.key, port.number, port.number, *modes, why, rule, "", by)
 
     def _call(
         self, name: str, service: Service, port: Port, cells: list[_Cell], by: str, lost: tuple[Lost, ...]

@@ -196,27 +196,47 @@ class DestinationRule:
 
 @dataclass(frozen=True, slots=True)
 class EgressHost:
-    """One host of a Sidecar's egress.
-
-    `namespace` is `*` for all and `.` for the client's own; `host` is a name or a wildcard; `port` is the listener's, 0 for all ports.
-    """
+    """One host of an egress listener. `namespace` is `*` for all and `.` for the client's own; `host` is a name or a wildcard."""
 
     namespace: str
     host: str
-    port: int = 0
     excluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
+class EgressListener:
+    """An egress listener of a Sidecar object: its port, 0 for all ports, and its hosts. An exclusion holds for its listener only."""
+
+    port: int
+    hosts: tuple[EgressHost, ...]
+
+
+class Spoken(StrEnum):
+    """What Istio takes the traffic of a port for; EITHER is found out for each connection."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class IngressListener:
+    """An ingress listener of a Sidecar object: whether it has TLS of its own, and the protocol that it declares."""
+
+    tls: bool = False
+    spoken: Spoken = Spoken.EITHER
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarScope:
-    """A Sidecar object. `egress` is None when it restricts nothing. `ingress` maps a port to whether the listener has TLS of its own."""
+    """A Sidecar object. `egress` is None when it restricts nothing. `ingress` are its listeners by port."""
 
     namespace: str
     name: str
     created: str = ""
     selector: Labels | None = None
-    egress: tuple[EgressHost, ...] | None = None
-    ingress: Mapping[int, bool] = field(default_factory=dict)
+    egress: tuple[EgressListener, ...] | None = None
+    ingress: Mapping[int, IngressListener] = field(default_factory=dict)
     outbound: str = ""
 
     @property
@@ -312,7 +332,8 @@ class Endpoint:
 
     Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
     `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
-    `unread` is what could not be read, when it is not known whether there is such an endpoint.
+    `unread` is what could not be read, when it is not known whether there is such an endpoint. `by_istio` is whether only istiod adds the
+    endpoint to the service: who calls the service without istiod's configuration does not get there.
     """
 
     port: int
@@ -323,19 +344,12 @@ class Endpoint:
     what: str = ""
     behind: int | None = None
     unread: str = ""
+    by_istio: bool = False
 
     @property
     def pods(self) -> int | None:
         """The group whose pods answer there, None when no pod of this cluster does."""
         return self.behind if self.group is None else self.group
-
-
-class Spoken(StrEnum):
-    """What Istio takes the traffic of a port for; EITHER is found out for each connection."""
-
-    HTTP = "http"
-    TCP = "tcp"
-    EITHER = "either"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class RuleCode(StrEnum):
     PORT_EXCEPTION = "port_exception"
     PORT_LEVEL_TLS_NOT_INHERITED = "port_level_tls_not_inherited"
     ROOT_NAMESPACE_SELECTOR = "root_namespace_selector"
+    SAME_HOST = "same_host"
     SERVICE_PORT_IN_PORT_LEVEL_MTLS = "service_port_in_port_level_mtls"
     TLS_MODE_LABEL = "tls_mode_label"
     TLS_ORIGINATION = "tls_origination"
@@ -233,6 +234,13 @@ _ENTRIES = (
         Severity.WARNING,
         "Move the policy into the workload's namespace.",
         _AUTHENTICATION,
+    ),
+    Rule(
+        RuleCode.SAME_HOST,
+        "A Service and a ServiceEntry, or two ServiceEntries, declare the same host. istiod merges them in part.",
+        Severity.WARNING,
+        "Declare the host once, or export the other object to other namespaces only.",
+        "pilot/pkg/model/sidecar.go",
     ),
     Rule(
         RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS,

@@ -81,7 +81,7 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
         why = f"container port {port} is excluded from what {group.capture.by} redirects to the sidecar"
         return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.EXCLUDED_PORT)
     found = policies.mode(config, group.namespace, group.labels, port)
-    own_tls = scope is not None and scope.ingress.get(port, False) and config.sidecar_ingress_tls
+    own_tls = scope is not None and port in scope.ingress and scope.ingress[port].tls and config.sidecar_ingress_tls
     if scope is not None and own_tls and found.mode is Mode.DISABLE:
         why = f"Sidecar {scope.key} gives port {port} TLS of its own"
         return ServerMode(Mode.UNKNOWN, scope.key, why, None, found.lost)

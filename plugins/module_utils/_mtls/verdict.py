@@ -102,6 +102,13 @@ def verdict(sends: Sent, accepts: Mode) -> Verdict:
     return _TABLE[sends][accepts]
 
 
+def outside_of_mesh(sends: Sent) -> Verdict:
+    """The verdict on a host outside of the mesh, of which nobody knows what it accepts."""
+    if sends in (Sent.MTLS, Sent.UNKNOWN):
+        return Verdict.UNKNOWN
+    return Verdict.BROKEN if sends is Sent.BLOCKED else Verdict.NOT_ENFORCED
+
+
 def consequence(sends: Sent, accepts: Mode) -> str:
     """Why a verdict is `broken`, in words."""
     return _CONSEQUENCES.get((sends, accepts), "")

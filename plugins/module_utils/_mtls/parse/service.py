@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
@@ -75,4 +76,4 @@ def _of_entries(port: Obj, entries: Sequence[Obj], by_ip: Mapping[str, int]) -> 
     for entry in entries:
         number = target if isinstance(target, int) else ((entry.get("spec") or {}).get("ports") or {}).get(target)
         if number:
-            yield workload_entry(entry, int(number), by_ip)
+            yield replace(workload_entry(entry, int(number), by_ip), by_istio=True)

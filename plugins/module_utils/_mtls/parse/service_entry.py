@@ -62,7 +62,9 @@ def service_entry(
             found += _at(
                 workload_entry(entry, int(own or target), by_ip), str(entry["spec"].get("address") or ""), by_host
             )
-        if not found and resolution.startswith("DNS"):  # the host itself, which never accepts the mesh's TLS
+        if (
+            not found and resolution.startswith("DNS") and not selector_of(obj)
+        ):  # the host itself, which never accepts the mesh's TLS
             found = [Endpoint(target, what="the host that DNS names")]
         protocol = str(part.get("protocol") or "TCP")
         ports.append(Port(number, str(part.get("name") or ""), protocol, tuple(found), spoken(protocol)))

@@ -5,12 +5,20 @@
 
 from __future__ import annotations
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import EgressHost, SidecarScope
+from collections.abc import Iterator
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    EgressHost,
+    EgressListener,
+    IngressListener,
+    SidecarScope,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
     Obj,
     identity,
     texts,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
 
 
 def sidecar(obj: Obj) -> SidecarScope:
@@ -19,7 +27,9 @@ def sidecar(obj: Obj) -> SidecarScope:
     spec = obj.get("spec") or {}
     chosen = spec.get("workloadSelector")
     ingress = {
-        int(part["port"]["number"]): bool(part.get("tls"))
+        int(part["port"]["number"]): IngressListener(
+            bool(part.get("tls")), spoken(str(part["port"].get("protocol") or ""))
+        )
         for part in spec.get("ingress") or []
         if (part.get("port") or {}).get("number")
     }
@@ -34,14 +44,21 @@ def sidecar(obj: Obj) -> SidecarScope:
     )
 
 
-def _egress(spec: Obj) -> tuple[EgressHost, ...]:
-    """All hosts of all egress listeners. `~/*` is nothing at all (istio pilot/pkg/model/sidecar.go)."""
-    hosts = []
-    for listener in spec["egress"]:
-        port = int((listener.get("port") or {}).get("number") or 0)
-        for text in listener.get("hosts") or []:
-            where, _slash, host = str(text).partition("/")
-            excluded = where.startswith("~")
-            where = (where[1:] or "*") if excluded else where
-            hosts.append(EgressHost(where, host, port, excluded))
-    return tuple(hosts)
+def _egress(spec: Obj) -> tuple[EgressListener, ...]:
+    """The egress listeners (istio pilot/pkg/model/sidecar.go, convertIstioListenerToWrapper). `~/*` excludes everything.
+
+    The port of a listener for HTTP_PROXY is that of the proxy, and not one of a service (needsPortMatch).
+    """
+    listeners = []
+    for part in spec["egress"]:
+        port = part.get("port") or {}
+        proxy = str(port.get("protocol") or "").upper() == "HTTP_PROXY"
+        listeners.append(EgressListener(0 if proxy else int(port.get("number") or 0), tuple(_hosts(part))))
+    return tuple(listeners)
+
+
+def _hosts(listener: Obj) -> Iterator[EgressHost]:
+    for text in listener.get("hosts") or []:
+        where, _slash, host = str(text).partition("/")
+        excluded = where.startswith("~")
+        yield EgressHost((where[1:] or "*") if excluded else where, host, excluded)

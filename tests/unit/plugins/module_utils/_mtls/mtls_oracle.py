@@ -245,10 +245,13 @@ class Oracle:
         refs = [(e["targetRef"]["namespace"], e["targetRef"]["name"]) for e in slice_["endpoints"]]
         behind = [p for p in self.pods if (p["metadata"]["namespace"], p["metadata"]["name"]) in refs]
         rule = self.rule_for(client, service)
+        headless = (
+            service["spec"]["clusterIP"] == "None"
+        )  # its clusters lead where the application connects to, those of subsets as well
         found = []
         for subset in [None, *(rule["subsets"] if rule else [])]:
             for pod in behind:
-                if subset is None or within(subset.get("labels", {}), pod["metadata"]["labels"]):
+                if subset is None or headless or within(subset.get("labels", {}), pod["metadata"]["labels"]):
                     sent = self.sends(rule, subset, service, number, pod, port, behind)
                     found.append((sent, self.accepts(pod, port)))
         return found

@@ -121,8 +121,9 @@ def entry(name: str, address: str, **spec: Any) -> dict[str, Any]:
 
 
 def test_a_service_selects_workload_entries_too() -> None:
-    assert verdicts([*STRICT, entry("vm", "192.0.2.1")]) == ("plaintext", "plaintext")
-    assert verdicts([*STRICT, entry("vm", "192.0.2.1", serviceAccount="vm")]) == ("unknown", "unknown")
+    """For istiod: a caller without a sidecar gets to what the EndpointSlices have, and not to the entry."""
+    assert verdicts([*STRICT, entry("vm", "192.0.2.1")]) == ("plaintext", "broken")
+    assert verdicts([*STRICT, entry("vm", "192.0.2.1", serviceAccount="vm")]) == ("unknown", "broken")
     other = entry("vm", "192.0.2.1")
     other["spec"]["labels"] = {"app": "other"}
     assert verdicts([*STRICT, other]) == ("strict", "broken")
@@ -143,7 +144,7 @@ def test_a_named_target_port_is_looked_up_in_the_entry(ports: dict[str, int], ex
 
 
 def test_entries_that_could_not_be_read_leave_it_open() -> None:
-    assert verdicts(STRICT, missing={"WorkloadEntry": "no"}) == ("unknown", "unknown")
+    assert verdicts(STRICT, missing={"WorkloadEntry": "no"}) == ("unknown", "broken")
     plain = [WEB, service("a", "web", [WEB]), peer_authentication("a")]  # without a selector it chooses none
     assert verdicts(plain, missing={"WorkloadEntry": "no"}) == ("strict", "broken")
 

@@ -61,6 +61,10 @@ def web(*more: Any, **server: Any) -> list[Any]:
     return [one, pod("b", "far"), service("a", "web", [one]), *more]
 
 
+def entry_for(host: str) -> Any:
+    return obj("ServiceEntry", "b", "same", {"hosts": [host], "ports": [{"number": 80}], "resolution": "STATIC"})
+
+
 # Code -> objects, MeshConfig, the client whose call has it.
 GIVEN: dict[RuleCode, tuple[list[Any], dict[str, Any], str]] = {
     RuleCode.AMBIENT_UNSET_NAMESPACE: (
@@ -96,6 +100,7 @@ GIVEN: dict[RuleCode, tuple[list[Any], dict[str, Any], str]] = {
         *({}, "*"),
     ),
     RuleCode.ROOT_NAMESPACE_SELECTOR: (web(PA(ROOT, selector=WEB)), {}, "*"),
+    RuleCode.SAME_HOST: ([*web(PA("a")), entry_for(HOST)], {}, "*"),
     RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS: (web(PA("a", selector=WEB, ports={80: "DISABLE"})), {}, "*"),
     RuleCode.TLS_MODE_LABEL: (web(PA("a"), labels={"security.istio.io/tlsMode": "disabled"}), {}, "*"),
     RuleCode.TLS_ORIGINATION: (web(PA("a"), DR("a", HOST, "SIMPLE")), {}, "*"),
