@@ -75,12 +75,13 @@ kubeconfig: ## Print the kubeconfig's path
 # lines allow: a second cluster has time limits and comes alone, and a rebuild takes the platform down. What needs no cluster uses the
 # processor time that a rebuild leaves. After that, what has namespaces of its own runs beside what uses the platform; there, what changes
 # services comes before what looks at them. Who mostly computes leaves the others the processor.
-PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser
+PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser judge
 run-rebuild run-lint run-units: run-local-cluster
 run-integration run-molecule-apart run-e2e-changes: run-rebuild
 run-e2e: run-e2e-changes
 run-molecule-platform: run-e2e
 run-sanity: run-lint
+run-judge: run-sanity
 run-browser: run-units
 
 part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(1) --
@@ -128,6 +129,14 @@ lint-alone: setup
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster
 	@$(call part,$@) nice -n 19 $(pytest) tests/unit tests/contract
+
+.PHONY: judge
+judge: setup ## The mTLS engine against Istio's own code, on 400 random meshes
+	@$(call part,$@) nice -n 19 $(pytest) tests/judge
+
+.PHONY: test-long
+test-long: setup ## What takes longer than make test: the mTLS engine against Istio's own code, on 20,000 random meshes
+	@python -m tests.judge 20000 1000000
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
