@@ -42,6 +42,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.s
     service_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.sidecar import sidecar
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.virtual_service import virtual_service
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
     chosen,
     workload_entry,
@@ -87,6 +88,7 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "ServiceEntry": functools.partial(_tried, lambda obj: (selector_of(obj), service_entry(obj, (), (), {}, {}))),
         "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
+        "VirtualService": functools.partial(virtual_service, domain=domain),
     }
     return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
 
@@ -122,7 +124,11 @@ def assembled(
         found["PeerAuthentication"],
         found["DestinationRule"],
         found["Sidecar"],
-        [*(selector_of(obj) for obj in found["ServiceEntry"]), *(server.selector for server in servers)],
+        [
+            *(selector_of(obj) for obj in found["ServiceEntry"]),
+            *(server.selector for server in servers),
+            *(selector for entry in found["VirtualService"] for selector in entry.selectors),
+        ],
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
     unread = "Namespace" in missing
@@ -146,6 +152,7 @@ def assembled(
         tuple(groups),
         tuple(sorted(labels)),
         dict(missing),
+        tuple(found["VirtualService"]),
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))

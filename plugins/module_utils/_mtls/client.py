@@ -18,6 +18,7 @@ from typing import assert_never
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import ClusterTls
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Capture,
+    EgressHost,
     Endpoint,
     Labels,
     Mesh,
@@ -58,7 +59,7 @@ class Sends:
     rule: RuleCode | None = None
 
 
-def _covered(host: str, pattern: str) -> bool:
+def covered(host: str, pattern: str) -> bool:
     """Whether a wildcard or a name covers a host (istio pkg/config/host/name.go, SubsetOf)."""
     if pattern.startswith("*"):
         tail = host[1:] if host.startswith("*") else host
@@ -76,14 +77,36 @@ def sees(client: Client, service: Service, port: int) -> bool:
         return False
     if client.scope is None or client.scope.egress is None:
         return True
-    # `.` is the client's namespace, also in the Sidecar object of the root namespace, which applies to all others.
-    meant = {"*", service.namespace, "." if client.namespace == service.namespace else ""}
-    of_namespace = [entry for entry in client.scope.egress if entry.namespace in meant]
-    if any(entry.excluded and _covered(service.host, entry.host) for entry in of_namespace):
+    of_namespace = _egress(client.scope, client.namespace, service.namespace)
+    if any(entry.excluded and covered(service.host, entry.host) for entry in of_namespace):
         return False
     return any(
-        _covered(service.host, entry.host) and entry.port in (0, port) for entry in of_namespace if not entry.excluded
+        covered(service.host, entry.host) and entry.port in (0, port) for entry in of_namespace if not entry.excluded
     )
+
+
+def imports(client: Client, namespace: str, hosts: Sequence[str], port: int) -> bool:
+    """Whether a client's Sidecar object imports a VirtualService of a namespace, by one of its hosts (SelectVirtualServices).
+
+    Unlike a service, a VirtualService with a wildcard is also imported by a name that the wildcard covers.
+    """
+    if client.scope is None or client.scope.egress is None:
+        return True
+    of_namespace = _egress(client.scope, client.namespace, namespace)
+    return any(
+        not entry.excluded
+        and entry.port in (0, port)
+        and (covered(host, entry.host) or covered(entry.host, host))
+        and not any(other.excluded and covered(host, other.host) for other in of_namespace)
+        for host in hosts
+        for entry in of_namespace
+    )
+
+
+def _egress(scope: SidecarScope, own: str, namespace: str) -> list[EgressHost]:
+    """Egress hosts for objects of a namespace. `.` is the client's, also in the root namespace's Sidecar object, which applies to all."""
+    meant = {"*", namespace, "." if own == namespace else ""}
+    return [entry for entry in scope.egress or () if entry.namespace in meant]
 
 
 def _bypass(client: Client, service: Service, port: int) -> str:
@@ -188,6 +211,10 @@ class Sender:
         missing = self._mesh.missing.get("DestinationRule")
         if missing:
             return Sends(Sent.UNKNOWN, f"DestinationRules are unknown: {missing.text}")
+        routes = self._mesh.unread("VirtualService") if client.kind is Proxy.SIDECAR else None
+        if routes:
+            why = f"VirtualServices, which may send the call elsewhere, are unknown: {routes.text}"
+            return Sends(Sent.UNKNOWN, why)
         if cluster.tls.mode is not None:
             return self._forced(cluster, cluster.tls.mode, endpoint)
         return self._auto(client, cluster, endpoint)

@@ -43,6 +43,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     matches,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.routes import Arrival, VirtualServices, arrival
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import of_group
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
@@ -70,13 +71,14 @@ _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMIS
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """One endpoint of a call: what is sent, what is accepted, and the verdict on it."""
+    """One endpoint of a call: what is sent, what is accepted, and the verdict on it. `via` is who sends it there, when somebody does."""
 
     endpoint: Endpoint
     sends: Sends
     accepts: ServerMode
     verdict: Verdict
     subset: str
+    via: str = ""
 
 
 class Engine:
@@ -89,6 +91,7 @@ class Engine:
         self.hidden: dict[str, set[str]] = {}  # Sidecar object -> services that its workloads do not see
         self._sender = Sender(mesh, self.policies)
         self._destination_rules: dict[MeshConfig, DestinationRules] = {}
+        self._virtual_services: dict[MeshConfig, VirtualServices] = {}
         self._server: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host = {service.host: service for service in mesh.services}
         self._spoken = _spoken(mesh.services)
@@ -101,6 +104,12 @@ class Engine:
             self._destination_rules[config] = DestinationRules(config, self.mesh.destination_rules)
         return self._destination_rules[config]
 
+    def virtual_services(self, config: MeshConfig) -> VirtualServices:
+        """VirtualServices as a revision sees them."""
+        if config not in self._virtual_services:
+            self._virtual_services[config] = VirtualServices(config, self.mesh.virtual_services)
+        return self._virtual_services[config]
+
     def _client_classes(self) -> dict[tuple[object, ...], tuple[Client, set[str]]]:
         """Meshed workloads by everything that decides on their calls."""
         found: dict[tuple[object, ...], tuple[Client, set[str]]] = {}
@@ -110,6 +119,7 @@ class Engine:
             config = self.mesh.config_of(group)
             scope = scope_of(self.scopes, config, group)
             selecting = group.namespace in self.destination_rules(config).selecting
+            selecting = selecting or self.virtual_services(config).selecting
             labels = group.labels if selecting else {}
             out = group.capture
             key = (
@@ -245,7 +255,8 @@ class Engine:
         outside = self._sender.outside(client, service, port.number)
         found, merged = self._chosen(client, service)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
-        key = (client.kind, client.config, used, found.lost, outside)
+        routed = tuple(entry.key for entry in self._arrivals(client, service, port) or ())
+        key = (client.kind, client.config, used, found.lost, outside, routed)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]
@@ -267,6 +278,12 @@ class Engine:
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
         outside = self._sender.outside(client, service, port.number)
+        arrivals = self._arrivals(client, service, port)
+        if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
+            # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
+            outside = Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {arrivals[0].by} takes it")
+        elif arrivals is not None and not outside:
+            return self._routed(client, name, service, port, arrivals)
         whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
         cells = self._cells(client, whole, outside, None)
         for subset in destination_rule.subsets if destination_rule and not outside else ():
@@ -279,6 +296,29 @@ class Engine:
         if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
             return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
         return call
+
+    def _arrivals(self, client: Client, service: Service, port: Port) -> list[Arrival] | None:
+        """Where VirtualServices send the calls of a client, None when they leave them alone. Only sidecars have routes of the mesh."""
+        if client.kind is not Proxy.SIDECAR:
+            return None
+        found = self.virtual_services(client.config).destinations(client, service, port)
+        if found is None:
+            return None
+
+        def search(who: Client, what: Service) -> Merged | None:
+            return self._chosen(who, what)[1]
+
+        return [arrival(self._by_host, search, client, (service, port), entry) for entry in found]
+
+    def _routed(self, client: Client, name: str, service: Service, port: Port, arrivals: list[Arrival]) -> Call:
+        """A call that VirtualServices route: every endpoint of every cluster that they name. The worst decides."""
+        cells: list[_Cell] = []
+        for entry in arrivals:
+            cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
+        if not cells:
+            return self._nothing_behind(client, name, service, port, arrivals[0].cluster)
+        rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
+        return self._call(name, service, port, cells, " and ".join(rules), ())
 
     def _cells(
         self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
@@ -357,6 +397,8 @@ class Engine:
         words = f"client sends {sends.mode} ({sends.reason}); server accepts {accepts.mode} ({accepts.reason})"
         if worst.subset:
             words = f"for subset {worst.subset}: {words}"
+        if worst.via:
+            words = f"{worst.via}: {words}"
         outcome = consequence(sends.mode, accepts.mode) if worst.verdict is Verdict.BROKEN else ""
         backends = {self.mesh.groups[c.endpoint.group].key for c in cells if c.endpoint.group is not None}
         return Call(
@@ -398,6 +440,8 @@ def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozens
 
 def _rule(service: Service, worst: _Cell, cells: list[_Cell]) -> RuleCode | None:
     """The rule that explains a call, by its worst endpoint."""
+    if worst.via and worst.verdict not in (Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED):
+        return RuleCode.ROUTED_ELSEWHERE
     if service.external and worst.verdict in (Verdict.NOT_ENFORCED, Verdict.UNKNOWN):
         return RuleCode.EXTERNAL
     client = None if worst.sends.rule in _ONLY_BROKEN and worst.verdict is not Verdict.BROKEN else worst.sends.rule

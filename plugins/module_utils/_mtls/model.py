@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import VirtualService
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
@@ -113,6 +114,7 @@ class MeshConfig:
     outbound: str = "ALLOW_ANY"
     destination_rule_export_to: tuple[str, ...] = ("*",)
     service_export_to: tuple[str, ...] = ("*",)
+    virtual_service_export_to: tuple[str, ...] = ("*",)
     interception: str = "REDIRECT"
     eds_for_headless: bool = False
     sidecar_ingress_tls: bool = False
@@ -331,10 +333,11 @@ class Endpoint:
 
 
 class Spoken(StrEnum):
-    """What Istio takes the traffic of a port for; EITHER is found out for each connection."""
+    """What Istio takes the traffic of a port for. TLS is that of the application; EITHER is found out for each connection."""
 
     HTTP = "http"
     TCP = "tcp"
+    TLS = "tls"
     EITHER = "either"
 
 
@@ -418,6 +421,7 @@ class Mesh:
     groups: tuple[Group, ...] = ()
     namespaces: tuple[str, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
+    virtual_services: tuple[VirtualService, ...] = ()
 
     def unread(self, kind: str) -> Missing | None:
         """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""

@@ -40,6 +40,7 @@ KINDS = (
     Kind("ServiceEntry", "serviceentries", _NETWORKING),
     Kind("WorkloadEntry", "workloadentries", _NETWORKING),
     Kind("Gateway", "gateways", _NETWORKING),
+    Kind("VirtualService", "virtualservices", _NETWORKING),
 )
 
 

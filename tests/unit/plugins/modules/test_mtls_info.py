@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import KINDS
 from ansible_collections.servicemesh.platform.plugins.modules import mtls_info
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
@@ -79,7 +80,7 @@ def test_the_result(ask: Callable[..., dict[str, Any]]) -> None:
     assert (verdict(result), verdict(result, "plaintext")) == ("strict", "broken")
     assert (result["compliant"], result["changed"], result["findings"]) == (True, False, [])
     assert result["mesh"]["trust_domain"] == "td.example"
-    assert result["stats"]["requests"] == 12
+    assert result["stats"]["requests"] == len(KINDS) + 2, "and istiod and its MeshConfig"
     assert {call["proof"] for call in result["calls"]} == {"unproved"}
     assert [row["workload"] for row in result["workloads"]] == ["a/web"]
     assert [row["namespace"] for row in result["namespaces"]] == ["a"]
