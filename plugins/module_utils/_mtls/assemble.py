@@ -27,6 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.e
     Slice,
     endpoint_slice,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.envoy_filter import envoy_filter
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import gateway_servers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.peer_authentication import (
@@ -89,6 +90,7 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
         "VirtualService": functools.partial(virtual_service, domain=domain),
+        "EnvoyFilter": envoy_filter,
     }
     return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
 
@@ -128,6 +130,7 @@ def assembled(
             *(selector_of(obj) for obj in found["ServiceEntry"]),
             *(server.selector for server in servers),
             *(selector for entry in found["VirtualService"] for selector in entry.selectors),
+            *(selector for entry in found["EnvoyFilter"] for selector in entry.selectors),
         ],
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
@@ -153,6 +156,7 @@ def assembled(
         tuple(sorted(labels)),
         dict(missing),
         tuple(found["VirtualService"]),
+        tuple(entry for entry in found["EnvoyFilter"] if entry.patches),
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))

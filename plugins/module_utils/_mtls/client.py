@@ -32,6 +32,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     SidecarScope,
     TlsMode,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Patch
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
@@ -48,6 +49,7 @@ class Client:
     config: MeshConfig = field(default_factory=MeshConfig)
     scope: SidecarScope | None = None
     capture: Capture = field(default_factory=Capture)
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +213,22 @@ class Sender:
         missing = self._mesh.missing.get("DestinationRule")
         if missing:
             return Sends(Sent.UNKNOWN, f"DestinationRules are unknown: {missing.text}")
-        routes = self._mesh.unread("VirtualService") if client.kind is Proxy.SIDECAR else None
-        if routes:
-            why = f"VirtualServices, which may send the call elsewhere, are unknown: {routes.text}"
+        why = self._changed(client, cluster.service)
+        if why:
             return Sends(Sent.UNKNOWN, why)
         if cluster.tls.mode is not None:
             return self._forced(cluster, cluster.tls.mode, endpoint)
         return self._auto(client, cluster, endpoint)
+
+    def _changed(self, client: Client, service: Service) -> str:
+        """What may change where the call goes, or how, and is not known or not computed; empty when there is nothing."""
+        routes = self._mesh.unread("VirtualService") if client.kind is Proxy.SIDECAR else None
+        if routes:
+            return f"VirtualServices, which may send the call elsewhere, are unknown: {routes.text}"
+        filters = self._mesh.unread("EnvoyFilter")
+        if filters:
+            return f"EnvoyFilters, which may change what the proxy sends, are unknown: {filters.text}"
+        return next((patch.what for patch in client.patches if patch.host in ("", service.host)), "")
 
     def _forced(self, cluster: ProxyCluster, mode: TlsMode, endpoint: Endpoint) -> Sends:
         """A DestinationRule sets the TLS mode."""

@@ -24,6 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destina
     Merged,
     cluster_tls,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import sending
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
     Group,
@@ -122,12 +123,13 @@ class Engine:
             selecting = selecting or self.virtual_services(config).selecting
             labels = group.labels if selecting else {}
             out = group.capture
+            patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
             key = (
                 *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
                 *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
-                *(out.include_out_ranges, out.exclude_out_ranges),
+                *(out.include_out_ranges, out.exclude_out_ranges, patches),
             )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out), set[str]())
+            entry = (Client(group.namespace, labels, group.kind, config, scope, out, patches), set[str]())
             found.setdefault(key, entry)[1].add(group.key)
         return found
 
@@ -138,7 +140,8 @@ class Engine:
         config = self.mesh.config
         if ambient:
             return Client("", {}, Proxy.AMBIENT, config, None)
-        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config))
+        patches = sending(self.mesh, config, Proxy.SIDECAR, "", {})
+        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config), patches=patches)
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
@@ -256,7 +259,7 @@ class Engine:
         found, merged = self._chosen(client, service)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
         routed = tuple(entry.key for entry in self._arrivals(client, service, port) or ())
-        key = (client.kind, client.config, used, found.lost, outside, routed)
+        key = (client.kind, client.config, used, found.lost, outside, routed, client.patches)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]

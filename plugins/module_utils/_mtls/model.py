@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import VirtualService
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import EnvoyFilter, VirtualService
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
@@ -422,6 +422,7 @@ class Mesh:
     namespaces: tuple[str, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
     virtual_services: tuple[VirtualService, ...] = ()
+    envoy_filters: tuple[EnvoyFilter, ...] = ()
 
     def unread(self, kind: str) -> Missing | None:
         """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # label of the pods of a Gateway of the Kubernetes Gateway API
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -74,3 +76,38 @@ class VirtualService:
     def selectors(self) -> list[Mapping[str, str]]:
         """All labels of clients that its matches name."""
         return [match.labels for route in (*self.http, *self.tcp, *self.tls) for match in route.matches if match.labels]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch of an EnvoyFilter that may change what a proxy sends or accepts, and is not computed.
+
+    `accepts` and `sends` are the side that it may change, `sidecars` and `gateways` the proxies. `host` is the only service whose calls
+    it concerns, empty for all. `what` says it in words.
+    """
+
+    what: str
+    accepts: bool
+    sends: bool
+    sidecars: bool = True
+    gateways: bool = True
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyFilter:
+    """An EnvoyFilter with the patches that are not computed; those that cannot change TLS are left out.
+
+    `gateways` are the Gateways of the Kubernetes Gateway API that its targetRefs name, None without targetRefs.
+    """
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str] = field(default_factory=dict)
+    gateways: tuple[str, ...] | None = None
+    patches: tuple[Patch, ...] = ()
+
+    @property
+    def selectors(self) -> list[Mapping[str, str]]:
+        """All labels of workloads that it names."""
+        return [self.selector, *({GATEWAY_NAME: name} for name in self.gateways or ())]

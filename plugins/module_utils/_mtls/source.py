@@ -41,6 +41,7 @@ KINDS = (
     Kind("WorkloadEntry", "workloadentries", _NETWORKING),
     Kind("Gateway", "gateways", _NETWORKING),
     Kind("VirtualService", "virtualservices", _NETWORKING),
+    Kind("EnvoyFilter", "envoyfilters", ("networking.istio.io/v1alpha3",)),
 )
 
 

@@ -63,7 +63,7 @@ def test_documents_lists_and_typed_lists_are_alike() -> None:
     "kind",
     [
         *("PeerAuthentication", "DestinationRule", "Sidecar", "WorkloadEntry", "EndpointSlice", "Pod", "ConfigMap"),
-        *("VirtualService",),
+        *("VirtualService", "EnvoyFilter"),
     ],
 )
 def test_a_kind_that_is_not_there_was_not_read(kind: str) -> None:
