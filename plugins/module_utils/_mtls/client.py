@@ -171,7 +171,11 @@ class Sender:
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
-        if client.kind is Proxy.AMBIENT:
+        if client.kind is Proxy.PROXYLESS:
+            return Sends(
+                Sent.UNKNOWN, "the client is a gRPC application without a proxy: it decides itself what it sends"
+            )
+        if client.kind is Proxy.AMBIENT and not client.capture.unclear:
             return None
         unread = self._mesh.unread("Sidecar") if client.kind is Proxy.SIDECAR else None
         if unread:

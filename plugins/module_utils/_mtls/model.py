@@ -49,12 +49,13 @@ class TlsMode(StrEnum):
 
 
 class Proxy(StrEnum):
-    """Which proxy of the mesh stands before a pod. AMBIENT is the node's ztunnel."""
+    """Which proxy of the mesh stands before a pod. AMBIENT is the node's ztunnel, PROXYLESS an application that speaks xDS itself."""
 
     SIDECAR = "sidecar"
     GATEWAY = "gateway"
     WAYPOINT = "waypoint"
     AMBIENT = "ambient"
+    PROXYLESS = "proxyless"
     NONE = "none"
 
 

@@ -26,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_au
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import scope_of
 
+_PROXYLESS = "a gRPC application without a proxy: it decides itself what it accepts"
 _OWN_PORTS = frozenset({15020, 15021, 15090})  # never redirected (istio tools/istio-iptables)
 
 
@@ -42,10 +43,17 @@ def of_group(
             return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.NO_SIDECAR)
         case Proxy.WAYPOINT:
             return ServerMode(Mode.UNKNOWN, "", "a waypoint takes HBONE; its policies are not computed here")
+        case Proxy.PROXYLESS:
+            return ServerMode(Mode.UNKNOWN, "", _PROXYLESS)
         case Proxy.GATEWAY:
             return _own_port(port) or _patched(mesh, group) or _of_gateway(mesh, group, port, number)
         case Proxy.AMBIENT:
             config = mesh.config_of(group)
+            if group.capture.unclear:
+                return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
+            if not group.capture.takes_inbound(port):
+                why = "bypass-inbound-capture: ztunnel gets only what comes through its tunnel"
+                return ServerMode(Mode.PERMISSIVE, "", why, RuleCode.NOT_CAPTURED)
             return _unread(mesh) or policies.ambient_mode(config, group.namespace, group.labels, port)
         case Proxy.SIDECAR:
             return _own_port(port) or _unread(mesh) or _of_sidecar(mesh, policies, scopes, group, port)
