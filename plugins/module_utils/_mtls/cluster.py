@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -16,9 +16,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
     KINDS,
+    TAGS,
     Everything,
     Kind,
     Reducers,
+    tag_of,
 )
 
 
@@ -57,7 +59,8 @@ class Cluster:
                     continue
                 if error.status == 403:
                     group = version.rpartition("/")[0]
-                    right = f"verb list on {kind.plural}{'.' if group else ''}{group} in all namespaces"
+                    where = "" if kind is TAGS else " in all namespaces"
+                    right = f"verb list on {kind.plural}{'.' if group else ''}{group}{where}"
                     return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
                 return Missing(kind.name, MissingCause.FAILED, f"reading {kind.plural} failed: {error}")
         text = f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
@@ -72,6 +75,11 @@ class Cluster:
                 raise
             return None
         return list((body or {}).get("items") or [])
+
+    def revision_tags(self) -> Mapping[str, str] | Missing:
+        """Revision tags and the revisions that they stand for, or why they cannot be read."""
+        found = self._listed(TAGS, tag_of)
+        return found if isinstance(found, Missing) else dict(found)
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""

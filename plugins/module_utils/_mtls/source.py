@@ -43,6 +43,14 @@ KINDS = (
     Kind("VirtualService", "virtualservices", _NETWORKING),
     Kind("EnvoyFilter", "envoyfilters", ("networking.istio.io/v1alpha3",)),
 )
+# Webhooks of revision tags: a tag's name -> the revision that it stands for (istio istioctl/pkg/tag/util.go).
+TAG, REVISION = "istio.io/tag", "istio.io/rev"
+TAGS = Kind(
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    ("admissionregistration.k8s.io/v1",),
+    {"labelSelector": TAG},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +72,14 @@ class Source(Protocol):
     def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
         """All objects of `KINDS`, each reduced by the function of its kind."""
 
+    def revision_tags(self) -> Mapping[str, str] | Missing:
+        """Revision tags and the revisions that they stand for, or why they cannot be read."""
+
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""
+
+
+def tag_of(obj: Obj) -> tuple[str, str]:
+    """A tag and its revision, by the labels of a webhook; both empty for a webhook of no tag."""
+    labels = (obj.get("metadata") or {}).get("labels") or {}
+    return str(labels.get(TAG) or ""), str(labels.get(REVISION) or "")
