@@ -68,7 +68,7 @@ EXAMPLES = r"""
 
 # kubectl get --all-namespaces --output yaml pods,endpointslices,services,namespaces,peerauthentications,destinationrules,sidecars,\
 #   serviceentries,workloadentries,gateways.networking.istio.io,virtualservices,envoyfilters,configmaps,\
-#   deployments > mesh.yaml
+#   mutatingwebhookconfigurations,deployments > mesh.yaml
 - name: Judge a mesh without its cluster
   servicemesh.platform.mtls_info:
     src: [mesh.yaml]

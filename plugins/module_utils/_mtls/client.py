@@ -35,6 +35,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Patch
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import MESH_ROUTES
 
 _ALL_RANGES = frozenset({"*", "0.0.0.0/0", "::/0"})
 
@@ -168,6 +169,7 @@ class Sender:
     def __init__(self, mesh: Mesh, policies: Policies) -> None:
         self._mesh = mesh
         self._policies = policies
+        self._routing = ("VirtualService", "EnvoyFilter", "BackendTLSPolicy", *MESH_ROUTES)
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
@@ -226,12 +228,10 @@ class Sender:
 
     def _changed(self, client: Client, service: Service) -> str:
         """What may change where the call goes, or how, and is not known or not computed; empty when there is nothing."""
-        routes = self._mesh.unread("VirtualService") if client.kind is Proxy.SIDECAR else None
-        if routes:
-            return f"VirtualServices, which may send the call elsewhere, are unknown: {routes.text}"
-        filters = self._mesh.unread("EnvoyFilter")
-        if filters:
-            return f"EnvoyFilters, which may change what the proxy sends, are unknown: {filters.text}"
+        for kind in self._routing if client.kind is Proxy.SIDECAR else ("EnvoyFilter", "BackendTLSPolicy"):
+            unread = self._mesh.unread(kind)
+            if unread:
+                return f"kind {kind}, which may change where the call goes or what is sent, is unknown: {unread.text}"
         return next((patch.what for patch in client.patches if patch.host in ("", service.host)), "")
 
     def _forced(self, cluster: ProxyCluster, mode: TlsMode, endpoint: Endpoint) -> Sends:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh read from a cluster: about ten LISTs in pages, side by side, each object reduced as its page arrives."""
+"""A mesh read from a cluster: about sixteen LISTs in pages, side by side, each object reduced as its page arrives."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Cluster:
         found, missing = {}, {}
         for kind, items in zip(KINDS, lists, strict=True):
             found[kind.name] = [] if isinstance(items, Missing) else items
-            if isinstance(items, Missing):
+            if isinstance(items, Missing) and not (kind.optional and items.cause is MissingCause.NOT_INSTALLED):
                 missing[kind.name] = items
         return Everything(found, missing, istiods)
 
@@ -55,7 +55,7 @@ class Cluster:
             except ApiError as error:
                 if error.status == 401:
                     raise
-                if error.status == 404:
+                if error.status == 404 or (error.status == 403 and not self._known(version, kind.plural)):
                     continue
                 if error.status == 403:
                     group = version.rpartition("/")[0]
@@ -65,6 +65,16 @@ class Cluster:
                 return Missing(kind.name, MissingCause.FAILED, f"reading {kind.plural} failed: {error}")
         text = f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
         return Missing(kind.name, MissingCause.NOT_INSTALLED, text)
+
+    def _known(self, version: str, plural: str) -> bool:
+        """Whether the API server has a resource. It refuses lists of resources that it does not have, and everybody may ask what it has."""
+        try:
+            body = self._client.get(root_of(version))
+        except ApiError:
+            return True
+        if body is None:
+            return False
+        return "resources" not in body or any(entry.get("name") == plural for entry in body["resources"])
 
     def _istiods(self, namespace: str) -> list[Obj] | None:
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments"

@@ -108,7 +108,7 @@ class Engine:
     def virtual_services(self, config: MeshConfig) -> VirtualServices:
         """VirtualServices as a revision sees them."""
         if config not in self._virtual_services:
-            self._virtual_services[config] = VirtualServices(config, self.mesh.virtual_services)
+            self._virtual_services[config] = VirtualServices(config, self.mesh.virtual_services, self.mesh.mesh_routes)
         return self._virtual_services[config]
 
     def _client_classes(self) -> dict[tuple[object, ...], tuple[Client, set[str]]]:

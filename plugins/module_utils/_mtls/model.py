@@ -12,7 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import EnvoyFilter, VirtualService
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    EnvoyFilter,
+    MeshRoute,
+    VirtualService,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
@@ -315,7 +319,7 @@ class Endpoint:
 
     Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
     `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
-    `unread` is what could not be read, when it is not known whether there is such an endpoint.
+    `unread` is what could not be read, when it is not known whether there is such an endpoint. `network` is what a WorkloadEntry states.
     """
 
     port: int
@@ -326,6 +330,7 @@ class Endpoint:
     what: str = ""
     behind: int | None = None
     unread: str = ""
+    network: str = ""
 
     @property
     def pods(self) -> int | None:
@@ -424,6 +429,7 @@ class Mesh:
     missing: Mapping[str, Missing] = field(default_factory=dict)
     virtual_services: tuple[VirtualService, ...] = ()
     envoy_filters: tuple[EnvoyFilter, ...] = ()
+    mesh_routes: tuple[MeshRoute, ...] = ()
 
     def unread(self, kind: str) -> Missing | None:
         """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""

@@ -111,3 +111,32 @@ class EnvoyFilter:
     def selectors(self) -> list[Mapping[str, str]]:
         """All labels of workloads that it names."""
         return [self.selector, *({GATEWAY_NAME: name} for name in self.gateways or ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that another one names: a port (0 for all), or a section, which is a port's name (empty for all)."""
+
+    kind: str
+    namespace: str
+    name: str
+    port: int = 0
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    """A BackendTLSPolicy: what it gives TLS that is not the mesh's."""
+
+    namespace: str
+    name: str
+    targets: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeshRoute:
+    """A route of the Kubernetes Gateway API whose parents are services. Where it sends calls is not computed. `what` names it."""
+
+    what: str
+    namespace: str
+    parents: tuple[Reference, ...] = ()

@@ -10,7 +10,7 @@ routes), networking/core/tls.go (TCP and TLS routes), networking/core/httproute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client import (
@@ -35,9 +35,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Subset,
     matches,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway_api import names
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.virtual_service import MESH_GATEWAY
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
     Match,
+    MeshRoute,
     Route,
     Target,
     VirtualService,
@@ -48,12 +50,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts i
 class Destination:
     """A target of a route, without a host when calls are sent nowhere. `by` is the VirtualService, empty for calls that none of them takes.
 
-    `http` is whether it routes requests rather than connections.
+    `http` is whether it routes requests rather than connections. `opaque` is what else routes the calls, and is not computed.
     """
 
     target: Target
     by: str = ""
     http: bool = True
+    opaque: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,11 @@ class Arrival:
 class VirtualServices:
     """All VirtualServices as one revision's istiod sees them, oldest first, with the routes of their delegates."""
 
-    def __init__(self, config: MeshConfig, virtual_services: Iterable[VirtualService]) -> None:
+    def __init__(
+        self, config: MeshConfig, virtual_services: Iterable[VirtualService], mesh_routes: Sequence[MeshRoute] = ()
+    ) -> None:
         self._config = config
+        self._mesh_routes = [entry for entry in mesh_routes if config.reads(entry.namespace)]
         found = [entry for entry in virtual_services if config.reads(entry.namespace)]
         found.sort(key=lambda entry: (entry.created, entry.name, entry.namespace))
         delegates = {entry.key: entry for entry in found if not entry.hosts}
@@ -141,7 +147,10 @@ class VirtualServices:
         ]
 
     def destinations(self, client: Client, service: Service, port: Port) -> tuple[Destination, ...] | None:
-        """Where the calls of a client to a service port go, None when no VirtualService changes that."""
+        """Where the calls of a client to a service port go, None when nothing changes that."""
+        opaque = self._opaque(client, service, port) if self._mesh_routes else ""
+        if opaque:
+            return (Destination(Target(""), opaque=opaque),)
         if not self._all or (service.host not in self._exact and not self._wild):
             return None
         entries = (*self._exact.get(service.host, ()), *self._wild)
@@ -152,6 +161,14 @@ class VirtualServices:
         if key not in self._cache:
             self._cache[key] = self._found(client, service, port)
         return self._cache[key]
+
+    def _opaque(self, client: Client, service: Service, port: Port) -> str:
+        """The route of the Kubernetes Gateway API for a service; it counts in its own namespace and in that of its clients only."""
+        for entry in self._mesh_routes:
+            mine = any(ref.port in (0, port.number) and names(ref, service) for ref in entry.parents)
+            if mine and entry.namespace in (client.namespace, service.namespace):
+                return entry.what
+        return ""
 
     def _found(self, client: Client, service: Service, port: Port) -> tuple[Destination, ...] | None:
         seen = self._seen(client, service.host, port.number)
@@ -184,6 +201,9 @@ def arrival(
             ProxyCluster(service, replace(port, endpoints=(nobody,)), ClusterTls()), None, words, destination.by
         )
 
+    if destination.opaque:
+        words = destination.opaque
+        return unknown("routes the calls, which is not computed")
     if not target.host:
         return unknown("answers the calls itself, or has no route for them")
     found = by_host.get(target.host)
