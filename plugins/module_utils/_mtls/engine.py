@@ -313,6 +313,10 @@ class Engine:
 
         return [arrival(self._by_host, search, client, (service, port), entry) for entry in found]
 
+    def elsewhere(self, client: Client, service: Service, port: Port) -> bool:
+        """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""
+        return any(entry.via for entry in self._arrivals(client, service, port) or ())
+
     def _routed(self, client: Client, name: str, service: Service, port: Port, arrivals: list[Arrival]) -> Call:
         """A call that VirtualServices route: every endpoint of every cluster that they name. The worst decides."""
         cells: list[_Cell] = []

@@ -51,7 +51,7 @@ def verdicts(*objects: Any, client: str = "*") -> tuple[str, str]:
 SAFE = ("strict", "broken")
 SERVER, CLIENT = ("unknown", "unknown"), ("unknown", "broken")
 ROUTER = {"listener": {"filterChain": {"filter": {"name": "x", "subFilter": {"name": "envoy.filters.http.router"}}}}}
-OTHER = {"listener": {"filterChain": {"filter": {"name": "x", "subFilter": {"name": "envoy.filters.http.fault"}}}}}
+OTHER = {"listener": {"filterChain": {"filter": {"name": "x", "subFilter": {"name": "envoy.filters.http.cors"}}}}}
 DYNAMIC = "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig"
 
 

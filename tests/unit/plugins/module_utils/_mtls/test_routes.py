@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     calls,
     destination_rule,
+    mesh,
     namespace,
     obj,
     peer_authentication,
@@ -86,7 +88,7 @@ SCOPE = {"egress": [{"hosts": ["a/web.a.svc.cluster.local"]}]}
         ([http(to("web"), match=[{"uri": {"prefix": "/"}, "headers": {"x": {"exact": "1"}}}]), OLD_ONLY], "plaintext"),
         ([http(to("web"), match=[{"method": {"exact": "GET"}}]), OLD_ONLY], "plaintext"),
         ([http(to("old"), match=[{"port": 81}]), WEB_ONLY], "strict"),
-        ([http(to("old"), match=[{"gateways": ["a/edge"]}]), WEB_ONLY], "strict"),
+        ([http(to("old"), match=[{"gateways": ["a/gate"]}]), WEB_ONLY], "strict"),
         ([http(to("old"), match=[{"gateways": ["mesh"]}]), WEB_ONLY], "plaintext"),
         ([http(to("nobody"))], "unknown"),
         ([http(to("empty"))], "unknown"),
@@ -119,8 +121,8 @@ def test_the_reason_names_the_virtual_service_and_where_it_sends_the_call() -> N
         ({"hosts": ["other"]}, "strict"),
         ({"hosts": ["*.b.svc.cluster.local"]}, "strict"),
         ({"gateways": ["mesh"]}, "plaintext"),
-        ({"gateways": ["a/edge", "mesh"]}, "plaintext"),
-        ({"gateways": ["a/edge"]}, "strict"),
+        ({"gateways": ["a/gate", "mesh"]}, "plaintext"),
+        ({"gateways": ["a/gate"]}, "strict"),
         ({"exportTo": ["*"]}, "plaintext"),
         ({"exportTo": ["~"]}, "strict"),
     ],
@@ -304,6 +306,14 @@ def test_only_sidecars_have_routes_of_the_mesh(client: str) -> None:
     found = calls([*MESH, it, virtual_service(OLD_ONLY)])
     assert pick(found, "a/web", "c/it").rule != "routed_elsewhere"
     assert pick(found, "a/web").rule == "routed_elsewhere"
+
+
+@pytest.mark.parametrize(("routes", "expected"), [([WEB_ONLY], False), ([OLD_ONLY], True), ([], False)])
+def test_the_probe_counts_nothing_for_calls_that_go_elsewhere(routes: list[dict[str, Any]], expected: bool) -> None:
+    """Its counters are those of the service that it calls."""
+    engine = Engine(mesh([*MESH, virtual_service(*routes)]))
+    web = next(entry for entry in engine.mesh.services if entry.key == "a/web")
+    assert engine.elsewhere(engine.anybody, web, web.ports[0]) is expected
 
 
 def test_virtual_services_that_could_not_be_read_leave_it_open() -> None:
