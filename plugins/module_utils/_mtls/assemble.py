@@ -194,7 +194,9 @@ def _services(
     domain: str,
 ) -> list[Service]:
     """Services and hosts of ServiceEntries, with what stands behind them: pods by name and by address, and WorkloadEntries."""
-    endpoints = _endpoints(found["EndpointSlice"], mesh.groups, by_name, by_ip)
+    pods = mesh.missing.get("Pod")
+    why = f"its endpoints are unknown: {pods.text}" if pods else ""
+    endpoints = _endpoints(found["EndpointSlice"], mesh.groups, by_name, by_ip, why)
     selecting = any(config.selects_entries for config in (mesh.config, *mesh.configs.values()))
     entries = found["WorkloadEntry"] if selecting else []
     services = [
@@ -261,12 +263,19 @@ def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], un
 
 
 def _endpoints(
-    slices: list[Slice], groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int]
+    slices: list[Slice],
+    groups: Sequence[Group],
+    by_name: Mapping[tuple[str, str], int],
+    by_ip: Mapping[str, int],
+    why: str,
 ) -> dict[tuple[str, str], dict[str, list[Endpoint]]]:
-    """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint."""
+    """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint.
+
+    `why` says why pods are not known, empty when they were read.
+    """
     behind: dict[tuple[str, str], dict[str, set[tuple[int, _Point]]]] = {}
     for part in slices:
-        points = set(_points(part, groups, by_name, by_ip))
+        points = set(_points(part, groups, by_name, by_ip, why))
         ports = behind.setdefault((part.namespace, part.service), {})
         for name, number in part.ports:
             ports.setdefault(name, set()).update((number, point) for point in points)
@@ -282,14 +291,14 @@ _Point = tuple[
 
 
 def _points(
-    part: Slice, groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int]
+    part: Slice, groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int], why: str
 ) -> Iterator[_Point]:
     """What a slice leads to. An address without a pod is a pod's for istiod only in the slice's namespace (endpointslice.go, getPod)."""
     for namespace, name, ready in part.pods:
         if (namespace, name) in by_name:
             yield by_name[(namespace, name)], _NO_POD, "", ""
         elif ready:
-            yield _NO_POD, _NO_POD, "", f"pod {namespace}/{name}, which an EndpointSlice names, was not read"
+            yield _NO_POD, _NO_POD, "", why or f"pod {namespace}/{name}, which an EndpointSlice names, was not read"
     for address in part.addresses:
         index = by_ip.get(address, _NO_POD)
         if index != _NO_POD and groups[index].namespace == part.namespace:
