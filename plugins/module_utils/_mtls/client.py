@@ -169,7 +169,17 @@ class Sender:
     def __init__(self, mesh: Mesh, policies: Policies) -> None:
         self._mesh = mesh
         self._policies = policies
-        self._routing = ("VirtualService", "EnvoyFilter", "BackendTLSPolicy", *MESH_ROUTES)
+        filters = ("EnvoyFilter", "BackendTLSPolicy")
+        self._unread_filters = self._unread(filters)
+        self._unread_routes = self._unread((*filters, "VirtualService", *MESH_ROUTES))
+
+    def _unread(self, kinds: Sequence[str]) -> str:
+        """What is not known because one of these kinds could not be read."""
+        for kind in kinds:
+            missing = self._mesh.unread(kind)
+            if missing:
+                return f"kind {kind}, which may change where the call goes or what is sent, is unknown: {missing.text}"
+        return ""
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
@@ -228,10 +238,9 @@ class Sender:
 
     def _changed(self, client: Client, service: Service) -> str:
         """What may change where the call goes, or how, and is not known or not computed; empty when there is nothing."""
-        for kind in self._routing if client.kind is Proxy.SIDECAR else ("EnvoyFilter", "BackendTLSPolicy"):
-            unread = self._mesh.unread(kind)
-            if unread:
-                return f"kind {kind}, which may change where the call goes or what is sent, is unknown: {unread.text}"
+        unread = self._unread_routes if client.kind is Proxy.SIDECAR else self._unread_filters
+        if unread or not client.patches:
+            return unread
         return next((patch.what for patch in client.patches if patch.host in ("", service.host)), "")
 
     def _forced(self, cluster: ProxyCluster, mode: TlsMode, endpoint: Endpoint) -> Sends:

@@ -302,7 +302,7 @@ class Engine:
 
     def _arrivals(self, client: Client, service: Service, port: Port) -> list[Arrival] | None:
         """Where VirtualServices send the calls of a client, None when they leave them alone. Only sidecars have routes of the mesh."""
-        if client.kind is not Proxy.SIDECAR:
+        if client.kind is not Proxy.SIDECAR or not (self.mesh.virtual_services or self.mesh.mesh_routes):
             return None
         found = self.virtual_services(client.config).destinations(client, service, port)
         if found is None:
