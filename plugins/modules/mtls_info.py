@@ -67,7 +67,8 @@ EXAMPLES = r"""
   failed_when: not __mtls.compliant
 
 # kubectl get --all-namespaces --output yaml pods,endpointslices,services,namespaces,peerauthentications,destinationrules,sidecars,\
-#   serviceentries,workloadentries,gateways.networking.istio.io,configmaps,deployments > mesh.yaml
+#   serviceentries,workloadentries,gateways.networking.istio.io,virtualservices,envoyfilters,configmaps,\
+#   mutatingwebhookconfigurations,deployments > mesh.yaml
 - name: Judge a mesh without its cluster
   servicemesh.platform.mtls_info:
     src: [mesh.yaml]

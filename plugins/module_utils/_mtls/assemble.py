@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.e
     Slice,
     endpoint_slice,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.envoy_filter import envoy_filter
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import gateway_servers
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway_api import (
+    as_destination_rules,
+    backend_tls,
+    mesh_route,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.peer_authentication import (
     peer_authentication,
@@ -43,10 +49,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.s
     service_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.sidecar import sidecar
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.virtual_service import virtual_service
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.workload_entry import (
     chosen,
     workload_entry,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import MeshRoute
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import MESH_ROUTES
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -88,6 +97,10 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "ServiceEntry": functools.partial(_tried, lambda obj: (selector_of(obj), service_entry(obj, (), (), {}, {}))),
         "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
+        "VirtualService": functools.partial(virtual_service, domain=domain),
+        "EnvoyFilter": envoy_filter,
+        "BackendTLSPolicy": backend_tls,
+        **{kind: functools.partial(_of_kind, kind) for kind in MESH_ROUTES},
     }
     return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
 
@@ -98,6 +111,10 @@ def _guarded(reduce: Callable[[Obj], Any], obj: Obj) -> Any:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         meta = obj.get("metadata") if isinstance(obj.get("metadata"), Mapping) else {}
         return Misread("/".join(str(meta[key]) for key in ("namespace", "name") if meta and meta.get(key)))
+
+
+def _of_kind(kind: str, obj: Obj) -> MeshRoute | None:
+    return mesh_route({**obj, "kind": kind})  # items of a list may state no kind
 
 
 def _tried(parse: Callable[[Obj], Any], obj: Obj) -> Obj:
@@ -123,7 +140,12 @@ def assembled(
         found["PeerAuthentication"],
         found["DestinationRule"],
         found["Sidecar"],
-        [*(selector_of(obj) for obj in found["ServiceEntry"]), *(server.selector for server in servers)],
+        [
+            *(selector_of(obj) for obj in found["ServiceEntry"]),
+            *(server.selector for server in servers),
+            *(selector for entry in found["VirtualService"] for selector in entry.selectors),
+            *(selector for entry in found["EnvoyFilter"] for selector in entry.selectors),
+        ],
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
     unread = "Namespace" in missing
@@ -147,13 +169,21 @@ def assembled(
         tuple(groups),
         tuple(sorted(labels)),
         dict(missing),
+        tuple(found["VirtualService"]),
+        tuple(entry for entry in found["EnvoyFilter"] if entry.patches),
+        tuple(entry for kind in MESH_ROUTES for entry in found[kind] if entry is not None),
     )
     services = _services(found, mesh, by_name, by_ip, domain)
+    local = (labels.get(config.root_namespace) or {}).get("topology.istio.io/network") or ""
+    services = [_of_one_network(entry, local) for entry in services]
+    policies = [entry for entry in found["BackendTLSPolicy"] if entry is not None]
+    rules = (*mesh.destination_rules, *as_destination_rules(policies, services))
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
-    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+    mesh = replace(mesh, services=tuple(services), destination_rules=rules)
+    return Snapshot(mesh, labels, going, (), {}, pods, addresses)
 
 
 def _services(
@@ -164,7 +194,9 @@ def _services(
     domain: str,
 ) -> list[Service]:
     """Services and hosts of ServiceEntries, with what stands behind them: pods by name and by address, and WorkloadEntries."""
-    endpoints = _endpoints(found["EndpointSlice"], mesh.groups, by_name, by_ip)
+    pods = mesh.missing.get("Pod")
+    why = f"its endpoints are unknown: {pods.text}" if pods else ""
+    endpoints = _endpoints(found["EndpointSlice"], mesh.groups, by_name, by_ip, why)
     selecting = any(config.selects_entries for config in (mesh.config, *mesh.configs.values()))
     entries = found["WorkloadEntry"] if selecting else []
     services = [
@@ -208,6 +240,20 @@ def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:
     )
 
 
+def _of_one_network(entry: Service, local: str) -> Service:
+    """A service with what another network's gateway may stand before marked as not known (istio pilot/pkg/xds/endpoints/ep_filters.go)."""
+    if not any(point.network not in ("", local) for port in entry.ports for point in port.endpoints):
+        return entry
+
+    def known(point: Endpoint) -> Endpoint:
+        if point.network in ("", local):
+            return point
+        return replace(point, unread=f"{point.what} is in network {point.network}, whose gateway is not known here")
+
+    ports = (replace(port, endpoints=tuple(known(point) for point in port.endpoints)) for port in entry.ports)
+    return replace(entry, ports=tuple(ports))
+
+
 def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], unread: bool) -> MeshConfig:
     """A MeshConfig with the namespaces that its discoverySelectors select. Without the namespaces nobody knows which ones."""
     if not config.discovery:
@@ -219,36 +265,56 @@ def _discovering(config: MeshConfig, labels: Mapping[str, Mapping[str, str]], un
 
 
 def _endpoints(
-    slices: list[Slice], groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int]
+    slices: list[Slice],
+    groups: Sequence[Group],
+    by_name: Mapping[tuple[str, str], int],
+    by_ip: Mapping[str, int],
+    why: str,
 ) -> dict[tuple[str, str], dict[str, list[Endpoint]]]:
     """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint.
 
-    For an address without the name of a pod istiod looks among the pods of the same namespace only (istio
-    kube/controller/endpointslice.go, getPod). One of a pod elsewhere has no labels for it, and is that pod nevertheless.
+    `why` says why pods are not known, empty when they were read.
     """
-    behind: dict[
-        tuple[str, str], dict[str, set[tuple[int, int, str, int]]]
-    ] = {}  # port -> (number, group or _NO_POD, words, group that has the address or _NO_POD)
+    behind: dict[tuple[str, str], dict[str, set[tuple[int, _Point]]]] = {}
     for part in slices:
-        points = {(by_name[name], "", _NO_POD) for name in part.pods if name in by_name}
-        for address in part.addresses:
-            pod = by_ip.get(address, _NO_POD)
-            known = pod != _NO_POD and groups[pod].namespace == part.namespace
-            points.add((pod, "", _NO_POD) if known else (_NO_POD, f"address {address}", pod))
+        points = set(_points(part, groups, by_name, by_ip, why))
         ports = behind.setdefault((part.namespace, part.service), {})
         for name, number in part.ports:
-            ports.setdefault(name, set()).update((number, *point) for point in points)
+            ports.setdefault(name, set()).update((number, point) for point in points)
     return {
-        key: {
-            name: [
-                Endpoint(n, _index(group), what=words, behind=_index(other))
-                for n, group, words, other in sorted(points)
-            ]
-            for name, points in ports.items()
-        }
+        key: {name: [_endpoint(*entry) for entry in sorted(points)] for name, points in ports.items()}
         for key, ports in behind.items()
     }
 
 
-def _index(group: int) -> int | None:
-    return None if group == _NO_POD else group
+_Point = tuple[
+    int, int, str, str
+]  # group, group behind an address (both may be _NO_POD), what it is, what could not be read
+
+
+def _points(
+    part: Slice, groups: Sequence[Group], by_name: Mapping[tuple[str, str], int], by_ip: Mapping[str, int], why: str
+) -> Iterator[_Point]:
+    """What a slice leads to. An address without a pod is a pod's for istiod only in the slice's namespace (endpointslice.go, getPod)."""
+    for namespace, name, ready in part.pods:
+        if (namespace, name) in by_name:
+            yield by_name[(namespace, name)], _NO_POD, "", ""
+        elif ready:
+            yield _NO_POD, _NO_POD, "", why or f"pod {namespace}/{name}, which an EndpointSlice names, was not read"
+    for address in part.addresses:
+        index = by_ip.get(address, _NO_POD)
+        if index != _NO_POD and groups[index].namespace == part.namespace:
+            yield index, _NO_POD, "", ""
+        else:
+            yield _NO_POD, index, f"address {address}", ""
+
+
+def _endpoint(number: int, point: _Point) -> Endpoint:
+    group, behind, what, unread = point
+    return Endpoint(
+        number,
+        None if group == _NO_POD else group,
+        what=what,
+        behind=None if behind == _NO_POD else behind,
+        unread=unread,
+    )

@@ -11,14 +11,14 @@ pilot/pkg/networking/core/cluster.go (convertResolution), pilot/pkg/model/sideca
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import ClusterTls
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Capture,
-    EgressListener,
+    EgressHost,
     Endpoint,
     Labels,
     Mesh,
@@ -32,8 +32,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     SidecarScope,
     TlsMode,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Patch
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import MESH_ROUTES
 
 _ALL_RANGES = frozenset({"*", "0.0.0.0/0", "::/0"})
 
@@ -48,6 +50,7 @@ class Client:
     config: MeshConfig = field(default_factory=MeshConfig)
     scope: SidecarScope | None = None
     capture: Capture = field(default_factory=Capture)
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Sends:
     rule: RuleCode | None = None
 
 
-def _covered(host: str, pattern: str) -> bool:
+def covered(host: str, pattern: str) -> bool:
     """Whether a wildcard or a name covers a host (istio pkg/config/host/name.go, SubsetOf)."""
     if pattern.startswith("*"):
         tail = host[1:] if host.startswith("*") else host
@@ -77,17 +80,44 @@ def sees(client: Client, service: Service, port: int) -> bool:
         return False
     if client.scope is None or client.scope.egress is None:
         return True
-    # `.` is the client's namespace, also in the Sidecar object of the root namespace, which applies to all others.
-    meant = {"*", service.namespace, "." if client.namespace == service.namespace else ""}
+    of_namespace = _egress(client.scope, client.namespace, service.namespace)
+    return any(_imports(hosts, service.host) for number, hosts in of_namespace if number in (0, port))
+
+
+def _imports(hosts: Sequence[EgressHost], host: str) -> bool:
+    """Whether an egress listener imports a host (istio pilot/pkg/model/sidecar.go, selectServices)."""
+    covering = [entry for entry in hosts if covered(host, entry.host)]
+    return bool(covering) and not any(entry.excluded for entry in covering)
+
+
+def imports(client: Client, namespace: str, hosts: Sequence[str], port: int) -> bool:
+    """Whether a client's Sidecar object imports a VirtualService of a namespace, by one of its hosts (SelectVirtualServices).
+
+    Unlike a service, a VirtualService with a wildcard is also imported by a name that the wildcard covers.
+    """
+    if client.scope is None or client.scope.egress is None:
+        return True
     return any(
-        _imports(listener, meant, service.host) for listener in client.scope.egress if listener.port in (0, port)
+        not entry.excluded
+        and (covered(host, entry.host) or covered(entry.host, host))
+        and not any(other.excluded and covered(host, other.host) for other in listener)
+        for number, listener in _egress(client.scope, client.namespace, namespace)
+        if number in (0, port)
+        for host in hosts
+        for entry in listener
     )
 
 
-def _imports(listener: EgressListener, namespaces: Collection[str], host: str) -> bool:
-    """Whether an egress listener has a host of some namespaces (istio pilot/pkg/model/sidecar.go, selectServices)."""
-    covering = [entry for entry in listener.hosts if entry.namespace in namespaces and _covered(host, entry.host)]
-    return bool(covering) and not any(entry.excluded for entry in covering)
+def _egress(scope: SidecarScope, own: str, namespace: str) -> list[tuple[int, list[EgressHost]]]:
+    """Ports and hosts of egress listeners, for objects of a namespace.
+
+    `.` is the client's namespace, also in the Sidecar object of the root namespace, which applies to all others.
+    """
+    meant = {"*", namespace, "." if own == namespace else ""}
+    return [
+        (listener.port, [entry for entry in listener.hosts if entry.namespace in meant])
+        for listener in scope.egress or ()
+    ]
 
 
 def _bypass(client: Client, service: Service, port: int) -> str:
@@ -161,10 +191,25 @@ class Sender:
         self._by_host: dict[str, list[Service]] = {}
         for service in mesh.services:
             self._by_host.setdefault(service.host, []).append(service)
+        filters = ("EnvoyFilter", "BackendTLSPolicy")
+        self._unread_filters = self._unread(filters)
+        self._unread_routes = self._unread((*filters, "VirtualService", *MESH_ROUTES))
+
+    def _unread(self, kinds: Sequence[str]) -> str:
+        """What is not known because one of these kinds could not be read."""
+        for kind in kinds:
+            missing = self._mesh.unread(kind)
+            if missing:
+                return f"kind {kind}, which may change where the call goes or what is sent, is unknown: {missing.text}"
+        return ""
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
         """What happens to a call that no cluster of the client's proxy serves, None when one does."""
-        if client.kind is Proxy.AMBIENT:
+        if client.kind is Proxy.PROXYLESS:
+            return Sends(
+                Sent.UNKNOWN, "the client is a gRPC application without a proxy: it decides itself what it sends"
+            )
+        if client.kind is Proxy.AMBIENT and not client.capture.unclear:
             return None
         unread = self._mesh.unread("Sidecar") if client.kind is Proxy.SIDECAR else None
         if unread:
@@ -217,9 +262,19 @@ class Sender:
         missing = self._mesh.missing.get("DestinationRule")
         if missing:
             return Sends(Sent.UNKNOWN, f"DestinationRules are unknown: {missing.text}")
+        why = self._changed(client, cluster.service)
+        if why:
+            return Sends(Sent.UNKNOWN, why)
         if cluster.tls.mode is not None:
             return self._forced(cluster, cluster.tls.mode, endpoint)
         return self._auto(client, cluster, endpoint)
+
+    def _changed(self, client: Client, service: Service) -> str:
+        """What may change where the call goes, or how, and is not known or not computed; empty when there is nothing."""
+        unread = self._unread_routes if client.kind is Proxy.SIDECAR else self._unread_filters
+        if unread or not client.patches:
+            return unread
+        return next((patch.what for patch in client.patches if patch.host in ("", service.host)), "")
 
     def _forced(self, cluster: ProxyCluster, mode: TlsMode, endpoint: Endpoint) -> Sends:
         """A DestinationRule sets the TLS mode."""

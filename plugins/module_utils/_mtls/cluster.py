@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh read from a cluster: about ten LISTs in pages, side by side, each object reduced as its page arrives."""
+"""A mesh read from a cluster: about sixteen LISTs in pages, side by side, each object reduced as its page arrives."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -16,9 +16,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
     KINDS,
+    TAGS,
     Everything,
     Kind,
     Reducers,
+    tag_of,
 )
 
 
@@ -41,7 +43,7 @@ class Cluster:
         found, missing = {}, {}
         for kind, items in zip(KINDS, lists, strict=True):
             found[kind.name] = [] if isinstance(items, Missing) else items
-            if isinstance(items, Missing):
+            if isinstance(items, Missing) and not (kind.optional and items.cause is MissingCause.NOT_INSTALLED):
                 missing[kind.name] = items
         return Everything(found, missing, istiods)
 
@@ -53,15 +55,26 @@ class Cluster:
             except ApiError as error:
                 if error.status == 401:
                     raise
-                if error.status == 404:
+                if error.status == 404 or (error.status == 403 and not self._known(version, kind.plural)):
                     continue
                 if error.status == 403:
                     group = version.rpartition("/")[0]
-                    right = f"verb list on {kind.plural}{'.' if group else ''}{group} in all namespaces"
+                    where = "" if kind is TAGS else " in all namespaces"
+                    right = f"verb list on {kind.plural}{'.' if group else ''}{group}{where}"
                     return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
                 return Missing(kind.name, MissingCause.FAILED, f"reading {kind.plural} failed: {error}")
         text = f"the API server does not know {kind.plural} in {' or '.join(kind.versions)}"
         return Missing(kind.name, MissingCause.NOT_INSTALLED, text)
+
+    def _known(self, version: str, plural: str) -> bool:
+        """Whether the API server has a resource. It refuses lists of resources that it does not have, and everybody may ask what it has."""
+        try:
+            body = self._client.get(root_of(version))
+        except ApiError:
+            return True
+        if body is None:
+            return False
+        return "resources" not in body or any(entry.get("name") == plural for entry in body["resources"])
 
     def _istiods(self, namespace: str) -> list[Obj] | None:
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
@@ -72,6 +85,11 @@ class Cluster:
                 raise
             return None
         return list((body or {}).get("items") or [])
+
+    def revision_tags(self) -> Mapping[str, str] | Missing:
+        """Revision tags and the revisions that they stand for, or why they cannot be read."""
+        found = self._listed(TAGS, tag_of)
+        return found if isinstance(found, Missing) else dict(found)
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""

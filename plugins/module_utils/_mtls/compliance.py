@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import accepting
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, CheckCode, RuleCode
@@ -142,7 +143,8 @@ def _of_workload(engine: Engine, group: Group, wanted: Wanted) -> list[Finding]:
 def other_ports(engine: Engine, group: Group) -> dict[int, Mode]:
     """Modes of the ports that a workload's policy names, and under 0 the mode of all ports that no service offers."""
     config = engine.mesh.config_of(group)
-    if "PeerAuthentication" in engine.mesh.missing:
+    unclear = group.capture.unclear or accepting(engine.mesh, group) or group.kind is Proxy.PROXYLESS
+    if "PeerAuthentication" in engine.mesh.missing or unclear:
         return {0: Mode.UNKNOWN}
     own = engine.policies.candidates(config, group.namespace, group.labels).workload
     judge = engine.policies.ambient_mode if group.kind is Proxy.AMBIENT else engine.policies.mode

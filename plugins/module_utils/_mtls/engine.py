@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destina
     Merged,
     cluster_tls,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import sending
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
     Group,
@@ -44,6 +45,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     matches,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.routes import Arrival, VirtualServices, arrival
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import of_group
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
@@ -72,13 +74,14 @@ _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMIS
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """One endpoint of a call: what is sent, what is accepted, and the verdict on it."""
+    """One endpoint of a call: what is sent, what is accepted, and the verdict on it. `via` is who sends it there, when somebody does."""
 
     endpoint: Endpoint
     sends: Sends
     accepts: ServerMode
     verdict: Verdict
     subset: str
+    via: str = ""
 
 
 class Engine:
@@ -91,6 +94,7 @@ class Engine:
         self.hidden: dict[str, set[str]] = {}  # Sidecar object -> services that its workloads do not see
         self._sender = Sender(mesh, self.policies)
         self._destination_rules: dict[MeshConfig, DestinationRules] = {}
+        self._virtual_services: dict[MeshConfig, VirtualServices] = {}
         self._server: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host = {service.host: service for service in mesh.services}
         self._spoken = _spoken(mesh.services)
@@ -103,6 +107,12 @@ class Engine:
             self._destination_rules[config] = DestinationRules(config, self.mesh.destination_rules)
         return self._destination_rules[config]
 
+    def virtual_services(self, config: MeshConfig) -> VirtualServices:
+        """VirtualServices as a revision sees them."""
+        if config not in self._virtual_services:
+            self._virtual_services[config] = VirtualServices(config, self.mesh.virtual_services, self.mesh.mesh_routes)
+        return self._virtual_services[config]
+
     def _client_classes(self) -> dict[tuple[object, ...], tuple[Client, set[str]]]:
         """Meshed workloads by everything that decides on their calls."""
         found: dict[tuple[object, ...], tuple[Client, set[str]]] = {}
@@ -112,14 +122,16 @@ class Engine:
             config = self.mesh.config_of(group)
             scope = scope_of(self.scopes, config, group)
             selecting = group.namespace in self.destination_rules(config).selecting
+            selecting = selecting or self.virtual_services(config).selecting
             labels = group.labels if selecting else {}
             out = group.capture
+            patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
             key = (
                 *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
                 *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
-                *(out.include_out_ranges, out.exclude_out_ranges),
+                *(out.include_out_ranges, out.exclude_out_ranges, patches),
             )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out), set[str]())
+            entry = (Client(group.namespace, labels, group.kind, config, scope, out, patches), set[str]())
             found.setdefault(key, entry)[1].add(group.key)
         return found
 
@@ -130,7 +142,8 @@ class Engine:
         config = self.mesh.config
         if ambient:
             return Client("", {}, Proxy.AMBIENT, config, None)
-        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config))
+        patches = sending(self.mesh, config, Proxy.SIDECAR, "", {})
+        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config), patches=patches)
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
@@ -247,7 +260,8 @@ class Engine:
         outside = self._sender.outside(client, service, port.number)
         found, merged = self._chosen(client, service)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
-        key = (client.kind, client.config, used, found.lost, outside)
+        routed = tuple(entry.key for entry in self._arrivals(client, service, port) or ())
+        key = (client.kind, client.config, used, found.lost, outside, routed, client.patches)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]
@@ -269,6 +283,12 @@ class Engine:
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
         outside = self._sender.outside(client, service, port.number)
+        arrivals = self._arrivals(client, service, port)
+        if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
+            # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
+            outside = Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {arrivals[0].by} takes it")
+        elif arrivals is not None and not outside:
+            return self._routed(client, name, service, port, arrivals)
         if outside and outside.mode is not Sent.UNKNOWN and service.kind is ServiceKind.ENTRY:
             return self._elsewhere(name, service, port, outside, by)  # the host's own DNS decides where the call goes
         whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
@@ -285,6 +305,33 @@ class Engine:
         if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
             return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
         return call
+
+    def _arrivals(self, client: Client, service: Service, port: Port) -> list[Arrival] | None:
+        """Where VirtualServices send the calls of a client, None when they leave them alone. Only sidecars have routes of the mesh."""
+        if client.kind is not Proxy.SIDECAR or not (self.mesh.virtual_services or self.mesh.mesh_routes):
+            return None
+        found = self.virtual_services(client.config).destinations(client, service, port)
+        if found is None:
+            return None
+
+        def search(who: Client, what: Service) -> Merged | None:
+            return self._chosen(who, what)[1]
+
+        return [arrival(self._by_host, search, client, (service, port), entry) for entry in found]
+
+    def elsewhere(self, client: Client, service: Service, port: Port) -> bool:
+        """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""
+        return any(entry.via for entry in self._arrivals(client, service, port) or ())
+
+    def _routed(self, client: Client, name: str, service: Service, port: Port, arrivals: list[Arrival]) -> Call:
+        """A call that VirtualServices route: every endpoint of every cluster that they name. The worst decides."""
+        cells: list[_Cell] = []
+        for entry in arrivals:
+            cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
+        if not cells:
+            return self._nothing_behind(client, name, service, port, arrivals[0].cluster)
+        rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
+        return self._call(name, service, port, cells, " and ".join(rules), ())
 
     def _cells(
         self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
@@ -387,6 +434,8 @@ class Engine:
         words = f"client sends {sends.mode} ({sends.reason}); server accepts {accepts.mode} ({accepts.reason})"
         if worst.subset:
             words = f"for subset {worst.subset}: {words}"
+        if worst.via:
+            words = f"{worst.via}: {words}"
         outcome = consequence(sends.mode, accepts.mode) if worst.verdict is Verdict.BROKEN else ""
         backends = {self.mesh.groups[c.endpoint.group].key for c in cells if c.endpoint.group is not None}
         return Call(
@@ -428,6 +477,8 @@ def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozens
 
 def _rule(service: Service, worst: _Cell, cells: list[_Cell]) -> RuleCode | None:
     """The rule that explains a call, by its worst endpoint."""
+    if worst.via and worst.verdict not in (Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED):
+        return RuleCode.ROUTED_ELSEWHERE
     if service.external and worst.verdict in (Verdict.NOT_ENFORCED, Verdict.UNKNOWN):
         return RuleCode.EXTERNAL
     client = None if worst.sends.rule in _ONLY_BROKEN and worst.verdict is not Verdict.BROKEN else worst.sends.rule

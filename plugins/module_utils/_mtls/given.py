@@ -15,8 +15,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
     ENDED,
     KINDS,
+    TAGS,
     Everything,
     Reducers,
+    tag_of,
 )
 
 _Key = tuple[str, str]  # API group and kind
@@ -100,6 +102,14 @@ class Given:
             if obj["metadata"].get("namespace") == namespace
             and (obj["metadata"].get("labels") or {}).get("app") == "istiod"
         ] or None
+
+    def revision_tags(self) -> Mapping[str, str] | Missing:
+        """Revision tags and the revisions that they stand for, or why they cannot be read."""
+        key = (_group(TAGS.versions[0]), TAGS.name)
+        if key not in self._objects and not self._complete and key not in self._listed:
+            text = f"src has no {TAGS.plural}, so revision tags were not read"
+            return Missing(TAGS.name, MissingCause.NOT_GIVEN, text)
+        return dict(tag_of(obj) for obj in self._of(*key))
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""

@@ -12,6 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    EnvoyFilter,
+    MeshRoute,
+    VirtualService,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
@@ -48,12 +53,13 @@ class TlsMode(StrEnum):
 
 
 class Proxy(StrEnum):
-    """Which proxy of the mesh stands before a pod. AMBIENT is the node's ztunnel."""
+    """Which proxy of the mesh stands before a pod. AMBIENT is the node's ztunnel, PROXYLESS an application that speaks xDS itself."""
 
     SIDECAR = "sidecar"
     GATEWAY = "gateway"
     WAYPOINT = "waypoint"
     AMBIENT = "ambient"
+    PROXYLESS = "proxyless"
     NONE = "none"
 
 
@@ -113,6 +119,7 @@ class MeshConfig:
     outbound: str = "ALLOW_ANY"
     destination_rule_export_to: tuple[str, ...] = ("*",)
     service_export_to: tuple[str, ...] = ("*",)
+    virtual_service_export_to: tuple[str, ...] = ("*",)
     interception: str = "REDIRECT"
     eds_for_headless: bool = False
     sidecar_ingress_tls: bool = False
@@ -212,10 +219,11 @@ class EgressListener:
 
 
 class Spoken(StrEnum):
-    """What Istio takes the traffic of a port for; EITHER is found out for each connection."""
+    """What Istio takes the traffic of a port for. TLS is that of the application; EITHER is found out for each connection."""
 
     HTTP = "http"
     TCP = "tcp"
+    TLS = "tls"
     EITHER = "either"
 
 
@@ -333,7 +341,8 @@ class Endpoint:
     Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
     `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
     `unread` is what could not be read, when it is not known whether there is such an endpoint. `by_istio` is whether only istiod adds the
-    endpoint to the service: who calls the service without istiod's configuration does not get there.
+    endpoint to the service: who calls the service without istiod's configuration does not get there. `network` is what a WorkloadEntry
+    states.
     """
 
     port: int
@@ -345,6 +354,7 @@ class Endpoint:
     behind: int | None = None
     unread: str = ""
     by_istio: bool = False
+    network: str = ""
 
     @property
     def pods(self) -> int | None:
@@ -432,6 +442,9 @@ class Mesh:
     groups: tuple[Group, ...] = ()
     namespaces: tuple[str, ...] = ()
     missing: Mapping[str, Missing] = field(default_factory=dict)
+    virtual_services: tuple[VirtualService, ...] = ()
+    envoy_filters: tuple[EnvoyFilter, ...] = ()
+    mesh_routes: tuple[MeshRoute, ...] = ()
 
     def unread(self, kind: str) -> Missing | None:
         """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""

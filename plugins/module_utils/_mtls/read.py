@@ -9,6 +9,7 @@ What could not be read, or is not there, is named in `missing` and never guessed
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -74,12 +75,25 @@ def _environments(istiods: list[Obj]) -> dict[str, dict[str, str]] | None:
 def _configs(
     source: Source, namespace: str, served: list[str], environments: dict[str, dict[str, str]] | None
 ) -> tuple[MeshConfig, dict[str, MeshConfig], list[Missing]]:
-    """The default revision's MeshConfig, those of the others that serve pods (`served`), and those that could not be read."""
+    """The default revision's MeshConfig, those of the others that serve pods (`served`), and those that could not be read.
+
+    A revision without a MeshConfig of its own may be a tag: what a pod's label names, and `default` as well.
+    """
     missing: list[Missing] = []
+    tags = functools.cache(source.revision_tags)
+
+    def of(revision: str) -> MeshConfig | Missing:
+        environment = None if environments is None else environments.get(revision)
+        return _config(source, namespace, revision, environment)
 
     def one(revision: str) -> MeshConfig | None:
-        environment = None if environments is None else environments.get(revision)
-        found = _config(source, namespace, revision, environment)
+        found = of(revision)
+        if isinstance(found, Missing) and found.cause in (MissingCause.NOT_INSTALLED, MissingCause.NOT_GIVEN):
+            known = tags()
+            if isinstance(known, Missing):
+                found = replace(found, text=f"{found.text}, and whether it is a tag is not known: {known.text}")
+            elif revision in known:
+                found = of(known[revision])
         if isinstance(found, Missing):
             missing.append(found)
             return None

@@ -45,6 +45,7 @@ class RuleCode(StrEnum):
     OLDEST_WINS = "oldest_wins"
     PORT_EXCEPTION = "port_exception"
     PORT_LEVEL_TLS_NOT_INHERITED = "port_level_tls_not_inherited"
+    ROUTED_ELSEWHERE = "routed_elsewhere"
     ROOT_NAMESPACE_SELECTOR = "root_namespace_selector"
     SAME_HOST = "same_host"
     SERVICE_PORT_IN_PORT_LEVEL_MTLS = "service_port_in_port_level_mtls"
@@ -234,6 +235,13 @@ _ENTRIES = (
         Severity.WARNING,
         "Move the policy into the workload's namespace.",
         _AUTHENTICATION,
+    ),
+    Rule(
+        RuleCode.ROUTED_ELSEWHERE,
+        "A VirtualService sends the call, or a copy of it, to another service or port.",
+        Severity.WARNING,
+        "Change the destinations and mirrors of the VirtualService, or make what they name accept mutual TLS.",
+        "pilot/pkg/networking/core/route/route.go",
     ),
     Rule(
         RuleCode.SAME_HOST,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import accepting
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     GatewayServer,
     Group,
@@ -25,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_au
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import scope_of
 
+_PROXYLESS = "a gRPC application without a proxy: it decides itself what it accepts"
 _OWN_PORTS = frozenset({15020, 15021, 15090})  # never redirected (istio tools/istio-iptables)
 
 
@@ -41,10 +43,17 @@ def of_group(
             return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.NO_SIDECAR)
         case Proxy.WAYPOINT:
             return ServerMode(Mode.UNKNOWN, "", "a waypoint takes HBONE; its policies are not computed here")
+        case Proxy.PROXYLESS:
+            return ServerMode(Mode.UNKNOWN, "", _PROXYLESS)
         case Proxy.GATEWAY:
-            return _own_port(port) or _of_gateway(mesh, group, port, number)
+            return _own_port(port) or _patched(mesh, group) or _of_gateway(mesh, group, port, number)
         case Proxy.AMBIENT:
             config = mesh.config_of(group)
+            if group.capture.unclear:
+                return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
+            if not group.capture.takes_inbound(port):
+                why = "bypass-inbound-capture: ztunnel gets only what comes through its tunnel"
+                return ServerMode(Mode.PERMISSIVE, "", why, RuleCode.NOT_CAPTURED)
             return _unread(mesh) or policies.ambient_mode(config, group.namespace, group.labels, port)
         case Proxy.SIDECAR:
             return _own_port(port) or _unread(mesh) or _of_sidecar(mesh, policies, scopes, group, port)
@@ -57,6 +66,11 @@ def _own_port(port: int) -> ServerMode | None:
         return None
     why = f"port {port} is one of Istio's own, for health and metrics in plain text"
     return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.EXCLUDED_PORT)
+
+
+def _patched(mesh: Mesh, group: Group) -> ServerMode | None:
+    why = accepting(mesh, group)
+    return ServerMode(Mode.UNKNOWN, "", why) if why else None
 
 
 def _unread(mesh: Mesh) -> ServerMode | None:
@@ -80,6 +94,9 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
     if not group.capture.none and not group.capture.takes_inbound(port):
         why = f"container port {port} is excluded from what {group.capture.by} redirects to the sidecar"
         return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.EXCLUDED_PORT)
+    patched = _patched(mesh, group)
+    if patched is not None:
+        return patched
     found = policies.mode(config, group.namespace, group.labels, port)
     own_tls = scope is not None and port in scope.ingress and scope.ingress[port].tls and config.sidecar_ingress_tls
     if scope is not None and own_tls and found.mode is Mode.DISABLE:

@@ -17,16 +17,24 @@ Reducers = Mapping[str, Callable[[Obj], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind to read: its plural, the API versions to try in this order, and a query."""
+    """A kind to read: its plural, the API versions to try in this order, and a query. A mesh need not have `optional` kinds installed."""
 
     name: str
     plural: str
     versions: tuple[str, ...]
     query: Mapping[str, str] | None = None
+    optional: bool = False
 
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
 _SECURITY = ("security.istio.io/v1", "security.istio.io/v1beta1")
+
+
+def _gateway_api(*versions: str) -> tuple[str, ...]:
+    return tuple(f"gateway.networking.k8s.io/{version}" for version in versions)
+
+
+MESH_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")  # kinds whose parent may be a service
 ENDED = ("Succeeded", "Failed")  # phases of pods that do not count
 _RUNNING = {"fieldSelector": ",".join(f"status.phase!={phase}" for phase in ENDED)}
 KINDS = (
@@ -40,6 +48,18 @@ KINDS = (
     Kind("ServiceEntry", "serviceentries", _NETWORKING),
     Kind("WorkloadEntry", "workloadentries", _NETWORKING),
     Kind("Gateway", "gateways", _NETWORKING),
+    Kind("VirtualService", "virtualservices", _NETWORKING),
+    Kind("EnvoyFilter", "envoyfilters", ("networking.istio.io/v1alpha3",)),
+    Kind("BackendTLSPolicy", "backendtlspolicies", _gateway_api("v1", "v1alpha3"), optional=True),
+    *(Kind(name, f"{name.lower()}s", _gateway_api("v1", "v1beta1", "v1alpha2"), optional=True) for name in MESH_ROUTES),
+)
+# Webhooks of revision tags: a tag's name -> the revision that it stands for (istio istioctl/pkg/tag/util.go).
+TAG, REVISION = "istio.io/tag", "istio.io/rev"
+TAGS = Kind(
+    "MutatingWebhookConfiguration",
+    "mutatingwebhookconfigurations",
+    ("admissionregistration.k8s.io/v1",),
+    {"labelSelector": TAG},
 )
 
 
@@ -62,5 +82,14 @@ class Source(Protocol):
     def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
         """All objects of `KINDS`, each reduced by the function of its kind."""
 
+    def revision_tags(self) -> Mapping[str, str] | Missing:
+        """Revision tags and the revisions that they stand for, or why they cannot be read."""
+
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""
+
+
+def tag_of(obj: Obj) -> tuple[str, str]:
+    """A tag and its revision, by the labels of a webhook; both empty for a webhook of no tag."""
+    labels = (obj.get("metadata") or {}).get("labels") or {}
+    return str(labels.get(TAG) or ""), str(labels.get(REVISION) or "")

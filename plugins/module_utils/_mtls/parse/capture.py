@@ -69,15 +69,16 @@ def capture(obj: Obj) -> Capture:
     spec = obj.get("spec") or {}
     annotations: Mapping[str, Any] = (obj.get("metadata") or {}).get("annotations") or {}
     own = _own_mode(annotations)
+    proxys = _mode_of_proxy(spec)
     told = _program(spec)
     try:
         if told is not None and told.get("name") != "istio-validation":
-            return _capture(Redirection.INIT, _arguments(told), spec, own)
+            return _agreed(_capture(Redirection.INIT, _arguments(told), spec, own), proxys)
         if told is not None or _MODE in annotations:
-            return _capture(Redirection.CNI, _annotated(annotations), spec, own)
+            return _agreed(_capture(Redirection.CNI, _annotated(annotations), spec, own), proxys)
     except _UnclearError as unclear:
         return Capture(by=Redirection.NOBODY, mode=own, unclear=str(unclear))
-    return Capture(by=Redirection.NOBODY, mode=own, as_proxy=_as_proxy(spec, _PROXY_ID, _PROXY_ID))
+    return Capture(by=Redirection.NOBODY, mode=proxys or own, as_proxy=_as_proxy(spec, _PROXY_ID, _PROXY_ID))
 
 
 def _program(spec: Obj) -> Obj | None:
@@ -87,6 +88,29 @@ def _program(spec: Obj) -> Obj | None:
         if _PROGRAM in words or container.get("name") in ("istio-init", "istio-validation"):
             return container
     return None
+
+
+def variable(container: Obj, name: str) -> str:
+    """The plain value of a container's environment variable, empty without one; of two the last counts."""
+    found = [str(entry.get("value") or "") for entry in container.get("env") or [] if entry.get("name") == name]
+    return found[-1] if found else ""
+
+
+def _mode_of_proxy(spec: Obj) -> str:
+    """The interceptionMode that the proxy tells istiod, which makes its listeners by it (istio pilot/pkg/networking/core/listener.go)."""
+    for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
+        if container.get("name") == "istio-proxy":
+            return variable(container, "ISTIO_META_INTERCEPTION_MODE")
+    return ""
+
+
+def _agreed(found: Capture, proxys: str) -> Capture:
+    """A capture whose redirection and proxy were told the same mode."""
+    if proxys and found.mode and proxys != found.mode:
+        raise _UnclearError(
+            f"traffic is redirected with interceptionMode {found.mode}, and the proxy was told {proxys}"
+        )
+    return found
 
 
 def _own_mode(annotations: Mapping[str, Any]) -> str:

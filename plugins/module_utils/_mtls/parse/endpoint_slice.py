@@ -12,19 +12,19 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The parts of an EndpointSlice that are kept: `ports` by name, `pods` as (namespace, name), `addresses` without a pod."""
+    """The parts of an EndpointSlice that are kept: `ports` by name, `pods` as (namespace, name, ready), `addresses` without a pod."""
 
     namespace: str
     service: str
     ports: tuple[tuple[str, int], ...]
-    pods: tuple[tuple[str, str], ...]
+    pods: tuple[tuple[str, str, bool], ...]
     addresses: tuple[str, ...]
 
 
 def endpoint_slice(obj: Obj) -> Slice:
     """An EndpointSlice without the endpoints that end and are not ready."""
     meta = obj["metadata"]
-    pods: list[tuple[str, str]] = []
+    pods: list[tuple[str, str, bool]] = []
     addresses: list[str] = []
     for endpoint in obj.get("endpoints") or []:
         conditions = endpoint.get("conditions") or {}
@@ -32,7 +32,8 @@ def endpoint_slice(obj: Obj) -> Slice:
             continue
         ref = endpoint.get("targetRef") or {}
         if ref.get("kind") == "Pod":
-            pods.append((str(ref.get("namespace") or meta.get("namespace")), str(ref.get("name"))))
+            ready = conditions.get("ready") is not False
+            pods.append((str(ref.get("namespace") or meta.get("namespace")), str(ref.get("name")), ready))
         elif obj.get("addressType") != "FQDN":
             addresses += endpoint.get("addresses") or []
     ports = tuple((str(p.get("name") or ""), int(p["port"])) for p in obj.get("ports") or [] if p.get("port"))

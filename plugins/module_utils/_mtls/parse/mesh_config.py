@@ -36,6 +36,7 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         outbound=_one_of(outbound, "mode", ("ALLOW_ANY", "REGISTRY_ONLY"), "outboundTrafficPolicy."),
         destination_rule_export_to=_texts(document, "defaultDestinationRuleExportTo") or ("*",),
         service_export_to=_texts(document, "defaultServiceExportTo") or ("*",),
+        virtual_service_export_to=_texts(document, "defaultVirtualServiceExportTo") or ("*",),
         interception=_one_of(
             _mapping(document, "defaultConfig"), "interceptionMode", ("REDIRECT", "TPROXY", "NONE"), "defaultConfig."
         ),

@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Group, Proxy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture, variable
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 
 PROXY_CONTAINER = "istio-proxy"
 _AGENT_PORT = 15020
 _STATUS = "sidecar.istio.io/status"
+_REDIRECTION = "ambient.istio.io/redirection"
+_BYPASS = "ambient.istio.io/bypass-inbound-capture"
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # as Go's strconv.ParseBool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,9 @@ def pod(obj: Obj) -> Pod:
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     host_network = bool(spec.get("hostNetwork"))
     proxy = _proxy(spec)
-    ambient = annotations.get("ambient.istio.io/redirection") == "enabled"
-    if proxy is Proxy.NONE and ambient:
+    redirection = annotations.get(_REDIRECTION)
+    ambient = redirection == "enabled"
+    if proxy is Proxy.NONE and redirection in ("enabled", "pending"):
         proxy = Proxy.AMBIENT
     bare = proxy is Proxy.NONE
     group = Group(
@@ -44,11 +50,11 @@ def pod(obj: Obj) -> Pod:
         _owner(obj),
         labels,
         proxy,
-        "" if bare else str(annotations.get("istio.io/rev") or labels.get("istio.io/rev") or ""),
+        "" if bare else _revision(labels, annotations),
         str(labels.get("security.istio.io/tlsMode") or "disabled"),
         ambient or labels.get("networking.istio.io/tunnel") == "http",
         host_network,
-        capture(obj) if proxy is Proxy.SIDECAR else Capture(),
+        _capture(obj, proxy, annotations),
         _why(labels, annotations, host_network) if bare else "",
         str(spec.get("serviceAccountName") or "default"),
         _probes(spec) if proxy is Proxy.SIDECAR else frozenset(),
@@ -56,6 +62,44 @@ def pod(obj: Obj) -> Pod:
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
     ips = ips or ((status["podIP"],) if status.get("podIP") else ())
     return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(obj))
+
+
+def _revision(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    """The revision that serves a pod: the injector writes it down. The label may be a revision tag, which istiod's webhook resolved.
+
+    Sources: istio injection-template.yaml (annotation istio.io/rev), pkg/kube/inject/webhook.go (its status). Ambient pods have none: their
+    node's ztunnel does.
+    """
+    if annotations.get("istio.io/rev"):
+        return str(annotations["istio.io/rev"])
+    if _STATUS not in annotations:
+        return "" if _REDIRECTION in annotations else str(labels.get("istio.io/rev") or "")
+    return _revision_of_status(annotations[_STATUS]) or str(labels.get("istio.io/rev") or "")
+
+
+@functools.lru_cache(maxsize=256)
+def _revision_of_status(text: str) -> str:
+    try:
+        status = json.loads(text)
+    except ValueError:
+        return ""
+    return str(status.get("revision") or "") if isinstance(status, dict) else ""
+
+
+def _capture(obj: Obj, proxy: Proxy, annotations: Mapping[str, str]) -> Capture:
+    """What the pod's proxy gets of its traffic.
+
+    Of an ambient pod (istio cni/pkg/nodeagent/net.go): ztunnel always gets the tunnel's port, and nothing else with bypass-inbound-capture.
+    """
+    redirection = annotations.get(_REDIRECTION)
+    if proxy is Proxy.SIDECAR:
+        why = "it has a sidecar and ambient redirection; which of them gets the traffic is not known"
+        return Capture(unclear=why) if redirection in ("enabled", "pending") else capture(obj)
+    if proxy is not Proxy.AMBIENT:
+        return Capture()
+    if redirection == "pending":
+        return Capture(unclear="its redirection to ztunnel is pending, so it is not known what passes it")
+    return Capture(include_in=frozenset()) if annotations.get(_BYPASS) in _TRUE else Capture()
 
 
 def _owner(pod: Obj) -> str:
@@ -72,11 +116,20 @@ def _owner(pod: Obj) -> str:
 
 
 def _proxy(spec: Obj) -> Proxy:
-    """The pod's own proxy by its container's arguments. A native sidecar is an init container."""
+    """The pod's own proxy by its container's arguments. A native sidecar is an init container.
+
+    A gRPC application with GRPC_XDS_BOOTSTRAP gets its configuration itself; the agent beside it runs no Envoy (istio grpc-agent.yaml).
+    """
+    if any(
+        entry.get("name") == "GRPC_XDS_BOOTSTRAP" for c in spec.get("containers") or [] for entry in c.get("env") or []
+    ):
+        return Proxy.PROXYLESS
     native = [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
     for container in [*(spec.get("containers") or []), *native]:
         if container.get("name") == PROXY_CONTAINER:
             args = list(container.get("args") or [])
+            if variable(container, "DISABLE_ENVOY") in _TRUE:
+                return Proxy.PROXYLESS
             role = args[1] if len(args) > 1 and args[0] == "proxy" else ""
             return {"router": Proxy.GATEWAY, "waypoint": Proxy.WAYPOINT}.get(role, Proxy.SIDECAR)
     return Proxy.NONE

@@ -12,7 +12,8 @@ from __future__ import annotations
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
 
 _HTTP = frozenset({"http", "http2", "http_proxy", "grpc", "grpc-web"})
-_TCP = frozenset({"tcp", "https", "tls", "mongo", "redis", "mysql"})
+_TCP = frozenset({"tcp", "mongo", "redis", "mysql"})
+_TLS = frozenset({"https", "tls"})
 _OF_KUBERNETES = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
 _NEVER_SNIFFED = frozenset({25, 53, 3306, 27017})
 
@@ -30,4 +31,6 @@ def spoken(protocol: str) -> Spoken:
     """Of a protocol's name, as a ServiceEntry states it. A name that Istio does not know is found out for each connection."""
     if protocol.lower() in _HTTP:
         return Spoken.HTTP
+    if protocol.lower() in _TLS:
+        return Spoken.TLS
     return Spoken.TCP if protocol.lower() in _TCP else Spoken.EITHER

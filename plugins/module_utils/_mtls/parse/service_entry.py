@@ -27,6 +27,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
     workload_entry,
 )
 
+# istio pilot/pkg/networking/core/cluster.go (convertResolution: ORIGINAL_DST): neither a selector nor endpoints say where calls go.
+_ANYWHERE = "with resolution NONE a call goes to the address that the application connected to, which is not known"
+
 
 def selector_of(obj: Obj) -> Mapping[str, str]:
     """The labels of a ServiceEntry's workloadSelector, empty without one."""
@@ -47,6 +50,7 @@ def service_entry(
     namespace, name, _created = identity(obj)
     spec = obj.get("spec") or {}
     resolution = str(spec.get("resolution") or "NONE")
+    external = str(spec.get("location") or "MESH_EXTERNAL") == "MESH_EXTERNAL"
     behind = _chosen_groups(obj, namespace, groups)
     entries: list[Obj] = [
         {"metadata": {"namespace": namespace}, "spec": entry} for entry in spec.get("endpoints") or []
@@ -62,8 +66,11 @@ def service_entry(
             found += _at(
                 workload_entry(entry, int(own or target), by_ip), str(entry["spec"].get("address") or ""), by_host
             )
+        if resolution == "NONE":
+            found = [] if external else [Endpoint(target, unread=_ANYWHERE)]
+        chooses = bool(selector_of(obj))
         if (
-            not found and resolution.startswith("DNS") and not selector_of(obj)
+            not found and resolution.startswith("DNS") and not chooses
         ):  # the host itself, which never accepts the mesh's TLS
             found = [Endpoint(target, what="the host that DNS names")]
         protocol = str(part.get("protocol") or "TCP")
@@ -75,7 +82,7 @@ def service_entry(
             str(host),
             tuple(ports),
             ServiceKind.ENTRY,
-            external=str(spec.get("location") or "MESH_EXTERNAL") == "MESH_EXTERNAL",
+            external=external,
             passthrough=resolution == "NONE",
             target=name,
             export_to=tuple(spec.get("exportTo") or ()),

@@ -132,6 +132,9 @@ def _proved(
         if call.client == WITHOUT_SIDECAR:
             proofs.append(proved(call, seen))
         elif call.client == ANYBODY and (call.service, call.port) in by_port:
+            if engine.elsewhere(caller, *by_port[(call.service, call.port)]):
+                proofs.append(call)  # the probe counts what goes to the service that it calls, which is not all of it
+                continue
             own = engine.judge(caller, ANYBODY, *by_port[(call.service, call.port)])
             decided = (call.client_mode, call.client_policy, call.verdict)
             if (own.client_mode, own.client_policy, own.verdict) == decided:

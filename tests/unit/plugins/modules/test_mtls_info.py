@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import KINDS
 from ansible_collections.servicemesh.platform.plugins.modules import mtls_info
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
@@ -79,7 +80,7 @@ def test_the_result(ask: Callable[..., dict[str, Any]]) -> None:
     assert (verdict(result), verdict(result, "plaintext")) == ("strict", "broken")
     assert (result["compliant"], result["changed"], result["findings"]) == (True, False, [])
     assert result["mesh"]["trust_domain"] == "td.example"
-    assert result["stats"]["requests"] == 12
+    assert result["stats"]["requests"] == len(KINDS) + 2, "and istiod and its MeshConfig"
     assert {call["proof"] for call in result["calls"]} == {"unproved"}
     assert [row["workload"] for row in result["workloads"]] == ["a/web"]
     assert [row["namespace"] for row in result["namespaces"]] == ["a"]
@@ -102,6 +103,9 @@ def test_a_level_that_is_none_is_named(ask: Callable[..., dict[str, Any]]) -> No
         ("destinationrules", "destinationrules.networking.istio.io"),
         ("pods", "pods"),
         ("endpointslices", "endpointslices.discovery.k8s.io"),
+        ("virtualservices", "virtualservices.networking.istio.io"),
+        ("envoyfilters", "envoyfilters.networking.istio.io"),
+        ("httproutes", "httproutes.gateway.networking.k8s.io"),
     ],
 )
 def test_a_missing_right_is_named_and_leaves_the_verdict_unknown(
@@ -113,9 +117,19 @@ def test_a_missing_right_is_named_and_leaves_the_verdict_unknown(
     assert not result.get("failed"), result
     assert verdict(result) == "unknown"
     assert result["compliant"] is False
-    finding = result["findings"][0]
-    assert (finding["severity"], finding["code"]) == ("error", "incomplete")
+    finding = next(entry for entry in result["findings"] if entry["code"] == "incomplete")
+    assert finding["severity"] == "error"
     assert f"verb list on {grant} in all namespaces is missing" in finding["message"]
+
+
+@pytest.mark.parametrize("answer", [status(404), (200, {"resources": [{"name": "gateways"}]}, {})])
+def test_a_right_on_what_is_not_installed_is_not_missed(ask: Callable[..., dict[str, Any]], answer: Answer) -> None:
+    api = Api(*MESH)
+    api.faults["httproutes"] = lambda *_: status(403, "forbidden", "Forbidden")
+    for version in ("v1", "v1beta1", "v1alpha2"):
+        api.faults[version] = lambda path, _query: answer if path.startswith("/apis/gateway.") else None
+    result = ask(api, want={"a": "strict"})
+    assert (verdict(result), result["compliant"], result["findings"]) == ("strict", True, [])
 
 
 def test_crds_of_an_older_version_are_read(ask: Callable[..., dict[str, Any]]) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import identity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import KINDS
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
 
@@ -59,20 +60,15 @@ def test_documents_lists_and_typed_lists_are_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["PeerAuthentication", "DestinationRule", "Sidecar", "WorkloadEntry", "EndpointSlice", "Pod", "ConfigMap"]
+    "kind",
+    [
+        *("PeerAuthentication", "DestinationRule", "Sidecar", "WorkloadEntry", "EndpointSlice", "Pod", "ConfigMap"),
+        *("VirtualService", "EnvoyFilter"),
+    ],
 )
 def test_a_kind_that_is_not_there_was_not_read(kind: str) -> None:
     """Every kind is there, as an empty list, but for one: no verdict is strict then."""
-    lists = [
-        {"apiVersion": version, "kind": f"{name}List", "items": []}
-        for name, version in (
-            ("DestinationRule", "networking.istio.io/v1"),
-            ("Sidecar", "networking.istio.io/v1"),
-            ("ServiceEntry", "networking.istio.io/v1"),
-            ("WorkloadEntry", "networking.istio.io/v1"),
-            ("Gateway", "networking.istio.io/v1"),
-        )
-    ]
+    lists = [{"apiVersion": entry.versions[0], "kind": f"{entry.name}List", "items": []} for entry in KINDS]
     whole = [*objects(), *lists]
     assert verdicts(whole, complete=False) == STRICT
     less = [one for one in whole if one["kind"].removesuffix("List") != kind]

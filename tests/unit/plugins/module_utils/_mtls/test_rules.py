@@ -38,6 +38,8 @@ AMBIENT = {"sidecar": False, "annotations": {"ambient.istio.io/redirection": "en
 BOTH = [pod("a", "web", suffix="1"), pod("a", "web", suffix="2", sidecar=False)]
 MORE = [pod("a", "web"), pod("a", "more")]
 GATE = pod("a", "web", role="router")
+OLD = pod("a", "old", sidecar=False)
+SPLIT = {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "old"}}]}]}
 
 
 def note(name: str, value: str) -> dict[str, Any]:
@@ -100,6 +102,14 @@ GIVEN: dict[RuleCode, tuple[list[Any], dict[str, Any], str]] = {
         *({}, "*"),
     ),
     RuleCode.ROOT_NAMESPACE_SELECTOR: (web(PA(ROOT, selector=WEB)), {}, "*"),
+    RuleCode.ROUTED_ELSEWHERE: (
+        [
+            *web(PA("a")),
+            *service("a", "old", [pod("a", "old", sidecar=False)]),
+            obj("VirtualService", "a", "vs", SPLIT),
+        ],
+        *({}, "*"),
+    ),
     RuleCode.SAME_HOST: ([*web(PA("a")), entry_for(HOST)], {}, "*"),
     RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS: (web(PA("a", selector=WEB, ports={80: "DISABLE"})), {}, "*"),
     RuleCode.TLS_MODE_LABEL: (web(PA("a"), labels={"security.istio.io/tlsMode": "disabled"}), {}, "*"),
