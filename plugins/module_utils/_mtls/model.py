@@ -27,6 +27,20 @@ class Mode(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+POLICY_MODES = (Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What of an object is not understood: a field, a value or a key that is not known or not computed.
+
+    `words` name object and field. `wide` is whether it is open which workloads the object is for, its selector notwithstanding.
+    """
+
+    words: str
+    wide: bool = False
+
+
 class Sent(StrEnum):
     """What a client sends."""
 
