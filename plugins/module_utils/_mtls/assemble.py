@@ -10,16 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    DestinationRule,
     Endpoint,
     GatewayServer,
     Mesh,
     MeshConfig,
     Missing,
+    Policy,
     Proxy,
     Service,
     ServiceKind,
+    SidecarScope,
     in_mesh,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.destination_rule import destination_rule
@@ -27,8 +31,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.e
     Slice,
     endpoint_slice,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import gateway_servers
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import (
+    gateway_servers,
+    nothing_of_gateway,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, revision_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.peer_authentication import (
     peer_authentication,
 )
@@ -88,7 +95,32 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
     }
-    return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
+    return {
+        kind: functools.partial(_guarded, functools.partial(_doubting, kind, reduce)) for kind, reduce in found.items()
+    }
+
+
+# Kinds that are kept as they are, because what they mean depends on others; what is not understood of them is looked for then.
+_WHOLE = frozenset({"Service", "ServiceEntry", "WorkloadEntry"})
+
+
+def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
+    """A reduced object, with what of the object is not understood, and the revision that it is for."""
+    found = reduce(obj)
+    if kind in _WHOLE or kind == "EndpointSlice":
+        return found
+    what = doubt(kind, obj)
+    match found:
+        case Pod():
+            return replace(found, group=replace(found.group, doubt=what.words)) if what else found
+        case Policy() | DestinationRule() | SidecarScope():
+            revision = revision_of(obj)
+            return replace(found, revision=revision, doubt=what) if revision or what else found
+        case [*servers] if kind == "Gateway":
+            if what and not servers:  # it may have servers in a form that is not known
+                servers = [nothing_of_gateway(obj)]
+            return [replace(server, revision=revision_of(obj), doubt=what) for server in servers]
+    return (*found, what.words if what else "")
 
 
 def _guarded(reduce: Callable[[Obj], Any], obj: Obj) -> Any:
@@ -106,6 +138,7 @@ def _tried(parse: Callable[[Obj], Any], obj: Obj) -> Obj:
 
 
 def _namespace(obj: Obj) -> tuple[Obj, str]:
+    """Metadata and phase; `_doubting` adds what is not understood."""
     return obj["metadata"], str((obj.get("status") or {}).get("phase") or "")
 
 
@@ -124,11 +157,14 @@ def assembled(
         found["Sidecar"],
         [*(selector_of(obj) for obj in found["ServiceEntry"]), *(server.selector for server in servers)],
     )
-    labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
+    labels = {meta["name"]: meta.get("labels") or {} for meta, _phase, _doubt in found["Namespace"]}
+    doubts = {meta["name"]: what for meta, _phase, what in found["Namespace"] if what}
     unread = "Namespace" in missing
     config = _discovering(config, labels, unread)
     configs = {revision: _discovering(one, labels, unread) for revision, one in configs.items()}
     groups, by_name, by_ip = grouped(found["Pod"], kept, labels)
+    if doubts:
+        groups = [replace(g, doubt=g.doubt or doubts.get(g.namespace, "")) for g in groups]
     groups = [
         replace(group, capture=in_mesh(group.capture, configs.get(group.revision, config)))
         if group.kind is Proxy.SIDECAR
@@ -148,7 +184,9 @@ def assembled(
         dict(missing),
     )
     services = _services(found, mesh, by_name, by_ip, domain)
-    going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
+    if doubts:
+        services = [replace(entry, doubt=entry.doubt or doubts.get(entry.namespace, "")) for entry in services]
+    going = tuple(sorted(meta["name"] for meta, phase, _doubt in found["Namespace"] if phase == "Terminating"))
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
@@ -176,6 +214,7 @@ def _services(
                 by_ip,
             ),
             mesh,
+            obj,
             selecting=bool(selector_of_service(obj)),
         )
         for obj in found["Service"]
@@ -183,7 +222,7 @@ def _services(
     by_host = {entry.host: entry for entry in services}
     for obj in found["ServiceEntry"]:
         services += [
-            _also_unread(entry, mesh, selecting=bool(selector_of(obj)))
+            _also_unread(entry, mesh, obj, selecting=bool(selector_of(obj)))
             for entry in service_entry(obj, mesh.groups, found["WorkloadEntry"], by_ip, by_host)
         ]
     return services
@@ -193,8 +232,15 @@ def _name(obj: Obj) -> tuple[str, str]:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
-def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:
-    """A service with an endpoint that nobody knows, if its selector may choose WorkloadEntries and these could not be read."""
+def _also_unread(entry: Service, mesh: Mesh, obj: Obj, *, selecting: bool) -> Service:
+    """A service with what is not understood of its object.
+
+    It has an endpoint that nobody knows, if its selector may choose WorkloadEntries and these could not be read.
+    """
+    is_entry = entry.kind is ServiceKind.ENTRY
+    what, revision = doubt("ServiceEntry" if is_entry else "Service", obj), revision_of(obj) if is_entry else ""
+    if what or revision:
+        entry = replace(entry, doubt=what.words if what else "", revision=revision)
     unread = mesh.unread("WorkloadEntry")
     if unread is None or not selecting or entry.kind in (ServiceKind.HEADLESS, ServiceKind.ALIAS):
         return entry

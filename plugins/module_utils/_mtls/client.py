@@ -39,7 +39,10 @@ _ALL_RANGES = frozenset({"*", "0.0.0.0/0", "::/0"})
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Workloads whose calls are decided alike. One without a namespace is every workload without a DestinationRule of its own."""
+    """Workloads whose calls are decided alike. One without a namespace is every workload without a DestinationRule of its own.
+
+    `doubt` is what is not understood of the workloads themselves, and `scope_doubt` of their Sidecar objects.
+    """
 
     namespace: str = ""
     labels: Labels = field(default_factory=dict)
@@ -47,6 +50,8 @@ class Client:
     config: MeshConfig = field(default_factory=MeshConfig)
     scope: SidecarScope | None = None
     capture: Capture = field(default_factory=Capture)
+    doubt: str = ""
+    scope_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _covered(host: str, pattern: str) -> bool:
 
 def sees(client: Client, service: Service, port: int) -> bool:
     """Whether a client's proxy knows a service port: istiod reads it, it is exported to the client, and its Sidecar object imports it."""
-    if not client.config.reads(service.namespace):
+    if not client.config.reads(service.namespace, service.revision):
         return False
     export_to = service.export_to or client.config.service_export_to
     shown = "*" in export_to or client.namespace in export_to
@@ -145,7 +150,9 @@ class Sender:
         self._policies = policies
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
-        """What happens to a call that no cluster of the client's proxy serves, None when one does."""
+        """What happens to a call that no cluster of the client's proxy serves, or that cannot be computed; None when a cluster serves it."""
+        if client.doubt:
+            return Sends(Sent.UNKNOWN, f"of the client: {client.doubt}")
         if client.kind is Proxy.AMBIENT:
             return None
         unread = self._mesh.unread("Sidecar") if client.kind is Proxy.SIDECAR else None
@@ -156,11 +163,16 @@ class Sender:
         bypass = _bypass(client, service, port)
         if bypass:
             return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)
+        doubt = client.scope_doubt or client.config.doubt
+        if doubt:
+            return Sends(Sent.UNKNOWN, doubt)
         if sees(client, service, port):
             return None
         where = "exportTo"
         if not client.config.reads(service.namespace):
             where = "discoverySelectors"
+        elif not client.config.reads(service.namespace, service.revision):
+            where = "the label istio.io/rev"
         elif client.scope and client.scope.egress is not None:
             where = f"Sidecar {client.scope.key}"
         outbound = (client.scope.outbound if client.scope else "") or client.config.outbound
@@ -213,13 +225,16 @@ class Sender:
         service, config = cluster.service, client.config
         if service.external:
             return Sends(Sent.PLAINTEXT, "outside of the mesh: the proxy adds no TLS", RuleCode.EXTERNAL)
-        if not config.known:
-            return Sends(Sent.UNKNOWN, "the MeshConfig is unknown, so auto mTLS is unknown")
+        if config.unclear:
+            return Sends(Sent.UNKNOWN, f"{config.unclear}, so auto mTLS is unknown")
         if not config.auto_mtls:
             why = "auto mTLS is off in the MeshConfig and no DestinationRule sets tls"
             return Sends(Sent.PLAINTEXT, why, RuleCode.AUTO_MTLS_OFF)
         if "PeerAuthentication" in self._mesh.missing:
             return Sends(Sent.UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
+        doubt = self._policies.doubt(config, service.namespace, None)
+        if doubt:
+            return Sends(Sent.UNKNOWN, f"auto mTLS depends on a policy: {doubt}")
         headless = service.kind is ServiceKind.HEADLESS or service.passthrough
         if headless or cluster.tls.instances:
             labels = [self._label(other) for other in cluster.port.endpoints]
@@ -249,8 +264,11 @@ class Sender:
             why = f"tls {hint} of DestinationRule {cluster.destination_rule} removes the mark of the endpoints"
             return Sends(Sent.PLAINTEXT, why, rule)
         namespace, labels = self._where(endpoint)
-        if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode is Mode.DISABLE:
+        own = self._policies.mode(client.config, namespace, labels, endpoint.port) if hint is None else None
+        if own is not None and own.mode is Mode.DISABLE:
             return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
+        if own is not None and own.mode is Mode.UNKNOWN:
+            return Sends(Sent.UNKNOWN, f"auto mTLS depends on the endpoint's own mode: {own.reason}")
         why = "auto mTLS: the endpoint has a sidecar"
         return Sends(Sent.MTLS, why, RuleCode.TLS_MODE_LABEL if self._bare(endpoint) else rule)
 

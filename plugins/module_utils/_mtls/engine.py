@@ -46,6 +46,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_au
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import of_group
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
+    doubt_of,
     oldest_first,
     root_scope,
     scope_of,
@@ -117,7 +118,9 @@ class Engine:
                 *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
                 *(out.include_out_ranges, out.exclude_out_ranges),
             )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out), set[str]())
+            unclear = (group.doubt, doubt_of(self.scopes, config, group))
+            key = (*key, *unclear)
+            entry = (Client(group.namespace, labels, group.kind, config, scope, out, *unclear), set[str]())
             found.setdefault(key, entry)[1].add(group.key)
         return found
 
@@ -128,7 +131,9 @@ class Engine:
         config = self.mesh.config
         if ambient:
             return Client("", {}, Proxy.AMBIENT, config, None)
-        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config))
+        scope = root_scope(self.scopes, config)
+        doubt = scope.doubt.words if scope and scope.doubt else ""
+        return Client("", {}, Proxy.SIDECAR, config, scope, scope_doubt=doubt)
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
@@ -176,6 +181,8 @@ class Engine:
     def _calls_to(self, service: Service, clients: Collection[str]) -> Iterator[Call]:
         alias = service.kind is ServiceKind.ALIAS
         target = self._by_host.get(service.target, service) if alias else service
+        if service.doubt and target is not service:
+            target = replace(target, doubt=service.doubt)
         offered = {port.number for port in service.ports}
         for port in target.ports or service.ports:
             if alias and offered and port.number not in offered:
@@ -242,13 +249,19 @@ class Engine:
 
     def _judged(self, known: dict[tuple[object, ...], Call], client: Client, service: Service, port: Port) -> Call:
         """The call of a client class. Classes that find the same DestinationRule in the same way share one."""
-        outside = self._sender.outside(client, service, port.number)
         found, merged = self._chosen(client, service)
+        outside = self._outside(client, service, port, found)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
         key = (client.kind, client.config, used, found.lost, outside)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]
+
+    def _outside(self, client: Client, service: Service, port: Port, found: Found) -> Sends | None:
+        """What a client sends when no cluster tells, or when it cannot be computed; None when the clusters tell."""
+        outside = self._sender.outside(client, service, port.number)
+        doubt = service.doubt or found.doubt(client.namespace, client.labels)
+        return Sends(Sent.UNKNOWN, doubt) if doubt and outside is None else outside
 
     def _chosen(self, client: Client, service: Service) -> tuple[Found, Merged | None]:
         """The DestinationRules that a client finds for a service, and the one that it uses."""
@@ -266,14 +279,14 @@ class Engine:
         found, merged = self._chosen(client, service)
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
-        outside = self._sender.outside(client, service, port.number)
+        outside = self._outside(client, service, port, found)
         whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
         cells = self._cells(client, whole, outside, None)
         for subset in destination_rule.subsets if destination_rule and not outside else ():
             cluster = ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by)
             cells += self._cells(client, cluster, outside, subset)
         if not cells:
-            return self._nothing_behind(client, name, service, port, whole)
+            return self._nothing_behind(client, name, whole, outside)
         call = self._call(name, service, port, cells, "" if outside else by, found.lost)
         hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
         if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
@@ -299,11 +312,15 @@ class Engine:
 
     def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
         accepts = self.accepts(endpoint, port.number)
+        if service.doubt:
+            accepts = ServerMode(Mode.UNKNOWN, "", service.doubt)
         outcome = verdict(sends.mode, accepts.mode)
         if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
             outcome = self._foreign_tls(endpoint)
         if service.external and endpoint.group is None:
             outcome = Verdict.UNKNOWN if sends.mode in (Sent.MTLS, Sent.UNKNOWN) else Verdict.NOT_ENFORCED
+        if service.doubt and outcome is Verdict.NOT_ENFORCED:
+            outcome = Verdict.UNKNOWN
         return _Cell(endpoint, sends, accepts, outcome, subset)
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
@@ -324,24 +341,28 @@ class Engine:
         sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
         cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints]
         if not cells:
-            call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, service, port, None)
+            cluster = ProxyCluster(service, port, cluster_tls(None, port.number))
+            doubted = Sends(Sent.UNKNOWN, service.doubt) if service.doubt else None
+            call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, cluster, doubted, plain=True)
             return replace(call, client_mode=Sent.PLAINTEXT)
         return self._call(WITHOUT_SIDECAR, service, port, cells, "", ())
 
     def _nothing_behind(
-        self, client: Client, name: str, service: Service, port: Port, cluster: ProxyCluster | None
+        self, client: Client, name: str, cluster: ProxyCluster, outside: Sends | None, *, plain: bool = False
     ) -> Call:
-        """A call to a port without endpoints: what accepts calls there is not known."""
-        sends = self._sender.outside(client, service, port.number)
-        if sends is None and cluster is not None:
+        """A call to a port without endpoints: what accepts calls there is not known. `plain` is for a caller without a sidecar."""
+        service, port, sends = cluster.service, cluster.port, outside
+        if sends is None and not plain:
             sends = self._sender.sends(client, cluster, Endpoint(port.number))
         mode = sends.mode if sends else Sent.PLAINTEXT
-        by = cluster.destination_rule if cluster else ""
+        by = cluster.destination_rule
         if service.external or service.passthrough:
             why, outcome = "outside of the mesh: whatever the application sends", Verdict.NOT_ENFORCED
             if mode is Sent.MTLS:
                 why = "mutual TLS to a host outside of the mesh; what it accepts is not known"
                 outcome = Verdict.UNKNOWN
+            if sends is not None and mode is Sent.UNKNOWN:
+                why, outcome = sends.reason, Verdict.UNKNOWN
             modes = (Mode.NOT_ENFORCED, mode, outcome)
             return Call(name, service.key, port.number, port.number, *modes, why, RuleCode.EXTERNAL, "", by)
         missing = self.mesh.missing.get("EndpointSlice") or self.mesh.missing.get("Pod")

@@ -116,7 +116,7 @@ def _holds(operator: str, value: str | None, values: frozenset[str]) -> bool:
 class MeshConfig:
     """One revision's MeshConfig, with Istio's defaults (istio pkg/config/mesh/mesh.go) and istiod's switches.
 
-    `known` is false when it could not be read. Whatever depends on it is then unknown. `discovery` are the discoverySelectors, and
+    `known` is false when it could not be read, and `doubt` says what of it is not understood. Whatever depends on it is then unknown. `discovery` are the discoverySelectors, and
     `discovered` the namespaces that they select, None without selectors: objects of other namespaces do not exist for this istiod.
     """
 
@@ -136,10 +136,20 @@ class MeshConfig:
     discovery: tuple[LabelSelector, ...] = ()
     discovered: frozenset[str] | None = None
     known: bool = True
+    doubt: str = ""
 
-    def reads(self, namespace: str) -> bool:
-        """Whether istiod reads the objects of a namespace (istio pkg/kube/namespace/filter.go)."""
-        return self.discovered is None or namespace in self.discovered
+    def reads(self, namespace: str, revision: str = "") -> bool:
+        """Whether istiod reads the objects of a namespace (istio pkg/kube/namespace/filter.go).
+
+        `revision` is an object's label istio.io/rev: another revision's object does not exist for this istiod, and one without the label
+        is for all of them (pilot/pkg/config/kube/crdclient/client.go, inRevision).
+        """
+        return revision in ("", self.revision) and (self.discovered is None or namespace in self.discovered)
+
+    @property
+    def unclear(self) -> str:
+        """Why nothing that depends on it is known, empty when it is known."""
+        return self.doubt if self.known else "the MeshConfig is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +166,8 @@ class Policy:
     mode: Mode | None = None
     ports: Mapping[int, Mode | None] = field(default_factory=dict)
     open_selector: bool = False
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -201,6 +213,8 @@ class DestinationRule:
     selector: Labels | None = None
     traffic: Traffic | None = None
     subsets: tuple[Subset, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -232,6 +246,8 @@ class SidecarScope:
     egress: tuple[EgressHost, ...] | None = None
     ingress: Mapping[int, bool] = field(default_factory=dict)
     outbound: str = ""
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -277,7 +293,7 @@ class Capture:
 
 def in_mesh(capture: Capture, config: MeshConfig) -> Capture:
     """What a pod captures in a mesh: without any sign of a redirection, it must be the mesh that wants none (injection-template.yaml)."""
-    mode = capture.mode or (config.interception if config.known else "")
+    mode = capture.mode or ("" if config.unclear else config.interception)
     if mode == "NONE":
         return replace(capture, none=True, unclear="")
     if capture.by is not Redirection.NOBODY or capture.unclear:
@@ -292,7 +308,7 @@ class Group:
 
     `tls_label` is the pods' label security.istio.io/tlsMode, `disabled` without one. It is what the pods claim, and not a proof.
     `hbone` is whether the pods accept Istio's tunnel; `why` is why there is no proxy; `count` is the number of pods. `probes` are what the
-    kubelet asks by HTTP or gRPC: container port and the name of the probe or hook.
+    kubelet asks by HTTP or gRPC: container port and the name of the probe or hook. `doubt` is what of the pods is not understood.
     """
 
     namespace: str
@@ -307,6 +323,7 @@ class Group:
     why: str = ""
     service_account: str = "default"
     probes: frozenset[tuple[int, str]] = frozenset()
+    doubt: str = ""
     count: int = 1
 
     @property
@@ -368,7 +385,8 @@ class Service:
     """A Kubernetes Service or a host of a ServiceEntry.
 
     `target` is the name that an alias stands for, and the name of the ServiceEntry of an entry. `passthrough` is resolution NONE.
-    `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default.
+    `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default. `revision` is a ServiceEntry's label istio.io/rev, and
+    `doubt` what is not understood of it.
     """
 
     namespace: str
@@ -381,6 +399,8 @@ class Service:
     target: str = ""
     export_to: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    revision: str = ""
+    doubt: str = ""
 
     @property
     def key(self) -> str:
@@ -397,6 +417,8 @@ class GatewayServer:
     port: int
     tls: str = ""
     hosts: tuple[str, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
 
 class MissingCause(StrEnum):

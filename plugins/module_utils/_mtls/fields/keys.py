@@ -97,6 +97,7 @@ _OF_KIND: dict[str, list[Row]] = {
     "WorkloadEntry": [
         *decides("parse/workload_entry.py", "security.istio.io/tlsMode"),
         *unsupported("ztunnel sends it HBONE", "networking.istio.io/tunnel"),
+        *unsupported("one revision has the address, and others do not", "istio.io/rev"),
     ],
 }
 # Keys that mean the same on all other kinds.

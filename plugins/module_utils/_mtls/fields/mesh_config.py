@@ -22,6 +22,7 @@ _WHICH = "it chooses among the endpoints; the worst of all of them counts"
 _PROXY = "how the proxy itself runs; which traffic it takes, and which TLS it uses, is the same"
 
 OUTBOUND = ("ALLOW_ANY", "REGISTRY_ONLY")
+NOT_COMPUTED = ("ALLOW_ANY_DYNAMIC_DNS",)  # further modes that istiod takes
 INTERCEPTION = ("REDIRECT", "TPROXY", "NONE")
 # Files that the proxy shows in place of the mesh's certificates (pilot/pkg/security/authn/utils/utils.go).
 _OWN_FILES = tuple(
@@ -66,6 +67,7 @@ PROXY_CONFIG = (
         "where the proxy finds istiod",
         *below("defaultConfig", "controlPlaneAuthPolicy", "discoveryAddress", "discoveryRefreshDelay"),
     ),
+    irrelevant(_CERTIFICATES, *below("defaultConfig", "caCertificatesPem[]", "sds.**")),
     irrelevant(_LIMITS, "defaultConfig.connectionSettings.**"),
     irrelevant("headers of HTTP change no TLS", *below("defaultConfig", "gatewayTopology.**", "proxyHeaders.**")),
 )
@@ -129,5 +131,3 @@ MESH_CONFIG = Table(
     irrelevant(_WHICH, "localityLbSetting.**", "zoneAwareLbSetting.**"),
     irrelevant("paths of HTTP change no TLS", "pathNormalization.normalization"),
 )
-
-NETWORKS = "calls to other networks go through gateways"

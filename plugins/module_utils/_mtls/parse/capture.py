@@ -62,7 +62,10 @@ _ANNOTATED = {
     f"{_TRAFFIC}excludeInterfaces": "interfaces",
     _MODE: "mode",
 }
-ANNOTATIONS = (*_ANNOTATED, f"{_TRAFFIC}kubevirtInterfaces")  # the last one says whose calls are outbound, and not which pass
+ANNOTATIONS = (
+    *_ANNOTATED,
+    f"{_TRAFFIC}kubevirtInterfaces",
+)  # the last one says whose calls are outbound, and not which pass
 # Variables that istio-iptables reads for arguments that were not given, and those that have no argument.
 _VARIABLES = frozenset({
     "ISTIO_INBOUND_INTERCEPTION_MODE", "INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_PORTS", "ISTIO_LOCAL_EXCLUDE_PORTS",
