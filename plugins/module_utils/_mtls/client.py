@@ -150,7 +150,7 @@ class Sender:
         self._policies = policies
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
-        """What happens to a call that no cluster of the client's proxy serves, or that cannot be computed; None when a cluster serves it."""
+        """What happens to a call that no cluster of the client's proxy serves, or that is not computed; None when one serves it."""
         if client.doubt:
             return Sends(Sent.UNKNOWN, f"of the client: {client.doubt}")
         if client.kind is Proxy.AMBIENT:

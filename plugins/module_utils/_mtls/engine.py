@@ -113,13 +113,13 @@ class Engine:
             selecting = group.namespace in self.destination_rules(config).selecting
             labels = group.labels if selecting else {}
             out = group.capture
+            unclear = (group.doubt, doubt_of(self.scopes, config, group))
             key = (
+                *unclear,
                 *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
                 *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
                 *(out.include_out_ranges, out.exclude_out_ranges),
             )
-            unclear = (group.doubt, doubt_of(self.scopes, config, group))
-            key = (*key, *unclear)
             entry = (Client(group.namespace, labels, group.kind, config, scope, out, *unclear), set[str]())
             found.setdefault(key, entry)[1].add(group.key)
         return found
@@ -367,7 +367,8 @@ class Engine:
             return Call(name, service.key, port.number, port.number, *modes, why, RuleCode.EXTERNAL, "", by)
         missing = self.mesh.missing.get("EndpointSlice") or self.mesh.missing.get("Pod")
         why = f"its endpoints are unknown: {missing.text}" if missing else "the service has no endpoints"
-        rule = None if missing else RuleCode.NO_ENDPOINTS
+        why = service.doubt or why
+        rule = None if missing or service.doubt else RuleCode.NO_ENDPOINTS
         return Call(name, service.key, port.number, 0, Mode.UNKNOWN, mode, Verdict.UNKNOWN, why, rule, "", by)
 
     def _call(

@@ -116,8 +116,9 @@ def _holds(operator: str, value: str | None, values: frozenset[str]) -> bool:
 class MeshConfig:
     """One revision's MeshConfig, with Istio's defaults (istio pkg/config/mesh/mesh.go) and istiod's switches.
 
-    `known` is false when it could not be read, and `doubt` says what of it is not understood. Whatever depends on it is then unknown. `discovery` are the discoverySelectors, and
-    `discovered` the namespaces that they select, None without selectors: objects of other namespaces do not exist for this istiod.
+    `known` is false when it could not be read, and `doubt` says what of it is not understood. Whatever depends on it is then unknown.
+    `discovery` are the discoverySelectors, and `discovered` the namespaces that they select, None without selectors: objects of other
+    namespaces do not exist for this istiod.
     """
 
     revision: str = "default"

@@ -25,7 +25,7 @@ _OUTSIDE = "how calls from outside of the cluster come in; inside of it they are
 
 def _metadata(where: str, *read: str) -> list[Row]:
     """Rows of metadata; labels and annotations have a table of their own."""
-    names = (
+    names: tuple[str, ...] = (
         "annotations.*",
         "creationTimestamp",
         "deletionGracePeriodSeconds",
@@ -59,9 +59,9 @@ def _container(path: str) -> list[Row]:
     hooks = tuple(f"lifecycle.{hook}" for hook in ("postStart", "preStop"))
     handlers = (*(f"{name}.httpGet" for name in (*probes, *hooks)), *(f"{name}.grpc" for name in probes))
     others = tuple(f"{name}.{how}.**" for name in (*probes, *hooks) for how in ("exec", "tcpSocket"))
-    times = ("failureThreshold", "initialDelaySeconds", "periodSeconds", "successThreshold", "timeoutSeconds")
+    times: tuple[str, ...] = ("failureThreshold", "initialDelaySeconds", "periodSeconds", "successThreshold", "timeoutSeconds")
     times += ("terminationGracePeriodSeconds",)
-    named = (
+    named: tuple[str, ...] = (
         "imagePullPolicy",
         "resizePolicy[].**",
         "resources.**",
