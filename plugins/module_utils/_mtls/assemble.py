@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     DestinationRule,
+    Doubt,
     Endpoint,
     GatewayServer,
     Mesh,
@@ -109,10 +110,11 @@ def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
     found = reduce(obj)
     if kind in _WHOLE or kind == "EndpointSlice":
         return found
+    if isinstance(found, Pod):  # pods of a workload are one group, if they do not differ
+        what = doubt(kind, obj, f"pods of {found.group.key}")
+        return replace(found, group=replace(found.group, doubt=what.words)) if what else found
     what = doubt(kind, obj)
     match found:
-        case Pod():
-            return replace(found, group=replace(found.group, doubt=what.words)) if what else found
         case Policy() | DestinationRule() | SidecarScope():
             revision = revision_of(obj)
             return replace(found, revision=revision, doubt=what) if revision or what else found
@@ -120,7 +122,7 @@ def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
             if what and not servers:  # it may have servers in a form that is not known
                 servers = [nothing_of_gateway(obj)]
             return [replace(server, revision=revision_of(obj), doubt=what) for server in servers]
-    return (*found, what.words if what else "")
+    return (*found, what)
 
 
 def _guarded(reduce: Callable[[Obj], Any], obj: Obj) -> Any:
@@ -158,13 +160,14 @@ def assembled(
         [*(selector_of(obj) for obj in found["ServiceEntry"]), *(server.selector for server in servers)],
     )
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase, _doubt in found["Namespace"]}
-    doubts = {meta["name"]: what for meta, _phase, what in found["Namespace"] if what}
+    doubts: dict[str, Doubt] = {meta["name"]: what for meta, _phase, what in found["Namespace"] if what}
     unread = "Namespace" in missing
     config = _discovering(config, labels, unread)
     configs = {revision: _discovering(one, labels, unread) for revision, one in configs.items()}
     groups, by_name, by_ip = grouped(found["Pod"], kept, labels)
     if doubts:
-        groups = [replace(g, doubt=g.doubt or doubts.get(g.namespace, "")) for g in groups]
+        wide = {name: what.words for name, what in doubts.items() if what.wide}
+        groups = [replace(g, doubt=g.doubt or wide.get(g.namespace, "")) for g in groups]
     groups = [
         replace(group, capture=in_mesh(group.capture, configs.get(group.revision, config)))
         if group.kind is Proxy.SIDECAR
@@ -185,7 +188,8 @@ def assembled(
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     if doubts:
-        services = [replace(entry, doubt=entry.doubt or doubts.get(entry.namespace, "")) for entry in services]
+        known = {name: what.words for name, what in doubts.items()}
+        services = [replace(entry, doubt=entry.doubt or known.get(entry.namespace, "")) for entry in services]
     going = tuple(sorted(meta["name"] for meta, phase, _doubt in found["Namespace"] if phase == "Terminating"))
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}

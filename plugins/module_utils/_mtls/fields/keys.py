@@ -8,9 +8,12 @@ A key that Istio does not know for a kind changes nothing there. One that Istio 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.mesh_config import MESH_CONFIG
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.table import (
     Row,
     Use,
@@ -19,7 +22,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
     unsupported,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Doubt
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import ANNOTATIONS
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import ANNOTATIONS, PROXY_CONFIG
+
+with contextlib.suppress(ImportError):  # _kube.client reports it
+    import yaml
 
 _NOT_ISTIOS = "no key of an object: a name of an image, a controller or a condition, or internal to istiod"
 _INJECTED = "the pods show what was injected"
@@ -65,7 +71,7 @@ _NETWORK = "calls to another network are mutual TLS through its gateway, or are 
 # Keys that mean something of their own on a kind.
 _OF_KIND: dict[str, list[Row]] = {
     "Pod": [
-        *decides("parse/capture.py", *ANNOTATIONS, "proxy.istio.io/config"),
+        *decides("parse/capture.py", *ANNOTATIONS, PROXY_CONFIG),
         *decides(
             "parse/pod.py",
             "sidecar.istio.io/status",
@@ -228,15 +234,32 @@ def row_of(kind: str, key: str) -> Row | None:
     return ROWS.get(kind, {}).get(key) or OF_ALL.get(key)
 
 
+@functools.lru_cache(maxsize=256)
+def _of_proxy_config(text: str) -> str:
+    """What of a ProxyConfig is not understood, which a pod has in place of the mesh's; the pods of a mesh have few different ones."""
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return f"{PROXY_CONFIG} is not YAML"
+    found = MESH_CONFIG.doubt({"defaultConfig": config}, PROXY_CONFIG)
+    return found.words if found else ""
+
+
 def doubt(kind: str, meta: Mapping[str, Any], subject: str) -> Doubt | None:
-    """What of an object's annotations and labels is not understood, None for nothing."""
+    """What of an object's annotations and labels is not understood, None for nothing; a wide one before others.
+
+    A key of a Namespace that is not known at all may be about its workloads (wide); the others are about its services.
+    """
+    found = None
     for field in ("annotations", "labels"):
         for key, value in (meta.get(field) or {}).items():
             if "istio.io/" not in key:  # `istio-injection` takes any value
                 continue
             row = row_of(kind, key)
             if row is None:
-                return Doubt(f"{subject}: {field} has {key}, which is not known here")
+                return Doubt(f"{subject}: {field} has {key}, which is not known here", kind == "Namespace")
             if row.use is Use.UNSUPPORTED and value and value not in (row.values or ()):
-                return Doubt(f"{subject}: {field} has {key}: {row.why}")
-    return None
+                found = found or Doubt(f"{subject}: {field} has {key}: {row.why}")
+            elif kind == "Pod" and key == PROXY_CONFIG and (words := _of_proxy_config(str(value))):
+                found = found or Doubt(f"{subject}: {words}")
+    return found

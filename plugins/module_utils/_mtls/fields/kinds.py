@@ -37,10 +37,10 @@ KUBERNETES: Mapping[str, Table] = {
 TABLES: Mapping[str, Table] = {**ISTIO, **KUBERNETES, "MeshConfig": MESH_CONFIG}
 
 
-def doubt(kind: str, obj: Mapping[str, Any]) -> Doubt | None:
-    """What of an object is not understood, by the name of the object and the field; None for nothing."""
+def doubt(kind: str, obj: Mapping[str, Any], subject: str = "") -> Doubt | None:
+    """What of an object is not understood, by the name of the object (or `subject`) and the field; None for nothing."""
     meta = obj.get("metadata") or {}
-    subject = f"{kind} " + "/".join(str(meta[key]) for key in ("namespace", "name") if meta.get(key))
+    subject = subject or f"{kind} " + "/".join(str(meta[key]) for key in ("namespace", "name") if meta.get(key))
     table = ISTIO.get(kind)
     found = table.doubt({"spec": obj.get("spec")}, subject) if table else None
     return found or keys.doubt(kind, meta, subject)

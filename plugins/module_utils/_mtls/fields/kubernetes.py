@@ -59,7 +59,13 @@ def _container(path: str) -> list[Row]:
     hooks = tuple(f"lifecycle.{hook}" for hook in ("postStart", "preStop"))
     handlers = (*(f"{name}.httpGet" for name in (*probes, *hooks)), *(f"{name}.grpc" for name in probes))
     others = tuple(f"{name}.{how}.**" for name in (*probes, *hooks) for how in ("exec", "tcpSocket"))
-    times: tuple[str, ...] = ("failureThreshold", "initialDelaySeconds", "periodSeconds", "successThreshold", "timeoutSeconds")
+    times: tuple[str, ...] = (
+        "failureThreshold",
+        "initialDelaySeconds",
+        "periodSeconds",
+        "successThreshold",
+        "timeoutSeconds",
+    )
     times += ("terminationGracePeriodSeconds",)
     named: tuple[str, ...] = (
         "imagePullPolicy",

@@ -23,7 +23,7 @@ with contextlib.suppress(ImportError):  # _kube.client reports it
 
 _TRAFFIC = "traffic.sidecar.istio.io/"
 _MODE = "sidecar.istio.io/interceptionMode"
-_PROXY_CONFIG = "proxy.istio.io/config"
+PROXY_CONFIG = "proxy.istio.io/config"
 _PROGRAM = "istio-iptables"
 _PROXY_ID = "1337"
 # Arguments that decide here, by their short and their long form: istio-iptables' name -> ours.
@@ -108,7 +108,7 @@ def _own_mode(annotations: Mapping[str, Any]) -> str:
     """The pod's own interceptionMode, by its annotations; that of `proxy.istio.io/config` comes second."""
     if annotations.get(_MODE):
         return str(annotations[_MODE])
-    text = annotations.get(_PROXY_CONFIG)
+    text = annotations.get(PROXY_CONFIG)
     return _mode_of_config(text) if isinstance(text, str) and text else ""
 
 

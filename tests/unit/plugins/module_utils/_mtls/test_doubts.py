@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import TABLES, doubt
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Verdict
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import service_manifests
 
+from tests.role_values import value
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     ROOT,
     destination_rule,
@@ -181,13 +186,23 @@ SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
     ),
     "pod: calls to and from it": (
         [with_key(pod("a", "cart", suffix="1")), ],
-        "Pod a/cart-1: annotations has shiny.istio.io/new",
+        "pods of a/cart: annotations has shiny.istio.io/new",
+        {"*": set(), "plaintext": set(), "a/cart": ALL, "a/front": set()},
+    ),
+    "ProxyConfig of a pod": (
+        [with_key(pod("a", "cart", suffix="1"), "proxy.istio.io/config", "shinyNew: 1")],
+        "pods of a/cart: proxy.istio.io/config: defaultConfig.shinyNew",
         {"*": set(), "plaintext": set(), "a/cart": ALL, "a/front": set()},
     ),
     "namespace: its workloads and services": (
         [with_key(namespace("a"))],
         "Namespace a: annotations has shiny.istio.io/new",
         {"*": OF_A, "plaintext": OF_A, "a/front": ALL, "a/cart": ALL},
+    ),
+    "waypoint of a namespace: its services": (
+        [with_key(namespace("a"), "istio.io/use-waypoint", "way")],
+        "Namespace a: annotations has istio.io/use-waypoint",
+        {"*": OF_A, "plaintext": OF_A},
     ),
     "unknown key of an object": (
         [with_key(CART)],
@@ -305,3 +320,31 @@ def test_a_server_of_protocol_http_is_plain_text_whatever_its_tls() -> None:
     plain = {"port": {"number": 443, "protocol": "HTTP"}, "tls": {"mode": "ISTIO_MUTUAL"}, "hosts": ["*"]}
     more = obj("Gateway", "b", "plain", {"selector": {"app": "edge"}, "servers": [plain]})
     assert pick(made(more), "b/edge", "plaintext", 443).verdict is Verdict.PLAINTEXT
+
+
+def test_pods_with_the_same_doubt_are_one_group() -> None:
+    pods = [with_key(pod("a", "many", suffix=str(number))) for number in range(3)]
+    assert [group.count for group in mesh(pods).groups] == [3]
+
+
+def manifests() -> list[dict[str, Any]]:
+    """What the platform's roles write of the kinds that are read."""
+    definition = value("user_service", "__user_service_definition")
+    made = [
+        *(
+            value("mesh_traffic", "__mesh_traffic_gateway"),
+            value("mesh_security", "__mesh_security_peer_authentication"),
+        ),
+        *(*traffic_manifests(definition), *service_manifests(definition)),
+    ]
+    return [entry for entry in made if entry["kind"] in TABLES]
+
+
+def test_the_manifests_of_the_platform_are_understood() -> None:
+    """Our own platform has nothing that is not understood."""
+    made = manifests()
+    assert {entry["kind"] for entry in made} == {"Gateway", "PeerAuthentication", "DestinationRule", "Service"}
+    assert [doubt(entry["kind"], entry) for entry in made] == [None] * len(made)
+    for mode in ("istio", "envoy"):
+        document = value("istio", "__istio_mesh_config", istio_telemetry_mode=mode, istio_tracing_service="otel.a")
+        assert mesh_config(document).doubt == ""
