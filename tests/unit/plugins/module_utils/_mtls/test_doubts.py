@@ -33,21 +33,21 @@ PODS = {
     name: pod(space, name, ip=f"10.0.0.{number}")
     for number, (space, name) in enumerate([("a", "front"), ("a", "cart"), ("b", "shop"), ("b", "stock")])
 }
-GATEWAY = pod("b", "edge", role="router", labels={"security.istio.io/tlsMode": "istio"})
+GATEWAY = pod("b", "gate", role="router", labels={"security.istio.io/tlsMode": "istio"})
 BASE: list[Any] = [
     *(namespace(name) for name in ("a", "b", ROOT)),
     *PODS.values(),
     GATEWAY,
     *(service(entry["metadata"]["namespace"], name, [entry]) for name, entry in PODS.items()),
-    service("b", "edge", [GATEWAY], {443: 8443}),
-    obj("Gateway", "b", "edge", {"selector": {"app": "edge"}, "servers": [
+    service("b", "gate", [GATEWAY], {443: 8443}),
+    obj("Gateway", "b", "gate", {"selector": {"app": "gate"}, "servers": [
         {"port": {"number": 443, "protocol": "TLS"}, "tls": {"mode": "ISTIO_MUTUAL"}, "hosts": ["*"]},
     ]}),
     peer_authentication(ROOT),
 ]  # fmt: skip
-ALL = {("a/front", 80), ("a/cart", 80), ("b/shop", 80), ("b/stock", 80), ("b/edge", 443)}
+ALL = {("a/front", 80), ("a/cart", 80), ("b/shop", 80), ("b/stock", 80), ("b/gate", 443)}
 OF_A, OF_B = {call for call in ALL if call[0].startswith("a/")}, {call for call in ALL if call[0].startswith("b/")}
-WORKLOADS = ALL - {("b/edge", 443)}
+WORKLOADS = ALL - {("b/gate", 443)}
 UNKNOWN = {"shinyNew": {"mode": "ON"}}
 
 
@@ -107,7 +107,7 @@ SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
     "policy of a namespace, which clients read": (
         [with_spec(peer_authentication("b"), **UNKNOWN)],
         "PeerAuthentication b/default: spec.shinyNew",
-        {"*": OF_B, "plaintext": OF_B - {("b/edge", 443)}},
+        {"*": OF_B, "plaintext": OF_B - {("b/gate", 443)}},
     ),
     "policy of the mesh, whatever the namespaces say": (
         [peer_authentication("a"), with_spec(peer_authentication(ROOT, "other", age=0), **UNKNOWN)],
@@ -168,16 +168,16 @@ SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
         {"*": ALL, "plaintext": WORKLOADS},
     ),
     "Gateway: its own workload": (
-        [obj("Gateway", "b", "more", {"selector": {"app": "edge"}, "servers": [
+        [obj("Gateway", "b", "more", {"selector": {"app": "gate"}, "servers": [
             {"port": {"number": 9, "protocol": "TLS"}, "hosts": ["*"], "tls": {"mode": "SHINY"}},
         ]})],
         "Gateway b/more: spec.servers[].tls.mode",
-        {"*": {("b/edge", 443)}, "plaintext": {("b/edge", 443)}},
+        {"*": {("b/gate", 443)}, "plaintext": {("b/gate", 443)}},
     ),
     "Gateway without a server that is known": (
-        [obj("Gateway", "b", "more", {"selector": {"app": "edge"}, "listeners": [{"port": 443}]})],
+        [obj("Gateway", "b", "more", {"selector": {"app": "gate"}, "listeners": [{"port": 443}]})],
         "Gateway b/more: spec.listeners",
-        {"*": {("b/edge", 443)}, "plaintext": {("b/edge", 443)}},
+        {"*": {("b/gate", 443)}, "plaintext": {("b/gate", 443)}},
     ),
     "Gateway of another workload": (
         [obj("Gateway", "b", "more", {"selector": {"app": "other"}, "servers": [{"shinyNew": 1}]})],
@@ -318,8 +318,8 @@ def test_an_object_of_another_revision_does_not_exist() -> None:
 
 def test_a_server_of_protocol_http_is_plain_text_whatever_its_tls() -> None:
     plain = {"port": {"number": 443, "protocol": "HTTP"}, "tls": {"mode": "ISTIO_MUTUAL"}, "hosts": ["*"]}
-    more = obj("Gateway", "b", "plain", {"selector": {"app": "edge"}, "servers": [plain]})
-    assert pick(made(more), "b/edge", "plaintext", 443).verdict is Verdict.PLAINTEXT
+    more = obj("Gateway", "b", "plain", {"selector": {"app": "gate"}, "servers": [plain]})
+    assert pick(made(more), "b/gate", "plaintext", 443).verdict is Verdict.PLAINTEXT
 
 
 def test_pods_with_the_same_doubt_are_one_group() -> None:

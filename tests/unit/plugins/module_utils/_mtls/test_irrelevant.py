@@ -39,7 +39,7 @@ PODS = [
     pod("b", "shop", ip="10.0.0.3", labels={"v": "1"}),
     pod("b", "shop", ip="10.0.0.4", labels={"v": "2"}, suffix="1"),
     pod("b", "bare", ip="10.0.0.5", sidecar=False),
-    pod("b", "edge", role="router"),
+    pod("b", "gate", role="router"),
 ]
 SERVER = {"port": {"number": 443, "name": "tls", "protocol": "TLS"}, "tls": {"mode": "ISTIO_MUTUAL"}, "hosts": ["*"]}
 PORTS = [{"number": 80, "name": "p80", "protocol": "HTTP"}, {"number": 81, "name": "p81", "protocol": "TCP"}]
@@ -52,7 +52,7 @@ CLASSIC: list[Any] = [
     service("b", "shop", PODS[2:4], {80: 8080, 81: 9090}),
     service("b", "head", PODS[2:5], headless=True),
     service("b", "bare", PODS[4:5]),
-    service("b", "edge", PODS[5:], {443: 8443}),
+    service("b", "gate", PODS[5:], {443: 8443}),
     peer_authentication(ROOT, mode="PERMISSIVE"),
     peer_authentication("b"),
     peer_authentication("b", "shop", "STRICT", selector={"app": "shop"}, ports={9090: "DISABLE"}),
@@ -74,7 +74,7 @@ CLASSIC: list[Any] = [
     obj("ServiceEntry", "b", "vm", {**ENTRY, "workloadSelector": {"labels": {"app": "vm"}}}),
     obj("ServiceEntry", "b", "fix", {**ENTRY, "hosts": ["fix.b"], "endpoints": [{"address": "10.0.0.3"}, {"address": "10.9.9.9"}]}),
     obj("WorkloadEntry", "b", "vm", {"address": "10.8.8.8", "labels": {"app": "vm"}, "serviceAccount": "vm"}),
-    obj("Gateway", "b", "edge", {"selector": {"app": "edge"}, "servers": [SERVER]}),
+    obj("Gateway", "b", "gate", {"selector": {"app": "gate"}, "servers": [SERVER]}),
 ]  # fmt: skip
 CASES: list[Any] = [one for entry in CLASSIC for one in (entry if isinstance(entry, list) else [entry])]
 
