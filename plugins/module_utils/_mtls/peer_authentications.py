@@ -42,12 +42,16 @@ class Policies:
         self._by_namespace: dict[str, list[Policy]] = {}
         for entry in sorted(policies, key=lambda found: found.age):
             self._by_namespace.setdefault(entry.namespace, []).append(entry)
-        self._doubted = any(found.doubt is not None for entries in self._by_namespace.values() for found in entries)
+        every = [entry for entries in self._by_namespace.values() for entry in entries]
+        self._doubted = any(entry.doubt is not None for entry in every)
+        self._labelled = any(entry.revision for entry in every)
         self._cache: dict[tuple[object, ...], Candidates] = {}
 
     def _of(self, config: MeshConfig, namespace: str) -> list[Policy]:
         """Policies of a namespace that istiod reads."""
         found = self._by_namespace.get(namespace, [])
+        if not self._labelled:  # the rule, and this is asked for every call
+            return found if config.reads(namespace) else []
         return [entry for entry in found if config.reads(namespace, entry.revision)]
 
     def doubt(self, config: MeshConfig, namespace: str, labels: Labels | None) -> str:

@@ -8,7 +8,7 @@ Rules: istio pilot/pkg/model/push_context.go (initSidecarScopes, getSidecarScope
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Group,
@@ -45,8 +45,10 @@ def root_scope(scopes: Iterable[SidecarScope], config: MeshConfig) -> SidecarSco
     )
 
 
-def doubt_of(scopes: Iterable[SidecarScope], config: MeshConfig, group: Group) -> str:
+def doubt_of(scopes: Sequence[SidecarScope], config: MeshConfig, group: Group) -> str:
     """What is not understood of the Sidecar objects that may be a workload's, empty for nothing."""
+    if not any(scope.doubt is not None for scope in scopes):
+        return ""
     chosen = scope_of(scopes, config, group)
     for scope in [*([chosen] if chosen else []), *(s for s in scopes if s.doubt and s.doubt.wide)]:
         own = scope.namespace == group.namespace and config.reads(scope.namespace, scope.revision)
