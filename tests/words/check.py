@@ -12,7 +12,10 @@ from pathlib import Path
 import yaml
 
 # Texts of others, and the list itself.
-_LEFT_OUT = ("LICENSE", "tests/words/*", "tests/unit/test_words.py", "*.png", "*.svg")
+_LEFT_OUT = (
+    "tests/cases/fields/*",  # names of Istio and Kubernetes
+    *("LICENSE", "tests/words/*", "tests/unit/test_words.py", "*.png", "*.svg"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

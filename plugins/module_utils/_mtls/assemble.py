@@ -10,17 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import TABLES, doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    DestinationRule,
+    Doubt,
     Endpoint,
     GatewayServer,
     Group,
     Mesh,
     MeshConfig,
     Missing,
+    Policy,
     Proxy,
     Service,
     ServiceKind,
+    SidecarScope,
     in_mesh,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.destination_rule import destination_rule
@@ -29,13 +34,16 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.e
     endpoint_slice,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.envoy_filter import envoy_filter
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import gateway_servers
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway import (
+    gateway_servers,
+    nothing_of_gateway,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.gateway_api import (
     as_destination_rules,
     backend_tls,
     mesh_route,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, revision_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.peer_authentication import (
     peer_authentication,
 )
@@ -102,7 +110,33 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "BackendTLSPolicy": backend_tls,
         **{kind: functools.partial(_of_kind, kind) for kind in MESH_ROUTES},
     }
-    return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
+    return {
+        kind: functools.partial(_guarded, functools.partial(_doubting, kind, reduce)) for kind, reduce in found.items()
+    }
+
+
+# Kinds that are kept as they are, because what they mean depends on others; what is not understood of them is looked for then.
+_WHOLE = frozenset({"Service", "ServiceEntry", "WorkloadEntry"})
+
+
+def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
+    """A reduced object, with what of the object is not understood, and the revision that it is for."""
+    found = reduce(obj)
+    if kind in _WHOLE or kind == "EndpointSlice" or kind not in TABLES:
+        return found
+    if isinstance(found, Pod):  # pods of a workload are one group, if they do not differ
+        what = doubt(kind, obj, f"pods of {found.group.key}")
+        return replace(found, group=replace(found.group, doubt=what.words)) if what else found
+    what = doubt(kind, obj)
+    match found:
+        case Policy() | DestinationRule() | SidecarScope():
+            revision = revision_of(obj)
+            return replace(found, revision=revision, doubt=what) if revision or what else found
+        case [*servers] if kind == "Gateway":
+            if what and not servers:  # it may have servers in a form that is not known
+                servers = [nothing_of_gateway(obj)]
+            return [replace(server, revision=revision_of(obj), doubt=what) for server in servers]
+    return (*found, what)
 
 
 def _guarded(reduce: Callable[[Obj], Any], obj: Obj) -> Any:
@@ -124,6 +158,7 @@ def _tried(parse: Callable[[Obj], Any], obj: Obj) -> Obj:
 
 
 def _namespace(obj: Obj) -> tuple[Obj, str]:
+    """Metadata and phase; `_doubting` adds what is not understood."""
     return obj["metadata"], str((obj.get("status") or {}).get("phase") or "")
 
 
@@ -147,11 +182,15 @@ def assembled(
             *(selector for entry in found["EnvoyFilter"] for selector in entry.selectors),
         ],
     )
-    labels = {meta["name"]: meta.get("labels") or {} for meta, _phase in found["Namespace"]}
+    labels = {meta["name"]: meta.get("labels") or {} for meta, _phase, _doubt in found["Namespace"]}
+    doubts: dict[str, Doubt] = {meta["name"]: what for meta, _phase, what in found["Namespace"] if what}
     unread = "Namespace" in missing
     config = _discovering(config, labels, unread)
     configs = {revision: _discovering(one, labels, unread) for revision, one in configs.items()}
     groups, by_name, by_ip = grouped(found["Pod"], kept, labels)
+    if doubts:
+        wide = {name: what.words for name, what in doubts.items() if what.wide}
+        groups = [replace(g, doubt=g.doubt or wide.get(g.namespace, "")) for g in groups]
     groups = [
         replace(group, capture=in_mesh(group.capture, configs.get(group.revision, config)))
         if group.kind is Proxy.SIDECAR
@@ -178,7 +217,10 @@ def assembled(
     services = [_of_one_network(entry, local) for entry in services]
     policies = [entry for entry in found["BackendTLSPolicy"] if entry is not None]
     rules = (*mesh.destination_rules, *as_destination_rules(policies, services))
-    going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
+    if doubts:
+        known = {name: what.words for name, what in doubts.items()}
+        services = [replace(entry, doubt=entry.doubt or known.get(entry.namespace, "")) for entry in services]
+    going = tuple(sorted(meta["name"] for meta, phase, _doubt in found["Namespace"] if phase == "Terminating"))
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
@@ -209,6 +251,7 @@ def _services(
                 by_ip,
             ),
             mesh,
+            obj,
             selecting=bool(selector_of_service(obj)),
         )
         for obj in found["Service"]
@@ -216,7 +259,7 @@ def _services(
     by_host = {entry.host: entry for entry in services}
     for obj in found["ServiceEntry"]:
         services += [
-            _also_unread(entry, mesh, selecting=bool(selector_of(obj)))
+            _also_unread(entry, mesh, obj, selecting=bool(selector_of(obj)))
             for entry in service_entry(obj, mesh.groups, found["WorkloadEntry"], by_ip, by_host)
         ]
     return services
@@ -226,8 +269,15 @@ def _name(obj: Obj) -> tuple[str, str]:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
 
 
-def _also_unread(entry: Service, mesh: Mesh, *, selecting: bool) -> Service:
-    """A service with an endpoint that nobody knows, if its selector may choose WorkloadEntries and these could not be read."""
+def _also_unread(entry: Service, mesh: Mesh, obj: Obj, *, selecting: bool) -> Service:
+    """A service with what is not understood of its object.
+
+    It has an endpoint that nobody knows, if its selector may choose WorkloadEntries and these could not be read.
+    """
+    is_entry = entry.kind is ServiceKind.ENTRY
+    what, revision = doubt("ServiceEntry" if is_entry else "Service", obj), revision_of(obj) if is_entry else ""
+    if what or revision:
+        entry = replace(entry, doubt=what.words if what else "", revision=revision)
     unread = mesh.unread("WorkloadEntry")
     if unread is None or not selecting or entry.kind in (ServiceKind.HEADLESS, ServiceKind.ALIAS):
         return entry

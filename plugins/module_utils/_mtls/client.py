@@ -42,7 +42,10 @@ _ALL_RANGES = frozenset({"*", "0.0.0.0/0", "::/0"})
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Workloads whose calls are decided alike. One without a namespace is every workload without a DestinationRule of its own."""
+    """Workloads whose calls are decided alike. One without a namespace is every workload without a DestinationRule of its own.
+
+    `doubt` is what is not understood of the workloads themselves, and `scope_doubt` of their Sidecar objects.
+    """
 
     namespace: str = ""
     labels: Labels = field(default_factory=dict)
@@ -51,6 +54,8 @@ class Client:
     scope: SidecarScope | None = None
     capture: Capture = field(default_factory=Capture)
     patches: tuple[Patch, ...] = ()
+    doubt: str = ""
+    scope_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def covered(host: str, pattern: str) -> bool:
 
 def sees(client: Client, service: Service, port: int) -> bool:
     """Whether a client's proxy knows a service port: istiod reads it, it is exported to the client, and its Sidecar object imports it."""
-    if not client.config.reads(service.namespace):
+    if not client.config.reads(service.namespace, service.revision):
         return False
     export_to = service.export_to or client.config.service_export_to
     shown = "*" in export_to or client.namespace in export_to
@@ -204,7 +209,9 @@ class Sender:
         return ""
 
     def outside(self, client: Client, service: Service, port: int) -> Sends | None:
-        """What happens to a call that no cluster of the client's proxy serves, None when one does."""
+        """What happens to a call that no cluster of the client's proxy serves, or that is not computed; None when one serves it."""
+        if client.doubt:
+            return Sends(Sent.UNKNOWN, f"of the client: {client.doubt}")
         if client.kind is Proxy.PROXYLESS:
             return Sends(
                 Sent.UNKNOWN, "the client is a gRPC application without a proxy: it decides itself what it sends"
@@ -219,6 +226,9 @@ class Sender:
         bypass = _bypass(client, service, port)
         if bypass:
             return Sends(Sent.PLAINTEXT, bypass, RuleCode.CLIENT_NOT_CAPTURED)
+        doubt = client.scope_doubt or client.config.doubt
+        if doubt:
+            return Sends(Sent.UNKNOWN, doubt)
         same = self._same_host(client, service)
         if same is not None:
             why = f"{same.key} has the host {service.host} as well; what istiod makes of the two is not computed"
@@ -228,6 +238,8 @@ class Sender:
         where = "exportTo"
         if not client.config.reads(service.namespace):
             where = "discoverySelectors"
+        elif not client.config.reads(service.namespace, service.revision):
+            where = "the label istio.io/rev"
         elif client.scope and client.scope.egress is not None:
             where = f"Sidecar {client.scope.key}"
         outbound = (client.scope.outbound if client.scope else "") or client.config.outbound
@@ -297,13 +309,16 @@ class Sender:
         service, config = cluster.service, client.config
         if service.external:
             return Sends(Sent.PLAINTEXT, "outside of the mesh: the proxy adds no TLS", RuleCode.EXTERNAL)
-        if not config.known:
-            return Sends(Sent.UNKNOWN, "the MeshConfig is unknown, so auto mTLS is unknown")
+        if config.unclear:
+            return Sends(Sent.UNKNOWN, f"{config.unclear}, so auto mTLS is unknown")
         if not config.auto_mtls:
             why = "auto mTLS is off in the MeshConfig and no DestinationRule sets tls"
             return Sends(Sent.PLAINTEXT, why, RuleCode.AUTO_MTLS_OFF)
         if "PeerAuthentication" in self._mesh.missing:
             return Sends(Sent.UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
+        doubt = self._policies.doubt(config, service.namespace, None)
+        if doubt:
+            return Sends(Sent.UNKNOWN, f"auto mTLS depends on a policy: {doubt}")
         headless = service.kind is ServiceKind.HEADLESS or service.passthrough
         if headless or cluster.tls.instances:
             labels = [self._label(other) for other in cluster.port.endpoints]
@@ -331,8 +346,11 @@ class Sender:
             why = f"tls {hint} of DestinationRule {cluster.destination_rule} removes the mark of the endpoints"
             return Sends(Sent.PLAINTEXT, why, rule)
         namespace, labels = self._where(endpoint)
-        if hint is None and self._policies.mode(client.config, namespace, labels, endpoint.port).mode is Mode.DISABLE:
+        own = self._policies.mode(client.config, namespace, labels, endpoint.port) if hint is None else None
+        if own is not None and own.mode is Mode.DISABLE:
             return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
+        if own is not None and own.mode is Mode.UNKNOWN:
+            return Sends(Sent.UNKNOWN, f"auto mTLS depends on the endpoint's own mode: {own.reason}")
         why = "auto mTLS: the endpoint has a sidecar"
         return Sends(Sent.MTLS, why, RuleCode.TLS_MODE_LABEL if self._bare(endpoint) else rule)
 

@@ -87,6 +87,7 @@ def _merge(merged: Merged, entry: DestinationRule) -> Merged:
         why = f"{merged.destination_rule.key} has the same host and namespace and comes first: its trafficPolicy stays"
         lost = (*lost, Lost(entry.key, LostReason.MERGED, why))
     kept = replace(merged.destination_rule, traffic=traffic, subsets=(*merged.destination_rule.subsets, *more))
+    kept = replace(kept, doubt=kept.doubt or entry.doubt)
     return Merged(kept, merged.export_to, (*merged.sources, entry.key), lost)
 
 
@@ -110,6 +111,17 @@ class Found:
                 return merged
         return plain
 
+    def doubt(self, namespace: str, labels: Labels) -> str:
+        """What is not understood of those that may be for a workload, empty for nothing."""
+        for merged in self.merged:
+            entry = merged.destination_rule
+            if entry.doubt is None:
+                continue
+            own = entry.selector is not None and entry.namespace == namespace
+            if entry.selector is None or (own and (entry.doubt.wide or matches(entry.selector, labels))):
+                return entry.doubt.words
+        return ""
+
 
 class DestinationRules:
     """All DestinationRules as one revision's istiod sees them."""
@@ -124,7 +136,7 @@ class DestinationRules:
         self.selecting: set[str] = set()  # namespaces with a DestinationRule for some of their workloads only
         by_export = config.merge_by_export
         for entry in sorted(destination_rules, key=lambda r: (r.selector is None, r.created, r.name, r.namespace)):
-            if not config.reads(entry.namespace):
+            if not config.reads(entry.namespace, entry.revision):
                 continue
             export_to = frozenset(entry.export_to)
             self.named |= export_to - {"*", ".", "~"}

@@ -49,6 +49,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.routes 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import of_group
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
+    doubt_of,
     oldest_first,
     root_scope,
     scope_of,
@@ -126,12 +127,14 @@ class Engine:
             labels = group.labels if selecting else {}
             out = group.capture
             patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
+            unclear = (group.doubt, doubt_of(self.scopes, config, group))
             key = (
+                *unclear,
                 *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
                 *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
                 *(out.include_out_ranges, out.exclude_out_ranges, patches),
             )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out, patches), set[str]())
+            entry = (Client(group.namespace, labels, group.kind, config, scope, out, patches, *unclear), set[str]())
             found.setdefault(key, entry)[1].add(group.key)
         return found
 
@@ -143,7 +146,9 @@ class Engine:
         if ambient:
             return Client("", {}, Proxy.AMBIENT, config, None)
         patches = sending(self.mesh, config, Proxy.SIDECAR, "", {})
-        return Client("", {}, Proxy.SIDECAR, config, root_scope(self.scopes, config), patches=patches)
+        scope = root_scope(self.scopes, config)
+        doubt = scope.doubt.words if scope and scope.doubt else ""
+        return Client("", {}, Proxy.SIDECAR, config, scope, patches=patches, scope_doubt=doubt)
 
     def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
         """What an endpoint accepts, which a service offers on port `number`."""
@@ -191,6 +196,8 @@ class Engine:
     def _calls_to(self, service: Service, clients: Collection[str]) -> Iterator[Call]:
         alias = service.kind is ServiceKind.ALIAS
         target = self._by_host.get(service.target, service) if alias else service
+        if service.doubt and target is not service:
+            target = replace(target, doubt=service.doubt)
         offered = {port.number for port in service.ports}
         for port in target.ports or service.ports:
             if alias and offered and port.number not in offered:
@@ -257,14 +264,20 @@ class Engine:
 
     def _judged(self, known: dict[tuple[object, ...], Call], client: Client, service: Service, port: Port) -> Call:
         """The call of a client class. Classes that find the same DestinationRule in the same way share one."""
-        outside = self._sender.outside(client, service, port.number)
         found, merged = self._chosen(client, service)
+        outside = self._outside(client, service, port, found)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
         routed = tuple(entry.key for entry in self._arrivals(client, service, port) or ())
         key = (client.kind, client.config, used, found.lost, outside, routed, client.patches)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]
+
+    def _outside(self, client: Client, service: Service, port: Port, found: Found) -> Sends | None:
+        """What a client sends when no cluster tells, or when it cannot be computed; None when the clusters tell."""
+        outside = self._sender.outside(client, service, port.number)
+        doubt = service.doubt or found.doubt(client.namespace, client.labels)
+        return Sends(Sent.UNKNOWN, doubt) if doubt and outside is None else outside
 
     def _chosen(self, client: Client, service: Service) -> tuple[Found, Merged | None]:
         """The DestinationRules that a client finds for a service, and the one that it uses."""
@@ -282,7 +295,7 @@ class Engine:
         found, merged = self._chosen(client, service)
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
-        outside = self._sender.outside(client, service, port.number)
+        outside = self._outside(client, service, port, found)
         arrivals = self._arrivals(client, service, port)
         if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
             # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
@@ -298,7 +311,7 @@ class Engine:
             clusters.append(ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by))
             cells += self._cells(client, clusters[-1], outside, subset)
         if not cells:
-            empty = [self._nothing_behind(client, name, service, port, cluster) for cluster in clusters]
+            empty = [self._nothing_behind(client, name, cluster, outside) for cluster in clusters]
             return max(empty, key=lambda call: badness(call.verdict, name))
         call = self._call(name, service, port, cells, "" if outside else by, found.lost)
         hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
@@ -329,7 +342,7 @@ class Engine:
         for entry in arrivals:
             cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
         if not cells:
-            return self._nothing_behind(client, name, service, port, arrivals[0].cluster)
+            return self._nothing_behind(client, name, replace(arrivals[0].cluster, service=service, port=port), None)
         rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
         return self._call(name, service, port, cells, " and ".join(rules), ())
 
@@ -357,11 +370,15 @@ class Engine:
 
     def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
         accepts = self.accepts(endpoint, port.number)
+        if service.doubt:
+            accepts = ServerMode(Mode.UNKNOWN, "", service.doubt)
         outcome = verdict(sends.mode, accepts.mode)
         if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
             outcome = self._foreign_tls(endpoint)
         if endpoint.pods is None and (service.external or sends.mode is Sent.MTLS):
             outcome = outside_of_mesh(sends.mode)  # what stands at an address that no pod has is not known
+        if service.doubt and outcome is Verdict.NOT_ENFORCED:
+            outcome = Verdict.UNKNOWN
         return _Cell(endpoint, sends, accepts, outcome, subset)
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
@@ -389,24 +406,27 @@ class Engine:
         sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
         cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints if not endpoint.by_istio]
         if not cells:
-            call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, service, port, None)
+            cluster = ProxyCluster(service, port, cluster_tls(None, port.number))
+            doubted = Sends(Sent.UNKNOWN, service.doubt) if service.doubt else None
+            call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, cluster, doubted, plain=True)
             return replace(call, client_mode=Sent.PLAINTEXT)
         return self._call(WITHOUT_SIDECAR, service, port, cells, "", ())
 
     def _nothing_behind(
-        self, client: Client, name: str, service: Service, port: Port, cluster: ProxyCluster | None
+        self, client: Client, name: str, cluster: ProxyCluster, outside: Sends | None, *, plain: bool = False
     ) -> Call:
-        """A call to a port without endpoints: what accepts calls there is not known."""
-        sends = self._sender.outside(client, service, port.number)
-        if sends is None and cluster is not None:
+        """A call to a port without endpoints: what accepts calls there is not known. `plain` is for a caller without a sidecar."""
+        service, port, sends = cluster.service, cluster.port, outside
+        if sends is None and not plain:
             sends = self._sender.sends(client, cluster, Endpoint(port.number))
         mode = sends.mode if sends else Sent.PLAINTEXT
-        by = cluster.destination_rule if cluster else ""
+        by = cluster.destination_rule
         if service.passthrough or service.kind is ServiceKind.ALIAS:
             return self._elsewhere(name, service, port, sends, by)
         missing = self.mesh.missing.get("EndpointSlice") or self.mesh.missing.get("Pod")
         why = f"its endpoints are unknown: {missing.text}" if missing else "the service has no endpoints"
-        rule = None if missing else RuleCode.NO_ENDPOINTS
+        why = service.doubt or why
+        rule = None if missing or service.doubt else RuleCode.NO_ENDPOINTS
         return Call(name, service.key, port.number, 0, Mode.UNKNOWN, mode, Verdict.UNKNOWN, why, rule, "", by)
 
     def _elsewhere(self, name: str, service: Service, port: Port, sends: Sends | None, by: str) -> Call:
@@ -416,6 +436,8 @@ class Engine:
         why, rule = "outside of the mesh: whatever the application sends", RuleCode.EXTERNAL
         if outcome is Verdict.UNKNOWN:
             why = "mutual TLS to a host outside of the mesh; what it accepts is not known"
+        if sends is not None and mode is Sent.UNKNOWN:
+            why = sends.reason
         if not service.external and outcome is not Verdict.BROKEN:
             why, outcome = (
                 "the call goes where the application connects to, and what is accepted there is not known",

@@ -55,6 +55,7 @@ def _key(group: Group) -> tuple[Any, ...]:
         group.capture,
         group.why,
         group.probes,
+        group.doubt,
     )
     return (*place, *proxy)
 

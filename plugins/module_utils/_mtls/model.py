@@ -32,6 +32,20 @@ class Mode(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
+POLICY_MODES = (Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What of an object is not understood: a field, a value or a key that is not known or not computed.
+
+    `words` name object and field. `wide` is whether it is open which workloads the object is for, its selector notwithstanding.
+    """
+
+    words: str
+    wide: bool = False
+
+
 class Sent(StrEnum):
     """What a client sends."""
 
@@ -108,8 +122,9 @@ def _holds(operator: str, value: str | None, values: frozenset[str]) -> bool:
 class MeshConfig:
     """One revision's MeshConfig, with Istio's defaults (istio pkg/config/mesh/mesh.go) and istiod's switches.
 
-    `known` is false when it could not be read. Whatever depends on it is then unknown. `discovery` are the discoverySelectors, and
-    `discovered` the namespaces that they select, None without selectors: objects of other namespaces do not exist for this istiod.
+    `known` is false when it could not be read, and `doubt` says what of it is not understood. Whatever depends on it is then unknown.
+    `discovery` are the discoverySelectors, and `discovered` the namespaces that they select, None without selectors: objects of other
+    namespaces do not exist for this istiod.
     """
 
     revision: str = "default"
@@ -129,10 +144,20 @@ class MeshConfig:
     discovery: tuple[LabelSelector, ...] = ()
     discovered: frozenset[str] | None = None
     known: bool = True
+    doubt: str = ""
 
-    def reads(self, namespace: str) -> bool:
-        """Whether istiod reads the objects of a namespace (istio pkg/kube/namespace/filter.go)."""
-        return self.discovered is None or namespace in self.discovered
+    def reads(self, namespace: str, revision: str = "") -> bool:
+        """Whether istiod reads the objects of a namespace (istio pkg/kube/namespace/filter.go).
+
+        `revision` is an object's label istio.io/rev: another revision's object does not exist for this istiod, and one without the label
+        is for all of them (pilot/pkg/config/kube/crdclient/client.go, inRevision).
+        """
+        return revision in ("", self.revision) and (self.discovered is None or namespace in self.discovered)
+
+    @property
+    def unclear(self) -> str:
+        """Why nothing that depends on it is known, empty when it is known."""
+        return self.doubt if self.known else "the MeshConfig is unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +174,8 @@ class Policy:
     mode: Mode | None = None
     ports: Mapping[int, Mode | None] = field(default_factory=dict)
     open_selector: bool = False
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -194,6 +221,8 @@ class DestinationRule:
     selector: Labels | None = None
     traffic: Traffic | None = None
     subsets: tuple[Subset, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -246,6 +275,8 @@ class SidecarScope:
     egress: tuple[EgressListener, ...] | None = None
     ingress: Mapping[int, IngressListener] = field(default_factory=dict)
     outbound: str = ""
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -291,7 +322,7 @@ class Capture:
 
 def in_mesh(capture: Capture, config: MeshConfig) -> Capture:
     """What a pod captures in a mesh: without any sign of a redirection, it must be the mesh that wants none (injection-template.yaml)."""
-    mode = capture.mode or (config.interception if config.known else "")
+    mode = capture.mode or ("" if config.unclear else config.interception)
     if mode == "NONE":
         return replace(capture, none=True, unclear="")
     if capture.by is not Redirection.NOBODY or capture.unclear:
@@ -306,7 +337,7 @@ class Group:
 
     `tls_label` is the pods' label security.istio.io/tlsMode, `disabled` without one. It is what the pods claim, and not a proof.
     `hbone` is whether the pods accept Istio's tunnel; `why` is why there is no proxy; `count` is the number of pods. `probes` are what the
-    kubelet asks by HTTP or gRPC: container port and the name of the probe or hook.
+    kubelet asks by HTTP or gRPC: container port and the name of the probe or hook. `doubt` is what of the pods is not understood.
     """
 
     namespace: str
@@ -321,6 +352,7 @@ class Group:
     why: str = ""
     service_account: str = "default"
     probes: frozenset[tuple[int, str]] = frozenset()
+    doubt: str = ""
     count: int = 1
 
     @property
@@ -378,7 +410,8 @@ class Service:
     """A Kubernetes Service or a host of a ServiceEntry.
 
     `target` is the name that an alias stands for, and the name of the ServiceEntry of an entry. `passthrough` is resolution NONE.
-    `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default.
+    `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default. `revision` is a ServiceEntry's label istio.io/rev, and
+    `doubt` what is not understood of it.
     """
 
     namespace: str
@@ -391,6 +424,8 @@ class Service:
     target: str = ""
     export_to: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    revision: str = ""
+    doubt: str = ""
 
     @property
     def key(self) -> str:
@@ -407,6 +442,8 @@ class GatewayServer:
     port: int
     tls: str = ""
     hosts: tuple[str, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
 
 class MissingCause(StrEnum):

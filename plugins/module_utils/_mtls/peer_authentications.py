@@ -24,8 +24,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
-_NO_ROOT = "the MeshConfig is unknown, so the root namespace and its policy are unknown"
-
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -44,11 +42,27 @@ class Policies:
         self._by_namespace: dict[str, list[Policy]] = {}
         for entry in sorted(policies, key=lambda found: found.age):
             self._by_namespace.setdefault(entry.namespace, []).append(entry)
-        self._cache: dict[tuple[str, frozenset[str] | None, str, frozenset[tuple[str, str]]], Candidates] = {}
+        every = [entry for entries in self._by_namespace.values() for entry in entries]
+        self._doubted = any(entry.doubt is not None for entry in every)
+        self._labelled = any(entry.revision for entry in every)
+        self._cache: dict[tuple[object, ...], Candidates] = {}
 
     def _of(self, config: MeshConfig, namespace: str) -> list[Policy]:
         """Policies of a namespace that istiod reads."""
-        return self._by_namespace.get(namespace, []) if config.reads(namespace) else []
+        found = self._by_namespace.get(namespace, [])
+        if not self._labelled:  # the rule, and this is asked for every call
+            return found if config.reads(namespace) else []
+        return [entry for entry in found if config.reads(namespace, entry.revision)]
+
+    def doubt(self, config: MeshConfig, namespace: str, labels: Labels | None) -> str:
+        """What is not understood of the policies that are for a workload, or that clients read for a whole namespace (no labels)."""
+        for place in dict.fromkeys((namespace, config.root_namespace)) if self._doubted else ():
+            for entry in self._of(config, place):
+                if entry.doubt is None:
+                    continue
+                if not entry.selector or entry.doubt.wide or (labels is not None and matches(entry.selector, labels)):
+                    return entry.doubt.words
+        return ""
 
     def broad(self, config: MeshConfig, namespace: str) -> tuple[Policy | None, Policy | None]:
         """The oldest policies without a selector, of the root namespace and of a namespace."""
@@ -60,7 +74,7 @@ class Policies:
 
     def candidates(self, config: MeshConfig, namespace: str, labels: Labels) -> Candidates:
         """Which policy of each scope applies to a workload, and why the others do not."""
-        key = (config.root_namespace, config.discovered, namespace, frozenset(labels.items()))
+        key = (config.revision, config.root_namespace, config.discovered, namespace, frozenset(labels.items()))
         if key not in self._cache:
             self._cache[key] = self._candidates(config, namespace, labels)
         return self._cache[key]
@@ -97,6 +111,9 @@ class Policies:
     def mode(self, config: MeshConfig, namespace: str, labels: Labels, port: int) -> ServerMode:
         """Mode of a sidecar's container port: mesh, namespace and workload each overwrite, unless UNSET; then the port."""
         found = self.candidates(config, namespace, labels)
+        doubt = self.doubt(config, namespace, labels)
+        if doubt:
+            return ServerMode(Mode.UNKNOWN, "", doubt, None, found.lost)
         mode, winner, lost = Mode.PERMISSIVE, "", list(found.lost)
         for scope, entry in (("mesh", found.mesh), ("namespace", found.namespace), ("workload", found.workload)):
             if entry is None:
@@ -118,14 +135,17 @@ class Policies:
             mode, winner = own, found.workload.key
             reason = f"{own} on container port {port} by portLevelMtls of {winner}"
             rule = RuleCode.PORT_EXCEPTION if own is not Mode.STRICT else rule
-        if not config.known and winner not in _keys(found.namespace, found.workload):
-            return ServerMode(Mode.UNKNOWN, "", _NO_ROOT, None, tuple(lost))
+        if config.unclear and winner not in _keys(found.namespace, found.workload):
+            return ServerMode(Mode.UNKNOWN, "", _no_root(config), None, tuple(lost))
         return ServerMode(mode, winner, reason, rule, tuple(lost))
 
     def ambient_mode(self, config: MeshConfig, namespace: str, labels: Labels, port: int) -> ServerMode:
         """Mode of a container port behind ztunnel. DISABLE is not supported there: it acts like PERMISSIVE."""
         found = self.candidates(config, namespace, labels)
         mesh, broad, own, lost = found.mesh, found.namespace, found.workload, found.lost
+        doubt = self.doubt(config, namespace, labels)
+        if doubt:
+            return ServerMode(Mode.UNKNOWN, "", doubt, None, lost)
         if mesh is not None and mesh.open_selector and namespace != config.root_namespace:
             why = "selector: {} in the root namespace is not read for ambient workloads"
             lost = (*lost, Lost(mesh.key, LostReason.AMBIENT_SELECTOR, why))
@@ -134,8 +154,8 @@ class Policies:
         parent, winner = _ambient(mesh.mode if mesh else None), mesh.key if mesh and mesh.mode else ""
         if broad and broad.mode:
             parent, winner = _ambient(broad.mode), broad.key
-        if not config.known and not (own and own.mode) and winner not in _keys(broad):
-            return ServerMode(Mode.UNKNOWN, "", _NO_ROOT, None, lost)
+        if config.unclear and not (own and own.mode) and winner not in _keys(broad):
+            return ServerMode(Mode.UNKNOWN, "", _no_root(config), None, lost)
         if own is None:
             return ServerMode(parent, winner, f"{parent} behind ztunnel", None, lost)
         base = _ambient(own.mode) if own.mode else parent
@@ -155,6 +175,10 @@ class Policies:
             reason = "the converted policy that replaces STRICT is skipped when the namespace's mode is UNSET"
             return ServerMode(Mode.PERMISSIVE, own.key, reason, RuleCode.AMBIENT_UNSET_NAMESPACE, lost)
         return ServerMode(mode, winner, f"{mode} behind ztunnel", None, lost)
+
+
+def _no_root(config: MeshConfig) -> str:
+    return f"{config.unclear}, so the root namespace and its policy are unknown"
 
 
 def _younger(entry: Policy, older: Policy) -> Lost:

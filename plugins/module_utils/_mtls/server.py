@@ -24,7 +24,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import scope_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
+    doubt_of,
+    scope_of,
+)
 
 _PROXYLESS = "a gRPC application without a proxy: it decides itself what it accepts"
 _OWN_PORTS = frozenset({15020, 15021, 15090})  # never redirected (istio tools/istio-iptables)
@@ -37,6 +40,8 @@ def of_group(
     if group.host_network:
         why = "hostNetwork: no sidecar stands before these pods"
         return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.HOST_NETWORK)
+    if group.doubt:
+        return ServerMode(Mode.UNKNOWN, "", group.doubt)
     match group.kind:
         case Proxy.NONE:
             why = f"no sidecar: {group.why}" if group.why else "no sidecar"
@@ -86,6 +91,9 @@ def _of_sidecar(mesh: Mesh, policies: Policies, scopes: list[SidecarScope], grou
     unread = mesh.unread("Sidecar")
     if unread and (group.capture.none or config.sidecar_ingress_tls):
         return ServerMode(Mode.UNKNOWN, "", f"Sidecar objects, which may open listeners, are unknown: {unread.text}")
+    doubt = doubt_of(scopes, config, group)
+    if doubt:
+        return ServerMode(Mode.UNKNOWN, "", doubt)
     if group.capture.unclear:
         return ServerMode(Mode.UNKNOWN, "", group.capture.unclear, RuleCode.NOT_CAPTURED)
     if group.capture.none and not listens:
@@ -124,7 +132,10 @@ def _of_gateway(mesh: Mesh, group: Group, port: int, number: int) -> ServerMode:
     if missing:
         return ServerMode(Mode.UNKNOWN, "", f"Gateways are unknown: {missing.text}", RuleCode.GATEWAY)
     config = mesh.config_of(group)
-    shown = [s for s in mesh.servers if config.reads(s.gateway.partition("/")[0])]
+    shown = [s for s in mesh.servers if config.reads(s.gateway.partition("/")[0], s.revision)]
+    for server in shown:
+        if server.doubt is not None and (server.doubt.wide or matches(server.selector, group.labels)):
+            return ServerMode(Mode.UNKNOWN, server.gateway, server.doubt.words, RuleCode.GATEWAY)
     found = [s for s in shown if s.port in (number, port) and matches(s.selector, group.labels)]
     if not found:
         why = f"no Gateway of Istio's API has a server on port {number}; the Kubernetes Gateway API is not read"

@@ -8,7 +8,7 @@ Rules: istio pilot/pkg/model/push_context.go (initSidecarScopes, getSidecarScope
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Group,
@@ -18,6 +18,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     matches,
 )
 
+_WITHOUT = (Proxy.GATEWAY, Proxy.WAYPOINT, Proxy.NONE)  # proxies that read no Sidecar object
+
 
 def oldest_first(scopes: Iterable[SidecarScope]) -> list[SidecarScope]:
     """The order that all other functions here expect."""
@@ -26,9 +28,9 @@ def oldest_first(scopes: Iterable[SidecarScope]) -> list[SidecarScope]:
 
 def scope_of(scopes: Iterable[SidecarScope], config: MeshConfig, group: Group) -> SidecarScope | None:
     """The Sidecar object of a workload: own namespace before root, with a selector before without, oldest first."""
-    if group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT, Proxy.NONE):
+    if group.kind in _WITHOUT:
         return None
-    own = [scope for scope in scopes if scope.namespace == group.namespace and config.reads(scope.namespace)]
+    own = [s for s in scopes if s.namespace == group.namespace and config.reads(s.namespace, s.revision)]
     for scope in sorted(own, key=lambda found: found.selector is None):
         if scope.selector is None or matches(scope.selector, group.labels):
             return scope
@@ -37,6 +39,19 @@ def scope_of(scopes: Iterable[SidecarScope], config: MeshConfig, group: Group) -
 
 def root_scope(scopes: Iterable[SidecarScope], config: MeshConfig) -> SidecarScope | None:
     """The Sidecar object of the root namespace, which holds for every workload without one of its own."""
-    if not config.reads(config.root_namespace):
-        return None
-    return next((s for s in scopes if s.namespace == config.root_namespace and s.selector is None), None)
+    root = config.root_namespace
+    return next(
+        (s for s in scopes if s.namespace == root and s.selector is None and config.reads(root, s.revision)), None
+    )
+
+
+def doubt_of(scopes: Sequence[SidecarScope], config: MeshConfig, group: Group) -> str:
+    """What is not understood of the Sidecar objects that may be a workload's, empty for nothing."""
+    if not any(scope.doubt is not None for scope in scopes):
+        return ""
+    chosen = scope_of(scopes, config, group)
+    for scope in [*([chosen] if chosen else []), *(s for s in scopes if s.doubt and s.doubt.wide)]:
+        own = scope.namespace == group.namespace and config.reads(scope.namespace, scope.revision)
+        if scope.doubt is not None and (scope is chosen or (own and group.kind not in _WITHOUT)):
+            return scope.doubt.words
+    return ""

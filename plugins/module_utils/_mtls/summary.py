@@ -81,15 +81,14 @@ def namespaces(
     for name in sorted({*engine.mesh.namespaces, *counts, *pods}):
         if only and name not in only:
             continue
+        unclear = unread or config.unclear or engine.policies.doubt(config, name, None)
         mesh_policy, own = engine.policies.broad(config, name)
         decides = own if own and own.mode else mesh_policy if mesh_policy and mesh_policy.mode else None
         labels = snapshot.namespace_labels.get(name) or {}
         found.append(
             {
                 "namespace": name,
-                "mode": str(
-                    Mode.UNKNOWN if unread or not config.known else engine.policies.namespace_mode(config, name)
-                ),
+                "mode": str(Mode.UNKNOWN if unclear else engine.policies.namespace_mode(config, name)),
                 "policy": decides.key if decides else "",
                 "injection": labels.get("istio-injection")
                 or labels.get("istio.io/rev")

@@ -23,7 +23,7 @@ with contextlib.suppress(ImportError):  # _kube.client reports it
 
 _TRAFFIC = "traffic.sidecar.istio.io/"
 _MODE = "sidecar.istio.io/interceptionMode"
-_PROXY_CONFIG = "proxy.istio.io/config"
+PROXY_CONFIG = "proxy.istio.io/config"
 _PROGRAM = "istio-iptables"
 _PROXY_ID = "1337"
 # Arguments that decide here, by their short and their long form: istio-iptables' name -> ours.
@@ -51,6 +51,21 @@ _SWITCHES = frozenset({
     "run-validation", "redirect-dns", "drop-invalid", "dual-stack", "capture-all-dns", "reconcile", "force-apply", "native-nftables",
     "iptables-trace-logging", "log_as_json",
 })  # fmt: skip
+# Annotations that istio-cni reads, and that the injector makes arguments of -> our name.
+_ANNOTATED = {
+    f"{_TRAFFIC}includeOutboundIPRanges": "include_ranges",
+    f"{_TRAFFIC}excludeOutboundIPRanges": "exclude_ranges",
+    f"{_TRAFFIC}includeInboundPorts": "include_in",
+    f"{_TRAFFIC}excludeInboundPorts": "exclude_in",
+    f"{_TRAFFIC}includeOutboundPorts": "include_out",
+    f"{_TRAFFIC}excludeOutboundPorts": "exclude_out",
+    f"{_TRAFFIC}excludeInterfaces": "interfaces",
+    _MODE: "mode",
+}
+ANNOTATIONS = (
+    *_ANNOTATED,
+    f"{_TRAFFIC}kubevirtInterfaces",
+)  # the last one says whose calls are outbound, and not which pass
 # Variables that istio-iptables reads for arguments that were not given, and those that have no argument.
 _VARIABLES = frozenset({
     "ISTIO_INBOUND_INTERCEPTION_MODE", "INBOUND_INTERCEPTION_MODE", "ISTIO_INBOUND_PORTS", "ISTIO_LOCAL_EXCLUDE_PORTS",
@@ -117,7 +132,7 @@ def _own_mode(annotations: Mapping[str, Any]) -> str:
     """The pod's own interceptionMode, by its annotations; that of `proxy.istio.io/config` comes second."""
     if annotations.get(_MODE):
         return str(annotations[_MODE])
-    text = annotations.get(_PROXY_CONFIG)
+    text = annotations.get(PROXY_CONFIG)
     return _mode_of_config(text) if isinstance(text, str) and text else ""
 
 
@@ -168,19 +183,7 @@ def _annotated(annotations: Mapping[str, Any]) -> dict[str, str]:
         "exclude_in": "15020",
         "exclude_out": "15020",
     }
-    names = {
-        "includeOutboundIPRanges": "include_ranges",
-        "excludeOutboundIPRanges": "exclude_ranges",
-        "includeInboundPorts": "include_in",
-        "excludeInboundPorts": "exclude_in",
-        "includeOutboundPorts": "include_out",
-        "excludeOutboundPorts": "exclude_out",
-        "excludeInterfaces": "interfaces",
-    }
-    told |= {ours: str(annotations[_TRAFFIC + name]) for name, ours in names.items() if _TRAFFIC + name in annotations}
-    if _MODE in annotations:
-        told["mode"] = str(annotations[_MODE])
-    return told
+    return told | {ours: str(annotations[name]) for name, ours in _ANNOTATED.items() if name in annotations}
 
 
 def _capture(by: Redirection, told: Mapping[str, str], spec: Obj, own: str) -> Capture:

@@ -11,6 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields import switches
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.mesh_config import (
+    INTERCEPTION,
+    MESH_CONFIG,
+    NOT_COMPUTED,
+    OUTBOUND,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import LabelSelector, MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 
@@ -28,24 +35,25 @@ def mesh_config(document: Obj, revision: str = "default", environment: Mapping[s
         return str(env.get(name, default)).lower() in ("true", "1")
 
     outbound = _mapping(document, "outboundTrafficPolicy")
+    subject = f"MeshConfig of revision {revision}"
+    doubted = MESH_CONFIG.doubt(document, subject) or switches.doubt(env, f"istiod of revision {revision}")
     return MeshConfig(
         revision=revision,
         root_namespace=_text(document, "rootNamespace") or "istio-system",
         auto_mtls=_switch(document, "enableAutoMtls", default=True),
         trust_domain=_text(document, "trustDomain") or "cluster.local",
-        outbound=_one_of(outbound, "mode", ("ALLOW_ANY", "REGISTRY_ONLY"), "outboundTrafficPolicy."),
+        outbound=_one_of(outbound, "mode", (*OUTBOUND, *NOT_COMPUTED), "outboundTrafficPolicy."),
         destination_rule_export_to=_texts(document, "defaultDestinationRuleExportTo") or ("*",),
         service_export_to=_texts(document, "defaultServiceExportTo") or ("*",),
         virtual_service_export_to=_texts(document, "defaultVirtualServiceExportTo") or ("*",),
-        interception=_one_of(
-            _mapping(document, "defaultConfig"), "interceptionMode", ("REDIRECT", "TPROXY", "NONE"), "defaultConfig."
-        ),
+        interception=_one_of(_mapping(document, "defaultConfig"), "interceptionMode", INTERCEPTION, "defaultConfig."),
         eds_for_headless=on("PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES"),
         sidecar_ingress_tls=on("ENABLE_TLS_ON_SIDECAR_INGRESS"),
         merge_by_export=on("ENABLE_ENHANCED_DESTINATIONRULE_MERGE", True),
         selects_entries=on("PILOT_ENABLE_K8S_SELECT_WORKLOAD_ENTRIES", True),
         ambient=None if environment is None else on("PILOT_ENABLE_AMBIENT"),
         discovery=_selectors(document.get("discoverySelectors")),
+        doubt=doubted.words if doubted else "",
     )
 
 

@@ -21,6 +21,11 @@ def identity(obj: Obj) -> tuple[str, str, str]:
     return str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(created)
 
 
+def revision_of(obj: Obj) -> str:
+    """The revision that an object is for, by its label istio.io/rev; empty for all."""
+    return str(((obj.get("metadata") or {}).get("labels") or {}).get("istio.io/rev") or "")
+
+
 def texts(node: Any) -> dict[str, str]:
     """Labels, or the labels of a selector. Raises TypeError for anything else than a mapping of texts."""
     if node is None:

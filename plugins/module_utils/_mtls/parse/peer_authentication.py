@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode, Policy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import POLICY_MODES, Mode, Policy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
     Obj,
     identity,
     texts,
 )
 
-_MODES = {mode.value: mode for mode in (Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE)}
+_MODES = {mode.value: mode for mode in POLICY_MODES}
 
 
 def peer_authentication(obj: Obj) -> Policy:

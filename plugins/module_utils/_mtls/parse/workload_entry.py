@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Endpoint, Labels, matches
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
     Obj,
@@ -27,8 +28,11 @@ def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:
     claimed = labels.get("security.istio.io/tlsMode") or ("istio" if spec.get("serviceAccount") else "disabled")
     address = str(spec.get("address") or "")
     what = f"WorkloadEntry {name}" if name else address
+    # An inline endpoint is a part of its ServiceEntry, which says what is not understood of it.
+    doubted = doubt("WorkloadEntry", obj) if name else None
+    unread = doubted.words if doubted else ""
     network = str(spec.get("network") or "")
-    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address), network=network)
+    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address), unread, network=network)
 
 
 def chosen(selector: Labels, namespace: str, entries: Iterable[Obj]) -> list[Obj]:
