@@ -51,11 +51,20 @@ _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorte
 
 
 @dataclass(frozen=True, slots=True)
+class Located:
+    """Where a pod is: its group, its addresses (one of each family), and the UID that tells it from a later pod of the same name."""
+
+    group: int
+    addresses: tuple[str, ...]
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A mesh as it was read. `missing_configs` are MeshConfigs that could not be read; `stats` are numbers for the result.
 
-    `pods` maps each pod that can be asked, (namespace, name), to its group, and `addresses` to its first address. A pod that starts or
-    ends is in neither.
+    `pods` maps each pod that can be asked, (namespace, name), to its group; a pod that starts or ends is not there. `located` says of all
+    pods where they are.
     """
 
     mesh: Mesh
@@ -64,7 +73,7 @@ class Snapshot:
     missing_configs: tuple[Missing, ...]
     stats: Mapping[str, Any]
     pods: Mapping[tuple[str, str], int]
-    addresses: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    located: Mapping[tuple[str, str], Located] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +158,10 @@ def assembled(
     )
     services = _services(found, mesh, by_name, by_ip, domain)
     going = tuple(sorted(meta["name"] for meta, phase in found["Namespace"] if phase == "Terminating"))
-    up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
-    pods = {key: by_name[key] for key in up}
-    addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
-    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+    every: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"]}
+    pods = {key: by_name[key] for key, entry in every.items() if entry.up}
+    located = {key: Located(by_name[key], entry.ips, entry.uid) for key, entry in every.items()}
+    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, located)
 
 
 def _services(
@@ -221,17 +230,20 @@ def _endpoints(
     """Endpoints of each Service, (namespace, name), by the port's name. Pods of one group are one endpoint."""
     behind: dict[
         tuple[str, str], dict[str, set[tuple[int, int, str]]]
-    ] = {}  # port -> (number, group or _NO_POD, words)
+    ] = {}  # port -> (number, group or _NO_POD, address without a pod)
     for part in slices:
         points = {(by_name[name], "") for name in part.pods if name in by_name}
-        points |= {(by_ip[a], "") if a in by_ip else (_NO_POD, f"address {a}") for a in part.addresses}
+        points |= {(by_ip[a], "") if a in by_ip else (_NO_POD, a) for a in part.addresses}
         ports = behind.setdefault((part.namespace, part.service), {})
         for name, number in part.ports:
-            ports.setdefault(name, set()).update((number, group, words) for group, words in points)
+            ports.setdefault(name, set()).update((number, group, address) for group, address in points)
     return {
-        key: {
-            name: [Endpoint(n, None if group == _NO_POD else group, what=words) for n, group, words in sorted(points)]
-            for name, points in ports.items()
-        }
+        key: {name: [_endpoint(*point) for point in sorted(points)] for name, points in ports.items()}
         for key, ports in behind.items()
     }
+
+
+def _endpoint(port: int, group: int, address: str) -> Endpoint:
+    if group == _NO_POD:
+        return Endpoint(port, what=f"address {address}", address=address)
+    return Endpoint(port, group)

@@ -64,19 +64,24 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 _ONLY_BROKEN = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
 # Verdicts that the client's rule explains rather than the server's.
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
+_PAST_THE_MESH = ("UDP", "SCTP")  # protocols that no proxy takes
 # Of equally bad endpoints the one with the weakest server is reported.
 _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMISSIVE: 0, Mode.STRICT: 0}
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """One endpoint of a call: what is sent, what is accepted, and the verdict on it."""
+class Cell:
+    """One endpoint of a call: what is sent, what is accepted, and the verdict on it.
+
+    `own` is `subset` if that has a trafficPolicy; without one, the subset's cluster is set up as that of the whole service.
+    """
 
     endpoint: Endpoint
     sends: Sends
     accepts: ServerMode
     verdict: Verdict
-    subset: str
+    subset: str = ""
+    own: str = ""
 
 
 class Engine:
@@ -180,7 +185,7 @@ class Engine:
         for port in target.ports or service.ports:
             if alias and offered and port.number not in offered:
                 continue
-            star = self.judge(self._anybody_who_sees(target, port.number), ANYBODY, target, port)
+            star = self.judge(self.anybody_who_sees(target, port.number), ANYBODY, target, port)
             for call in [star, self._plain(target, port), *self._own_calls(target, port, star, clients)]:
                 if clients and call.client not in clients:
                     continue
@@ -189,7 +194,7 @@ class Engine:
                 else:
                     yield replace(call, service=service.key, reason=f"alias of {target.key}: {call.reason}")
 
-    def _anybody_who_sees(self, service: Service, port: int) -> Client:
+    def anybody_who_sees(self, service: Service, port: int) -> Client:
         """The client that stands for every workload that sees a service.
 
         A service that few workloads see is judged from a namespace that sees it: its own, or one that exportTo names. A report on callers
@@ -259,19 +264,15 @@ class Engine:
 
     def judge(self, client: Client, name: str, service: Service, port: Port) -> Call:
         """One call: every endpoint of every cluster that the client's proxy has for the port. The worst decides."""
-        if port.protocol in ("UDP", "SCTP"):
+        if port.protocol in _PAST_THE_MESH:
             why = f"{port.protocol} does not pass the mesh"
             modes = (Mode.NOT_ENFORCED, Sent.PLAINTEXT, Verdict.NOT_ENFORCED)
             return Call(name, service.key, port.number, 0, *modes, why, RuleCode.UDP)
         found, merged = self._chosen(client, service)
-        destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
         outside = self._sender.outside(client, service, port.number)
-        whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
-        cells = self._cells(client, whole, outside, None)
-        for subset in destination_rule.subsets if destination_rule and not outside else ():
-            cluster = ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by)
-            cells += self._cells(client, cluster, outside, subset)
+        whole = ProxyCluster(service, port, cluster_tls(merged.destination_rule if merged else None, port.number), by)
+        cells = self._all_cells(client, whole, merged, outside)
         if not cells:
             return self._nothing_behind(client, name, service, port, whole)
         call = self._call(name, service, port, cells, "" if outside else by, found.lost)
@@ -280,14 +281,39 @@ class Engine:
             return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
         return call
 
-    def _cells(
-        self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
-    ) -> list[_Cell]:
+    def cells(self, client: Client, service: Service, port: Port) -> list[Cell]:
+        """Every endpoint of every cluster that a client's proxy has for a port, none for one that does not pass the mesh."""
+        if port.protocol in _PAST_THE_MESH:
+            return []
+        _found, merged = self._chosen(client, service)
+        by = " and ".join(merged.sources) if merged else ""
+        whole = ProxyCluster(service, port, cluster_tls(merged.destination_rule if merged else None, port.number), by)
+        return self._all_cells(client, whole, merged, self._sender.outside(client, service, port.number))
+
+    def plain_cells(self, service: Service, port: Port) -> list[Cell]:
+        """The same of a caller without a sidecar."""
+        if port.protocol in _PAST_THE_MESH:
+            return []
+        sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
+        return [self._cell(sends, endpoint, service, port) for endpoint in port.endpoints]
+
+    def _all_cells(
+        self, client: Client, whole: ProxyCluster, merged: Merged | None, outside: Sends | None
+    ) -> list[Cell]:
+        """The cells of the whole service's cluster and of the subsets' clusters."""
+        cells = self._cells(client, whole, outside, None)
+        destination_rule = merged.destination_rule if merged and not outside else None
+        for subset in destination_rule.subsets if destination_rule else ():
+            cluster = replace(whole, tls=cluster_tls(destination_rule, whole.port.number, subset))
+            cells += self._cells(client, cluster, outside, subset)
+        return cells
+
+    def _cells(self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None) -> list[Cell]:
         """A cell for each endpoint of a cluster, which is that of a subset or of the whole service."""
         return [
             self._cell(
                 outside or self._sender.sends(client, cluster, endpoint),
-                *(endpoint, cluster.service, cluster.port, subset.name if subset else ""),
+                *(endpoint, cluster.service, cluster.port, subset),
             )
             for endpoint in cluster.port.endpoints
             if subset is None or self._in(subset, endpoint)
@@ -297,14 +323,17 @@ class Engine:
         labels = endpoint.labels if endpoint.group is None else self.mesh.groups[endpoint.group].labels
         return matches(subset.labels, labels)
 
-    def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
+    def _cell(
+        self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: Subset | None = None
+    ) -> Cell:
         accepts = self.accepts(endpoint, port.number)
         outcome = verdict(sends.mode, accepts.mode)
         if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
             outcome = self._foreign_tls(endpoint)
         if service.external and endpoint.group is None:
             outcome = Verdict.UNKNOWN if sends.mode in (Sent.MTLS, Sent.UNKNOWN) else Verdict.NOT_ENFORCED
-        return _Cell(endpoint, sends, accepts, outcome, subset)
+        name = subset.name if subset else ""
+        return Cell(endpoint, sends, accepts, outcome, name, name if subset and subset.traffic is not None else "")
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
         """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
@@ -319,10 +348,9 @@ class Engine:
 
     def _plain(self, service: Service, port: Port) -> Call:
         """What becomes of a caller without a sidecar."""
-        if port.protocol in ("UDP", "SCTP"):
+        if port.protocol in _PAST_THE_MESH:
             return self.judge(self.anybody, WITHOUT_SIDECAR, service, port)
-        sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
-        cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints]
+        cells = self.plain_cells(service, port)
         if not cells:
             call = self._nothing_behind(self.anybody, WITHOUT_SIDECAR, service, port, None)
             return replace(call, client_mode=Sent.PLAINTEXT)
@@ -350,7 +378,7 @@ class Engine:
         return Call(name, service.key, port.number, 0, Mode.UNKNOWN, mode, Verdict.UNKNOWN, why, rule, "", by)
 
     def _call(
-        self, name: str, service: Service, port: Port, cells: list[_Cell], by: str, lost: tuple[Lost, ...]
+        self, name: str, service: Service, port: Port, cells: list[Cell], by: str, lost: tuple[Lost, ...]
     ) -> Call:
         worst = max(cells, key=lambda cell: (badness(cell.verdict, name), self._sort_key(cell)))
         sends, accepts = worst.sends, worst.accepts
@@ -370,7 +398,7 @@ class Engine:
             overridden=tuple(dict.fromkeys((*accepts.lost, *lost))),
         )
 
-    def _sort_key(self, cell: _Cell) -> tuple[object, ...]:
+    def _sort_key(self, cell: Cell) -> tuple[object, ...]:
         """Chooses among equally bad endpoints, whatever order they were read in."""
         group = self.mesh.groups[cell.endpoint.group] if cell.endpoint.group is not None else None
         return (
@@ -396,7 +424,7 @@ def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozens
     return {key: frozenset(kinds) for key, kinds in found.items()}
 
 
-def _rule(service: Service, worst: _Cell, cells: list[_Cell]) -> RuleCode | None:
+def _rule(service: Service, worst: Cell, cells: list[Cell]) -> RuleCode | None:
     """The rule that explains a call, by its worst endpoint."""
     if service.external and worst.verdict in (Verdict.NOT_ENFORCED, Verdict.UNKNOWN):
         return RuleCode.EXTERNAL

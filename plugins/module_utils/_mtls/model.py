@@ -310,7 +310,8 @@ class Group:
 class Endpoint:
     """What a service port leads to: pods of a group (index into Mesh.groups) or an address without a pod, and the container port.
 
-    Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
+    Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, `what` names it, and
+    `address` is where it is.
     `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
     `unread` is what could not be read, when it is not known whether there is such an endpoint.
     """
@@ -323,6 +324,7 @@ class Endpoint:
     what: str = ""
     behind: int | None = None
     unread: str = ""
+    address: str = ""
 
     @property
     def pods(self) -> int | None:

@@ -27,7 +27,7 @@ def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:
     claimed = labels.get("security.istio.io/tlsMode") or ("istio" if spec.get("serviceAccount") else "disabled")
     address = str(spec.get("address") or "")
     what = f"WorkloadEntry {name}" if name else address
-    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address))
+    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address), address=address)
 
 
 def chosen(selector: Labels, namespace: str, entries: Iterable[Obj]) -> list[Obj]:
