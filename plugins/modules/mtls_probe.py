@@ -18,11 +18,16 @@ description:
   - V(certificates) reads the workload certificates in the same way, and checks the identity, the time left, and that all proxies trust the
     same
     roots.
-  - V(calls) starts one pod with a sidecar and calls a sample of pods three times each. A call in plain text straight to the pod must end
+  - V(calls) starts one pod with a sidecar and calls each kind of endpoint of a service port. A call in plain text straight to it must end
     as computed. A call with the probe's own certificate shows that the port answers, and with which SPIFFE identity. The counters of the
-    sidecar show whether a call through it was mutual TLS.
-  - Each call ends V(proved) (calls ended as computed, with a control), V(claimed) (a listener or metrics agree), V(unproved), or
-    V(violated) (something that was seen contradicts what was computed).
+    sidecar show whether calls through it were mutual TLS, and which endpoints they went to.
+  - Kinds of endpoints are the pods of each workload that do not differ in what decides on mutual TLS, each address without a pod (a
+    WorkloadEntry, an EndpointSlice), each family of addresses of the Service, and each subset with a C(trafficPolicy) of its own.
+  - Each call ends V(proved) (calls to each kind of endpoint ended as computed for it, with a control), V(claimed) (listeners of each
+    kind or metrics agree), V(unproved), or V(violated) (something that was seen contradicts what was computed). C(evidence) names the
+    kinds that were not reached, and why.
+  - The probe is one client. It proves calls of V(*) only where no DestinationRule and no Sidecar object of its own namespace makes its
+    calls other ones, and never those of a workload that has an entry of its own.
   - Where O(want) demands something, only services of those namespaces are called.
   - Nothing is left behind. The probe is a Job with a deadline, deleted at the end; if this process is killed, the deadline ends it and the
     control
@@ -56,7 +61,8 @@ options:
     default: 5.0
   max_calls:
     description:
-      - Number of calls on the wire in all. Three go to each pod.
+      - Number of calls on the wire in all. Three are made for each kind of endpoint. What is left repeats calls through the sidecar,
+        up to six for each of its endpoints, until its load balancer has chosen each kind.
     type: int
     default: 150
   rate:
@@ -119,6 +125,9 @@ RETURN = r"""
 calls:
   description:
     - One entry for each client, service and port, as RV(servicemesh.platform.mtls_info#module:calls), with its C(proof) and C(evidence).
+    - C(evidence) says what was seen. After calls on the wire that do not prove it, it also says which kinds of endpoints ended as
+      computed, which were not reached, and why (for example C(max_calls), no ready pod, not among the endpoints of the probe's sidecar,
+      or a namespace of which nothing is demanded).
   returned: success
   type: list
   elements: dict
@@ -204,7 +213,7 @@ certificates:
       type: list
       elements: str
 probe_calls:
-  description: What the calls on the wire showed, one entry for each pod and service port.
+  description: What the calls on the wire showed, one entry for each service port and kind of endpoint that was called.
   returned: success
   type: list
   elements: dict
@@ -217,10 +226,18 @@ probe_calls:
       description: Port of the service.
       type: int
       sample: 80
+    kind:
+      description: The kind of endpoint, as C(evidence) names it.
+      type: str
+      sample: pods of ecommerce/user-service (ecommerce/user-service-5d9c-x2x9s)
     pod:
-      description: V(namespace/pod) that was called.
+      description: V(namespace/pod) that was called straight, empty for an address without a pod.
       type: str
       sample: ecommerce/user-service-5d9c-x2x9s
+    address:
+      description: Address that was called straight.
+      type: str
+      sample: 10.42.0.17
     plaintext:
       description: V(refused), V(accepted) or V(silent).
       type: str
@@ -238,11 +255,14 @@ probe_calls:
       type: str
       sample: spiffe://cluster.local/ns/ecommerce/sa/user-service
     meshed:
-      description: The call through a sidecar, with C(ok), C(status) and C(mtls) (null when no connection was opened).
+      description:
+        - The calls through the sidecar that went there, null when none did.
+        - C(calls) is how many, C(ok) whether all were answered, C(status) the HTTP status of the last one, and C(mtls) whether all
+          connections were mutual TLS (null when none was opened that could be told apart).
       type: dict
-      sample: {ok: true, status: 200, mtls: true}
+      sample: {ok: true, status: 200, mtls: true, calls: 1}
     note:
-      description: Why the calls could not be made, or empty.
+      description: Why the calls could not be made or count for nothing, or why none went there through the sidecar.
       type: str
       sample: ""
 """

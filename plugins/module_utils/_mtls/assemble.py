@@ -69,11 +69,20 @@ _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorte
 
 
 @dataclass(frozen=True, slots=True)
+class Located:
+    """Where a pod is: its group, its addresses (one of each family), and the UID that tells it from a later pod of the same name."""
+
+    group: int
+    addresses: tuple[str, ...]
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A mesh as it was read. `missing_configs` are MeshConfigs that could not be read; `stats` are numbers for the result.
 
-    `pods` maps each pod that can be asked, (namespace, name), to its group, and `addresses` to its first address. A pod that starts or
-    ends is in neither.
+    `pods` maps each pod that can be asked, (namespace, name), to its group; a pod that starts or ends is not there. `located` says of all
+    pods where they are.
     """
 
     mesh: Mesh
@@ -82,7 +91,7 @@ class Snapshot:
     missing_configs: tuple[Missing, ...]
     stats: Mapping[str, Any]
     pods: Mapping[tuple[str, str], int]
-    addresses: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    located: Mapping[tuple[str, str], Located] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +230,11 @@ def assembled(
         known = {name: what.words for name, what in doubts.items()}
         services = [replace(entry, doubt=entry.doubt or known.get(entry.namespace, "")) for entry in services]
     going = tuple(sorted(meta["name"] for meta, phase, _doubt in found["Namespace"] if phase == "Terminating"))
-    up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
-    pods = {key: by_name[key] for key in up}
-    addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
+    every: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"]}
+    pods = {key: by_name[key] for key, entry in every.items() if entry.up}
+    located = {key: Located(by_name[key], entry.ips, entry.uid) for key, entry in every.items()}
     mesh = replace(mesh, services=tuple(services), destination_rules=rules)
-    return Snapshot(mesh, labels, going, (), {}, pods, addresses)
+    return Snapshot(mesh, labels, going, (), {}, pods, located)
 
 
 def _services(
@@ -337,9 +346,8 @@ def _endpoints(
     }
 
 
-_Point = tuple[
-    int, int, str, str
-]  # group, group behind an address (both may be _NO_POD), what it is, what could not be read
+# Group, group behind an address (both may be _NO_POD), the address without a pod's name, what could not be read.
+_Point = tuple[int, int, str, str]
 
 
 def _points(
@@ -356,15 +364,16 @@ def _points(
         if index != _NO_POD and groups[index].namespace == part.namespace:
             yield index, _NO_POD, "", ""
         else:
-            yield _NO_POD, index, f"address {address}", ""
+            yield _NO_POD, index, address, ""
 
 
 def _endpoint(number: int, point: _Point) -> Endpoint:
-    group, behind, what, unread = point
+    group, behind, address, unread = point
     return Endpoint(
         number,
         None if group == _NO_POD else group,
-        what=what,
+        what=f"address {address}" if address else "",
         behind=None if behind == _NO_POD else behind,
         unread=unread,
+        address=address,
     )

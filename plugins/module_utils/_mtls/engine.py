@@ -69,20 +69,41 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 _ONLY_BROKEN = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
 # Verdicts that the client's rule explains rather than the server's.
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
+_PAST_THE_MESH = ("UDP", "SCTP")  # protocols that no proxy takes
 # Of equally bad endpoints the one with the weakest server is reported.
 _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMISSIVE: 0, Mode.STRICT: 0}
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """One endpoint of a call: what is sent, what is accepted, and the verdict on it. `via` is who sends it there, when somebody does."""
+class Cell:
+    """One endpoint of a call: what is sent, what is accepted, and the verdict on it.
+
+    `own` is `subset` if that has a trafficPolicy; without one, the subset's cluster is set up as that of the whole service. `via` is who
+    sends the call there, when somebody does.
+    """
 
     endpoint: Endpoint
     sends: Sends
     accepts: ServerMode
     verdict: Verdict
-    subset: str
+    subset: str = ""
+    own: str = ""
     via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """Where a client's calls to a service port go: to endpoints (`cells`), or into `clusters` that have none.
+
+    `by` are the DestinationRules of the clusters, `outside` what happens to a call that no cluster serves.
+    """
+
+    found: Found
+    clusters: tuple[ProxyCluster, ...]
+    cells: list[Cell]
+    outside: Sends | None
+    by: str
+    routed: bool = False
 
 
 class Engine:
@@ -202,7 +223,7 @@ class Engine:
         for port in target.ports or service.ports:
             if alias and offered and port.number not in offered:
                 continue
-            star = self.judge(self._anybody_who_sees(target, port.number), ANYBODY, target, port)
+            star = self.judge(self.anybody_who_sees(target, port.number), ANYBODY, target, port)
             for call in [star, self._plain(target, port), *self._own_calls(target, port, star, clients)]:
                 if clients and call.client not in clients:
                     continue
@@ -211,7 +232,7 @@ class Engine:
                 else:
                     yield replace(call, service=service.key, reason=f"alias of {target.key}: {call.reason}")
 
-    def _anybody_who_sees(self, service: Service, port: int) -> Client:
+    def anybody_who_sees(self, service: Service, port: int) -> Client:
         """The client that stands for every workload that sees a service.
 
         A service that few workloads see is judged from a namespace that sees it: its own, or one that exportTo names. A report on callers
@@ -288,34 +309,24 @@ class Engine:
 
     def judge(self, client: Client, name: str, service: Service, port: Port) -> Call:
         """One call: every endpoint of every cluster that the client's proxy has for the port. The worst decides."""
-        if port.protocol in ("UDP", "SCTP"):
+        if port.protocol in _PAST_THE_MESH:
             why = f"{port.protocol} does not pass the mesh"
             modes = (Mode.NOT_ENFORCED, Sent.PLAINTEXT, Verdict.NOT_ENFORCED)
             return Call(name, service.key, port.number, 0, *modes, why, RuleCode.UDP)
-        found, merged = self._chosen(client, service)
-        destination_rule = merged.destination_rule if merged else None
-        by = " and ".join(merged.sources) if merged else ""
-        outside = self._outside(client, service, port, found)
-        arrivals = self._arrivals(client, service, port)
-        if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
-            # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
-            outside = Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {arrivals[0].by} takes it")
-        elif arrivals is not None and not outside:
-            return self._routed(client, name, service, port, arrivals)
+        ways = self._ways(client, service, port)
+        whole, outside = ways.clusters[0], ways.outside
         if outside and outside.mode is not Sent.UNKNOWN and service.kind is ServiceKind.ENTRY:
-            return self._elsewhere(name, service, port, outside, by)  # the host's own DNS decides where the call goes
-        whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
-        cells = self._cells(client, whole, outside, None)
-        clusters = [whole]
-        for subset in destination_rule.subsets if destination_rule and not outside else ():
-            clusters.append(ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by))
-            cells += self._cells(client, clusters[-1], outside, subset)
-        if not cells:
-            empty = [self._nothing_behind(client, name, cluster, outside) for cluster in clusters]
+            return self._elsewhere(
+                name, service, port, outside, ways.by
+            )  # the host's own DNS decides where the call goes
+        if not ways.cells:
+            empty = [self._nothing_behind(client, name, cluster, outside) for cluster in ways.clusters]
             return max(empty, key=lambda call: badness(call.verdict, name))
-        call = self._call(name, service, port, cells, "" if outside else by, found.lost)
-        hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
-        if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
+        if ways.routed:
+            return self._call(name, service, port, ways.cells, ways.by, ())
+        call = self._call(name, service, port, ways.cells, "" if outside else ways.by, ways.found.lost)
+        hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in ways.found.shadowed)
+        if hides_tls and ways.by and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
             return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
         return call
 
@@ -336,19 +347,46 @@ class Engine:
         """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""
         return any(entry.via for entry in self._arrivals(client, service, port) or ())
 
-    def _routed(self, client: Client, name: str, service: Service, port: Port, arrivals: list[Arrival]) -> Call:
-        """A call that VirtualServices route: every endpoint of every cluster that they name. The worst decides."""
-        cells: list[_Cell] = []
+    def cells(self, client: Client, service: Service, port: Port) -> list[Cell]:
+        """Every endpoint of every cluster that a client's proxy has for a port, none for one that does not pass the mesh."""
+        return [] if port.protocol in _PAST_THE_MESH else self._ways(client, service, port).cells
+
+    def plain_cells(self, service: Service, port: Port) -> list[Cell]:
+        """The same of a caller without a sidecar, who does not get to what only istiod adds to a service."""
+        if port.protocol in _PAST_THE_MESH:
+            return []
+        sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
+        return [self._cell(sends, endpoint, service, port) for endpoint in port.endpoints if not endpoint.by_istio]
+
+    def _ways(self, client: Client, service: Service, port: Port) -> _Ways:
+        """Where a client's calls go: by VirtualServices, else into the clusters of the service and its subsets."""
+        found, merged = self._chosen(client, service)
+        by = " and ".join(merged.sources) if merged else ""
+        outside = self._outside(client, service, port, found)
+        arrivals = self._arrivals(client, service, port)
+        if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
+            # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
+            outside = Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {arrivals[0].by} takes it")
+        elif arrivals is not None and not outside:
+            return self._routed(client, service, port, found, arrivals)
+        destination_rule = merged.destination_rule if merged else None
+        whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
+        clusters, cells = [whole], self._cells(client, whole, outside, None)
+        for subset in destination_rule.subsets if destination_rule and not outside else ():
+            clusters.append(replace(whole, tls=cluster_tls(destination_rule, port.number, subset)))
+            cells += self._cells(client, clusters[-1], outside, subset)
+        return _Ways(found, tuple(clusters), cells, outside, by)
+
+    def _routed(self, client: Client, service: Service, port: Port, found: Found, arrivals: list[Arrival]) -> _Ways:
+        """Calls that VirtualServices route: every endpoint of every cluster that they name."""
+        cells: list[Cell] = []
         for entry in arrivals:
             cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
-        if not cells:
-            return self._nothing_behind(client, name, replace(arrivals[0].cluster, service=service, port=port), None)
         rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
-        return self._call(name, service, port, cells, " and ".join(rules), ())
+        empty = replace(arrivals[0].cluster, service=service, port=port)
+        return _Ways(found, (empty,), cells, None, " and ".join(rules), routed=True)
 
-    def _cells(
-        self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
-    ) -> list[_Cell]:
+    def _cells(self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None) -> list[Cell]:
         """A cell for each endpoint of a cluster, which is that of a subset or of the whole service.
 
         A cluster that has no endpoints of its own leads wherever the application connects to, whatever its subset is. A call that no
@@ -358,7 +396,7 @@ class Engine:
         return [
             self._cell(
                 outside or self._sender.sends(client, cluster, endpoint),
-                *(endpoint, cluster.service, cluster.port, subset.name if subset else ""),
+                *(endpoint, cluster.service, cluster.port, subset),
             )
             for endpoint in cluster.port.endpoints
             if (chosen is None or self._in(chosen, endpoint)) and not (outside and endpoint.by_istio)
@@ -368,7 +406,9 @@ class Engine:
         labels = endpoint.labels if endpoint.group is None else self.mesh.groups[endpoint.group].labels
         return matches(subset.labels, labels)
 
-    def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
+    def _cell(
+        self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: Subset | None = None
+    ) -> Cell:
         accepts = self.accepts(endpoint, port.number)
         if service.doubt:
             accepts = ServerMode(Mode.UNKNOWN, "", service.doubt)
@@ -379,7 +419,8 @@ class Engine:
             outcome = outside_of_mesh(sends.mode)  # what stands at an address that no pod has is not known
         if service.doubt and outcome is Verdict.NOT_ENFORCED:
             outcome = Verdict.UNKNOWN
-        return _Cell(endpoint, sends, accepts, outcome, subset)
+        name = subset.name if subset else ""
+        return Cell(endpoint, sends, accepts, outcome, name, name if subset and subset.traffic is not None else "")
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
         """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
@@ -401,10 +442,9 @@ class Engine:
 
     def _plain(self, service: Service, port: Port) -> Call:
         """What becomes of a caller without a sidecar."""
-        if port.protocol in ("UDP", "SCTP"):
+        if port.protocol in _PAST_THE_MESH:
             return self.judge(self.anybody, WITHOUT_SIDECAR, service, port)
-        sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
-        cells = [self._cell(sends, endpoint, service, port, "") for endpoint in port.endpoints if not endpoint.by_istio]
+        cells = self.plain_cells(service, port)
         if not cells:
             cluster = ProxyCluster(service, port, cluster_tls(None, port.number))
             doubted = Sends(Sent.UNKNOWN, service.doubt) if service.doubt else None
@@ -449,7 +489,7 @@ class Engine:
         return Call(name, service.key, port.number, port.number, *modes, why, rule, "", by)
 
     def _call(
-        self, name: str, service: Service, port: Port, cells: list[_Cell], by: str, lost: tuple[Lost, ...]
+        self, name: str, service: Service, port: Port, cells: list[Cell], by: str, lost: tuple[Lost, ...]
     ) -> Call:
         worst = max(cells, key=lambda cell: (badness(cell.verdict, name), self._sort_key(cell)))
         sends, accepts = worst.sends, worst.accepts
@@ -471,7 +511,7 @@ class Engine:
             overridden=tuple(dict.fromkeys((*accepts.lost, *lost))),
         )
 
-    def _sort_key(self, cell: _Cell) -> tuple[object, ...]:
+    def _sort_key(self, cell: Cell) -> tuple[object, ...]:
         """Chooses among equally bad endpoints, whatever order they were read in."""
         group = self.mesh.groups[cell.endpoint.group] if cell.endpoint.group is not None else None
         return (
@@ -497,7 +537,7 @@ def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozens
     return {key: frozenset(kinds) for key, kinds in found.items()}
 
 
-def _rule(service: Service, worst: _Cell, cells: list[_Cell]) -> RuleCode | None:
+def _rule(service: Service, worst: Cell, cells: list[Cell]) -> RuleCode | None:
     """The rule that explains a call, by its worst endpoint."""
     if worst.via and worst.verdict not in (Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED):
         return RuleCode.ROUTED_ELSEWHERE

@@ -370,7 +370,8 @@ class Group:
 class Endpoint:
     """What a service port leads to: pods of a group (index into Mesh.groups) or an address without a pod, and the container port.
 
-    Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, and `what` names it.
+    Without a pod, `tls_label` is what Istio assumes for a WorkloadEntry, `labels` and `namespace` are the entry's, `what` names it, and
+    `address` is where it is.
     `behind` is the group that has the entry's address: clients treat it as the entry says, and it accepts what its own pods accept.
     `unread` is what could not be read, when it is not known whether there is such an endpoint. `by_istio` is whether only istiod adds the
     endpoint to the service: who calls the service without istiod's configuration does not get there. `network` is what a WorkloadEntry
@@ -387,6 +388,7 @@ class Endpoint:
     unread: str = ""
     by_istio: bool = False
     network: str = ""
+    address: str = ""
 
     @property
     def pods(self) -> int | None:

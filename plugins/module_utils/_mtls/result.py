@@ -129,7 +129,9 @@ def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> J
             change = "Check option prometheus, and that Prometheus answers."
             more.append(finding(CheckCode.METRICS, "Prometheus", message, change=change))
         else:
-            calls, everything = metrics.with_evidence(calls, traffic), metrics.with_evidence(everything, traffic)
+            mesh = snapshot.mesh
+            calls = metrics.with_evidence(mesh, calls, traffic, everything)
+            everything = metrics.with_evidence(mesh, everything, traffic, everything)
             callers = metrics.rows(traffic)
             if not traffic:
                 message = "there is no series with connection_security_policy, so metrics prove nothing"

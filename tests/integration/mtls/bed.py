@@ -212,6 +212,7 @@ class Bed:
             "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
             "Sidecar": "/apis/networking.istio.io/v1/namespaces/{}/sidecars",
             "VirtualService": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
+            "WorkloadEntry": "/apis/networking.istio.io/v1/namespaces/{}/workloadentries",
         }
         for path in paths.values():
             for namespace in (self.namespace, self.far):
@@ -277,6 +278,12 @@ class Bed:
         meta = {"name": "default", "namespace": self.far}
         spec = {"egress": [{"hosts": list(hosts)}]}
         return {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": meta, "spec": spec}
+
+    def entry(self, app: str, address: str) -> dict[str, Any]:
+        """A WorkloadEntry that the Service of `app` selects, without a mark of a sidecar."""
+        meta = {"name": f"vm-{app}", "namespace": self.namespace}
+        spec = {"address": address, "labels": {"app": app}}
+        return {"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "metadata": meta, "spec": spec}
 
     def judged(self, **options: Any) -> dict[str, Any]:
         """Result of mtls_info on the namespace, with STRICT demanded of it."""

@@ -121,6 +121,63 @@ def test_check_mode_makes_no_call(bed: Bed) -> None:
     assert result["probe_calls"] == []
 
 
+def call_of(result: dict[str, Any], client: str, service: str, port: int = 80) -> dict[str, Any]:
+    (found,) = [
+        call for call in result["calls"] if (call["client"], call["service"], call["port"]) == (client, service, port)
+    ]
+    return dict(found)
+
+
+def test_each_kind_of_endpoint_is_reached_or_named(bed: Bed) -> None:
+    """Pods that are STRICT and a WorkloadEntry without a sidecar, behind one Service."""
+    web = f"{bed.namespace}/web"
+    bed.policies(bed.peer(), bed.entry("web", bed.ip("bare")))
+    result = probe(bed, services=[web])
+    star = call_of(result, "*", web)
+    assert (star["verdict"], star["proof"]) == ("plaintext", "proved"), star
+    assert "likewise at" in star["evidence"]
+    rows = {row["kind"]: row for row in result["probe_calls"] if row["port"] == 80}
+    assert {kind: (row["plaintext"], row["meshed"]["mtls"]) for kind, row in rows.items()} == {
+        next(kind for kind in rows if kind.startswith(f"pods of {web}")): ("refused", True),
+        "WorkloadEntry vm-web": ("accepted", False),
+    }
+    result = probe(bed, services=[web], probes=["calls"], max_calls=3)
+    for client in ("*", "plaintext"):
+        call = call_of(result, client, web)
+        assert call["proof"] == "unproved"
+        assert "not proved at WorkloadEntry vm-web: max_calls" in call["evidence"], call["evidence"]
+
+
+def test_backends_that_differ_are_proved_by_their_own_outcomes(bed: Bed) -> None:
+    bed.policies(bed.peer())
+    result = probe(bed, services=[f"{bed.namespace}/mixed"], probes=["calls"])
+    assert by_service(result, "*")[("mixed", 8080)] == ("broken", "proved"), result["calls"]
+    assert by_service(result, "plaintext")[("mixed", 8080)] == ("plaintext", "proved"), result["calls"]
+    assert len(result["probe_calls"]) == 2
+
+
+def test_a_subset_with_a_traffic_policy_is_a_kind_of_its_own(bed: Bed) -> None:
+    web = f"{bed.namespace}/web"
+    bed.policies(bed.peer(), bed.subset_rule("web", "ISTIO_MUTUAL"))
+    star = call_of(probe(bed, services=[web], probes=["calls"]), "*", web)
+    assert (star["verdict"], star["proof"]) == ("strict", "unproved")
+    assert "in subset all" in star["evidence"], star["evidence"]
+    bed.policies(bed.peer(), bed.subset_rule("web", "ISTIO_MUTUAL"), bed.route("web", "all"))
+    star = call_of(probe(bed, services=[web], probes=["calls"]), "*", web)
+    assert star["proof"] == "unproved", "now the cluster of the whole service gets no calls"
+
+
+def test_a_probe_with_rules_of_its_own_does_not_speak_for_others(bed: Bed) -> None:
+    web = f"{bed.namespace}/web"
+    bed.policies(bed.peer(), bed.destination_rule("web", "ISTIO_MUTUAL", namespace=bed.far))
+    result = probe(bed, services=[web], probes=["calls"], probe_namespace=bed.far)
+    assert call_of(result, "plaintext", web)["proof"] == "proved"
+    star = call_of(result, "*", web)
+    assert star["proof"] == "unproved"
+    assert f"DestinationRule is {bed.far}/rule-web" in star["evidence"], star["evidence"]
+    assert call_of(result, f"{bed.far}/far", web)["proof"] == "unproved"
+
+
 def test_calls_are_bounded(bed: Bed) -> None:
     bed.policies(bed.peer())
     result = probe(bed, probes=["calls"], max_calls=6)

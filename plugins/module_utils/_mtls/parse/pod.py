@@ -32,6 +32,7 @@ class Pod:
     group: Group
     ips: tuple[str, ...]
     up: bool
+    uid: str = ""
 
 
 def pod(obj: Obj) -> Pod:
@@ -61,7 +62,8 @@ def pod(obj: Obj) -> Pod:
     )
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
     ips = ips or ((status["podIP"],) if status.get("podIP") else ())
-    return Pod(str(meta.get("name") or ""), group, ips, not meta.get("deletionTimestamp") and _is_ready(obj))
+    up = not meta.get("deletionTimestamp") and _is_ready(obj)
+    return Pod(str(meta.get("name") or ""), group, ips, up, str(meta.get("uid") or ""))
 
 
 def _revision(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:

@@ -32,7 +32,8 @@ def workload_entry(obj: Obj, port: int, by_ip: Mapping[str, int]) -> Endpoint:
     doubted = doubt("WorkloadEntry", obj) if name else None
     unread = doubted.words if doubted else ""
     network = str(spec.get("network") or "")
-    return Endpoint(port, None, claimed, namespace, labels, what, by_ip.get(address), unread, network=network)
+    behind = by_ip.get(address)
+    return Endpoint(port, None, claimed, namespace, labels, what, behind, unread, network=network, address=address)
 
 
 def chosen(selector: Labels, namespace: str, entries: Iterable[Obj]) -> list[Obj]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls on the wire from a pod of the mesh to a sample of others: in plain text, with a certificate of the mesh, and through a sidecar.
+"""Calls on the wire from a pod of the mesh to others: in plain text, with a certificate of the mesh, and through a sidecar.
 
 One Job makes one pod with a sidecar. Commands in the proxy's container run as the proxy's user, whose traffic is not redirected: what they
 send arrives unchanged. The agent writes the pod's certificate into the proxy's memory volume (OUTPUT_CERTS), so the same port can be called
@@ -12,26 +12,26 @@ plane deletes it (ttlSecondsAfterFinished).
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin, execute
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import admin, admin_json, execute
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.kinds import Spot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import (
-    Meshed,
+    Answer,
+    Counters,
     Peer,
     PlainCall,
-    Seen,
     answer,
     counters,
-    meshed,
     peer,
     plain,
 )
@@ -43,26 +43,13 @@ _CALL = 5  # seconds for one call
 MANAGED = {"app.kubernetes.io/managed-by": "servicemesh-platform", "app.kubernetes.io/part-of": "mtls-probe"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A pod behind a service port. `identity` is the one that its certificate should have, empty for a pod without a proxy."""
-
-    service: str
-    host: str
-    number: int
-    pod: str
-    ip: str
-    port: int
-    identity: str
-
-
 def job(
     name: str, namespace: str, image: str, pull_policy: str, deadline: int, labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """The Job of a probe. It ends by itself after `deadline` seconds."""
     proxy = {
         "proxyMetadata": {"OUTPUT_CERTS": _CERTS},
-        "proxyStatsMatcher": {"inclusionRegexps": [r"cluster\.outbound.*(ssl\.handshake|upstream_cx_total)"]},
+        "proxyStatsMatcher": {"inclusionRegexps": [r"cluster\.outbound.*ssl\.handshake"]},
     }
     container = {
         "name": _PROBE,
@@ -113,6 +100,7 @@ class ProbePod:
         self.name = f"mtls-probe-{secrets.token_hex(4)}"
         self._job = job(self.name, namespace, image, pull_policy, deadline, labels)
         self.pod = ""
+        self.found: dict[str, Any] = {}  # the pod as it runs
 
     def __enter__(self) -> ProbePod:
         path = f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
@@ -148,7 +136,7 @@ class ProbePod:
         while time.monotonic() < end:
             found = self._client.get(f"/api/v1/namespaces/{self.namespace}/pods", query=query) or {}
             for pod in found.get("items") or []:
-                self.pod = pod["metadata"]["name"]
+                self.pod, self.found = pod["metadata"]["name"], pod
                 self._demand_sidecar(pod["spec"])
                 ready = condition(pod, "Ready")
                 why = ready.get("message") or condition(pod, "PodScheduled").get("message") or "it is starting"
@@ -177,36 +165,34 @@ class ProbePod:
     def _curl(self, container: str, *args: str) -> tuple[int | None, str]:
         return self._run(container, ["curl", "-s", "-o", "/dev/null", "--max-time", str(_CALL), *args])
 
-    def plain(self, target: Target) -> PlainCall:
-        """A call in plain text, straight to the pod."""
-        return plain(answer(*self._curl(PROXY_CONTAINER, "-w", "%{http_code} %{errormsg}", f"http://{_at(target)}/")))
+    def plain(self, spot: Spot) -> PlainCall:
+        """A call in plain text, straight to an address."""
+        return plain(answer(*self._curl(PROXY_CONTAINER, "-w", "%{http_code} %{errormsg}", f"http://{_at(spot)}/")))
 
-    def control(self, target: Target) -> Peer:
+    def control(self, spot: Spot) -> Peer:
         """The same call with a certificate of the mesh: whether the port answers at all, and with which identity."""
         files = ["--cert", f"{_CERTS}/cert-chain.pem", "--key", f"{_CERTS}/key.pem", "-k"]
-        found = self._curl(PROXY_CONTAINER, *files, "-w", "%{http_code} %{certs}", f"https://{_at(target)}/")
+        found = self._curl(PROXY_CONTAINER, *files, "-w", "%{http_code} %{certs}", f"https://{_at(spot)}/")
         return peer(answer(*found))
 
-    def meshed(self, target: Target, path: str) -> Meshed:
-        """A call through the probe's own sidecar, with its counters before and after."""
-        before = self._counters(target)
-        found = self._curl(_PROBE, "-w", "%{http_code} %{errormsg}", f"http://{target.host}:{target.number}{path}")
-        return meshed(answer(*found), before, self._counters(target))
+    def meshed(self, host: str, number: int, path: str, only: int, address: str) -> Answer:
+        """A call through the probe's own sidecar, by one family of addresses (0: any), to the host's own or to a given address."""
+        family = [f"-{only}"] if only else []
+        place = ["--resolve", f"{host}:{number}:{_bracketed(address)}"] if address else []
+        url = f"http://{host}:{number}{path}"
+        return answer(*self._curl(_PROBE, *family, *place, "-w", "%{http_code} %{errormsg}", url))
 
-    def _counters(self, target: Target) -> dict[str, int]:
-        name = quote(f"outbound.{target.number}.*{target.host}.*(handshake|upstream_cx_total)")
-        text = admin(self._client, self.namespace, self.pod, f"/stats?filter={name}")
-        return counters(text.decode(errors="replace"), target.host, target.number)
-
-    def see(self, target: Target, path: str) -> Seen:
-        """All three calls to one pod. An error on the way is a note, and proves nothing."""
-        known = (target.service, target.number, target.pod)
-        try:
-            control = self.control(target)
-            return Seen(*known, self.plain(target), control, target.identity, self.meshed(target, path))
-        except PodError as error:
-            return Seen(*known, PlainCall.SILENT, Peer(), target.identity, None, str(error))
+    def counters(self, host: str, number: int) -> Counters:
+        """What the probe's sidecar has counted for a service port. An Envoy that does not know `filter` answers with all clusters."""
+        name = f"outbound.{number}.*{re.escape(host)}"
+        stats = admin(self._client, self.namespace, self.pod, f"/stats?filter={quote(f'{name}.*handshake')}")
+        clusters = admin_json(self._client, self.namespace, self.pod, f"/clusters?format=json&filter={quote(name)}")
+        return counters(stats.decode(errors="replace"), clusters, host, number)
 
 
-def _at(target: Target) -> str:
-    return f"[{target.ip}]:{target.port}" if ":" in target.ip else f"{target.ip}:{target.port}"
+def _at(spot: Spot) -> str:
+    return f"{_bracketed(spot.address)}:{spot.port}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -4,17 +4,19 @@
 """Istio's own metrics as evidence: the share of plain text by caller. Pure: series in, calls with evidence out.
 
 Only series that the destination reports are used: at the source `connection_security_policy` is `unknown` by design (istio#42853). The
-metric has no port, so it is evidence for all ports of a service. No series is no evidence.
+metric has no port and no pod. So it agrees with a verdict only where it can be about nothing else: the service has one port, and each kind
+of endpoint is all pods of a workload that has reported. What no proxy stands before reports nothing. No series is no evidence.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Sent
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, Sent, Service
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
     WITHOUT_SIDECAR,
@@ -25,7 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 _BY = (
     "source_workload, source_workload_namespace, destination_service_name, destination_service_namespace, "
-    "connection_security_policy"
+    "destination_workload, destination_workload_namespace, connection_security_policy"
 )
 METRICS = ("istio_requests_total", "istio_tcp_connections_opened_total")
 MUTUAL, NONE = "mutual_tls", "none"
@@ -33,10 +35,11 @@ MUTUAL, NONE = "mutual_tls", "none"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Calls of one caller to a service within the window, by the security of their connection."""
+    """Calls of one caller to a service within the window, by the security of their connection. `to` are workloads that reported some."""
 
     mutual: float = 0.0
     plain: float = 0.0
+    to: frozenset[str] = frozenset()
 
 
 def queries(window: int) -> list[str]:
@@ -58,35 +61,86 @@ def traffic(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Traffi
             continue
         service = f"{labels.get('destination_service_namespace')}/{labels.get('destination_service_name')}"
         caller = f"{labels.get('source_workload_namespace') or 'unknown'}/{labels.get('source_workload') or 'unknown'}"
-        old = found.get((service, caller), Traffic())
-        if policy == MUTUAL:
-            found[(service, caller)] = replace(old, mutual=old.mutual + amount)
-        else:
-            found[(service, caller)] = replace(old, plain=old.plain + amount)
+        workload = f"{labels.get('destination_workload_namespace')}/{labels.get('destination_workload')}"
+        new = (
+            Traffic(amount, 0.0, frozenset({workload}))
+            if policy == MUTUAL
+            else Traffic(0.0, amount, frozenset({workload}))
+        )
+        found[(service, caller)] = _sum([found.get((service, caller), Traffic()), new])
     return found
 
 
 def _sum(parts: Iterable[Traffic]) -> Traffic:
     parts = list(parts)
-    return Traffic(sum(part.mutual for part in parts), sum(part.plain for part in parts))
+    to = frozenset[str]().union(*(part.to for part in parts))
+    return Traffic(sum(part.mutual for part in parts), sum(part.plain for part in parts), to)
 
 
-def with_evidence(calls: Iterable[Call], found: Mapping[tuple[str, str], Traffic]) -> list[Call]:
-    """Calls with their evidence: CLAIMED when the metrics agree with the verdict, VIOLATED when both cannot be true."""
+_MUTUAL_ONLY = frozenset({Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What decides how far a service's metrics tell something about one of its calls.
+
+    `needed` are the workloads that have to report before metrics agree with a verdict, None when they cannot tell the service's endpoints
+    apart; `single` is whether it has one port and one kind of endpoint. `verdicts` are those on its TCP ports, by client.
+    """
+
+    needed: frozenset[str] | None = None
+    single: bool = False
+    verdicts: Mapping[str, frozenset[Verdict]] = field(default_factory=dict)
+
+    def all_of(self, client: str) -> frozenset[Verdict]:
+        """The verdicts on a client's calls to the service's ports."""
+        general = frozenset() if client == WITHOUT_SIDECAR else self.verdicts.get(ANYBODY, frozenset())
+        return self.verdicts.get(client, frozenset()) | general
+
+
+def with_evidence(
+    mesh: Mesh, calls: Iterable[Call], found: Mapping[tuple[str, str], Traffic], everything: Iterable[Call]
+) -> list[Call]:
+    """Calls with their evidence: CLAIMED when the metrics agree with the verdict, VIOLATED when both cannot be true.
+
+    `everything` are the calls of the whole mesh: what a client with a call of its own sends says nothing about `*`, and what came to a
+    service may have come to another of its ports.
+    """
     by_service: dict[str, dict[str, Traffic]] = {}
     for (service, caller), amounts in found.items():
         by_service.setdefault(service, {})[caller] = amounts
-    return [_judged(call, by_service.get(call.service, {})) for call in calls]
+    verdicts: dict[str, dict[str, frozenset[Verdict]]] = {}
+    for call in everything:
+        if call.service in by_service and call.rule is not RuleCode.UDP:
+            known = verdicts.setdefault(call.service, {})
+            known[call.client] = known.get(call.client, frozenset()) | {call.verdict}
+    services = {
+        service.key: _facts(mesh, service, verdicts.get(service.key, {}))
+        for service in mesh.services
+        if service.key in by_service
+    }
+    return [_judged(call, by_service.get(call.service, {}), services.get(call.service, _Service())) for call in calls]
 
 
-def _judged(call: Call, callers: Mapping[str, Traffic]) -> Call:
+def _facts(mesh: Mesh, service: Service, verdicts: Mapping[str, frozenset[Verdict]]) -> _Service:
+    points = [point for port in service.ports for point in port.endpoints]
+    single = len(points) == len(service.ports) == 1
+    groups = [mesh.groups[point.pods] for point in points if point.pods is not None]
+    names = frozenset(group.key for group in groups)
+    told_apart = len(groups) == len(points) == len(names) and all(group.meshed for group in groups)
+    return _Service(names if names and told_apart and len(service.ports) == 1 else None, single, verdicts)
+
+
+def _judged(call: Call, callers: Mapping[str, Traffic], service: _Service) -> Call:
     if call.client == WITHOUT_SIDECAR:
         traffic = _sum(callers.values())
-        if traffic.plain and call.verdict is Verdict.BROKEN:
+        if traffic.plain and service.all_of(call.client) == {Verdict.BROKEN}:
             return replace(call, proof=Proof.VIOLATED, evidence=_words(traffic))
         return replace(call, evidence=_words(traffic)) if traffic.plain else call
     if call.client == ANYBODY:
-        traffic = _sum(amounts for caller, amounts in callers.items() if not caller.startswith("unknown/"))
+        # what has an entry of its own is no part of `*`
+        others = (caller for caller in callers if not caller.startswith("unknown/") and caller not in service.verdicts)
+        traffic = _sum(callers[caller] for caller in others)
     else:
         traffic = callers.get(call.client, Traffic())
     if not traffic.mutual and not traffic.plain:
@@ -95,11 +149,14 @@ def _judged(call: Call, callers: Mapping[str, Traffic]) -> Call:
     mutual = works and call.client_mode is Sent.MTLS and not traffic.plain
     plain = works and call.client_mode is Sent.PLAINTEXT and not traffic.mutual
     if mutual or plain:
+        if service.needed is None or not service.needed <= traffic.to:
+            return replace(call, evidence=f"{_words(traffic)}, which need not be those of each kind of endpoint")
         return replace(call, proof=Proof.CLAIMED, evidence=_words(traffic))
     if call.client_mode is Sent.UNKNOWN or call.verdict is Verdict.UNKNOWN:
         return replace(call, evidence=_words(traffic))
-    # Calls by another path (another port, a rule that changed within the window) are counted here too. The evidence says what was seen.
-    return replace(call, proof=Proof.VIOLATED, evidence=_words(traffic))
+    # The worst endpoint is what the verdict is about, and calls may have come to another one, or to another port.
+    refuted = service.single or (traffic.plain and service.all_of(call.client) <= _MUTUAL_ONLY)
+    return replace(call, proof=Proof.VIOLATED if refuted else call.proof, evidence=_words(traffic))
 
 
 def _words(traffic: Traffic) -> str:

@@ -27,7 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.l
     mode_of_port,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof, Verdict
 
 _NOT_LISTENED = frozenset({Mode.NOT_ENFORCED, Mode.UNKNOWN})  # modes that a listener cannot confirm
 _PAUSE = 0.5  # seconds before a listener that does not run the computed modes yet is read again
@@ -74,8 +74,8 @@ def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, Mode]
     for service in engine.mesh.services:
         for port in service.ports:
             for point in port.endpoints if (service.key, port.number) in keys else ():
-                if point.group is not None:
-                    found.setdefault(point.group, {})[point.port] = engine.accepts(point, port.number).mode
+                if point.pods is not None:
+                    found.setdefault(point.pods, {})[point.port] = engine.accepts(point, port.number).mode
     return found
 
 
@@ -128,7 +128,10 @@ class _Heard:
 
 
 def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Asked]) -> list[Call]:
-    """Calls with their proof: CLAIMED when the listeners of all backends run the computed mode, VIOLATED when one does not."""
+    """Calls with their proof: CLAIMED when a listener of each kind of endpoint runs the computed mode, VIOLATED when one does not.
+
+    An unknown verdict stays unproved: there is nothing that a listener could agree with.
+    """
     by_group: dict[int, list[Asked]] = {}
     for answer in answers:
         if answer.modes:
@@ -140,7 +143,7 @@ def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Aske
         silent = False
         for point in behind.get((call.service, call.port), ()):
             mode = engine.accepts(point, call.port).mode
-            proxies = by_group.get(point.group, []) if point.group is not None else []
+            proxies = by_group.get(point.pods, []) if point.pods is not None else []
             silent = silent or not proxies or mode in _NOT_LISTENED
             if mode not in _NOT_LISTENED:
                 heard += [_Heard(a.pod, point.port, mode, a.modes.get(point.port, Mode.UNKNOWN)) for a in proxies]
@@ -154,7 +157,7 @@ def _judged(call: Call, heard: Sequence[_Heard], silent: bool) -> Call:
     if wrong:
         evidence = f"{wrong.computed} was computed, Envoy of {wrong.pod} runs {wrong.runs} on port {wrong.port}"
         return replace(call, proof=Proof.VIOLATED, evidence=f"listener: {evidence}")
-    if heard and not silent and call.proof is Proof.UNPROVED:
+    if heard and not silent and call.proof is Proof.UNPROVED and call.verdict is not Verdict.UNKNOWN:
         pods = ", ".join(sorted({entry.pod for entry in heard})[:3])
         evidence = f"listener: Envoy runs {heard[0].runs} on port {heard[0].port} ({pods})"
         return replace(call, proof=Proof.CLAIMED, evidence=evidence)

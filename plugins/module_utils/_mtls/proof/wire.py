@@ -1,23 +1,15 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What calls on the wire show, and whether it agrees with what was computed. Pure: answers of curl in, proofs out."""
+"""What the answers to calls on the wire show: of curl, and of the counters of the caller's Envoy. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, assert_never
-
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Sent
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
-    WITHOUT_SIDECAR,
-    Call,
-    Proof,
-    Verdict,
-)
+from typing import Any
 
 _NOT_HTTP = frozenset({1, 8})  # curl: something answered, in another protocol
 _RESET = frozenset({52, 56})  # curl: empty reply, failure in receiving
@@ -69,145 +61,122 @@ def peer(found: Answer) -> Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Meshed:
-    """A call through a sidecar: whether it was answered, and how many connections and TLS handshakes it made."""
+class HostCounters:
+    """What an Envoy has counted for one endpoint. `failed` are connections that did not come about, a failed TLS handshake among them."""
 
-    ok: bool
-    status: int
-    connections: int
-    handshakes: int
-
-
-def meshed(found: Answer, before: Mapping[str, int], after: Mapping[str, int]) -> Meshed:
-    """From curl's answer and the counters of the caller's proxy for the service's clusters."""
-    connections = after.get("upstream_cx_total", 0) - before.get("upstream_cx_total", 0)
-    handshakes = after.get("handshake", 0) - before.get("handshake", 0)
-    return Meshed(found.status not in (0, 502, 503, 504), found.status, connections, handshakes)
+    connections: int = 0
+    failed: int = 0
+    requests: int = 0
+    answered: int = 0
+    errors: int = 0
 
 
-def counters(text: str, host: str, port: int) -> dict[str, int]:
-    """Envoy's statistics of a service's clusters, summed over subsets: `upstream_cx_total`, `handshake`."""
-    found: dict[str, int] = {}
-    pattern = re.compile(
-        rf"^cluster\.outbound\|{port}\|[^|]*\|{re.escape(host)};?\.(?:ssl\.)?(upstream_cx_total|handshake): (\d+)$",
-        re.MULTILINE,
-    )
-    for name, amount in pattern.findall(text):
-        found[name] = found.get(name, 0) + int(amount)
-    return found
+Host = tuple[str, str, int]  # subset, address, container port
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the calls to one pod behind a service port showed. `identity` is the one that its certificate should have."""
+class Counters:
+    """What a client's Envoy has counted for the clusters of a service port: by endpoint, and TLS handshakes by subset."""
 
-    service: str
-    port: int
-    pod: str
-    plain: PlainCall
-    control: Peer
-    identity: str
-    mesh: Meshed | None = None
-    note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The row as modules return it."""
-        mesh = self.mesh
-        return {
-            "service": self.service,
-            "port": self.port,
-            "pod": self.pod,
-            "plaintext": str(self.plain),
-            "control": self.control.identity,
-            "issuer": self.control.issuer,
-            "expected": self.identity,
-            "meshed": None if mesh is None else {"ok": mesh.ok, "status": mesh.status, "mtls": sends(mesh)},
-            "note": self.note,
-        }
+    hosts: Mapping[Host, HostCounters] = field(default_factory=dict)
+    handshakes: Mapping[str, int] = field(default_factory=dict)
 
 
-def sends(mesh: Meshed) -> bool | None:
-    """Whether a meshed call was mutual TLS, None when it opened no connection."""
-    if mesh.connections <= 0:
-        return None
-    return mesh.handshakes > 0
+_COUNTED = {
+    "cx_total": "connections",
+    "cx_connect_fail": "failed",
+    "rq_total": "requests",
+    "rq_success": "answered",
+    "rq_error": "errors",
+}
 
 
-def proved(call: Call, seen: Sequence[Seen]) -> Call:
-    """A call with its proof by calls on the wire: PROVED, VIOLATED, or unchanged when they show too little."""
-    mine = [entry for entry in seen if (entry.service, entry.port) == (call.service, call.port)]
-    if not mine:
-        return call
-    # A call to a service with several kinds of backends may have gone to another one than the verdict is about.
-    alone = len(mine) == 1
-    told = [
-        _plain_proof(call.verdict, entry) if call.client == WITHOUT_SIDECAR else _mesh_proof(call, entry, alone)
-        for entry in mine
-    ]
-    wrong = next((text for good, text in told if good is False), "")
-    if wrong:
-        return replace(call, proof=Proof.VIOLATED, evidence=wrong)
-    if call.proof is not Proof.VIOLATED and all(good for good, _text in told):
-        return replace(call, proof=Proof.PROVED, evidence=told[0][1])
-    return call
+def counters(stats: str, clusters: Mapping[str, Any], host: str, port: int) -> Counters:
+    """From Envoy's `/stats` and `/clusters?format=json`. An endpoint that is no IP address keeps its description as the address."""
+    mine = re.compile(rf"outbound\|{port}\|([^|]*)\|{re.escape(host)}")
+    hosts: dict[Host, HostCounters] = {}
+    for cluster in clusters.get("cluster_statuses") or []:
+        named = mine.fullmatch(str(cluster.get("name")))
+        for entry in (cluster.get("host_statuses") or []) if named else ():
+            where = _where(entry.get("address") or {})
+            told = {
+                _COUNTED[s["name"]]: int(s.get("value") or 0)
+                for s in entry.get("stats") or []
+                if s.get("name") in _COUNTED
+            }
+            key = (named.group(1) if named else "", *where)
+            hosts[key] = _plus(hosts.get(key, HostCounters()), HostCounters(**told))
+    handshakes: dict[str, int] = {}
+    pattern = rf"^cluster\.{mine.pattern};?\.ssl\.handshake: (\d+)$"
+    for subset, amount in re.findall(pattern, stats, re.MULTILINE):
+        handshakes[subset] = handshakes.get(subset, 0) + int(amount)
+    return Counters(hosts, handshakes)
 
 
-def _plain_proof(verdict: Verdict, seen: Seen) -> tuple[bool | None, str]:
-    """Whether calls in plain text agree with the verdict on a caller without a sidecar (None: they show too little), and why."""
-    if seen.control.identity and seen.control.identity != seen.identity:
-        return False, f"{seen.pod} shows {seen.control.identity}, expected {seen.identity}"
-    match verdict:
-        case Verdict.BROKEN:
-            return _refusal_proof(seen)
-        case Verdict.PLAINTEXT_ALLOWED | Verdict.PLAINTEXT:
-            if seen.plain is PlainCall.ACCEPTED:
-                return True, f"plain text to {seen.pod} was answered"
-            return (
-                None,
-                f"plain text to {seen.pod} was closed; the server may speak another protocol or refuse the caller",
-            )
-        case Verdict.STRICT | Verdict.ENCRYPTED_NOT_ENFORCED | Verdict.NOT_ENFORCED | Verdict.UNKNOWN:
-            return None, ""
-        case _:
-            assert_never(verdict)
+def _where(address: Mapping[str, Any]) -> tuple[str, int]:
+    plain = address.get("socket_address")
+    if plain:
+        return str(plain.get("address")), int(plain.get("port_value") or 0)
+    inner = str(
+        (address.get("envoy_internal_address") or {}).get("endpoint_id") or ""
+    )  # of what is reached by a tunnel
+    at, _colon, port = inner.rpartition(":")
+    return at.strip("[]") or inner or "an endpoint without an IP address", int(port) if port.isdigit() else 0
 
 
-def _refusal_proof(seen: Seen) -> tuple[bool | None, str]:
-    """Whether plain text was refused by a port that answers a certificate of the mesh."""
-    if seen.plain is PlainCall.ACCEPTED:
-        return False, f"plain text to {seen.pod} was answered"
-    if seen.plain is PlainCall.REFUSED and seen.control.identity:
-        control = f"with a certificate of the mesh the same port answers as {seen.control.identity}"
-        return True, f"plain text to {seen.pod} was refused; {control}"
-    return None, "no control: the port did not answer with a certificate either"
+def _plus(one: HostCounters, other: HostCounters, sign: int = 1) -> HostCounters:
+    return HostCounters(
+        one.connections + sign * other.connections,
+        one.failed + sign * other.failed,
+        one.requests + sign * other.requests,
+        one.answered + sign * other.answered,
+        one.errors + sign * other.errors,
+    )
 
 
-def _mesh_proof(call: Call, seen: Seen, alone: bool) -> tuple[bool | None, str]:
-    """The same for the verdict on a meshed caller. `alone` is whether the service has one kind of backends."""
-    mesh = seen.mesh
-    if mesh is None:
-        return None, ""
-    if call.verdict is Verdict.BROKEN:
-        if mesh.ok and mesh.connections > 0 and alone:
-            return False, f"a meshed call to {seen.service} was answered with {mesh.status}"
-        return (True, f"a meshed call failed: {mesh.status or 'no answer'}") if not mesh.ok else (None, "")
-    told, computed = sends(mesh), {Sent.MTLS: True, Sent.PLAINTEXT: False}.get(call.client_mode)
-    if told is None or computed is None:
-        return None, "the meshed call opened no connection that could be counted"
-    if told != computed and not alone:
-        return None, "the call may have gone to another backend"
-    if told != computed:
-        words = "was mutual TLS" if told else "made no TLS handshake"
-        return False, f"a meshed call to {seen.service} {words}; {call.client_mode} was computed"
-    if not told and not mesh.ok:
-        return None, f"a meshed call ended with {mesh.status or 'no answer'}"
-    match call.verdict:
-        case Verdict.STRICT:
-            refused, text = _plain_proof(Verdict.BROKEN, seen)
-            return refused, f"a meshed call was mutual TLS; {text}" if refused else text
-        case Verdict.ENCRYPTED_NOT_ENFORCED | Verdict.PLAINTEXT_ALLOWED | Verdict.PLAINTEXT:
-            return True, f"a meshed call was {'mutual TLS' if told else 'in plain text'}"
-        case Verdict.NOT_ENFORCED | Verdict.UNKNOWN:
-            return None, ""
-        case _:
-            assert_never(call.verdict)
+@dataclass(frozen=True, slots=True)
+class Meshed:
+    """What a call through a sidecar showed of one endpoint that it went to.
+
+    `ok` is whether it was answered, `status` the HTTP status that the caller got (0 for none). `mtls` is whether the connection to the
+    endpoint was mutual TLS, None when none was opened or when it cannot be told. `failed` is whether no connection came about, and `reused`
+    whether the call took one that an earlier call had opened.
+    """
+
+    ok: bool
+    status: int
+    mtls: bool | None = None
+    failed: bool = False
+    reused: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Whether it shows what the client's proxy sent."""
+        return self.mtls is not None or self.failed
+
+
+def hits(found: Answer, before: Counters, after: Counters) -> list[tuple[Host, Meshed]]:
+    """The endpoints that a call went to, by the counters of the caller's Envoy before and after it.
+
+    A call goes to more than one when Envoy tries again. Handshakes are counted for all endpoints of a cluster together, so they tell only
+    if all connections of the call were alike. An Envoy that got its endpoints a second time counts from zero, and then nothing is told.
+    """
+    made = {host: _plus(now, before.hosts.get(host, HostCounters()), -1) for host, now in after.hosts.items()}
+    went = {
+        host: seen for host, seen in made.items() if max(seen.connections, seen.failed, seen.requests, seen.errors) > 0
+    }
+    answered = found.status not in (0, 502, 503, 504)
+    told = []
+    for host, seen in went.items():
+        alike = [entry for other, entry in went.items() if other[0] == host[0]]
+        opened = sum(entry.connections - entry.failed for entry in alike)
+        shaken = after.handshakes.get(host[0], 0) - before.handshakes.get(host[0], 0)
+        mtls = None
+        if seen.connections > seen.failed and shaken == opened:
+            mtls = True
+        elif seen.connections > seen.failed and not shaken and seen.requests > 0:
+            mtls = False  # a request goes out once the connection is ready, so this one waited for no handshake
+        ok = answered if len(went) == 1 else seen.answered > 0 and not seen.errors and not seen.failed
+        reused = not seen.connections and not seen.failed and seen.requests > 0
+        told.append((host, Meshed(ok, found.status, mtls, seen.failed > 0, reused)))
+    return told

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import assembled, reducers
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot, assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Mesh,
@@ -186,7 +186,14 @@ def destination_rule(
 def mesh(
     objects: list[Any], config: Obj | None = None, environment: dict[str, str] | None = None, **fields: Any
 ) -> Mesh:
-    """The mesh that the objects make. Lists among them are flattened. `missing` maps a kind to the text; `configs` are passed on."""
+    """The mesh that the objects make, as `snapshot` makes it."""
+    return snapshot(objects, config, environment, **fields).mesh
+
+
+def snapshot(
+    objects: list[Any], config: Obj | None = None, environment: dict[str, str] | None = None, **fields: Any
+) -> Snapshot:
+    """What is read of the objects. Lists among them are flattened. `missing` maps a kind to the text; `configs` are passed on."""
     reduce = reducers(DOMAIN)
     found: dict[str, list[Any]] = {kind: [] for kind in reduce}
     for entry in objects:
@@ -199,7 +206,7 @@ def mesh(
         kind: Missing(kind, MissingCause.NO_PERMISSION, text, f"verb list on {kind}")
         for kind, text in fields.pop("missing", {}).items()
     }
-    return assembled(found, missing, made, configs, DOMAIN).mesh
+    return assembled(found, missing, made, configs, DOMAIN)
 
 
 def calls(objects: list[Any], config: Obj | None = None, **fields: Any) -> list[Call]:

@@ -221,13 +221,15 @@ def test_workloads_and_namespaces() -> None:
 # --- metrics
 
 
-def series(policy: str, amount: Any, caller: str = "b/far") -> dict[str, Any]:
+def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web") -> dict[str, Any]:
     space, name = caller.split("/")
     labels = {
         "source_workload_namespace": space,
         "source_workload": name,
         "destination_service_namespace": "a",
         "destination_service_name": "web",
+        "destination_workload_namespace": "a",
+        "destination_workload": to,
         "connection_security_policy": policy,
     }
     return {"metric": labels, "value": [1.0, amount]}
@@ -248,13 +250,80 @@ def series(policy: str, amount: Any, caller: str = "b/far") -> dict[str, Any]:
         ([PA("a", mode="DISABLE")], [series("none", "3")], "*", "claimed"),
         ([PA("a"), DR("b", HOST, "DISABLE")], [series("mutual_tls", "3")], "b/far", "violated"),
         ([DR("b", HOST, "DISABLE")], [series("none", "3")], "b/far", "claimed"),
+        (
+            [PA("a"), DR("b", HOST, "DISABLE")],
+            [series("none", "3")],
+            "*",
+            "unproved",
+        ),  # a client with a call of its own
     ],
 )
 def test_metrics_agree_or_not(policies: list[Any], found: list[Any], client: str, proof: str) -> None:
-    judged = _mtls_metrics.with_evidence(engine(*policies).calls(), _mtls_metrics.traffic(found))
+    made = engine(*policies)
+    calls = made.calls()
+    judged = _mtls_metrics.with_evidence(made.mesh, calls, _mtls_metrics.traffic(found), calls)
     call = pick(judged, "a/web", client)
     assert call.proof == proof
     assert bool(call.evidence) == (proof != "unproved" or (client == "plaintext" and bool(found)))
+
+
+ONE, MORE, BARE = pod("a", "web"), pod("a", "more"), pod("a", "bare", sidecar=False)
+ENTRY = obj("WorkloadEntry", "a", "vm", {"address": "10.9.9.9", "labels": {"app": "web"}})
+
+
+@pytest.mark.parametrize(
+    ("objects", "heard", "proof"),
+    [
+        ([ONE, service("a", "web", [ONE])], ["web"], "claimed"),
+        ([ONE, MORE, service("a", "web", [ONE, MORE])], ["web"], "unproved"),
+        ([ONE, MORE, service("a", "web", [ONE, MORE])], ["web", "more"], "claimed"),
+        ([ONE, service("a", "web", [ONE], {80: 8080, 90: 9090})], ["web"], "unproved"),  # the metric has no port
+        ([ONE, BARE, service("a", "web", [ONE, BARE])], ["web"], "unproved"),
+        ([ONE, ENTRY, service("a", "web", [ONE], selector={"app": "web"})], ["web"], "unproved"),
+        ([ONE, service("a", "web", [ONE])], ["web", "none"], "violated"),
+        ([ONE, service("a", "web", [ONE], {80: 8080, 90: 9090})], ["web", "none"], "violated"),  # both ports are STRICT
+        (
+            [
+                ONE,
+                service("a", "web", [ONE], {80: 8080, 90: 9090}),
+                PA("a", "x", selector=WEB, ports={9090: "PERMISSIVE"}),
+            ],
+            ["web", "none"],
+            "violated",  # meshed callers send mutual TLS to both
+        ),
+        (
+            [
+                ONE,
+                service("a", "web", [ONE], {80: 8080, 90: 9090}),
+                PA("a", "x", selector=WEB, ports={9090: "DISABLE"}),
+            ],
+            ["web", "none"],
+            "unproved",  # it may have come to the other port
+        ),
+        # two kinds of pods of one workload, which the metric does not tell apart
+        (
+            [
+                ONE,
+                pod("a", "web", labels={"track": "canary"}, suffix="1"),
+                destination_rule("a", HOST, subsets=[{"name": "canary", "labels": {"track": "canary"}}]),
+                service("a", "web", [ONE, pod("a", "web", suffix="1")]),
+            ],
+            ["web"],
+            "unproved",
+        ),
+    ],
+)
+def test_metrics_of_some_kinds_of_endpoints_are_no_claim(objects: list[Any], heard: list[str], proof: str) -> None:
+    made = Engine(mesh([*objects, peer_authentication("a")]))
+    found = _mtls_metrics.traffic(
+        [
+            series("none" if name == "none" else "mutual_tls", "3", to="web" if name == "none" else name)
+            for name in heard
+        ]
+    )
+    call = pick(_mtls_metrics.with_evidence(made.mesh, made.calls(), found, made.calls()), "a/web")
+    assert call.proof == proof, call
+    assert "calls with mutual TLS" in call.evidence
 
 
 def test_callers_with_plain_text_come_first() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +21,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import pod as reduced
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.calls import job
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.evidence import Part, Seen, proved
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.listener import (
     Certificate,
     certificate,
@@ -34,20 +36,20 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.p
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import (
     Answer,
+    Counters,
+    HostCounters,
     Meshed,
     Peer,
     PlainCall,
-    Seen,
     answer,
     counters,
-    meshed,
+    hits,
     peer,
     plain,
-    proved,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof, Verdict
 
-from tests.unit.plugins.module_utils._mtls.mtls_objects import mesh, peer_authentication, pick, pod, service
+from tests.unit.plugins.module_utils._mtls.mtls_objects import mesh, obj, peer_authentication, pick, pod, service
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)  # noqa: UP017
 
@@ -174,7 +176,8 @@ def test_a_proxy_is_asked_while_it_is_ready_and_stays(
         entry["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     found = {kind: [] for kind in reducers("cluster.local")} | {"Pod": [reduced(entry)]}
     snapshot = assembled(found, {}, MeshConfig(), {}, "cluster.local")
-    assert set(snapshot.pods) == set(snapshot.addresses) == ({("a", "web-0")} if up else set())
+    assert set(snapshot.pods) == ({("a", "web-0")} if up else set())
+    assert snapshot.located["a", "web-0"].addresses == ("10.0.0.1",), "its address is known all the same"
     assert [group.count for group in snapshot.mesh.groups] == [1], "it is judged all the same"
 
 
@@ -209,11 +212,43 @@ def test_a_listener_agrees_or_not(runs: str | None, proof: str) -> None:
     assert {call.proof for call in with_listeners(engine, engine.calls(), answers)} == {proof}
 
 
-def test_one_backend_that_was_not_asked_leaves_it_unproved() -> None:
-    pods = [pod("a", "web"), pod("a", "more")]
-    engine = Engine(mesh([*pods, service("a", "web", pods), peer_authentication("a")]))
+ENTRY = obj("WorkloadEntry", "a", "vm", {"address": "10.9.9.9", "labels": {"app": "web"}})
+OF_A_POD = obj("WorkloadEntry", "a", "vm", {"address": "10.0.0.7", "serviceAccount": "x", "labels": {"app": "web"}})
+
+
+@pytest.mark.parametrize(
+    ("more", "asked_too", "proof"),
+    [
+        ([], [], "claimed"),
+        ([pod("a", "more")], [], "unproved"),
+        ([pod("a", "more")], [1], "claimed"),
+        ([pod("a", "more", sidecar=False)], [], "unproved"),
+        ([ENTRY], [], "unproved"),
+        ([OF_A_POD, pod("b", "far", ip="10.0.0.7")], [], "unproved"),
+        ([OF_A_POD, pod("b", "far", ip="10.0.0.7"), peer_authentication("b")], [1], "claimed"),
+    ],
+)
+def test_one_kind_of_endpoint_that_was_not_asked_is_not_claimed(
+    more: list[Any], asked_too: list[int], proof: str
+) -> None:
+    pods = [
+        pod("a", "web"),
+        *(entry for entry in more if entry["kind"] == "Pod" and entry["metadata"]["namespace"] == "a"),
+    ]
+    others = [entry for entry in more if entry not in pods]
+    web = service("a", "web", pods, selector={"app": "web"})
+    engine = Engine(mesh([*pods, *others, web, peer_authentication("a")]))
+    answers = [Asked(f"pod {index}", index, {8080: Mode.STRICT}) for index in (0, *asked_too)]
+    assert pick(with_listeners(engine, engine.calls(), answers), "a/web").proof == proof
+
+
+def test_nothing_can_agree_with_an_unknown_verdict() -> None:
+    web = pod("a", "web")
+    engine = Engine(
+        mesh([web, service("a", "web", [web]), peer_authentication("a")], missing={"DestinationRule": "no right"})
+    )
     call = pick(with_listeners(engine, engine.calls(), [Asked("a/web-0", 0, {8080: Mode.STRICT})]), "a/web")
-    assert call.proof == "unproved"
+    assert (call.verdict, call.proof) == ("unknown", "unproved")
 
 
 # --- curl
@@ -246,18 +281,113 @@ def test_curls_words() -> None:
     assert peer(answer(35, "000 ")) == Peer()
 
 
-def test_counters_are_summed_over_subsets() -> None:
-    text = (
-        "cluster.outbound|80||web.a.svc.cluster.local;.ssl.handshake: 1\n"
-        "cluster.outbound|80|v1|web.a.svc.cluster.local;.ssl.handshake: 2\n"
-        "cluster.outbound|80|v1|web.a.svc.cluster.local.upstream_cx_total: 4\n"
-        "cluster.outbound|81||web.a.svc.cluster.local;.ssl.handshake: 9\n"
+WEB_HOST = "web.a.svc.cluster.local"
+
+
+def status(cluster: str, *hosts: tuple[dict[str, Any], dict[str, str]]) -> dict[str, Any]:
+    """A cluster as Envoy 1.38 prints it: a counter that is zero has no value."""
+    made = [
+        {
+            "address": where,
+            "stats": [{"name": name, **({"value": value} if value else {})} for name, value in stats.items()],
+        }
+        for where, stats in hosts
+    ]
+    return {"name": cluster, "host_statuses": made}
+
+
+def socket(address: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def test_envoys_counters_by_endpoint_and_subset() -> None:
+    stats = (
+        f"cluster.outbound|80||{WEB_HOST};.ssl.handshake: 1\n"
+        f"cluster.outbound|80|v1|{WEB_HOST};.ssl.handshake: 2\n"
+        f"cluster.outbound|80|v1|{WEB_HOST}.ssl.handshake: 4\n"
+        f"cluster.outbound|81||{WEB_HOST};.ssl.handshake: 9\n"
         "cluster.outbound|80||webxa.svc.cluster.local;.ssl.handshake: 9\n"
     )
-    assert counters(text, "web.a.svc.cluster.local", 80) == {"handshake": 3, "upstream_cx_total": 4}
-    before, after = {"handshake": 1, "upstream_cx_total": 1}, {"handshake": 3, "upstream_cx_total": 4}
-    assert meshed(Answer(0, 200), before, after) == Meshed(True, 200, 3, 2)
-    assert not meshed(Answer(0, 503), {}, {}).ok
+    used = {
+        "cx_total": "2",
+        "cx_connect_fail": "1",
+        "rq_total": "3",
+        "rq_success": "2",
+        "rq_error": "1",
+        "cx_active": "7",
+    }
+    tunnel = {"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "10.0.0.3:8080"}}
+    found = {
+        "cluster_statuses": [
+            status(f"outbound|80||{WEB_HOST}", (socket("10.0.0.1", 8080), used), (tunnel, {"cx_total": ""})),
+            status(f"outbound|80|v1|{WEB_HOST}", (socket("10.0.0.1", 8080), {}), (socket("10.0.0.1", 8080), used)),
+            status(f"outbound|81||{WEB_HOST}", (socket("10.0.0.2", 8080), used)),
+            status("outbound|80||webxa.svc.cluster.local", (socket("10.0.0.2", 8080), used)),
+            status(f"outbound|80||{WEB_HOST}.example", (socket("10.0.0.2", 8080), used)),
+            {"name": f"outbound|80|v2|{WEB_HOST}"},
+        ]
+    }
+    told = counters(stats, found, WEB_HOST, 80)
+    counted = HostCounters(2, 1, 3, 2, 1)
+    assert told.handshakes == {"": 1, "v1": 6}
+    assert told.hosts == {
+        ("", "10.0.0.1", 8080): counted,
+        ("", "10.0.0.3", 8080): HostCounters(),
+        ("v1", "10.0.0.1", 8080): counted,
+    }
+    assert counters("", {}, WEB_HOST, 80) == Counters()
+
+
+A, B, SUB = ("", "10.0.0.1", 8080), ("", "10.0.0.2", 8080), ("v1", "10.0.0.1", 8080)
+OPENED, REUSED, CLOSED = HostCounters(1, 0, 1, 1), HostCounters(0, 0, 1, 1), HostCounters(1, 0, 1, 0, 1)
+NO_HANDSHAKE, WAITING = HostCounters(1, 1, 0, 0, 1), HostCounters(1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("status_code", "made", "shaken", "expected"),
+    [
+        (200, {A: OPENED}, {"": 1}, {A: Meshed(True, 200, True)}),
+        (200, {A: OPENED, B: HostCounters()}, {}, {A: Meshed(True, 200, False)}),
+        (200, {A: REUSED}, {}, {A: Meshed(True, 200, None, reused=True)}),
+        (503, {A: CLOSED}, {}, {A: Meshed(False, 503, False)}),
+        (503, {A: NO_HANDSHAKE}, {}, {A: Meshed(False, 503, None, failed=True)}),
+        (0, {A: WAITING}, {}, {A: Meshed(False, 0, None)}),  # a handshake that has not ended is no plain text
+        (0, {A: HostCounters(1, 0, 1)}, {}, {A: Meshed(False, 0, False)}),  # TCP: nothing is counted as answered
+        # Envoy tried again at another endpoint
+        (
+            200,
+            {A: NO_HANDSHAKE, B: OPENED},
+            {"": 1},
+            {A: Meshed(False, 200, None, failed=True), B: Meshed(True, 200, True)},
+        ),
+        (
+            200,
+            {A: NO_HANDSHAKE, B: OPENED},
+            {},
+            {A: Meshed(False, 200, None, failed=True), B: Meshed(True, 200, False)},
+        ),
+        (
+            200,
+            {A: CLOSED, B: OPENED},
+            {"": 1},
+            {A: Meshed(False, 200, None), B: Meshed(True, 200, None)},
+        ),  # whose was it?
+        (200, {B: OPENED, SUB: OPENED}, {"v1": 1}, {B: Meshed(True, 200, False), SUB: Meshed(True, 200, True)}),
+        (200, {A: HostCounters(-1, 0, -3)}, {}, {}),  # Envoy got the endpoint a second time and counts from zero
+        (200, {}, {}, {}),
+    ],
+)
+def test_where_a_call_went_and_what_it_was(status_code: int, made: Any, shaken: Any, expected: Any) -> None:
+    base = HostCounters(5, 5, 5, 5, 5)
+    before = Counters(dict.fromkeys(made, base), {"": 3})
+    after = Counters(
+        {
+            host: HostCounters(*(getattr(base, n) + getattr(seen, n) for n in HostCounters.__slots__))
+            for host, seen in made.items()
+        },
+        {"": 3 + shaken.get("", 0), **{name: amount for name, amount in shaken.items() if name}},
+    )
+    assert dict(hits(Answer(0, status_code), before, after)) == expected
 
 
 def call(client: str, verdict: str, sends: str = "mtls", proof: str = "unproved") -> Call:
@@ -265,52 +395,128 @@ def call(client: str, verdict: str, sends: str = "mtls", proof: str = "unproved"
     return Call(client, "a/web", 80, 8080, *modes, "", proof=Proof(proof))
 
 
-def seen(said: str = "refused", control: str = RIGHT, mesh_call: Meshed | None = None, port: int = 80) -> Seen:
-    return Seen("a/web", port, "a/web-0", PlainCall(said), Peer(control), RIGHT, mesh_call)
+def part(verdict: str, sends: str = "mtls", index: int = 0, own: str = "", why: str = "") -> Part:
+    return Part((index, 4), f"kind {index}", Verdict(verdict), Sent(sends), own, why)
 
 
-MUTUAL, PLAIN, DEAD, NO_TLS = (
-    Meshed(True, 200, 1, 1),
-    Meshed(True, 200, 1, 0),
-    Meshed(False, 503, 1, 0),
-    Meshed(True, 404, 0, 0),
-)
+def seen(
+    said: str = "refused", control: str = RIGHT, *calls: Meshed, index: int = 0, own: str = "", note: str = ""
+) -> Seen:
+    where = ("a/web", 80, (index, 4), f"kind {index}", f"a/web-{index}", "10.0.0.1")
+    return Seen(*where, PlainCall(said), Peer(control), RIGHT, {own: calls} if calls else {}, note)
+
+
+MUTUAL, PLAIN, RESET = Meshed(True, 200, True), Meshed(True, 200, False), Meshed(False, 503, False)
+REFUSED_TLS, UNCOUNTED = Meshed(False, 503, None, failed=True), Meshed(True, 404, None)
+PLAINTEXT_STRICT = ("plaintext", "broken", "plaintext")
 
 
 @pytest.mark.parametrize(
-    ("judged", "probed", "proof"),
+    ("client", "verdict", "sends", "row", "proof"),
     [
         # a caller without a sidecar
-        (call("plaintext", "broken", "plaintext"), [seen()], "proved"),
-        (call("plaintext", "broken", "plaintext"), [seen(control="")], "unproved"),
-        (call("plaintext", "broken", "plaintext"), [seen("silent")], "unproved"),
-        (call("plaintext", "broken", "plaintext"), [seen("accepted")], "violated"),
-        (call("plaintext", "broken", "plaintext"), [seen(control="spiffe://td/ns/b/sa/thief")], "violated"),
-        (call("plaintext", "broken", "plaintext"), [seen(), seen("accepted")], "violated"),
-        (call("plaintext", "plaintext_allowed", "plaintext"), [seen("accepted")], "proved"),
-        (call("plaintext", "plaintext_allowed", "plaintext"), [seen("refused")], "unproved"),
-        (call("plaintext", "broken", "plaintext"), [seen(port=81)], "unproved"),
+        (*PLAINTEXT_STRICT, seen(), "proved"),
+        (*PLAINTEXT_STRICT, seen(control=""), "unproved"),
+        (*PLAINTEXT_STRICT, seen("silent"), "unproved"),
+        (*PLAINTEXT_STRICT, seen("accepted"), "violated"),
+        (*PLAINTEXT_STRICT, seen(control="spiffe://td/ns/b/sa/thief"), "violated"),
+        (*PLAINTEXT_STRICT, seen("accepted", note="the pod did not stay"), "unproved"),
+        ("plaintext", "plaintext_allowed", "plaintext", seen("accepted"), "proved"),
+        ("plaintext", "plaintext_allowed", "plaintext", seen("refused"), "unproved"),
+        ("plaintext", "plaintext_allowed", "plaintext", seen("silent"), "unproved"),
+        ("plaintext", "unknown", "plaintext", seen("accepted"), "unproved"),
         # a meshed one
-        (call("*", "strict"), [seen(mesh_call=MUTUAL)], "proved"),
-        (call("*", "strict"), [seen(mesh_call=PLAIN)], "violated"),
-        (call("*", "strict"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
-        (call("*", "strict"), [seen(control="", mesh_call=MUTUAL)], "unproved"),
-        (call("*", "strict"), [seen(mesh_call=NO_TLS)], "unproved"),
-        (call("*", "strict"), [seen()], "unproved"),
-        (call("*", "encrypted_not_enforced"), [seen("accepted", mesh_call=MUTUAL)], "proved"),
-        (call("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=PLAIN)], "proved"),
-        (call("*", "plaintext", "plaintext"), [seen("accepted", mesh_call=MUTUAL)], "violated"),
-        (call("*", "broken", "plaintext"), [seen(mesh_call=DEAD)], "proved"),
-        (call("*", "broken", "plaintext"), [seen(mesh_call=PLAIN)], "violated"),
-        # with several kinds of backends a call may have gone to another one
-        (call("*", "broken", "plaintext"), [seen(mesh_call=PLAIN), seen(mesh_call=PLAIN)], "unproved"),
-        (call("*", "strict"), [seen(mesh_call=MUTUAL), seen(mesh_call=MUTUAL)], "proved"),
-        # what a listener refuted stays refuted
-        (call("*", "strict", proof="violated"), [seen(mesh_call=MUTUAL)], "violated"),
+        ("*", "strict", "mtls", seen("refused", RIGHT, MUTUAL), "proved"),
+        ("*", "strict", "mtls", seen("refused", RIGHT, UNCOUNTED, MUTUAL), "proved"),
+        ("*", "strict", "mtls", seen("refused", RIGHT, MUTUAL, PLAIN), "violated"),
+        ("*", "strict", "mtls", seen("refused", RIGHT, PLAIN), "violated"),
+        ("*", "strict", "mtls", seen("accepted", RIGHT, MUTUAL), "violated"),
+        ("*", "strict", "mtls", seen("refused", "", MUTUAL), "unproved"),
+        ("*", "strict", "mtls", seen("refused", RIGHT, UNCOUNTED), "unproved"),
+        ("*", "strict", "mtls", seen("refused", RIGHT), "unproved"),
+        ("*", "encrypted_not_enforced", "mtls", seen("accepted", "", MUTUAL), "proved"),
+        ("*", "plaintext", "plaintext", seen("accepted", "", PLAIN), "proved"),
+        ("*", "plaintext", "plaintext", seen("accepted", "", RESET), "unproved"),
+        ("*", "plaintext", "plaintext", seen("accepted", "", MUTUAL), "violated"),
+        ("*", "unknown", "UNKNOWN", seen("accepted", RIGHT, MUTUAL), "unproved"),
+        ("*", "not_enforced", "tls", seen("accepted", RIGHT, MUTUAL), "unproved"),
+        # what is broken fails for the computed reason, or it is not proved
+        ("*", "broken", "plaintext", seen("refused", RIGHT, RESET), "proved"),
+        ("*", "broken", "plaintext", seen("refused", "", RESET), "unproved"),
+        ("*", "broken", "plaintext", seen("accepted", RIGHT, RESET), "violated"),
+        ("*", "broken", "plaintext", seen("refused", RIGHT, PLAIN), "violated"),
+        ("*", "broken", "plaintext", seen("refused", RIGHT, Meshed(False, 503, True)), "violated"),
+        ("*", "broken", "plaintext", seen("refused", RIGHT, Meshed(False, 503, None)), "unproved"),
+        ("*", "broken", "mtls", seen("accepted", "", REFUSED_TLS), "proved"),
+        ("*", "broken", "mtls", seen("accepted", "", RESET), "unproved"),  # an application that closes
+        ("*", "broken", "mtls", seen("accepted", "", Meshed(False, 503, True)), "violated"),
+        ("*", "broken", "tls", seen("refused", RIGHT, REFUSED_TLS), "proved"),
+        ("*", "broken", "tls", seen("refused", RIGHT, Meshed(False, 0, None)), "unproved"),
+        ("*", "broken", "blocked", seen("refused", RIGHT, RESET), "unproved"),
     ],
 )
-def test_what_calls_prove(judged: Call, probed: list[Seen], proof: str) -> None:
-    assert proved(judged, probed).proof == proof
+def test_what_calls_to_one_kind_of_endpoint_prove(client: str, verdict: str, sends: str, row: Seen, proof: str) -> None:
+    found = proved(call(client, verdict, sends), [part(verdict, sends)], [row])
+    assert found.proof == proof
+    assert found.evidence
+
+
+TWO = [part("strict"), part("strict", index=1)]
+MIXED = [part("strict"), part("plaintext", "plaintext", 1)]
+GOOD, BARE = seen("refused", RIGHT, MUTUAL), seen("accepted", "", PLAIN, index=1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rows", "foreign", "proof", "words"),
+    [
+        (TWO, [GOOD, seen("refused", RIGHT, MUTUAL, index=1)], [], "proved", "likewise at kind 1"),
+        (TWO, [GOOD], [], "unproved", "ended as computed at kind 0; not proved at kind 1: no call was made"),
+        (
+            TWO,
+            [GOOD, seen("refused", RIGHT, index=1)],
+            [],
+            "unproved",
+            "not proved at kind 1: no call through the sidecar",
+        ),
+        ([part("strict"), part("strict", index=1, why="max_calls")], [GOOD], [], "unproved", "kind 1: max_calls"),
+        (TWO, [GOOD, seen("accepted", RIGHT, MUTUAL, index=1)], [], "violated", "plain text to a/web-1 was answered"),
+        (MIXED, [GOOD, BARE], [], "proved", "likewise at kind 1"),
+        (MIXED, [GOOD], [], "unproved", "kind 1"),
+        (MIXED, [BARE], [], "unproved", "kind 0"),
+        (MIXED, [seen("accepted", RIGHT, MUTUAL), BARE], [], "violated", "plain text to a/web-0 was answered"),
+        (TWO, [GOOD, seen("refused", RIGHT, MUTUAL, index=1)], ["10.9.9.9:80"], "unproved", "10.9.9.9:80"),
+        # a subset that is set up apart needs a call of its own
+        ([part("strict"), part("strict", own="v1")], [GOOD], [], "unproved", "kind 0 in subset v1"),
+        ([part("strict", own="v1")], [seen("refused", RIGHT, MUTUAL, own="v1")], [], "proved", "mutual TLS"),
+        ([], [GOOD], [], "unproved", ""),
+    ],
+)
+def test_each_kind_of_endpoint_needs_a_call(
+    parts: list[Part], rows: list[Seen], foreign: list[str], proof: str, words: str
+) -> None:
+    found = proved(call("*", "strict"), parts, rows, foreign)
+    assert (found.proof, words in found.evidence) == (proof, True), found.evidence
+
+
+def test_what_listeners_say_stays_beside_what_calls_do_not_prove() -> None:
+    claimed = replace(call("*", "strict"), proof=Proof.CLAIMED, evidence="listener: Envoy runs STRICT")
+    found = proved(claimed, TWO, [GOOD])
+    assert found.proof == "claimed"
+    assert found.evidence.startswith("listener: Envoy runs STRICT; calls: ended as computed at kind 0; ")
+    refuted = replace(claimed, proof=Proof.VIOLATED)
+    assert proved(refuted, TWO[:1], [GOOD]) == proved(refuted, TWO, [GOOD]) == refuted
+
+
+def test_the_row_of_a_kind_has_the_worst_of_its_calls() -> None:
+    assert seen("refused", RIGHT, MUTUAL, UNCOUNTED).as_dict()["meshed"] == {
+        "ok": True,
+        "status": 404,
+        "mtls": True,
+        "calls": 2,
+    }
+    assert seen("refused", RIGHT, MUTUAL, PLAIN).as_dict()["meshed"]["mtls"] is False
+    assert seen("refused", RIGHT, UNCOUNTED).as_dict()["meshed"]["mtls"] is None
+    assert seen().as_dict()["meshed"] is None
 
 
 def test_the_probe_ends_by_itself_and_needs_no_rights() -> None:
