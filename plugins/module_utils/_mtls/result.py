@@ -34,8 +34,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, what_if, workloads
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, workloads
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.what_if import what_if
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Endpoint,
     Prometheus,
