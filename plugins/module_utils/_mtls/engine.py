@@ -107,19 +107,23 @@ class Engine:
         for group in self.mesh.groups:
             if not group.meshed or group.kind is Proxy.WAYPOINT:
                 continue
-            config = self.mesh.config_of(group)
-            scope = scope_of(self.scopes, config, group)
-            selecting = group.namespace in self.destination_rules(config).selecting
-            labels = group.labels if selecting else {}
-            out = group.capture
-            key = (
-                *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
-                *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
-                *(out.include_out_ranges, out.exclude_out_ranges),
-            )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out), set[str]())
-            found.setdefault(key, entry)[1].add(group.key)
+            key, client = self.client(group)
+            found.setdefault(key, (client, set[str]()))[1].add(group.key)
         return found
+
+    def client(self, group: Group) -> tuple[tuple[object, ...], Client]:
+        """What decides on the calls of a workload with a proxy, as a key of `classes` and as a client."""
+        config = self.mesh.config_of(group)
+        scope = scope_of(self.scopes, config, group)
+        selecting = group.namespace in self.destination_rules(config).selecting
+        labels = group.labels if selecting else {}
+        out = group.capture
+        key = (
+            *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
+            *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
+            *(out.include_out_ranges, out.exclude_out_ranges),
+        )
+        return key, Client(group.namespace, labels, group.kind, config, scope, out)
 
     def _anybody(self) -> Client:
         """A workload in a namespace without a DestinationRule and without a Sidecar object of its own."""
@@ -264,21 +268,39 @@ class Engine:
             modes = (Mode.NOT_ENFORCED, Sent.PLAINTEXT, Verdict.NOT_ENFORCED)
             return Call(name, service.key, port.number, 0, *modes, why, RuleCode.UDP)
         found, merged = self._chosen(client, service)
+        outside = self._sender.outside(client, service, port.number)
+        whole, cells = self._all_cells(client, service, port, merged, outside)
+        if not cells:
+            return self._nothing_behind(client, name, service, port, whole)
+        call = self._call(name, service, port, cells, "" if outside else whole.destination_rule, found.lost)
+        hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
+        if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
+            return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
+        return call
+
+    def broken(self, name: str, service: Service, port: Port) -> set[tuple[object, ...]]:
+        """Where calls of a client (`ns/workload`, or `*`) end that break: the class of its pods, and the endpoint in their proxies."""
+        found: set[tuple[object, ...]] = set()
+        star = self._anybody_who_sees(service, port.number)
+        classes = [(key, client) for key, (client, names) in self.classes.items() if name in names]
+        for key, client in [((), star)] if name == ANYBODY else classes:
+            outside = self._sender.outside(client, service, port.number)
+            cells = self._all_cells(client, service, port, self._chosen(client, service)[1], outside)[1]
+            found |= {(key, number) for number, cell in enumerate(cells) if cell.verdict is Verdict.BROKEN}
+        return found
+
+    def _all_cells(
+        self, client: Client, service: Service, port: Port, merged: Merged | None, outside: Sends | None
+    ) -> tuple[ProxyCluster, list[_Cell]]:
+        """The cluster of the whole service, and the cells of that one and of those of the subsets."""
         destination_rule = merged.destination_rule if merged else None
         by = " and ".join(merged.sources) if merged else ""
-        outside = self._sender.outside(client, service, port.number)
         whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
         cells = self._cells(client, whole, outside, None)
         for subset in destination_rule.subsets if destination_rule and not outside else ():
             cluster = ProxyCluster(service, port, cluster_tls(destination_rule, port.number, subset), by)
             cells += self._cells(client, cluster, outside, subset)
-        if not cells:
-            return self._nothing_behind(client, name, service, port, whole)
-        call = self._call(name, service, port, cells, "" if outside else by, found.lost)
-        hides_tls = any(entry.traffic and entry.traffic.tls is not None for entry in found.shadowed)
-        if hides_tls and merged and whole.tls.mode is None and call.rule in (None, RuleCode.OLDEST_WINS):
-            return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
-        return call
+        return whole, cells
 
     def _cells(
         self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None
@@ -299,12 +321,19 @@ class Engine:
 
     def _cell(self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: str) -> _Cell:
         accepts = self.accepts(endpoint, port.number)
-        outcome = verdict(sends.mode, accepts.mode)
-        if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
-            outcome = self._foreign_tls(endpoint)
+        outcome = self._outcome(sends.mode, accepts.mode, endpoint)
         if service.external and endpoint.group is None:
             outcome = Verdict.UNKNOWN if sends.mode in (Sent.MTLS, Sent.UNKNOWN) else Verdict.NOT_ENFORCED
         return _Cell(endpoint, sends, accepts, outcome, subset)
+
+    def received(self, mode: Sent, endpoint: Endpoint, number: int) -> Verdict:
+        """What becomes of a call at an endpoint, whoever sends it; a service offers the endpoint on port `number`."""
+        return self._outcome(mode, self.accepts(endpoint, number).mode, endpoint)
+
+    def _outcome(self, sent: Sent, accepts: Mode, endpoint: Endpoint) -> Verdict:
+        if sent is Sent.TLS and accepts in (Mode.PERMISSIVE, Mode.DISABLE):
+            return self._foreign_tls(endpoint)
+        return verdict(sent, accepts)
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
         """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
