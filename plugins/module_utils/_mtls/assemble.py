@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.callers import CALLERS, Callers, callers_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
@@ -33,6 +34,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.p
     peer_authentication,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod, pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod_calls import calling_pod
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.service import (
     selector_of as selector_of_service,
 )
@@ -46,6 +48,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
     chosen,
     workload_entry,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -55,7 +58,7 @@ class Snapshot:
     """A mesh as it was read. `missing_configs` are MeshConfigs that could not be read; `stats` are numbers for the result.
 
     `pods` maps each pod that can be asked, (namespace, name), to its group, and `addresses` to its first address. A pod that starts or
-    ends is in neither.
+    ends is in neither. `callers` are those that are no workloads, None when they were not asked for.
     """
 
     mesh: Mesh
@@ -65,6 +68,7 @@ class Snapshot:
     stats: Mapping[str, Any]
     pods: Mapping[tuple[str, str], int]
     addresses: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    callers: Callers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,11 @@ class Misread:
     object: str
 
 
-def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
-    """What is kept of one object, by kind, or a Misread; `domain` is the cluster's DNS domain."""
+def reducers(domain: str, *, callers: bool = False) -> dict[str, Callable[[Obj], Any]]:
+    """What is kept of one object, by kind, or a Misread; `domain` is the cluster's DNS domain.
+
+    With `callers`, more of a pod is kept, and something of the kinds that are read only to know who calls.
+    """
     found: dict[str, Callable[[Obj], Any]] = {
         "Pod": pod,
         "EndpointSlice": endpoint_slice,
@@ -88,6 +95,8 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "WorkloadEntry": functools.partial(_tried, lambda obj: workload_entry(obj, 0, {})),
         "Gateway": gateway_servers,
     }
+    if callers:
+        found |= {"Pod": calling_pod, **CALLERS}
     return {kind: functools.partial(_guarded, reduce) for kind, reduce in found.items()}
 
 
@@ -116,7 +125,9 @@ def assembled(
     configs: Mapping[str, MeshConfig],
     domain: str,
 ) -> Snapshot:
-    """The mesh out of its parts: reduced objects by kind, all kinds of `reducers` present."""
+    """The mesh out of its parts: reduced objects by kind, all kinds of `reducers` present; and its callers, if their kinds are present."""
+    unread_callers = {kind.name: missing[kind.name] for kind in CALLER_KINDS if kind.name in missing}
+    missing = {kind: why for kind, why in missing.items() if kind not in unread_callers}
     servers: list[GatewayServer] = [server for servers in found["Gateway"] for server in servers]
     kept = selected_labels(
         found["PeerAuthentication"],
@@ -152,7 +163,10 @@ def assembled(
     up: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"] if entry.up}
     pods = {key: by_name[key] for key in up}
     addresses = {key: entry.ips[0] for key, entry in up.items() if entry.ips}
-    return Snapshot(replace(mesh, services=tuple[Service, ...](services)), labels, going, (), {}, pods, addresses)
+    mesh = replace(mesh, services=tuple[Service, ...](services))
+    asked = CALLERS.keys() <= found.keys()
+    callers = callers_of(found, unread_callers, mesh, by_name, labels) if asked else None
+    return Snapshot(mesh, labels, going, (), {}, pods, addresses, callers)
 
 
 def _services(

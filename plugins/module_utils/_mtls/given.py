@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
@@ -16,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     ENDED,
     KINDS,
     Everything,
+    Kind,
     Reducers,
 )
 
@@ -78,11 +79,11 @@ class Given:
     def _of(self, group: str, kind: str) -> list[Obj]:
         return list(self._objects.get((group, kind), {}).values())
 
-    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
+    def everything(self, reducers: Reducers, istio_namespace: str, kinds: Sequence[Kind] = KINDS) -> Everything:
         """All objects that decide, reduced. Pods that have ended do not count."""
         found: dict[str, list[Any]] = {}
         missing: dict[str, Missing] = {}
-        for kind in KINDS:
+        for kind in kinds:
             group = _group(kind.versions[0])
             objects = self._of(group, kind.name)
             if not objects and not self._complete and (group, kind.name) not in self._listed:
