@@ -9,6 +9,7 @@ container; what is redirected before the proxy is up fails, with STRICT and with
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +104,7 @@ def _index(names: list[str], name: str) -> int | None:
 def _proxy_user(container: Obj) -> str:
     """The user whose traffic istio-init leaves alone."""
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         name, _equals, value = word.partition("=")
         if name in _USER_FLAGS:
             return value or following

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ def template(kind: str, obj: Obj) -> Template:
 def _classes(container: Obj) -> Iterator[str]:
     """Values of `--ingress-class=…`, `--controller-class …` and the like."""
     words = [str(word) for word in [*(container.get("command") or []), *(container.get("args") or [])]]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         name, equals, value = word.partition("=")
         if "class" in name:
             yield value if equals else following
