@@ -75,7 +75,7 @@ def crd(strategy: str = "Webhook") -> dict[str, Any]:
 
 def ingress(port: dict[str, Any], **spec: Any) -> dict[str, Any]:
     paths = {"paths": [{"path": "/", "backend": {"service": {"name": "web", "port": port}}}]}
-    return obj("Ingress", "a", "edge", {"ingressClassName": "nginx", "rules": [{"http": paths}], **spec})
+    return obj("Ingress", "a", "front", {"ingressClassName": "nginx", "rules": [{"http": paths}], **spec})
 
 
 CLASS = obj("IngressClass", "", "nginx", {"controller": "example.com/nginx"})
@@ -553,8 +553,8 @@ def test_calls_that_are_not_known_are_listed() -> None:
 
 
 def test_a_gateway_reads_no_policies() -> None:
-    gateway = pod("a", "edge", role="router")
-    result = told(gateway, *service("a", "edge", [gateway], type="LoadBalancer"))
+    gateway = pod("a", "front", role="router")
+    result = told(gateway, *service("a", "front", [gateway], type="LoadBalancer"))
     assert (result["unknown"], result["named_callers"], result["verdict"]) == ([], [], "nothing_found")
 
 
