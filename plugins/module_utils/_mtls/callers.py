@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Capture,
     Endpoint,
     Group,
     Mesh,
@@ -26,6 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Sent,
     Service,
     ServiceKind,
+    in_mesh,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.api_server import (
     Target,
@@ -157,7 +159,11 @@ def callers_of(
     return Callers(
         tuple(named),
         tuple(sorted(set(possible), key=lambda entry: (entry.kind, entry.caller, entry.reason))),
-        tuple(_waiting(one, proxy) for one, proxy, _why in judged if proxy not in (None, Proxy.NONE)),
+        tuple(
+            _waiting(one, proxy, mesh, namespace_labels)
+            for one, proxy, _why in judged
+            if proxy not in (None, Proxy.NONE)
+        ),
         tuple(looked_at),
         tuple(not_looked_at),
     )
@@ -438,8 +444,12 @@ def _possible(one: Template, proxy: Proxy | None, why: str) -> Iterator[Possible
             yield PossibleCaller(kind, name, f"{state}; {entry}")
 
 
-def _waiting(one: Template, proxy: Proxy | None) -> Group:
+def _waiting(
+    one: Template, proxy: Proxy | None, mesh: Mesh, namespace_labels: Mapping[str, Mapping[str, str]]
+) -> Group:
     """A workload that does not run, with the sidecar that it gets: its calls are judged like those of a running one."""
-    return Group(
-        one.namespace, one.name, one.labels, proxy or Proxy.NONE, one.labels.get("istio.io/rev", ""), "istio", count=0
-    )
+    own = namespace_labels.get(one.namespace) or {}
+    revision = str(one.labels.get("istio.io/rev") or own.get("istio.io/rev") or "")
+    capture = in_mesh(Capture(), mesh.configs.get(revision, mesh.config))
+    kind = proxy or Proxy.NONE
+    return Group(one.namespace, one.name, one.labels, kind, revision, "istio", capture=capture, count=0)

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Misread, assembled, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, KINDS
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import ANYBODY, WITHOUT_SIDECAR
@@ -540,6 +544,51 @@ def test_an_object_of_another_shape_is_named(kind: str, broken: dict[str, Any]) 
     assert result["verdict"] == "unknown"
     (line,) = result["not_looked_at"]
     assert line.startswith(f"{kind}: b/odd")
+
+
+ODD: list[Any] = [None, True, 7, 1.5, "x", "", [], ["x"], [{}], {}, {"x": "y"}, {"x": {}}]
+WHOLE = [
+    hook("ValidatingWebhookConfiguration", service=TARGET),
+    hook("MutatingWebhookConfiguration", url="https://web.a.svc:80/check"),
+    crd(),
+    obj("APIService", "", "v1.metrics", {"service": TARGET}),
+    ingress({"number": 80}, defaultBackend={"service": {"name": "web", "port": {"name": "p80"}}}),
+    CLASS,
+    monitor("ServiceMonitor", {"port": "p80", "scheme": "https", "tlsConfig": {"certFile": "x"}}),
+    monitor("PodMonitor", {"portNumber": 8080}, namespaceSelector={"any": True}),
+    workload("CronJob", "a", {"initContainers": [init(args=["--ingress-class", "x"], **USER)]}, labels=TRUE),
+    workload("Job", "b", USER, annotations=FALSE),
+]
+
+
+def leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of everything in an object."""
+    if path:
+        yield path
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, part in parts:
+        yield from leaves(part, (*path, key))
+
+
+@pytest.mark.parametrize("whole", WHOLE, ids=lambda whole: whole["kind"])
+def test_no_value_of_any_type_ends_it(whole: dict[str, Any]) -> None:
+    for path in leaves({key: part for key, part in whole.items() if key in ("spec", "webhooks", "status")}):
+        for odd in ODD:
+            changed = copy.deepcopy(whole)
+            node: Any = changed
+            for key in path[:-1]:
+                node = node[key]
+            node[path[-1]] = odd
+            reduced = reducers("cluster.local", callers=True)[whole["kind"]](changed)
+            parts: dict[str, list[Any]] = {kind: [] for kind in reducers("cluster.local", callers=True)}
+            base = [namespace("a"), *labelled(web())]
+            for entry in base:
+                parts[entry["kind"]].append(reducers("cluster.local", callers=True)[entry["kind"]](entry))
+            if not isinstance(reduced, Misread):
+                parts[whole["kind"]].append(reduced)
+            snapshot = assembled(parts, {}, MeshConfig(), {}, "cluster.local")
+            engine = Engine(snapshot.mesh)
+            assert what_if(engine, engine.calls(), ["a"], False, snapshot.callers)["verdict"]
 
 
 def test_calls_that_are_not_known_are_listed() -> None:
