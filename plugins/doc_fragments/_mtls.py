@@ -66,10 +66,12 @@ options:
   what_if:
     description:
       - Compute what would break if these were V(STRICT).
+      - For this, objects that name callers without a certificate of the mesh are read as well, such as webhook configurations, Ingresses,
+        ServiceMonitors and CronJobs. C(docs/mtls.md) lists them. One that may not be read is named in the result, and nothing fails.
     type: dict
     suboptions:
       namespaces:
-        description: Namespaces.
+        description: Namespaces. One that does not exist is refused.
         type: list
         elements: str
         default: []

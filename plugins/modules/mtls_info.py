@@ -32,6 +32,7 @@ options:
         For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
         WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod.
       - A kind that is not in the files counts as not read, and calls that depend on it are V(unknown), unless O(src_complete=true).
+      - O(what_if) also looks at the kinds that C(docs/mtls.md) lists for callers that are no workloads.
     type: list
     elements: path
     default: []
@@ -247,10 +248,20 @@ violations:
   type: list
   elements: dict
 what_if:
-  description: What O(what_if) would break, null without that option.
+  description:
+    - What O(what_if) would break, null without that option.
+    - AuthorizationPolicies and NetworkPolicies, which may refuse a call anyway, are not considered.
   returned: success
   type: dict
   contains:
+    verdict:
+      description:
+        - V(breaks) when calls were found that would break.
+        - V(nothing_found) when none was found and everything was read.
+        - V(unknown) when none was found for certain, and RV(what_if.unknown), RV(what_if.named_callers), RV(what_if.probes) or
+          RV(what_if.not_looked_at) leave it open, or callers without a sidecar can reach what would refuse them.
+      type: str
+      sample: breaks
     namespaces:
       description: Namespaces that were assumed V(STRICT).
       type: list
@@ -259,22 +270,87 @@ what_if:
       description: Whether the mesh was assumed V(STRICT).
       type: bool
     breaks:
-      description: Entries of meshed callers that would be V(broken), as RV(calls), with C(was).
+      description:
+        - Entries of meshed callers that would be V(broken), as RV(calls), with C(was), the verdict now.
+        - Calls to services that are hidden from their callers, calls that do not pass the caller's own sidecar, and those of workloads
+          that have no pods now are among them. V(was=broken) means that calls to further endpoints of the port would break.
+      type: list
+      elements: dict
+    unknown:
+      description: Entries, as RV(what_if.breaks), of which it is not known whether they would break.
       type: list
       elements: dict
     refuses:
-      description: Service ports that would start to refuse callers without a sidecar.
+      description: Service ports of which at least one endpoint would start to refuse callers without a sidecar.
       type: list
       elements: dict
+      sample: [{service: ecommerce/legacy, port: 80, was: plaintext_allowed}]
     callers:
-      description: Workloads without a sidecar. Their calls to RV(what_if.refuses) would break.
+      description: Workloads without a sidecar. Their calls to RV(what_if.refuses) would break. Whom they call is in no object.
       type: list
       elements: str
-    probes:
-      description: Probes and hooks by HTTP or gRPC that the injector has not rewritten. The kubelet has no sidecar, so they would fail.
+    possible_callers:
+      description:
+        - Other callers whose calls to RV(what_if.refuses) would break, if they make any. V(init_container) runs before the sidecar,
+          V(workload), V(job) and V(cron_job) have no pods now and get no sidecar, or one that their calls may bypass.
       type: list
       elements: dict
-      sample: [{workload: ecommerce/legacy, port: 8080, probe: readinessProbe, was: PERMISSIVE}]
+      sample: [{kind: cron_job, caller: CronJob ecommerce/night, reason: "it has no pods now; they will have no sidecar: hostNetwork"}]
+    named_callers:
+      description:
+        - Calls without a certificate of the mesh of which an object names the target, and that would be V(broken), or V(unknown) if that
+          is not known.
+        - RV(what_if.named_callers[].kind) is V(webhook), V(conversion_webhook) or V(aggregated_api) of the API server, V(scrape) of
+          Prometheus, V(ingress) of an Ingress controller, or V(outside) for node ports, load balancers, external IPs and host ports.
+        - RV(what_if.named_callers[].port) is the service's port, or the container's when the target is a workload.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: What the caller is.
+          type: str
+          sample: webhook
+        caller:
+          description: The object that names the target.
+          type: str
+          sample: "ValidatingWebhookConfiguration guard, webhook guard.example.com"
+        target:
+          description: Service or workload, as V(namespace/name).
+          type: str
+          sample: ecommerce/guard
+        port:
+          description: Port.
+          type: int
+          sample: 443
+        was:
+          description: The verdict now.
+          type: str
+          sample: not_enforced
+        verdict:
+          description: V(broken) or V(unknown).
+          type: str
+          sample: broken
+        reason:
+          description: Why, in words.
+          type: str
+          sample: the API server sends TLS that is not the mesh's
+    probes:
+      description:
+        - Probes and hooks by HTTP or gRPC that the injector has not rewritten. The kubelet has no sidecar, so they would be V(broken),
+          or V(unknown) if that is not known.
+      type: list
+      elements: dict
+      sample: [{workload: ecommerce/legacy, port: 8080, probe: readinessProbe, was: PERMISSIVE, verdict: broken}]
+    looked_at:
+      description: Kinds of callers, and kinds of objects with their number, that were looked at.
+      type: list
+      elements: str
+      sample: [workloads without a sidecar, "CronJob: 3"]
+    not_looked_at:
+      description: Kinds of objects that could not be read or understood, and why.
+      type: list
+      elements: str
+      sample: ["APIService: no permission: verb list on apiservices.apiregistration.k8s.io in all namespaces is missing"]
 callers:
   description: Callers of each service within the window, from Prometheus, those with the most plain text first.
   returned: success

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.callers import CALLERS, Callers, callers_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import TABLES, doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
@@ -48,6 +49,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.p
     peer_authentication,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod, pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod_calls import calling_pod
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.service import (
     selector_of as selector_of_service,
 )
@@ -63,7 +65,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
     workload_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import MeshRoute
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import MESH_ROUTES
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, MESH_ROUTES
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
 
@@ -82,7 +84,7 @@ class Snapshot:
     """A mesh as it was read. `missing_configs` are MeshConfigs that could not be read; `stats` are numbers for the result.
 
     `pods` maps each pod that can be asked, (namespace, name), to its group; a pod that starts or ends is not there. `located` says of all
-    pods where they are.
+    pods where they are. `callers` are those that are no workloads, None when they were not asked for.
     """
 
     mesh: Mesh
@@ -92,6 +94,7 @@ class Snapshot:
     stats: Mapping[str, Any]
     pods: Mapping[tuple[str, str], int]
     located: Mapping[tuple[str, str], Located] = field(default_factory=dict)
+    callers: Callers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,11 @@ class Misread:
     object: str
 
 
-def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
-    """What is kept of one object, by kind, or a Misread; `domain` is the cluster's DNS domain."""
+def reducers(domain: str, *, callers: bool = False) -> dict[str, Callable[[Obj], Any]]:
+    """What is kept of one object, by kind, or a Misread; `domain` is the cluster's DNS domain.
+
+    With `callers`, more of a pod is kept, and something of the kinds that are read only to know who calls.
+    """
     found: dict[str, Callable[[Obj], Any]] = {
         "Pod": pod,
         "EndpointSlice": endpoint_slice,
@@ -119,6 +125,8 @@ def reducers(domain: str) -> dict[str, Callable[[Obj], Any]]:
         "BackendTLSPolicy": backend_tls,
         **{kind: functools.partial(_of_kind, kind) for kind in MESH_ROUTES},
     }
+    if callers:
+        found |= {"Pod": calling_pod, **CALLERS}
     return {
         kind: functools.partial(_guarded, functools.partial(_doubting, kind, reduce)) for kind, reduce in found.items()
     }
@@ -178,7 +186,9 @@ def assembled(
     configs: Mapping[str, MeshConfig],
     domain: str,
 ) -> Snapshot:
-    """The mesh out of its parts: reduced objects by kind, all kinds of `reducers` present."""
+    """The mesh out of its parts: reduced objects by kind, all kinds of `reducers` present; and its callers, if their kinds are present."""
+    unread_callers = {kind.name: missing[kind.name] for kind in CALLER_KINDS if kind.name in missing}
+    missing = {kind: why for kind, why in missing.items() if kind not in unread_callers}
     servers: list[GatewayServer] = [server for servers in found["Gateway"] for server in servers]
     kept = selected_labels(
         found["PeerAuthentication"],
@@ -234,7 +244,9 @@ def assembled(
     pods = {key: by_name[key] for key, entry in every.items() if entry.up}
     located = {key: Located(by_name[key], entry.ips, entry.uid) for key, entry in every.items()}
     mesh = replace(mesh, services=tuple(services), destination_rules=rules)
-    return Snapshot(mesh, labels, going, (), {}, pods, located)
+    asked = CALLERS.keys() <= found.keys()
+    callers = callers_of(found, unread_callers, mesh, by_name, labels) if asked else None
+    return Snapshot(mesh, labels, going, (), {}, pods, located, callers)
 
 
 def _services(

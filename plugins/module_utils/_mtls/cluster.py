@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -35,13 +35,13 @@ class Cluster:
         """Requests of the client so far."""
         return self._client.requests
 
-    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
+    def everything(self, reducers: Reducers, istio_namespace: str, kinds: Sequence[Kind] = KINDS) -> Everything:
         """All objects that decide, reduced."""
-        jobs: list[Callable[[], Any]] = [functools.partial(self._listed, kind, reducers[kind.name]) for kind in KINDS]
+        jobs: list[Callable[[], Any]] = [functools.partial(self._listed, kind, reducers[kind.name]) for kind in kinds]
         jobs.append(lambda: self._istiods(istio_namespace))
         *lists, istiods = self._client.each(_run, jobs)
         found, missing = {}, {}
-        for kind, items in zip(KINDS, lists, strict=True):
+        for kind, items in zip(kinds, lists, strict=True):
             found[kind.name] = [] if isinstance(items, Missing) else items
             if isinstance(items, Missing) and not (kind.optional and items.cause is MissingCause.NOT_INSTALLED):
                 missing[kind.name] = items

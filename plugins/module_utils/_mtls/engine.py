@@ -141,23 +141,27 @@ class Engine:
         for group in self.mesh.groups:
             if not group.meshed or group.kind is Proxy.WAYPOINT:
                 continue
-            config = self.mesh.config_of(group)
-            scope = scope_of(self.scopes, config, group)
-            selecting = group.namespace in self.destination_rules(config).selecting
-            selecting = selecting or self.virtual_services(config).selecting
-            labels = group.labels if selecting else {}
-            out = group.capture
-            patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
-            unclear = (group.doubt, doubt_of(self.scopes, config, group))
-            key = (
-                *unclear,
-                *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
-                *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
-                *(out.include_out_ranges, out.exclude_out_ranges, patches),
-            )
-            entry = (Client(group.namespace, labels, group.kind, config, scope, out, patches, *unclear), set[str]())
-            found.setdefault(key, entry)[1].add(group.key)
+            key, client = self.client(group)
+            found.setdefault(key, (client, set[str]()))[1].add(group.key)
         return found
+
+    def client(self, group: Group) -> tuple[tuple[object, ...], Client]:
+        """What decides on the calls of a workload with a proxy, as a key of `classes` and as a client."""
+        config = self.mesh.config_of(group)
+        scope = scope_of(self.scopes, config, group)
+        selecting = group.namespace in self.destination_rules(config).selecting
+        selecting = selecting or self.virtual_services(config).selecting
+        labels = group.labels if selecting else {}
+        out = group.capture
+        patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
+        unclear = (group.doubt, doubt_of(self.scopes, config, group))
+        key = (
+            *unclear,
+            *(group.namespace, frozenset(labels.items()), group.kind, config, scope.key if scope else ""),
+            *(out.none, out.unclear, out.as_proxy, out.include_out, out.exclude_out),
+            *(out.include_out_ranges, out.exclude_out_ranges, patches),
+        )
+        return key, Client(group.namespace, labels, group.kind, config, scope, out, patches, *unclear)
 
     def _anybody(self) -> Client:
         """A workload in a namespace without a DestinationRule and without a Sidecar object of its own."""
@@ -330,6 +334,16 @@ class Engine:
             return replace(call, rule=RuleCode.DESTINATION_RULE_WITHOUT_TLS)
         return call
 
+    def broken(self, name: str, service: Service, port: Port) -> set[tuple[object, ...]]:
+        """Where calls of a client (`ns/workload`, or `*`) end that break: the class of its pods, and the endpoint in their proxies."""
+        found: set[tuple[object, ...]] = set()
+        star = self.anybody_who_sees(service, port.number)
+        classes = [(key, client) for key, (client, names) in self.classes.items() if name in names]
+        for key, client in [((), star)] if name == ANYBODY else classes:
+            cells = self.cells(client, service, port)
+            found |= {(key, number) for number, cell in enumerate(cells) if cell.verdict is Verdict.BROKEN}
+        return found
+
     def _arrivals(self, client: Client, service: Service, port: Port) -> list[Arrival] | None:
         """Where VirtualServices send the calls of a client, None when they leave them alone. Only sidecars have routes of the mesh."""
         if client.kind is not Proxy.SIDECAR or not (self.mesh.virtual_services or self.mesh.mesh_routes):
@@ -412,15 +426,22 @@ class Engine:
         accepts = self.accepts(endpoint, port.number)
         if service.doubt:
             accepts = ServerMode(Mode.UNKNOWN, "", service.doubt)
-        outcome = verdict(sends.mode, accepts.mode)
-        if sends.mode is Sent.TLS and accepts.mode in (Mode.PERMISSIVE, Mode.DISABLE):
-            outcome = self._foreign_tls(endpoint)
+        outcome = self._outcome(sends.mode, accepts.mode, endpoint)
         if endpoint.pods is None and (service.external or sends.mode is Sent.MTLS):
             outcome = outside_of_mesh(sends.mode)  # what stands at an address that no pod has is not known
         if service.doubt and outcome is Verdict.NOT_ENFORCED:
             outcome = Verdict.UNKNOWN
         name = subset.name if subset else ""
         return Cell(endpoint, sends, accepts, outcome, name, name if subset and subset.traffic is not None else "")
+
+    def received(self, mode: Sent, endpoint: Endpoint, number: int) -> Verdict:
+        """What becomes of a call at an endpoint, whoever sends it; a service offers the endpoint on port `number`."""
+        return self._outcome(mode, self.accepts(endpoint, number).mode, endpoint)
+
+    def _outcome(self, sent: Sent, accepts: Mode, endpoint: Endpoint) -> Verdict:
+        if sent is Sent.TLS and accepts in (Mode.PERMISSIVE, Mode.DISABLE):
+            return self._foreign_tls(endpoint)
+        return verdict(sent, accepts)
 
     def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
         """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     KINDS,
     TAGS,
     Everything,
+    Kind,
     Reducers,
     tag_of,
 )
@@ -80,11 +81,11 @@ class Given:
     def _of(self, group: str, kind: str) -> list[Obj]:
         return list(self._objects.get((group, kind), {}).values())
 
-    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
+    def everything(self, reducers: Reducers, istio_namespace: str, kinds: Sequence[Kind] = KINDS) -> Everything:
         """All objects that decide, reduced. Pods that have ended do not count."""
         found: dict[str, list[Any]] = {}
         missing: dict[str, Missing] = {}
-        for kind in KINDS:
+        for kind in kinds:
             group = _group(kind.versions[0])
             objects = self._of(group, kind.name)
             if not objects and not self._complete and (group, kind.name) not in self._listed:

@@ -26,16 +26,18 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, KINDS, Source
 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
 
 
-def read(source: Source, istio_namespace: str, domain: str) -> Snapshot:
-    """Reads everything."""
+def read(source: Source, istio_namespace: str, domain: str, *, callers: bool = False) -> Snapshot:
+    """Reads everything, with `callers` also the objects that name callers which are no workloads."""
     start, before = time.monotonic(), source.requests
-    everything = source.everything(reducers(domain), istio_namespace)
+    everything = source.everything(
+        reducers(domain, callers=callers), istio_namespace, (*KINDS, *CALLER_KINDS) if callers else KINDS
+    )
     found, missing = _understood(everything.found, everything.missing)
     environments = None if everything.istiods is None else _environments(everything.istiods)
     config, configs, missing_configs = _configs(source, istio_namespace, revisions(found["Pod"]), environments)

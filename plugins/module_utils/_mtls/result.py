@@ -34,8 +34,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, what_if, workloads
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary import namespaces, workloads
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.what_if import what_if
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Endpoint,
     Prometheus,
@@ -112,7 +113,10 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
 def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> Judged:
     """Reads the mesh and judges it. `client` is the cluster's; with it, verdicts are compared with what Prometheus has seen, if asked."""
     wanted, begin = wanted_of(params), time.monotonic()
-    snapshot = read(source, params["istio_namespace"], params["cluster_domain"])
+    asked = params["what_if"] or {}
+    wants_callers = bool(asked.get("namespaces") or asked.get("mesh"))
+    snapshot = read(source, params["istio_namespace"], params["cluster_domain"], callers=wants_callers)
+    _check_namespaces(snapshot, asked.get("namespaces") or [])
     start = time.monotonic()
     engine = Engine(snapshot.mesh)
     everything = engine.calls()
@@ -143,6 +147,13 @@ def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> J
         "seconds": round(end - begin, 3),
     }
     return Judged(snapshot, engine, calls, everything, wanted, tuple(more), callers, seconds)
+
+
+def _check_namespaces(snapshot: Snapshot, names: list[str]) -> None:
+    """Raises KubeError for a namespace of `what_if` that does not exist: a misspelt one would break nothing."""
+    unknown = sorted(set(names) - set(snapshot.mesh.namespaces))
+    if unknown and "Namespace" not in snapshot.mesh.missing:
+        raise KubeError(f"what_if.namespaces: {', '.join(unknown)} does not exist. Expected namespaces of the cluster.")
 
 
 def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -195,7 +206,7 @@ def result(
     findings = ordered([*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
     asked, told = params["what_if"], None
     if asked and (asked["namespaces"] or asked["mesh"]):
-        told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])
+        told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"], snapshot.callers)
     config = snapshot.mesh.config
     return {
         "changed": False,

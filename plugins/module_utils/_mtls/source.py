@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ class Kind:
     versions: tuple[str, ...]
     query: Mapping[str, str] | None = None
     optional: bool = False
+    understood: bool = True  # false: only whether there are any is read
 
 
 _NETWORKING = ("networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3")
@@ -62,6 +63,27 @@ TAGS = Kind(
     {"labelSelector": TAG},
 )
 
+_MONITORING = ("monitoring.coreos.com/v1",)
+_ADMISSION = ("admissionregistration.k8s.io/v1",)
+# Objects that name callers which are no pods of the mesh. They are read only for what_if.
+CALLER_KINDS = (
+    Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", _ADMISSION),
+    Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION),
+    Kind("CustomResourceDefinition", "customresourcedefinitions", ("apiextensions.k8s.io/v1",)),
+    Kind("APIService", "apiservices", ("apiregistration.k8s.io/v1",)),
+    Kind("Ingress", "ingresses", ("networking.k8s.io/v1",)),
+    Kind("IngressClass", "ingressclasses", ("networking.k8s.io/v1",)),
+    Kind("Deployment", "deployments", ("apps/v1",)),
+    Kind("StatefulSet", "statefulsets", ("apps/v1",)),
+    Kind("DaemonSet", "daemonsets", ("apps/v1",)),
+    Kind("Job", "jobs", ("batch/v1",)),
+    Kind("CronJob", "cronjobs", ("batch/v1",)),
+    Kind("ServiceMonitor", "servicemonitors", _MONITORING),
+    Kind("PodMonitor", "podmonitors", _MONITORING),
+    Kind("Probe", "probes", _MONITORING, understood=False),
+    Kind("ScrapeConfig", "scrapeconfigs", ("monitoring.coreos.com/v1alpha1",), understood=False),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Everything:
@@ -79,8 +101,8 @@ class Source(Protocol):
     def requests(self) -> int:
         """Requests to an API server so far."""
 
-    def everything(self, reducers: Reducers, istio_namespace: str) -> Everything:
-        """All objects of `KINDS`, each reduced by the function of its kind."""
+    def everything(self, reducers: Reducers, istio_namespace: str, kinds: Sequence[Kind] = KINDS) -> Everything:
+        """All objects of `kinds`, each reduced by the function of its kind."""
 
     def revision_tags(self) -> Mapping[str, str] | Missing:
         """Revision tags and the revisions that they stand for, or why they cannot be read."""

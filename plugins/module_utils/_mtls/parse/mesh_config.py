@@ -19,9 +19,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
     OUTBOUND,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import LabelSelector, MeshConfig
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.label_selector import label_selector
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
-
-_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
 
 def mesh_config(document: Obj, revision: str = "default", environment: Mapping[str, str] | None = None) -> MeshConfig:
@@ -102,19 +101,6 @@ def _selectors(node: Any) -> tuple[LabelSelector, ...]:
     try:
         if node is not None and not isinstance(node, list):
             raise TypeError(node)
-        return tuple(_selector(part or {}) for part in node or ())
+        return tuple(label_selector(part or {}) for part in node or ())
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _wrong("discoverySelectors", node, "a list of label selectors") from None
-
-
-def _selector(node: Obj) -> LabelSelector:
-    if set(node) - {"matchLabels", "matchExpressions"}:
-        raise ValueError(node)
-    expressions = []
-    for part in node.get("matchExpressions") or ():
-        values = frozenset(str(value) for value in part.get("values") or ())
-        if part["operator"] not in _OPERATORS or bool(values) != (part["operator"] in ("In", "NotIn")):
-            raise ValueError(part)
-        expressions.append((str(part["key"]), str(part["operator"]), values))
-    labels = tuple(sorted((str(key), str(value)) for key, value in (node.get("matchLabels") or {}).items()))
-    return LabelSelector(labels, tuple(expressions))

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import KINDS
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, KINDS
 from ansible_collections.servicemesh.platform.plugins.modules import mtls_info
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import namespace, peer_authentication, pod, service
@@ -130,6 +130,57 @@ def test_a_right_on_what_is_not_installed_is_not_missed(ask: Callable[..., dict[
         api.faults[version] = lambda path, _query: answer if path.startswith("/apis/gateway.") else None
     result = ask(api, want={"a": "strict"})
     assert (verdict(result), result["compliant"], result["findings"]) == ("strict", True, [])
+
+
+def test_kinds_of_callers_are_read_for_what_if_only(ask: Callable[..., dict[str, Any]]) -> None:
+    api = Api(*MESH)
+    asked: list[str] = []
+
+    def noted(plural: str) -> Callable[[str, dict[str, list[str]]], Answer | None]:
+        return lambda *_: asked.append(plural)
+
+    for kind in CALLER_KINDS:
+        api.faults[kind.plural] = noted(kind.plural)
+    istiods = ["deployments"]  # those of Istio's namespace are always read
+    ask(api)
+    assert asked == istiods
+    asked.clear()
+    assert ask(api, what_if={"namespaces": ["a"]})["what_if"]["verdict"] == "nothing_found"
+    assert sorted(asked) == sorted([*istiods, *(kind.plural for kind in CALLER_KINDS)])
+
+
+@pytest.mark.parametrize("kind", CALLER_KINDS, ids=lambda kind: kind.name)
+def test_a_right_of_what_if_that_is_missing_is_named_there(ask: Callable[..., dict[str, Any]], kind: Any) -> None:
+    api = Api(*MESH)
+    api.faults[kind.plural] = lambda *_: status(403, "forbidden", "Forbidden")
+    result = ask(api, want={"a": "strict"}, what_if={"mesh": True})
+    assert not result.get("failed"), result
+    assert (result["compliant"], result["findings"]) == (True, []), "no verdict depends on it"
+    (line,) = result["what_if"]["not_looked_at"]
+    assert line.startswith(f"{kind.name}: no permission: verb list on {kind.plural}.")
+    assert result["what_if"]["verdict"] == "unknown"
+
+
+def test_a_kind_that_the_cluster_does_not_have_was_looked_at(ask: Callable[..., dict[str, Any]]) -> None:
+    api = Api(*MESH)
+    api.faults["servicemonitors"] = lambda *_: status(404)
+    told = ask(api, what_if={"mesh": True})["what_if"]
+    assert told["not_looked_at"] == []
+    assert "ServiceMonitor: the API server has no such kind" in told["looked_at"]
+
+
+def test_a_namespace_of_what_if_that_does_not_exist_is_refused(ask: Callable[..., dict[str, Any]]) -> None:
+    result = ask(Api(*MESH), what_if={"namespaces": ["a", "b"]})
+    assert result["failed"]
+    assert result["msg"] == "what_if.namespaces: b does not exist. Expected namespaces of the cluster."
+
+
+def test_a_namespace_of_what_if_when_the_namespaces_are_not_known(ask: Callable[..., dict[str, Any]]) -> None:
+    api = Api(*MESH)
+    api.faults["namespaces"] = lambda *_: status(403, "forbidden", "Forbidden")
+    told = ask(api, what_if={"namespaces": ["a", "b"]})["what_if"]
+    assert "namespace b: nothing of it was read" in told["not_looked_at"]
+    assert "namespace a: nothing of it was read" not in told["not_looked_at"]
 
 
 def test_crds_of_an_older_version_are_read(ask: Callable[..., dict[str, Any]]) -> None:

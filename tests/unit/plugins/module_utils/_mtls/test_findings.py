@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import summary as _mtls_summary
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import what_if as _mtls_what_if
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import (
     Excepted,
@@ -179,7 +180,7 @@ def test_what_could_not_be_read_is_an_error_with_what_to_grant() -> None:
 
 def test_what_if_tells_who_breaks() -> None:
     judged = engine(pod("c", "bare", sidecar=False), DR("b", HOST, "DISABLE"), PA("a", mode="PERMISSIVE"))
-    told = _mtls_summary.what_if(judged, judged.calls(), ["a"], False)
+    told = _mtls_what_if.what_if(judged, judged.calls(), ["a"], False)
     assert [(entry["client"], entry["service"], entry["was"]) for entry in told["breaks"]] == [
         ("b/far", "a/web", "plaintext_allowed")
     ]
@@ -189,15 +190,15 @@ def test_what_if_tells_who_breaks() -> None:
 
 def test_what_if_the_mesh_were_strict() -> None:
     judged = engine(PA("a", "wl", "DISABLE", selector=WEB))
-    assert _mtls_summary.what_if(judged, judged.calls(), [], True)["refuses"] == [], "the workload's own policy stays"
+    assert _mtls_what_if.what_if(judged, judged.calls(), [], True)["refuses"] == [], "the workload's own policy stays"
     judged = engine(server={"sidecar": False})
-    told = _mtls_summary.what_if(judged, judged.calls(), [], True)
+    told = _mtls_what_if.what_if(judged, judged.calls(), [], True)
     assert (told["breaks"], told["refuses"]) == ([], []), "without a sidecar nothing is refused"
 
 
 def test_what_if_changes_the_policy_that_counts() -> None:
     old, young = PA("a", "old", "DISABLE", age=1), PA("a", "young", "PERMISSIVE", age=2)
-    changed = _mtls_summary.made_strict(engine(young, old).mesh, ["a"], False)
+    changed = _mtls_what_if.made_strict(engine(young, old).mesh, ["a"], False)
     assert {p.name: p.mode for p in changed.policies} == {"old": "STRICT", "young": "PERMISSIVE"}
 
 

@@ -291,7 +291,14 @@ def lies(address: str, **how: Any) -> Callable[[Envoy], None]:
     [
         ([WEB, behind(WEB), STRICT], None, 3, "proved", "proved", ""),
         (ALL, None, 12, "proved", "proved", ""),
-        (ALL, None, 11, "unproved", "proved", "max_calls"),  # a caller without a sidecar does not get to the WorkloadEntry
+        (
+            ALL,
+            None,
+            11,
+            "unproved",
+            "proved",
+            "max_calls",
+        ),  # a caller without a sidecar does not get to the WorkloadEntry
         (ALL, only("10.0.0.1", "10.0.0.2"), 150, "unproved", "proved", "24 calls through the sidecar"),
         (ALL, without("10.9.0.1"), 150, "unproved", "proved", "WorkloadEntry vm: the probe's sidecar has no such"),
         (ALL, lies("10.9.0.1", sent=True), 150, "violated", "proved", "10.9.0.1 was mutual TLS"),
