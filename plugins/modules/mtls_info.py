@@ -150,6 +150,10 @@ calls:
       type: list
       elements: str
       sample: [ecommerce/user-service]
+    demanded:
+      description: Level that O(want) demands of the service's namespace, or empty.
+      type: str
+      sample: strict
     deviation:
       description: Why the call is not as O(want) demands, or empty.
       type: str
@@ -236,12 +240,15 @@ findings:
       type: str
       sample: Give the namespace or the mesh a mode other than DISABLE, or add a DestinationRule with ISTIO_MUTUAL.
 compliant:
-  description: Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
+  description:
+    - Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
+    - Namespaces of which nothing is demanded cannot make it false. Their workloads can, by name, when a demanded service accepts their plain
+      text.
   returned: success
   type: bool
   sample: true
 violations:
-  description: The findings that make RV(compliant) false, as RV(findings).
+  description: The findings that make RV(compliant) false, as RV(findings). Empty when RV(compliant) is not false.
   returned: success
   type: list
   elements: dict

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
@@ -15,8 +15,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, CheckCode, RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
+    ANYBODY,
     WITHOUT_SIDECAR,
     Call,
+    Proof,
     Verdict,
 )
 
@@ -65,6 +67,16 @@ class Wanted:
         """The level that a namespace must have, None when nothing is demanded of it."""
         return self.levels.get(namespace, self.levels.get("*"))
 
+    def foreign(self, call: Call) -> bool:
+        """Whether a call's client is a workload of a namespace of which nothing is demanded."""
+        return call.client not in (ANYBODY, WITHOUT_SIDECAR) and self.level(call.client.partition("/")[0]) is None
+
+    def concerned(self, namespaces: frozenset[str] | None) -> bool:
+        """Whether something is demanded of one of some namespaces, None for all of them."""
+        if namespaces is None:
+            return bool(self.levels)
+        return any(self.level(name) for name in namespaces)
+
     def excepted(self, call: Call) -> str:
         """Why a call is excepted, empty when it is not."""
         return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(call)), "")
@@ -82,10 +94,28 @@ def unused(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Findin
     return [finding(CheckCode.EXCEPTION_UNUSED, f"Exception {entry.told}", "it excepts nothing") for entry in left]
 
 
-def deviation(call: Call, wanted: Wanted) -> tuple[str, str]:
-    """Why a call is not as demanded, and why that is accepted. Both are empty for a call that is as demanded."""
+ServicePort = tuple[str, int]  # `namespace/name` and port
+
+
+def refusing(calls: Iterable[Call]) -> frozenset[ServicePort]:
+    """Service ports of which every endpoint refuses plain text, unless a proof says otherwise."""
+    return frozenset(
+        (call.service, call.port)
+        for call in calls
+        if call.client == WITHOUT_SIDECAR and call.verdict is Verdict.BROKEN and call.proof is not Proof.VIOLATED
+    )
+
+
+def deviation(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> tuple[str, str]:
+    """Why a call is not as demanded, and why that is accepted. Both are empty for a call that is as demanded.
+
+    `refuses` is what `refusing` says of the whole mesh. Where plain text is refused, a workload of a namespace of which nothing is demanded
+    gets in with mutual TLS or not at all, so it breaks no demand, whatever it sends.
+    """
     level = wanted.level(call.namespace)
-    why = _deviation(call, level) if level else ""
+    if level is None or (wanted.foreign(call) and (call.service, call.port) in refuses):
+        return "", ""
+    why = _deviation(call, level)
     return why, wanted.excepted(call) if why else ""
 
 
@@ -106,10 +136,12 @@ def _deviation(call: Call, level: Level) -> str:
 
 
 def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Finding]:
-    """Calls that are not as demanded, and workloads that accept plain text on a port of no service."""
+    """Calls that are not as demanded, and workloads that accept plain text on a port of no service. `calls` are those of the whole mesh."""
     found = []
-    for call in calls:
-        why, excepted = deviation(call, wanted)
+    everything = list(calls)
+    refuses = refusing(everything)
+    for call in everything:
+        why, excepted = deviation(call, wanted, refuses)
         if why and not excepted:
             what = f"{wanted.level(call.namespace)} is demanded and {why} (client {call.client}): {call.reason}"
             change = RULES[call.rule].remedy if call.rule else ""

@@ -45,7 +45,10 @@ class About(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `object` names what it is about, `change` is what to do, empty for nothing."""
+    """One finding. `object` names what it is about, `change` is what to do, empty for nothing.
+
+    `concerns` are the namespaces whose mutual TLS depends on it, None for all.
+    """
 
     severity: Severity
     code: RuleCode | CheckCode | Verdict
@@ -53,6 +56,7 @@ class Finding:
     message: str
     change: str = ""
     about: About = About.MESH
+    concerns: frozenset[str] | None = None
 
     def as_dict(self) -> dict[str, str]:
         """The finding as modules return it: plain strings, because Ansible takes no subclasses of str."""
@@ -66,10 +70,18 @@ class Finding:
         }
 
 
-def finding(code: CheckCode, subject: str, message: str, *, change: str = "", about: About = About.MESH) -> Finding:
+def finding(
+    code: CheckCode,
+    subject: str,
+    message: str,
+    *,
+    change: str = "",
+    about: About = About.MESH,
+    concerns: frozenset[str] | None = None,
+) -> Finding:
     """A finding of a check, with the severity and, unless `change` is given, the remedy of the registry."""
     rule = RULES[code]
-    return Finding(rule.severity, code, subject, message, change or rule.remedy, about)
+    return Finding(rule.severity, code, subject, message, change or rule.remedy, about, concerns)
 
 
 def of_calls(calls: Iterable[Call]) -> list[Finding]:
@@ -114,7 +126,8 @@ def of_reading(snapshot: Snapshot, engine: Engine) -> list[Finding]:
     ]
     for missing in snapshot.missing_configs:
         message = f"{missing.text}; root namespace and auto mTLS are unknown"
-        found.append(finding(CheckCode.MESH_CONFIG, missing.object, message, change=_grant(missing)))
+        change = _grant(missing)
+        found.append(finding(CheckCode.MESH_CONFIG, missing.object, message, change=change, concerns=missing.concerns))
     ending = "it is being deleted; the objects that are left were judged"
     found += [finding(CheckCode.TERMINATING, f"Namespace {name}", ending) for name in snapshot.terminating]
     for scope, services in sorted(engine.hidden.items()):

@@ -396,12 +396,16 @@ class MissingCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A kind or an object that could not be read. `right` is what to grant (verb and resource) when permission is missing."""
+    """A kind or an object that could not be read. `right` is what to grant (verb and resource) when permission is missing.
+
+    `concerns` are the namespaces whose workloads depend on it, None for all.
+    """
 
     object: str
     cause: MissingCause
     text: str
     right: str = ""
+    concerns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

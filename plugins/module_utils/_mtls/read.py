@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import some
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import revisions
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Group,
+    MeshConfig,
+    Missing,
+    MissingCause,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
@@ -45,7 +50,7 @@ def read(source: Source, istio_namespace: str, domain: str) -> Snapshot:
         "requests": source.requests - before,
         "read_seconds": round(time.monotonic() - start, 3),
     }
-    return replace(snapshot, stats=stats, missing_configs=tuple(missing_configs))
+    return replace(snapshot, stats=stats, missing_configs=_scoped(missing_configs, snapshot.mesh.groups))
 
 
 def _understood(
@@ -71,17 +76,27 @@ def _environments(istiods: list[Obj]) -> dict[str, dict[str, str]] | None:
     return found or None
 
 
+def _scoped(missing: Mapping[str, Missing], groups: Sequence[Group]) -> tuple[Missing, ...]:
+    """MeshConfigs that could not be read, by revision, each with the namespaces that its revision serves. The default one is everybody's."""
+    return tuple(
+        entry
+        if revision == MeshConfig().revision
+        else replace(entry, concerns=frozenset(group.namespace for group in groups if group.revision == revision))
+        for revision, entry in missing.items()
+    )
+
+
 def _configs(
     source: Source, namespace: str, served: list[str], environments: dict[str, dict[str, str]] | None
-) -> tuple[MeshConfig, dict[str, MeshConfig], list[Missing]]:
-    """The default revision's MeshConfig, those of the others that serve pods (`served`), and those that could not be read."""
-    missing: list[Missing] = []
+) -> tuple[MeshConfig, dict[str, MeshConfig], dict[str, Missing]]:
+    """The default revision's MeshConfig, those of the others that serve pods (`served`), and by revision those that could not be read."""
+    missing: dict[str, Missing] = {}
 
     def one(revision: str) -> MeshConfig | None:
         environment = None if environments is None else environments.get(revision)
         found = _config(source, namespace, revision, environment)
         if isinstance(found, Missing):
-            missing.append(found)
+            missing[revision] = found
             return None
         return found
 
@@ -89,7 +104,7 @@ def _configs(
     default = one("default")
     if default is None and (alike := _alike(list(found.values()))):
         default = alike  # there is no revision of that name, and all that there are say the same
-        missing = [entry for entry in missing if entry.object != f"ConfigMap {namespace}/{_config_name('default')}"]
+        missing.pop("default", None)
     default = default or MeshConfig(known=False)
     return default, {rev: config or MeshConfig(revision=rev, known=False) for rev, config in found.items()}, missing
 

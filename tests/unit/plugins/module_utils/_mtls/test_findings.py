@@ -114,15 +114,17 @@ def test_exceptions() -> None:
     both = (Excepted(service="a/web", port=80), Excepted(workload="a/web", port=8080))
     assert strict(PA("a"), hole, exceptions=both) == []
     assert strict(exceptions=(Excepted(workload="a/web"),)) == []
-    assert strict(PA("a"), DR("b", HOST, "DISABLE"), exceptions=(Excepted(service="a/web", client="b/far"),)) == []
+    loose = (PA("a", mode="PERMISSIVE"), DR("b", HOST, "DISABLE"))
+    assert strict(*loose, level="permissive") != []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(service="a/web", client="b/far"),)) == []
     assert strict(PA("a"), hole, exceptions=(Excepted(service="a/other"),)) != []
 
 
 def test_a_client_alone_is_excepted_for_all_services() -> None:
-    rule = DR("b", HOST, "DISABLE")
-    assert strict(PA("a"), rule) != []
-    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/far"),)) == []
-    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/other"),)) != []
+    loose = (PA("a", mode="PERMISSIVE"), DR("b", HOST, "DISABLE"))
+    assert strict(*loose, level="permissive") != []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(client="b/far"),)) == []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(client="b/other"),)) != []
 
 
 @pytest.mark.parametrize(
