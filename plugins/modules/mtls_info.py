@@ -242,8 +242,8 @@ findings:
 compliant:
   description:
     - Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
-    - Namespaces of which nothing is demanded cannot make it false. Their workloads can, by name, when a demanded service accepts their plain
-      text.
+    - Namespaces of which nothing is demanded cannot make it false. Their workloads can, by name, when a demanded service accepts their
+      plain text.
   returned: success
   type: bool
   sample: true

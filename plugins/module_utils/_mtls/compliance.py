@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.advice import Adviser
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, CheckCode, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
     WITHOUT_SIDECAR,
@@ -140,25 +141,26 @@ def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Fi
     found = []
     everything = list(calls)
     refuses = refusing(everything)
+    adviser = Adviser(engine)
     for call in everything:
         why, excepted = deviation(call, wanted, refuses)
         if why and not excepted:
             what = f"{wanted.level(call.namespace)} is demanded and {why} (client {call.client}): {call.reason}"
-            change = RULES[call.rule].remedy if call.rule else ""
+            change = adviser.for_call(call)
             found.append(finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL))
     listed = {entry.workload for entry in wanted.exceptions if not entry.port}
     for group in engine.mesh.groups:
         own_rules = group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT)  # they do not read PeerAuthentication
         if wanted.level(group.namespace) is Level.STRICT and group.key not in listed and not own_rules:
-            found += _of_workload(engine, group, wanted)
+            found += _of_workload(engine, group, wanted, adviser)
     return list(dict.fromkeys(found))
 
 
-def _of_workload(engine: Engine, group: Group, wanted: Wanted) -> list[Finding]:
+def _of_workload(engine: Engine, group: Group, wanted: Wanted, adviser: Adviser) -> list[Finding]:
     name = f"Workload {group.key}"
     if not group.meshed:
         why = f"strict is demanded and its pods have no sidecar: {group.why or 'hostNetwork'}"
-        change = RULES[RuleCode.NO_SIDECAR].remedy
+        change = adviser.for_workload(group)
         return [finding(CheckCode.NOT_COMPLIANT, name, why, change=change, about=About.WORKLOAD)]
     found = []
     for port, mode in sorted(other_ports(engine, group).items()):

@@ -77,7 +77,7 @@ def _environments(istiods: list[Obj]) -> dict[str, dict[str, str]] | None:
 
 
 def _scoped(missing: Mapping[str, Missing], groups: Sequence[Group]) -> tuple[Missing, ...]:
-    """MeshConfigs that could not be read, by revision, each with the namespaces that its revision serves. The default one is everybody's."""
+    """MeshConfigs that could not be read, each with the namespaces that its revision (the key) serves. The default one is everybody's."""
     return tuple(
         entry
         if revision == MeshConfig().revision

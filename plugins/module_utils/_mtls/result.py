@@ -193,7 +193,9 @@ def result(
     against = ordered([*not_compliant, *counted])
     refuses = refusing(everything)
     idle = unused(engine, everything, wanted)
-    findings = ordered([*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
+    findings = ordered(
+        [*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(engine, calls)]
+    )
     asked, told = params["what_if"], None
     if asked and (asked["namespaces"] or asked["mesh"]):
         told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])

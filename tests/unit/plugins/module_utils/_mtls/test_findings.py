@@ -71,7 +71,8 @@ def codes(found: list[Finding]) -> list[tuple[str, str]]:
     ],
 )
 def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str]]) -> None:
-    found = of_calls(engine(*policies).calls())
+    judged = engine(*policies)
+    found = of_calls(judged, judged.calls())
     assert codes(found) == expected
     assert all(finding.change for finding in found)
     assert all(finding.object == "Service a/web port 80" for finding in found)
@@ -79,7 +80,8 @@ def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str
 
 def test_clients_of_one_cause_are_one_finding() -> None:
     more = [pod("b", f"far{number}") for number in range(7)]
-    (found,) = of_calls(engine(*more, PA("a"), DR("b", HOST, "DISABLE")).calls())
+    judged = engine(*more, PA("a"), DR("b", HOST, "DISABLE"))
+    (found,) = of_calls(judged, judged.calls())
     assert "b/far, b/far0, b/far1, b/far2, b/far3 and 3 more" in found.message
 
 
