@@ -252,6 +252,49 @@ violations:
   returned: success
   type: list
   elements: dict
+summary:
+  description: The result in a few sentences, which the report begins with.
+  returned: success
+  type: dict
+  contains:
+    answer:
+      description:
+        - V(yes), V(no), V(unknown) or V(nothing_demanded).
+        - With V(unknown) nothing contradicts what is demanded, and something that decides is not known. RV(compliant) is then false.
+      type: str
+      sample: "yes"
+    text:
+      description: The answer in a sentence.
+      type: str
+      sample: "Yes: everything that is demanded is mutual TLS."
+    demanded:
+      description: What O(want) demands, in words, or empty.
+      type: str
+      sample: strict (mutual TLS is used, and plain text refused) of ecommerce
+    calls:
+      description: How many calls there are, and how many of them are proved.
+      type: str
+      sample: "72 calls, 30 of them to namespaces with a demand: 24 proved, 6 computed only (unproved)."
+    outside:
+      description: Namespaces, exceptions and calls outside of the demand, in words, or empty.
+      type: str
+      sample: 3 namespaces with 42 calls (default, istio-system, monitoring).
+    what_if:
+      description: What O(what_if) found, in words, or empty.
+      type: str
+      sample: With the mesh STRICT, nothing was found that would break.
+    counts:
+      description:
+        - Numbers of calls. C(calls) are all of them, C(demanded) those to namespaces with a demand.
+        - The others add up to C(demanded), or to C(calls) when nothing is demanded. A call whose verdict is unknown counts as C(unknown)
+          only.
+      type: dict
+      sample: {calls: 72, demanded: 30, proved: 24, claimed: 0, unproved: 6, violated: 0, unknown: 0}
+    outside_namespaces:
+      description: Namespaces of which nothing is demanded.
+      type: list
+      elements: str
+      sample: [default, istio-system, monitoring]
 what_if:
   description: What O(what_if) would break, null without that option.
   returned: success

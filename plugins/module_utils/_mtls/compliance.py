@@ -23,7 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     Verdict,
 )
 
-_NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
+NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
 _ENCRYPTED = frozenset({Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED})
 
 
@@ -121,7 +121,7 @@ def deviation(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> t
 
 
 def _deviation(call: Call, level: Level) -> str:
-    if call.rule in _NOT_DEMANDED:
+    if call.rule in NOT_DEMANDED:
         return ""
     refused = call.server_mode is Mode.STRICT and call.verdict is Verdict.BROKEN
     match level:
@@ -147,7 +147,10 @@ def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Fi
         if why and not excepted:
             what = f"{wanted.level(call.namespace)} is demanded and {why} (client {call.client}): {call.reason}"
             change = adviser.for_call(call)
-            found.append(finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL))
+            known = call.verdict is not Verdict.UNKNOWN
+            found.append(
+                finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL, known=known)
+            )
     listed = {entry.workload for entry in wanted.exceptions if not entry.port}
     for group in engine.mesh.groups:
         own_rules = group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT)  # they do not read PeerAuthentication
@@ -169,7 +172,8 @@ def _of_workload(engine: Engine, group: Group, wanted: Wanted, adviser: Adviser)
             where = f"container port {port} accepts" if port else "ports of no service accept"
             what = f"strict is demanded and {where} {mode}"
             change = "Set mode STRICT, or list the workload as an exception."
-            found.append(finding(CheckCode.NOT_COMPLIANT, name, what, change=change, about=About.WORKLOAD))
+            known = mode is not Mode.UNKNOWN
+            found.append(finding(CheckCode.NOT_COMPLIANT, name, what, change=change, about=About.WORKLOAD, known=known))
     return found
 
 

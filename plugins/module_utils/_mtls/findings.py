@@ -48,7 +48,7 @@ class About(StrEnum):
 class Finding:
     """One finding. `object` names what it is about, `change` is what to do, empty for nothing.
 
-    `concerns` are the namespaces whose mutual TLS depends on it, None for all.
+    `concerns` are the namespaces whose mutual TLS depends on it, None for all. `known` is false when it says that something is not known.
     """
 
     severity: Severity
@@ -58,6 +58,7 @@ class Finding:
     change: str = ""
     about: About = About.MESH
     concerns: frozenset[str] | None = None
+    known: bool = True
 
     def as_dict(self) -> dict[str, str]:
         """The finding as modules return it: plain strings, because Ansible takes no subclasses of str."""
@@ -79,10 +80,11 @@ def finding(
     change: str = "",
     about: About = About.MESH,
     concerns: frozenset[str] | None = None,
+    known: bool = True,
 ) -> Finding:
     """A finding of a check, with the severity and, unless `change` is given, the remedy of the registry."""
     rule = RULES[code]
-    return Finding(rule.severity, code, subject, message, change or rule.remedy, about, concerns)
+    return Finding(rule.severity, code, subject, message, change or rule.remedy, about, concerns, known)
 
 
 def of_calls(engine: Engine, calls: Iterable[Call]) -> list[Finding]:
@@ -120,13 +122,20 @@ def of_reading(snapshot: Snapshot, engine: Engine) -> list[Finding]:
             kind,
             f"{missing.text}; whatever depends on it is unknown",
             change=_grant(missing),
+            known=False,
         )
         for kind, missing in sorted(snapshot.mesh.missing.items())
     ]
     for missing in snapshot.missing_configs:
         message = f"{missing.text}; root namespace and auto mTLS are unknown"
-        change = _grant(missing)
-        found.append(finding(CheckCode.MESH_CONFIG, missing.object, message, change=change, concerns=missing.concerns))
+        found.append(
+            finding(
+                *(CheckCode.MESH_CONFIG, missing.object, message),
+                change=_grant(missing),
+                concerns=missing.concerns,
+                known=False,
+            )
+        )
     ending = "it is being deleted; the objects that are left were judged"
     found += [finding(CheckCode.TERMINATING, f"Namespace {name}", ending) for name in snapshot.terminating]
     for scope, services in sorted(engine.hidden.items()):

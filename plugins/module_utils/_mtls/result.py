@@ -32,6 +32,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
     of_reading,
     ordered,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.headline import headline
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
@@ -200,6 +201,7 @@ def result(
     if asked and (asked["namespaces"] or asked["mesh"]):
         told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"])
     config = snapshot.mesh.config
+    places = {*snapshot.mesh.namespaces, *(group.namespace for group in engine.mesh.groups)}
     return {
         "changed": False,
         "calls": [_row(call, wanted, refuses) for call in calls],
@@ -207,6 +209,7 @@ def result(
         "namespaces": namespaces(snapshot, engine, judged.all_calls, params["namespaces"]),
         "findings": [entry.as_dict() for entry in findings],
         "compliant": not against if wanted.levels else None,
+        "summary": headline(wanted, everything, against, places, told),
         "violations": [entry.as_dict() for entry in against],
         "what_if": told,
         "callers": judged.callers,
