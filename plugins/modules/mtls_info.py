@@ -278,7 +278,7 @@ summary:
     outside:
       description: Namespaces, exceptions and calls outside of the demand, in words, or empty.
       type: str
-      sample: 3 namespaces with 42 calls (default, istio-system, monitoring).
+      sample: 42 calls to namespaces default, istio-system, monitoring.
     what_if:
       description: What O(what_if) found, in words, or empty.
       type: str

@@ -29,7 +29,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 _API_SERVER = "default/kubernetes"  # kubernetes pkg/controlplane/controller/kubernetesservice/controller.go
 _NO_MTLS = frozenset({Mode.NOT_ENFORCED, Mode.DISABLE})  # servers that take no mutual TLS, whatever a client does
-_AS_EXCEPTION = "list it as an exception"
+_EXCEPT_WORKLOAD = "list the workload as an exception"
+_EXCEPT_PORT = "list the service and port as an exception"
 
 
 class Adviser:
@@ -106,7 +107,9 @@ class Adviser:
                     first = "Give the namespace or the mesh a mode other than DISABLE"
                 return f"{first}, or set tls mode ISTIO_MUTUAL in {by}."
             case RuleCode.PORT_EXCEPTION if call.server_policy:
-                return f"Remove the port from portLevelMtls of PeerAuthentication {call.server_policy}, or {_AS_EXCEPTION}."
+                return (
+                    f"Remove the port from portLevelMtls of PeerAuthentication {call.server_policy}, or {_EXCEPT_PORT}."
+                )
             case _:
                 return RULES[rule].remedy
 
@@ -123,30 +126,30 @@ class Adviser:
     def _gateway(self, call: Call) -> str:
         if call.server_mode is Mode.DISABLE:
             what = f"Plain text enters here by Gateway {call.server_policy}"
-            return f"{what}. Set tls in that server, or list the service and port as an exception."
+            return f"{what}. Set tls in that server, or {_EXCEPT_PORT}."
         if call.server_policy:
-            return f"Gateway {call.server_policy} decides how calls enter here. If that is as wanted, {_AS_EXCEPTION}."
-        return f"Delete the port if nothing uses it, or {_AS_EXCEPTION}."
+            return f"Gateway {call.server_policy} decides how calls enter here. If that is as wanted, {_EXCEPT_PORT}."
+        return f"Delete the port if nothing uses it, or {_EXCEPT_PORT}."
 
     def for_workload(self, group: Group) -> str:
         """What to do about pods without a sidecar."""
         if group.role is Role.SYSTEM or (
             group.kind is Proxy.NONE and group.namespace == self._mesh.config.root_namespace
         ):
-            return f"Leave these pods without a sidecar: they are part of the cluster or of Istio. Where they count, {_AS_EXCEPTION}."
+            return f"Leave these pods without a sidecar: they are part of the cluster or of Istio. Where they count, {_EXCEPT_WORKLOAD}."
         if group.host_network:
             return RULES[RuleCode.HOST_NETWORK].remedy
         if group.role is Role.ENTRANCE or group.key in self._entrances:
             return (
                 "Calls from outside of the cluster enter here, and a sidecar with mode STRICT refuses them. Let them enter through an "
-                f"ingress gateway before the pods get a sidecar, or {_AS_EXCEPTION}."
+                f"ingress gateway before the pods get a sidecar, or {_EXCEPT_WORKLOAD}."
             )
         again = "restart the pods"
         if group.role is Role.JOB:
             again = (
                 "create the Job anew; it ends only with a native sidecar, an init container with restartPolicy Always"
             )
-        return f"{self._injected(group, again)}, or {_AS_EXCEPTION}."
+        return f"{self._injected(group, again)}, or {_EXCEPT_WORKLOAD}."
 
     @staticmethod
     def _injected(group: Group, again: str) -> str:

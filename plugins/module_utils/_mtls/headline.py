@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.complia
     deviation,
     refusing,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import Finding, some
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, some
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof, Verdict
 
 
@@ -87,15 +87,25 @@ def _text(answer: Answer, against: Sequence[Finding], excepted: int) -> str:
         case Answer.YES:
             return "Yes: everything that is demanded is mutual TLS."
         case Answer.NO:
-            names = list(dict.fromkeys(entry.object for entry in against if entry.known))
-            return f"No: {some(names)} {'is' if len(names) == 1 else 'are'} not as demanded."
+            number, what = _objects(entry for entry in against if entry.known)
+            return f"No: {what} {'is' if number == 1 else 'are'} not as demanded."
         case Answer.UNKNOWN:
-            names = list(dict.fromkeys(entry.object for entry in against))
-            return f"Not known, because of {some(names)}. Nothing that is known contradicts the demand."
+            number, what = _objects(entry for entry in against if entry.about is not About.MESH)
+            unread = list(dict.fromkeys(entry.object for entry in against if entry.about is About.MESH))
+            why = f", because {some(unread)} could not be read" if unread else ""
+            return f"Not known{f' of {what}' if number else ''}{why}. Nothing that is known contradicts the demand."
         case Answer.NOTHING_DEMANDED:
             return "Nothing is demanded: want names no namespace."
         case _:
             assert_never(answer)
+
+
+def _objects(findings: Iterable[Finding]) -> tuple[int, str]:
+    """How many objects findings are about, and the same in words."""
+    found = Counter(about for _object, about in {(entry.object, entry.about) for entry in findings})
+    words = {About.CALL: "service port", About.WORKLOAD: "workload", About.MESH: "other object"}
+    parts = [_count(found[about], one) for about, one in words.items() if found[about]]
+    return sum(found.values()), _and(parts) if parts else ""
 
 
 def _demanded(wanted: Wanted) -> str:
@@ -136,7 +146,8 @@ def _outside(wanted: Wanted, calls: Sequence[Call], namespaces: list[str], excep
     parts = []
     if namespaces:
         number = sum(wanted.level(call.namespace) is None for call in calls)
-        parts.append(f"{_count(len(namespaces), 'namespace')} with {_count(number, 'call')} ({some(namespaces)})")
+        one = "namespace" if len(namespaces) == 1 else "namespaces"
+        parts.append(f"{_count(number, 'call')} to {one} {some(namespaces)}")
     for entry in wanted.exceptions:
         number = sum(entry.covers(call) for call in excepted)
         reason = f": {entry.reason}" if entry.reason else ""

@@ -17,7 +17,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.complia
     violations,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.headline import headline, under_strict
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Proof
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,8 +47,8 @@ EVERYWHERE = Wanted({"*": Level.PERMISSIVE, "a": Level.STRICT})
     ("objects", "wanted", "fields", "answer", "text"),
     [
         ([PA("a")], STRICT_A, {}, "yes", "Yes: everything that is demanded is mutual TLS."),
-        ([], STRICT_A, {}, "no", "No: Service a/web port 80, Workload a/web are not as demanded."),
-        ([], LISTED, {}, "no", "No: Workload a/web is not as demanded."),
+        ([], STRICT_A, {}, "no", "No: 1 service port and 1 workload are not as demanded."),
+        ([], LISTED, {}, "no", "No: 1 workload is not as demanded."),
         (
             [PA("a", mode="STRICT"), PA("a", "x", "DISABLE", selector={"app": "web"})],
             Wanted({}),
@@ -54,7 +56,13 @@ EVERYWHERE = Wanted({"*": Level.PERMISSIVE, "a": Level.STRICT})
             "nothing_demanded",
             "Nothing is demanded",
         ),
-        ([PA("a")], STRICT_A, UNREAD, "unknown", "Not known, because of Service a/web port 80."),
+        (
+            [PA("a")],
+            STRICT_A,
+            UNREAD,
+            "unknown",
+            "Not known of 1 service port. Nothing that is known contradicts the demand.",
+        ),
         ([], STRICT_A, UNREAD, "no", "No: "),
         ([], Wanted({"a": Level.PERMISSIVE}), {}, "yes", "Yes: everything"),
         (
@@ -72,6 +80,18 @@ def test_the_answer(objects: list[Any], wanted: Wanted, fields: dict[str, Any], 
     assert found["text"].startswith(text)
 
 
+def test_what_could_not_be_read_is_named() -> None:
+    kind = finding(CheckCode.INCOMPLETE, "DestinationRule", "…", known=False)
+    found = headline(STRICT_A, [], [kind], [], None)
+    assert found["text"].startswith("Not known, because DestinationRule could not be read.")
+    port = finding(CheckCode.NOT_COMPLIANT, "Service a/web port 80", "…", about=About.CALL, known=False)
+    found = headline(STRICT_A, [], [kind, port], [], None)
+    assert found["text"].startswith("Not known of 1 service port, because DestinationRule could not be read.")
+    expired = finding(CheckCode.CERTIFICATE_EXPIRY, "Pod a/web-0", "…")
+    found = headline(STRICT_A, [], [kind, port, expired], [], None)
+    assert found["text"] == "No: 1 other object is not as demanded."
+
+
 def test_what_is_demanded_is_told_in_words() -> None:
     assert told(wanted=STRICT_A)["demanded"] == "strict (mutual TLS is used, and plain text refused) of a"
     assert told(wanted=EVERYWHERE)["demanded"].endswith(
@@ -83,11 +103,11 @@ def test_what_is_demanded_is_told_in_words() -> None:
 
 def test_what_lies_outside_is_named() -> None:
     found = told(PA("a"))
-    assert found["outside"] == "2 namespaces with 2 calls (b, c)."
+    assert found["outside"] == "2 calls to namespaces b, c."
     assert found["outside_namespaces"] == ["b", "c"]
     assert told(PA("a"), wanted=EVERYWHERE)["outside"] == "Nothing."
     assert told(wanted=LISTED)["outside"] == (
-        "2 namespaces with 2 calls (b, c); exception service a/web, which accepts 2 calls: until June."
+        "2 calls to namespaces b, c; exception service a/web, which accepts 2 calls: until June."
     )
     empty = told(PA("a"), service("a", "empty", []))
     assert "2 calls to hosts outside of the mesh and services without endpoints." in empty["outside"]
