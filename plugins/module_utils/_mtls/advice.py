@@ -147,7 +147,7 @@ class Adviser:
         again = "restart the pods"
         if group.role is Role.JOB:
             again = (
-                "create the Job anew; it ends only with a native sidecar, an init container with restartPolicy Always"
+                "create the Job again; it ends only with a native sidecar, an init container with restartPolicy Always"
             )
         return f"{self._injected(group, again)}, or {_EXCEPT_WORKLOAD}."
 

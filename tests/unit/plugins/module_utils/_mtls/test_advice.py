@@ -121,8 +121,8 @@ EXTERNAL_ENTRY = obj(
         ),
         (bare("a", "web", labels=WANTED), [namespace("a")], "Check that the injector's webhook selects namespace a"),
         (bare("a", "web", annotations={"sidecar.istio.io/status": "{}"}), [INJECTED], "Restart the pods"),
-        (job(bare("a", "web")), [namespace("a")], "create the Job anew; it ends only with a native sidecar"),
-        (job(bare("a", "web", labels=REFUSED)), [INJECTED], 'to "true" and create the Job anew'),
+        (job(bare("a", "web")), [namespace("a")], "create the Job again; it ends only with a native sidecar"),
+        (job(bare("a", "web", labels=REFUSED)), [INJECTED], 'to "true" and create the Job again'),
         (host_port(bare("a", "web")), [namespace("a")], "Calls from outside of the cluster enter here"),
         (bare("a", "web", host_network=True), [namespace("a")], "Run the pods without hostNetwork"),
     ],
@@ -164,10 +164,10 @@ GATE = pod(ROOT, "gate", role="router")
 GATEWAY = obj(
     "Gateway",
     ROOT,
-    "edge",
+    "front",
     {"selector": {"app": "gate"}, "servers": [{"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["*"]}]},
 )
-EDGE = [GATE, GATEWAY, service(ROOT, "gate", [GATE], {80: 80, 15021: 15021}), pod("b", "far")]
+INGRESS = [GATE, GATEWAY, service(ROOT, "gate", [GATE], {80: 80, 15021: 15021}), pod("b", "far")]
 SUBSETS = [
     {
         "name": "v1",
@@ -200,7 +200,7 @@ SUBSETS = [
             "Remove ISTIO_MUTUAL from DestinationRule a/rule",
         ),
         (
-            [*EDGE, DR(ROOT, f"gate.{ROOT}.svc.cluster.local", "ISTIO_MUTUAL")],
+            [*INGRESS, DR(ROOT, f"gate.{ROOT}.svc.cluster.local", "ISTIO_MUTUAL")],
             f"{ROOT}/gate port 80",
             f"Remove ISTIO_MUTUAL from DestinationRule {ROOT}/rule",
         ),
@@ -225,8 +225,8 @@ SUBSETS = [
             "a mode other than DISABLE",
         ),
         # What a gateway and Istio's own ports are.
-        (EDGE, f"{ROOT}/gate port 80", f"Plain text enters here by Gateway {ROOT}/edge."),
-        (EDGE, f"{ROOT}/gate port 15021", "Nothing encrypts this port. List the service and port as an exception."),
+        (INGRESS, f"{ROOT}/gate port 80", f"Plain text enters here by Gateway {ROOT}/front."),
+        (INGRESS, f"{ROOT}/gate port 15021", "Nothing encrypts this port. List the service and port as an exception."),
     ],
 )
 def test_the_cause_is_named(objects: list[Any], name: str, expected: str) -> None:
@@ -245,9 +245,9 @@ def test_istios_own_ports_are_told_as_what_they_are(port: int, role: str) -> Non
         assert all("Nothing encrypts this port." in text for text in found), found
 
 
-def test_an_open_edge_gets_no_policy_and_no_label() -> None:
+def test_an_open_ingress_gets_no_policy_and_no_label() -> None:
     for name in (f"Service {ROOT}/gate port 80", f"Service {ROOT}/gate port 15021"):
-        for text in advice(EDGE, name):
+        for text in advice(INGRESS, name):
             assert "PeerAuthentication" not in text
             assert "excludeInboundPorts" not in text
             assert not any(word in text for word in SIDECAR)
