@@ -29,6 +29,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 _API_SERVER = "default/kubernetes"  # kubernetes pkg/controlplane/controller/kubernetesservice/controller.go
 _NO_MTLS = frozenset({Mode.NOT_ENFORCED, Mode.DISABLE})  # servers that take no mutual TLS, whatever a client does
+_OF_THE_SERVICE = frozenset({RuleCode.MIXED_BACKENDS, RuleCode.UDP, RuleCode.EXTERNAL})  # rules of neither side alone
 _EXCEPT_WORKLOAD = "list the workload as an exception"
 _EXCEPT_PORT = "list the service and port as an exception"
 
@@ -53,7 +54,7 @@ class Adviser:
             return self._unknown(call)
         server_first = call.client_mode is Sent.PLAINTEXT and call.server_mode in _NO_MTLS
         if server_first or call.client == WITHOUT_SIDECAR or call.verdict is Verdict.ENCRYPTED_NOT_ENFORCED:
-            rule = call.server_rule or (call.rule if call.rule is RuleCode.MIXED_BACKENDS else None)
+            rule = call.server_rule or (call.rule if call.rule in _OF_THE_SERVICE else None)
         else:
             rule = call.rule
         return self._by_rule(call, rule) if rule else self._by_policy(call)

@@ -234,6 +234,11 @@ def test_the_cause_is_named(objects: list[Any], name: str, expected: str) -> Non
     assert [text for text in found if expected in text], found
 
 
+def test_udp_and_mixed_backends_get_the_advice_of_their_rule() -> None:
+    for code in (RuleCode.UDP, RuleCode.MIXED_BACKENDS):
+        assert RULES[code].remedy in advice([*GIVEN[code][0], pod("b", "far")])
+
+
 @pytest.mark.parametrize("port", [15020, 15021, 15090])
 @pytest.mark.parametrize("role", ["sidecar", "router"])
 def test_istios_own_ports_are_told_as_what_they_are(port: int, role: str) -> None:
