@@ -35,11 +35,56 @@ class _NoClient:
     requests = 12
 
 
-def sample(extra: int = 0) -> dict[str, Any]:
-    """The result; `extra` adds that many services."""
-    names = ["cart", "catalog", "checkout", "legacy", "search", *(f"extra-{number:03d}" for number in range(extra))]
+_LABELS = {"shop": {"istio-injection": "enabled"}, "web": {"istio-injection": "enabled"}}
+_PROOFS = {
+    Verdict.STRICT: (Proof.PROVED, "a meshed call was mutual TLS"),
+    Verdict.BROKEN: (Proof.CLAIMED, "listener: Envoy runs STRICT"),
+}
+_ATTACK = "plain text was answered </script><script>alert(1)</script>"
+_CERTIFICATE = {
+    "workload": "shop/cart",
+    "pod": "shop/cart-0",
+    "identity": "spiffe://cluster.local/ns/shop/sa/cart",
+    "expected": "spiffe://cluster.local/ns/shop/sa/cart",
+    "hours_left": 23.5,
+    "days_left": 0,
+    "serial": "1",
+    "roots": ["2"],
+}
+
+
+def result_of(
+    objects: list[Any],
+    levels: dict[str, Level],
+    exceptions: tuple[Excepted, ...] = (),
+    attack: str = "",
+    what_if: dict[str, Any] | None = None,
+    missing: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """The result on a mesh. Calls are proved as `_PROOFS` says, and the first is contradicted by `attack`."""
+    made = mesh(objects, missing=missing or {})
+    engine = Engine(made)
+    snapshot = Snapshot(made, _LABELS, (), (), {"objects": {}, "groups": len(made.groups)}, {})
+    wanted = Wanted(levels, exceptions)
+    seen = []
+    for call in engine.calls():
+        proof, evidence = _PROOFS.get(call.verdict, (Proof.UNPROVED, ""))
+        seen.append(dataclasses.replace(call, proof=proof, evidence=evidence))
+    if attack:
+        seen[0] = dataclasses.replace(seen[0], proof=Proof.VIOLATED, evidence=attack)
+    judged = Judged(snapshot, engine, seen, seen, wanted, (), [], {})
+    params = {name: spec.get("default") for name, spec in OPTIONS.items()} | {"what_if": what_if}
+    told = result(_NoClient(), params, judged, seen, [])  # type: ignore[arg-type]
+    return {**told, "certificates": [_CERTIFICATE], "probe_calls": []}
+
+
+def sample(extra: int = 0, callers: int = 0) -> dict[str, Any]:
+    """A result with every verdict; `extra` adds that many services, `callers` that many workloads whose calls end differently."""
+    names = ["cart", "catalog", "checkout", "legacy", "search"]
+    names += [f"recommendation-and-personalization-service-{number:03d}" for number in range(extra)]
     pods = {name: pod("shop", name, account=name) for name in names}
     bare = pod("shop", "batch", sidecar=False)
+    spaces = [f"customer-experience-team-{number:02d}" for number in range(callers)]
     objects: list[Any] = [
         *pods.values(),
         bare,
@@ -61,39 +106,38 @@ def sample(extra: int = 0) -> dict[str, Any]:
         peer_authentication("shop", "search", "STRICT", selector={"app": "search"}, ports={9090: "PERMISSIVE"}),
         destination_rule("web", "checkout.shop.svc.cluster.local", "DISABLE", name="no-tls"),
         destination_rule("shop", "search.shop.svc.cluster.local", "DISABLE", ports=[]),
+        *(pod(space, "web-frontend") for space in spaces),
+        *(
+            destination_rule(space, f"{names[number % len(names)]}.shop.svc.cluster.local", "DISABLE")
+            for number, space in enumerate(spaces)
+        ),
     ]
-    made = mesh(objects)
-    engine = Engine(made)
-    labels = {"shop": {"istio-injection": "enabled"}, "web": {"istio-injection": "enabled"}}
-    snapshot = Snapshot(made, labels, (), (), {"objects": {}, "groups": len(made.groups)}, {})
-    wanted = Wanted({"shop": Level.STRICT}, [Excepted(service="shop/legacy", reason="until June <b>")])
-    calls = engine.calls()
-    proofs = {
-        Verdict.STRICT: (Proof.PROVED, "a meshed call was mutual TLS"),
-        Verdict.BROKEN: (Proof.CLAIMED, "listener: Envoy runs STRICT"),
+    exception = Excepted(service="shop/legacy", reason="until June <b>")
+    return result_of(objects, {"shop": Level.STRICT}, (exception,), _ATTACK, {"namespaces": ["shop"], "mesh": False})
+
+
+def _whole() -> list[Any]:
+    pods = [pod("shop", name) for name in ("cart", "catalog", "checkout")]
+    return [
+        *pods,
+        pod("web", "front"),
+        *(service("shop", one["metadata"]["labels"]["app"], [one]) for one in pods),
+        namespace("shop"),
+        namespace("web"),
+        peer_authentication("shop"),
+    ]
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """Results by their answer. What STRICT would break is asked in each, and nothing does in `yes`."""
+    strict, asked = {"shop": Level.STRICT}, {"namespaces": [], "mesh": True}
+    unread = {"DestinationRule": "no permission: verb list on destinationrules.networking.istio.io is missing"}
+    return {
+        "yes": result_of(_whole(), strict, what_if=asked),
+        "no": sample(),
+        "unknown": result_of(_whole(), strict, what_if=asked, missing=unread),
+        "nothing_demanded": result_of(_whole(), {}, what_if=asked),
     }
-    seen = []
-    for call in calls:
-        proof, evidence = proofs.get(call.verdict, (Proof.UNPROVED, ""))
-        seen.append(dataclasses.replace(call, proof=proof, evidence=evidence))
-    attack = "plain text was answered </script><script>alert(1)</script>"
-    seen[0] = dataclasses.replace(seen[0], proof=Proof.VIOLATED, evidence=attack)
-    judged = Judged(snapshot, engine, seen, seen, wanted, (), [], {})
-    params = {name: spec.get("default") for name, spec in OPTIONS.items()} | {
-        "what_if": {"namespaces": ["shop"], "mesh": False}
-    }
-    told = result(_NoClient(), params, judged, seen, [])  # type: ignore[arg-type]
-    certificate = {
-        "workload": "shop/cart",
-        "pod": "shop/cart-0",
-        "identity": "spiffe://cluster.local/ns/shop/sa/cart",
-        "expected": "spiffe://cluster.local/ns/shop/sa/cart",
-        "hours_left": 23.5,
-        "days_left": 0,
-        "serial": "1",
-        "roots": ["2"],
-    }
-    return {**told, "certificates": [certificate], "probe_calls": []}
 
 
 def reports(folder: Path, told: dict[str, Any]) -> dict[str, Path]:

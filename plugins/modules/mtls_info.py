@@ -152,6 +152,10 @@ calls:
       type: list
       elements: str
       sample: [ecommerce/user-service]
+    demanded:
+      description: Level that O(want) demands of the service's namespace, or empty.
+      type: str
+      sample: strict
     deviation:
       description: Why the call is not as O(want) demands, or empty.
       type: str
@@ -238,15 +242,61 @@ findings:
       type: str
       sample: Give the namespace or the mesh a mode other than DISABLE, or add a DestinationRule with ISTIO_MUTUAL.
 compliant:
-  description: Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
+  description:
+    - Whether the mesh is as O(want) demands, null when nothing is demanded. A mesh that could not be read is not compliant.
+    - Namespaces of which nothing is demanded cannot make it false. Their workloads can, by name, when a demanded service accepts their
+      plain text.
   returned: success
   type: bool
   sample: true
 violations:
-  description: The findings that make RV(compliant) false, as RV(findings).
+  description: The findings that make RV(compliant) false, as RV(findings). Empty when RV(compliant) is not false.
   returned: success
   type: list
   elements: dict
+summary:
+  description: The result in a few sentences, which the report begins with.
+  returned: success
+  type: dict
+  contains:
+    answer:
+      description:
+        - V(yes), V(no), V(unknown) or V(nothing_demanded).
+        - With V(unknown) nothing contradicts what is demanded, and something that decides is not known. RV(compliant) is then false.
+      type: str
+      sample: "yes"
+    text:
+      description: The answer in a sentence.
+      type: str
+      sample: "Yes: everything that is demanded is mutual TLS."
+    demanded:
+      description: What O(want) demands, in words, or empty.
+      type: str
+      sample: strict (mutual TLS is used, and plain text refused) of ecommerce
+    calls:
+      description: How many calls there are, and how many of them are proved.
+      type: str
+      sample: "72 calls, 30 of them to namespaces with a demand: 24 proved, 6 computed only (unproved)."
+    outside:
+      description: Namespaces, exceptions and calls outside of the demand, in words, or empty.
+      type: str
+      sample: 42 calls to namespaces default, istio-system, monitoring.
+    what_if:
+      description: What O(what_if) found, in words, or empty.
+      type: str
+      sample: With the mesh STRICT, nothing was found that would break.
+    counts:
+      description:
+        - Numbers of calls. C(calls) are all of them, C(demanded) those to namespaces with a demand.
+        - The others add up to C(demanded), or to C(calls) when nothing is demanded. A call whose verdict is unknown counts as C(unknown)
+          only.
+      type: dict
+      sample: {calls: 72, demanded: 30, proved: 24, claimed: 0, unproved: 6, violated: 0, unknown: 0}
+    outside_namespaces:
+      description: Namespaces of which nothing is demanded.
+      type: list
+      elements: str
+      sample: [default, istio-system, monitoring]
 what_if:
   description:
     - What O(what_if) would break, null without that option.

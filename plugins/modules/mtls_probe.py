@@ -157,6 +157,10 @@ violations:
   returned: success
   type: list
   elements: dict
+summary:
+  description: As RV(servicemesh.platform.mtls_info#module:summary).
+  returned: success
+  type: dict
 what_if:
   description: As RV(servicemesh.platform.mtls_info#module:what_if).
   returned: success

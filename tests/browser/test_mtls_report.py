@@ -14,15 +14,16 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
 
-from tests.mtls_sample import reports, sample
+from tests.mtls_sample import cases, reports, sample
 
+WIDTH, HEIGHT = 1280, 900
 IMAGE = Path(__file__).parent.parent.parent / "docs" / "images" / "mtls-report.png"
 
 
@@ -51,8 +52,14 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def picture(self, height: int = HEIGHT, top: int = 0) -> bytes:
+        """A picture of `height` pixels from `top` on, as a PNG file."""
+        clip = {"x": 0, "y": top, "width": WIDTH, "height": height, "scale": 1}
+        shot = self.send("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
+        return base64.b64decode(shot["data"])
+
     def open(self, path: Path) -> None:
-        self.send("Emulation.setDeviceMetricsOverride", width=1500, height=1250, deviceScaleFactor=1, mobile=False)
+        self.send("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
         self.send("Runtime.enable")
         self.send("Page.enable")
         self.send("Page.navigate", url=path.as_uri())
@@ -63,7 +70,8 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Page]]:
+    """Opens a tab of one Chromium."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert chromium, "no Chromium is installed"
     profile = tmp_path_factory.mktemp("chromium")
@@ -77,7 +85,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
                 "--remote-debugging-port=0",
                 f"--user-data-dir={profile}",
             ),
-            *("--window-size=1500,1250", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"),
+            *(f"--window-size={WIDTH},{HEIGHT}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -89,8 +97,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             time.sleep(0.2)
         port, browser = port_file.read_text().splitlines()[:2]
         control = Page(f"ws://127.0.0.1:{port}{browser}")
-        target = control.send("Target.createTarget", url="about:blank")["targetId"]
-        yield Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
+
+        def new() -> Page:
+            target = control.send("Target.createTarget", url="about:blank")["targetId"]
+            return Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
+
+        yield new
     finally:
         running.terminate()
         running.wait(timeout=30)
@@ -103,7 +115,8 @@ def cell(client: str, service: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def report(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Page:
+def report(tab: Callable[[], Page], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    page = tab()
     page.open(reports(tmp_path_factory.mktemp("reports"), sample())["html"])
     return page
 
@@ -170,17 +183,210 @@ def test_nothing_in_the_data_runs_and_no_error_is_thrown(report: Page) -> None:
 
 def test_a_picture_for_the_docs(report: Page) -> None:
     report.value(f"{cell('web/front', 'shop/checkout')}.click()")
-    shot = report.send(
-        "Page.captureScreenshot", format="png", clip={"x": 0, "y": 0, "width": 1500, "height": 1250, "scale": 1}
-    )
-    data = base64.b64decode(shot["data"])
+    data = report.picture(1300)
     assert data.startswith(b"\x89PNG")
     assert len(data) > 20_000, "an empty page"
     if os.environ.get("WRITE_DOCS_IMAGES"):
         IMAGE.write_bytes(data)
 
 
-def test_a_thousand_services_are_drawn_at_once(page: Page, tmp_path: Path) -> None:
+# --- what a person sees: the first lines, and a page that fits
+
+# Names that break somewhere else than after / - . _ : , = have a line within a part of them; a header is clipped when its text is larger
+# than its box, or when its box leaves the cell.
+BROKEN_WORDS = """(() => {
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT), found = [];
+  while (walker.nextNode()) {
+    for (const match of walker.currentNode.data.matchAll(/[^\\s]+/g)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, match.index);
+      range.setEnd(walker.currentNode, match.index + match[0].length);
+      const vertical = getComputedStyle(walker.currentNode.parentElement).writingMode !== "horizontal-tb";
+      const lines = new Set([...range.getClientRects()].map(box => Math.round(vertical ? box.left : box.top)));
+      if (lines.size > 1 && !/[-\\/]/.test(match[0])) found.push(match[0]);
+    }
+  }
+  return found;
+})()"""
+CLIPPED = """[...document.querySelectorAll("th, th > div")].filter(one => {
+  const cell = one.closest("th").getBoundingClientRect(), box = one.getBoundingClientRect();
+  return one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1 ||
+    box.left < cell.left - 1 || box.right > cell.right + 1 || box.top < cell.top - 1 || box.bottom > cell.bottom + 1;
+}).map(one => one.textContent)"""
+FIRST = {
+    "yes": (
+        "Yes: everything that is demanded is mutual TLS.",
+        ["Demanded", "Calls", "Outside of the demand", "Under STRICT"],
+    ),
+    "no": ("No: ", ["Demanded", "Calls", "Outside of the demand", "Under STRICT"]),
+    "unknown": (
+        "Not known of 3 service ports, because DestinationRule could not be read.",
+        ["Demanded", "Calls", "Outside of the demand", "Under STRICT"],
+    ),
+    "nothing_demanded": ("Nothing is demanded", ["Calls", "Under STRICT"]),
+}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, dict[str, Any]]:
+    return cases()
+
+
+@pytest.fixture(scope="module", params=FIRST)
+def case(
+    request: pytest.FixtureRequest,
+    tab: Callable[[], Page],
+    results: dict[str, dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[str, Page]:
+    found = results[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    page = tab()
+    page.open(reports(folder, found)["html"])
+    _keep(page, request.param)
+    return request.param, page
+
+
+def _keep(page: Page, name: str, top: int = 0) -> None:
+    """Keeps a picture to look at in the folder MTLS_REPORT_PICTURES, if that is set: as it is, and in dark colours."""
+    folder = os.environ.get("MTLS_REPORT_PICTURES")
+    if folder:
+        Path(folder, f"{name}.png").write_bytes(page.picture(top=top))
+        page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        Path(folder, f"{name}-dark.png").write_bytes(page.picture(top=top))
+        page.send("Emulation.setEmulatedMedia", features=[])
+
+
+def test_the_first_lines_answer(case: tuple[str, Page], results: dict[str, dict[str, Any]]) -> None:
+    name, page = case
+    text, terms = FIRST[name]
+    summary = results[name]["summary"]
+    answer = page.value("document.getElementById('answer').textContent")
+    assert (summary["answer"], answer) == (name, summary["text"])
+    assert answer.startswith(text)
+    assert page.value("[...document.querySelectorAll('#first dt')].map(dt => dt.textContent)") == terms
+    lines = page.value("[...document.querySelectorAll('#first dd')].map(dd => dd.textContent)")
+    assert lines == [summary[key] for key in ("demanded", "calls", "outside", "what_if") if summary[key]]
+    assert page.value("document.getElementById('first').getBoundingClientRect().bottom") < HEIGHT / 2
+    sign = page.value("getComputedStyle(document.getElementById('answer'), '::before').content")
+    assert len(sign.strip('"')) == 1, "the answer is not told by its colour alone"
+
+
+def test_the_page_fits(case: tuple[str, Page]) -> None:
+    _name, page = case
+    assert page.value("document.documentElement.scrollWidth") <= WIDTH
+    assert page.value(CLIPPED) == []
+    assert page.value(BROKEN_WORDS) == []
+
+
+def test_headers_say_what_they_head(case: tuple[str, Page]) -> None:
+    _name, page = case
+    assert page.value("[...document.querySelectorAll('th')].every(th => ['row', 'col'].includes(th.scope))")
+    assert page.value("document.querySelector('#matrix caption').textContent") != ""
+
+
+def test_what_fails_comes_before_the_matrix(report: Page, results: dict[str, dict[str, Any]]) -> None:
+    rows = report.value(
+        "[...document.querySelectorAll('#against tbody tr')].map(tr => [...tr.cells].map(td => td.textContent))"
+    )
+    told = results["no"]["violations"]
+    assert [(row[0], row[2]) for row in rows] == list(dict.fromkeys((f["object"], f["change"]) for f in told))
+    assert all(any(row[1].startswith(f["message"]) for f in told if f["object"] == row[0]) for row in rows)
+    place = "document.getElementById('against').compareDocumentPosition(document.getElementById('matrix'))"
+    assert report.value(place) & 4
+
+
+LOOKED = {"looked_at": ["calls of workloads"], "not_looked_at": ["webhooks: no permission"]}
+
+
+@pytest.mark.parametrize("lists", [{}, LOOKED])
+def test_an_empty_what_if_says_what_was_looked_at(
+    tab: Callable[[], Page], tmp_path: Path, results: dict[str, dict[str, Any]], lists: dict[str, list[str]]
+) -> None:
+    told = results["yes"]
+    whole = {**told["what_if"], "refuses": [], "looked_at": [], "not_looked_at": []}
+    page = tab()
+    page.open(reports(tmp_path, {**told, "what_if": whole | lists})["html"])
+    assert "nothing was found that would break" in page.value("document.getElementById('first').textContent")
+    items = page.value("[...document.querySelectorAll('#lists > ul li')].map(li => li.textContent)")
+    assert items == [entry for entries in lists.values() for entry in entries]
+
+
+CONTRAST = """(() => {
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = text => {
+    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(part => linear(Number(part) / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = one => {
+    while (one.parentElement && /^rgba.*, 0\\)$/.test(getComputedStyle(one).backgroundColor)) one = one.parentElement;
+    return getComputedStyle(one).backgroundColor;
+  };
+  return [...document.querySelectorAll("#answer p, dt, dd, th, td, button, .badge, .soft, .error, .warning, li, h1, h2, label")]
+    .filter(one => one.textContent.trim()).map(one => {
+      const [a, b] = [light(getComputedStyle(one).color), light(behind(one))].sort((x, y) => y - x);
+      return [(a + 0.05) / (b + 0.05), one.className, one.textContent.slice(0, 40)];
+    }).filter(([ratio]) => ratio < 4.5);
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_read(report: Page, scheme: str) -> None:
+    report.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    report.value(f"{cell('web/front', 'shop/checkout')}.click()")
+    assert report.value(CONTRAST) == []
+    report.send("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.fixture(scope="module")
+def many(tab: Callable[[], Page], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    page = tab()
+    page.open(reports(tmp_path_factory.mktemp("many"), sample(extra=54, callers=40))["html"])
+    _keep(page, "many")
+    return page
+
+
+def test_many_services_scroll_in_their_own_box(many: Page) -> None:
+    assert many.value("document.querySelectorAll('#matrix thead th').length") > 60
+    assert many.value("document.querySelectorAll('#matrix tbody tr').length") > 40
+    assert many.value("document.documentElement.scrollWidth") <= WIDTH
+    assert many.value(CLIPPED) == []
+    inner = many.value(
+        "(s => [s.scrollWidth > s.clientWidth, s.scrollHeight > s.clientHeight])(document.getElementById('scroll'))"
+    )
+    assert inner == [True, True]
+
+
+def test_the_first_row_and_column_stay(many: Page) -> None:
+    places = """(() => {
+      const table = document.getElementById("matrix"), rows = table.tBodies[0].rows;
+      const box = document.getElementById("scroll").getBoundingClientRect();
+      const at = one => [one.getBoundingClientRect().left - box.left, one.getBoundingClientRect().top - box.top].map(Math.round);
+      const [corner, , , , , head] = table.tHead.rows[0].cells;
+      return [at(corner), at(head)[1], at(rows[20].cells[0])[0], at(rows[20].cells[5])];
+    })()"""
+    before = many.value(places)
+    many.value("document.getElementById('scroll').scrollTo(300, 400)")
+    after = many.value(places)
+    _keep(
+        many,
+        "many-scrolled",
+        int(many.value("document.getElementById('legend').getBoundingClientRect().top + scrollY")),
+    )
+    many.value("document.getElementById('scroll').scrollTo(0, 0)")
+    assert after[:3] == before[:3], "the corner, the first row and the first column"
+    assert (before[3][0] - after[3][0], before[3][1] - after[3][1]) == (300, 400), "everything else"
+    many.value("document.getElementById('scroll').scrollIntoView()")
+    many.value("document.getElementById('scroll').scrollTo(300, 400)")
+    corner = "document.querySelector('#matrix thead th')"
+    over = many.value(
+        f"(r => document.elementFromPoint(r.left + 5, r.top + r.height / 2))({corner}.getBoundingClientRect()) === {corner}"
+    )
+    assert over, "nothing scrolls over the corner"
+
+
+def test_a_thousand_services_are_drawn_at_once(tab: Callable[[], Page], tmp_path: Path) -> None:
+    page = tab()
     page.open(reports(tmp_path, sample(extra=1000))["html"])
     assert page.value("document.querySelectorAll('#matrix tbody tr').length") >= 3
     assert page.value("document.querySelectorAll('#matrix thead th').length") > 1000

@@ -295,7 +295,7 @@ class Sender:
             case TlsMode.DISABLE:
                 return Sends(Sent.PLAINTEXT, f"tls DISABLE {by}", RuleCode.DESTINATION_RULE_DISABLE)
             case TlsMode.ISTIO_MUTUAL:
-                rule = RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR if self._bare(endpoint) else None
+                rule = RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR if self._takes_none(endpoint) else None
                 return Sends(Sent.MTLS, f"ISTIO_MUTUAL {by}", rule)
             case TlsMode.SIMPLE | TlsMode.MUTUAL:
                 return Sends(Sent.TLS, f"tls {mode} {by}: TLS, but not the mesh's", RuleCode.TLS_ORIGINATION)
@@ -343,8 +343,9 @@ class Sender:
                 return Sends(Sent.PLAINTEXT, why, RuleCode.TLS_MODE_LABEL)
             return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint is not marked as having a sidecar", rule)
         if hint is not None and hint is not TlsMode.ISTIO_MUTUAL:
+            # Only portLevelSettings, of the DestinationRule or of a subset, drop the mode and leave the mark.
             why = f"tls {hint} of DestinationRule {cluster.destination_rule} removes the mark of the endpoints"
-            return Sends(Sent.PLAINTEXT, why, rule)
+            return Sends(Sent.PLAINTEXT, why, RuleCode.PORT_LEVEL_TLS_NOT_INHERITED)
         namespace, labels = self._where(endpoint)
         own = self._policies.mode(client.config, namespace, labels, endpoint.port) if hint is None else None
         if own is not None and own.mode is Mode.DISABLE:
@@ -360,6 +361,13 @@ class Sender:
     def _bare(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint is a pod without a proxy."""
         return endpoint.group is not None and not self._mesh.groups[endpoint.group].meshed
+
+    def _takes_none(self, endpoint: Endpoint) -> bool:
+        """Whether Istio knows of no sidecar at an endpoint: a pod without one, a gateway, or an address that claims none."""
+        if endpoint.group is None:
+            return endpoint.tls_label != "istio"
+        group = self._mesh.groups[endpoint.group]
+        return not group.meshed or group.kind is Proxy.GATEWAY
 
     def _where(self, endpoint: Endpoint) -> tuple[str, Labels]:
         if endpoint.group is None:

@@ -5,23 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.advice import Adviser
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import accepting
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, CheckCode, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
+    ANYBODY,
     WITHOUT_SIDECAR,
     Call,
+    Proof,
     Verdict,
 )
 
-_NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
+NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
 _ENCRYPTED = frozenset({Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED})
 
 
@@ -66,6 +69,16 @@ class Wanted:
         """The level that a namespace must have, None when nothing is demanded of it."""
         return self.levels.get(namespace, self.levels.get("*"))
 
+    def foreign(self, call: Call) -> bool:
+        """Whether a call's client is a workload of a namespace of which nothing is demanded."""
+        return call.client not in (ANYBODY, WITHOUT_SIDECAR) and self.level(call.client.partition("/")[0]) is None
+
+    def concerned(self, namespaces: frozenset[str] | None) -> bool:
+        """Whether something is demanded of one of some namespaces, None for all of them."""
+        if namespaces is None:
+            return bool(self.levels)
+        return any(self.level(name) for name in namespaces)
+
     def excepted(self, call: Call) -> str:
         """Why a call is excepted, empty when it is not."""
         return next((entry.reason or "listed" for entry in self.exceptions if entry.covers(call)), "")
@@ -83,15 +96,33 @@ def unused(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Findin
     return [finding(CheckCode.EXCEPTION_UNUSED, f"Exception {entry.told}", "it excepts nothing") for entry in left]
 
 
-def deviation(call: Call, wanted: Wanted) -> tuple[str, str]:
-    """Why a call is not as demanded, and why that is accepted. Both are empty for a call that is as demanded."""
+ServicePort = tuple[str, int]  # `namespace/name` and port
+
+
+def refusing(calls: Iterable[Call]) -> frozenset[ServicePort]:
+    """Service ports of which every endpoint refuses plain text, unless a proof says otherwise."""
+    return frozenset(
+        (call.service, call.port)
+        for call in calls
+        if call.client == WITHOUT_SIDECAR and call.verdict is Verdict.BROKEN and call.proof is not Proof.VIOLATED
+    )
+
+
+def deviation(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> tuple[str, str]:
+    """Why a call is not as demanded, and why that is accepted. Both are empty for a call that is as demanded.
+
+    `refuses` is what `refusing` says of the whole mesh. Where plain text is refused, a workload of a namespace of which nothing is demanded
+    gets in with mutual TLS or not at all, so it breaks no demand, whatever it sends.
+    """
     level = wanted.level(call.namespace)
-    why = _deviation(call, level) if level else ""
+    if level is None or (wanted.foreign(call) and (call.service, call.port) in refuses):
+        return "", ""
+    why = _deviation(call, level)
     return why, wanted.excepted(call) if why else ""
 
 
 def _deviation(call: Call, level: Level) -> str:
-    if call.rule in _NOT_DEMANDED:
+    if call.rule in NOT_DEMANDED:
         return ""
     refused = call.server_mode is Mode.STRICT and call.verdict is Verdict.BROKEN
     match level:
@@ -107,27 +138,33 @@ def _deviation(call: Call, level: Level) -> str:
 
 
 def violations(engine: Engine, calls: Iterable[Call], wanted: Wanted) -> list[Finding]:
-    """Calls that are not as demanded, and workloads that accept plain text on a port of no service."""
+    """Calls that are not as demanded, and workloads that accept plain text on a port of no service. `calls` are those of the whole mesh."""
     found = []
-    for call in calls:
-        why, excepted = deviation(call, wanted)
+    everything = list(calls)
+    refuses = refusing(everything)
+    adviser = Adviser(engine)
+    for call in everything:
+        why, excepted = deviation(call, wanted, refuses)
         if why and not excepted:
             what = f"{wanted.level(call.namespace)} is demanded and {why} (client {call.client}): {call.reason}"
-            change = RULES[call.rule].remedy if call.rule else ""
-            found.append(finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL))
+            change = adviser.for_call(call)
+            known = call.verdict is not Verdict.UNKNOWN
+            found.append(
+                finding(CheckCode.NOT_COMPLIANT, call.object, what, change=change, about=About.CALL, known=known)
+            )
     listed = {entry.workload for entry in wanted.exceptions if not entry.port}
     for group in engine.mesh.groups:
         own_rules = group.kind in (Proxy.GATEWAY, Proxy.WAYPOINT)  # they do not read PeerAuthentication
         if wanted.level(group.namespace) is Level.STRICT and group.key not in listed and not own_rules:
-            found += _of_workload(engine, group, wanted)
+            found += _of_workload(engine, group, wanted, adviser)
     return list(dict.fromkeys(found))
 
 
-def _of_workload(engine: Engine, group: Group, wanted: Wanted) -> list[Finding]:
+def _of_workload(engine: Engine, group: Group, wanted: Wanted, adviser: Adviser) -> list[Finding]:
     name = f"Workload {group.key}"
     if not group.meshed:
         why = f"strict is demanded and its pods have no sidecar: {group.why or 'hostNetwork'}"
-        change = RULES[RuleCode.NO_SIDECAR].remedy
+        change = adviser.for_workload(group)
         return [finding(CheckCode.NOT_COMPLIANT, name, why, change=change, about=About.WORKLOAD)]
     found = []
     for port, mode in sorted(other_ports(engine, group).items()):
@@ -136,7 +173,8 @@ def _of_workload(engine: Engine, group: Group, wanted: Wanted) -> list[Finding]:
             where = f"container port {port} accepts" if port else "ports of no service accept"
             what = f"strict is demanded and {where} {mode}"
             change = "Set mode STRICT, or list the workload as an exception."
-            found.append(finding(CheckCode.NOT_COMPLIANT, name, what, change=change, about=About.WORKLOAD))
+            known = mode is not Mode.UNKNOWN
+            found.append(finding(CheckCode.NOT_COMPLIANT, name, what, change=change, about=About.WORKLOAD, known=known))
     return found
 
 

@@ -65,8 +65,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     verdict,
 )
 
-# Rules that explain a call only while it does not end as the policy says.
-_ONLY_BROKEN = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
+# Rules that explain a call only while its server would take mutual TLS: it refuses the call, or lets its plain text in.
+_ONLY_IN_THE_WAY = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
 # Verdicts that the client's rule explains rather than the server's.
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
 _PAST_THE_MESH = ("UDP", "SCTP")  # protocols that no proxy takes
@@ -530,6 +530,8 @@ class Engine:
             backends=tuple(sorted(backends)),
             subset=worst.subset,
             overridden=tuple(dict.fromkeys((*accepts.lost, *lost))),
+            server_rule=accepts.rule,
+            group=worst.endpoint.pods,
         )
 
     def _sort_key(self, cell: Cell) -> tuple[object, ...]:
@@ -564,7 +566,8 @@ def _rule(service: Service, worst: Cell, cells: list[Cell]) -> RuleCode | None:
         return RuleCode.ROUTED_ELSEWHERE
     if service.external and worst.verdict in (Verdict.NOT_ENFORCED, Verdict.UNKNOWN):
         return RuleCode.EXTERNAL
-    client = None if worst.sends.rule in _ONLY_BROKEN and worst.verdict is not Verdict.BROKEN else worst.sends.rule
+    in_the_way = worst.verdict in (Verdict.BROKEN, Verdict.PLAINTEXT_ALLOWED)
+    client = None if worst.sends.rule in _ONLY_IN_THE_WAY and not in_the_way else worst.sends.rule
     server = worst.accepts.rule
     rule = (client or server) if worst.verdict in _CLIENT_FIRST else (server or client)
     if not rule and len({cell.accepts.mode for cell in cells}) > 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.advice import Adviser
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Snapshot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
@@ -45,7 +46,10 @@ class About(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `object` names what it is about, `change` is what to do, empty for nothing."""
+    """One finding. `object` names what it is about, `change` is what to do, empty for nothing.
+
+    `concerns` are the namespaces whose mutual TLS depends on it, None for all. `known` is false when it says that something is not known.
+    """
 
     severity: Severity
     code: RuleCode | CheckCode | Verdict
@@ -53,6 +57,8 @@ class Finding:
     message: str
     change: str = ""
     about: About = About.MESH
+    concerns: frozenset[str] | None = None
+    known: bool = True
 
     def as_dict(self) -> dict[str, str]:
         """The finding as modules return it: plain strings, because Ansible takes no subclasses of str."""
@@ -66,13 +72,22 @@ class Finding:
         }
 
 
-def finding(code: CheckCode, subject: str, message: str, *, change: str = "", about: About = About.MESH) -> Finding:
+def finding(
+    code: CheckCode,
+    subject: str,
+    message: str,
+    *,
+    change: str = "",
+    about: About = About.MESH,
+    concerns: frozenset[str] | None = None,
+    known: bool = True,
+) -> Finding:
     """A finding of a check, with the severity and, unless `change` is given, the remedy of the registry."""
     rule = RULES[code]
-    return Finding(rule.severity, code, subject, message, change or rule.remedy, about)
+    return Finding(rule.severity, code, subject, message, change or rule.remedy, about, concerns, known)
 
 
-def of_calls(calls: Iterable[Call]) -> list[Finding]:
+def of_calls(engine: Engine, calls: Iterable[Call]) -> list[Finding]:
     """Findings of calls between workloads: one for each service, port and cause, with the clients that it concerns."""
     grouped: dict[tuple[Verdict, str, int, RuleCode | None, str], list[Call]] = {}
     for call in calls:
@@ -82,23 +97,21 @@ def of_calls(calls: Iterable[Call]) -> list[Finding]:
         if call.verdict in _REPORTED or call.rule in _POLICY_RULES:
             key = (call.verdict, call.service, call.port, call.rule, call.client_policy)
             grouped.setdefault(key, []).append(call)
-    return [_of_alike(same) for same in grouped.values()]
+    adviser = Adviser(engine)
+    return [_of_alike(same, adviser) for same in grouped.values()]
 
 
-def _of_alike(same: list[Call]) -> Finding:
+def _of_alike(same: list[Call], adviser: Adviser) -> Finding:
     """The finding of calls that differ in their client only."""
     call, names = same[0], [entry.client for entry in same]
     who = "every meshed caller" if names[0] == ANYBODY else some(names)
     message = f"{call.verdict} for {who}: {call.reason}"
     if call.overridden and call.rule in _POLICY_RULES:
         message += "; " + "; ".join(f"{lost.object}: {lost.why}" for lost in call.overridden)
-    change = RULES[call.rule].remedy if call.rule else ""
-    if not change and call.verdict in (Verdict.PLAINTEXT_ALLOWED, Verdict.PLAINTEXT):
-        change = "Set mode STRICT, or list the service as an exception."
     severity = RULES[call.rule].severity if call.rule else Severity.WARNING
     if call.verdict is Verdict.BROKEN:
         severity = Severity.ERROR
-    return Finding(severity, call.rule or call.verdict, call.object, message, change, About.CALL)
+    return Finding(severity, call.rule or call.verdict, call.object, message, adviser.for_call(call), About.CALL)
 
 
 def of_reading(snapshot: Snapshot, engine: Engine) -> list[Finding]:
@@ -109,12 +122,20 @@ def of_reading(snapshot: Snapshot, engine: Engine) -> list[Finding]:
             kind,
             f"{missing.text}; whatever depends on it is unknown",
             change=_grant(missing),
+            known=False,
         )
         for kind, missing in sorted(snapshot.mesh.missing.items())
     ]
     for missing in snapshot.missing_configs:
         message = f"{missing.text}; root namespace and auto mTLS are unknown"
-        found.append(finding(CheckCode.MESH_CONFIG, missing.object, message, change=_grant(missing)))
+        found.append(
+            finding(
+                *(CheckCode.MESH_CONFIG, missing.object, message),
+                change=_grant(missing),
+                concerns=missing.concerns,
+                known=False,
+            )
+        )
     ending = "it is being deleted; the objects that are left were judged"
     found += [finding(CheckCode.TERMINATING, f"Namespace {name}", ending) for name in snapshot.terminating]
     for scope, services in sorted(engine.hidden.items()):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Bare,
     DestinationRule,
     Group,
     MeshConfig,
@@ -56,6 +57,7 @@ def _key(group: Group) -> tuple[Any, ...]:
         group.why,
         group.probes,
         group.doubt,
+        group.role,
     )
     return (*place, *proxy)
 
@@ -72,9 +74,7 @@ def grouped(
         why = entry.group.why
         if entry.group.kind == Proxy.NONE and not why:
             wanted = _injects(namespace_labels.get(entry.group.namespace) or {})
-            why = (
-                "it is older than the namespace's injection label" if wanted else "its namespace asks for no injection"
-            )
+            why = Bare.OLDER if wanted else Bare.NOT_ASKED
         labels = dict(entry.group.labels.items() & chosen)
         group = replace(entry.group, labels=labels, why=why)
         index = known.setdefault(_key(group), len(groups))

@@ -284,6 +284,28 @@ class SidecarScope:
         return f"{self.namespace}/{self.name}"
 
 
+class Bare(StrEnum):
+    """Why a pod has no sidecar, as far as the objects tell. The values are the words of results."""
+
+    NO = ""  # it has one
+    HOST_NETWORK = "hostNetwork: the injector leaves it alone"
+    IGNORED = "its namespace is one of the cluster's own, which the injector leaves alone"
+    REFUSED = "sidecar.istio.io/inject is false"
+    REMOVED = "annotation sidecar.istio.io/status says that it was injected, but there is no container istio-proxy"
+    MISSED = "sidecar.istio.io/inject is true, but it was not injected"
+    OLDER = "it is older than the namespace's injection label"
+    NOT_ASKED = "its namespace asks for no injection"
+
+
+class Role(StrEnum):
+    """What pods without a sidecar are for, as far as that decides whether they should have one."""
+
+    APPLICATION = "application"
+    JOB = "job"
+    ENTRANCE = "entrance"  # calls from outside of the cluster arrive there
+    SYSTEM = "system"  # part of the cluster or of Istio
+
+
 class Redirection(StrEnum):
     """Who redirected a pod's traffic to its sidecar."""
 
@@ -349,10 +371,11 @@ class Group:
     hbone: bool = False
     host_network: bool = False
     capture: Capture = Capture()
-    why: str = ""
+    why: Bare = Bare.NO
     service_account: str = "default"
     probes: frozenset[tuple[int, str]] = frozenset()
     doubt: str = ""
+    role: Role = Role.APPLICATION
     count: int = 1
 
     @property
@@ -413,7 +436,8 @@ class Service:
 
     `target` is the name that an alias stands for, and the name of the ServiceEntry of an entry. `passthrough` is resolution NONE.
     `external` is location MESH_EXTERNAL. An empty `export_to` is the mesh's default. `revision` is a ServiceEntry's label istio.io/rev, and
-    `doubt` what is not understood of it.
+    `doubt` what is not understood of it. `entrance` is whether calls from outside of the cluster arrive by its node ports, load balancer or
+    external addresses.
     """
 
     namespace: str
@@ -428,6 +452,7 @@ class Service:
     addresses: tuple[str, ...] = ()
     revision: str = ""
     doubt: str = ""
+    entrance: bool = False
 
     @property
     def key(self) -> str:
@@ -459,12 +484,16 @@ class MissingCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A kind or an object that could not be read. `right` is what to grant (verb and resource) when permission is missing."""
+    """A kind or an object that could not be read. `right` is what to grant (verb and resource) when permission is missing.
+
+    `concerns` are the namespaces whose workloads depend on it, None for all.
+    """
 
     object: str
     cause: MissingCause
     text: str
     right: str = ""
+    concerns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import some
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import revisions
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MeshConfig, Missing, MissingCause
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Group,
+    MeshConfig,
+    Missing,
+    MissingCause,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, KINDS, Source
@@ -48,7 +53,7 @@ def read(source: Source, istio_namespace: str, domain: str, *, callers: bool = F
         "requests": source.requests - before,
         "read_seconds": round(time.monotonic() - start, 3),
     }
-    return replace(snapshot, stats=stats, missing_configs=tuple(missing_configs))
+    return replace(snapshot, stats=stats, missing_configs=_scoped(missing_configs, snapshot.mesh.groups))
 
 
 def _understood(
@@ -74,14 +79,24 @@ def _environments(istiods: list[Obj]) -> dict[str, dict[str, str]] | None:
     return found or None
 
 
+def _scoped(missing: Mapping[str, Missing], groups: Sequence[Group]) -> tuple[Missing, ...]:
+    """MeshConfigs that could not be read, each with the namespaces that its revision (the key) serves. The default one is everybody's."""
+    return tuple(
+        entry
+        if revision == MeshConfig().revision
+        else replace(entry, concerns=frozenset(group.namespace for group in groups if group.revision == revision))
+        for revision, entry in missing.items()
+    )
+
+
 def _configs(
     source: Source, namespace: str, served: list[str], environments: dict[str, dict[str, str]] | None
-) -> tuple[MeshConfig, dict[str, MeshConfig], list[Missing]]:
-    """The default revision's MeshConfig, those of the others that serve pods (`served`), and those that could not be read.
+) -> tuple[MeshConfig, dict[str, MeshConfig], dict[str, Missing]]:
+    """The default revision's MeshConfig, those of the others that serve pods (`served`), and by revision those that could not be read.
 
     A revision without a MeshConfig of its own may be a tag: what a pod's label names, and `default` as well.
     """
-    missing: list[Missing] = []
+    missing: dict[str, Missing] = {}
     tags = functools.cache(source.revision_tags)
 
     def of(revision: str) -> MeshConfig | Missing:
@@ -97,7 +112,7 @@ def _configs(
             elif revision in known:
                 found = of(known[revision])
         if isinstance(found, Missing):
-            missing.append(found)
+            missing[revision] = found
             return None
         return found
 
@@ -105,7 +120,7 @@ def _configs(
     default = one("default")
     if default is None and (alike := _alike(list(found.values()))):
         default = alike  # there is no revision of that name, and all that there are say the same
-        missing = [entry for entry in missing if entry.object != f"ConfigMap {namespace}/{_config_name('default')}"]
+        missing.pop("default", None)
     default = default or MeshConfig(known=False)
     return default, {rev: config or MeshConfig(revision=rev, known=False) for rev, config in found.items()}, missing
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import (
     Excepted,
     Level,
+    ServicePort,
     Wanted,
     deviation,
+    refusing,
     unused,
     violations,
 )
@@ -30,6 +32,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.finding
     of_reading,
     ordered,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.headline import headline
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, Severity
@@ -173,19 +176,10 @@ def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _row(call: Call, wanted: Wanted) -> dict[str, Any]:
-    why, excepted = deviation(call, wanted)
-    return {**call.as_dict(), "deviation": why, "excepted": excepted}
-
-
-def _compliant(
-    wanted: Wanted, not_compliant: list[Finding], refuted: list[Call], reports: list[Finding]
-) -> bool | None:
-    """Whether the mesh is as demanded, None when nothing is demanded. `reports` are findings of reading and proving."""
-    if not wanted.levels:
-        return None
-    demanded = [call for call in refuted if wanted.level(call.namespace)]
-    return not not_compliant and not demanded and all(entry.severity is not Severity.ERROR for entry in reports)
+def _row(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> dict[str, Any]:
+    why, excepted = deviation(call, wanted, refuses)
+    demanded = str(wanted.level(call.namespace) or "")
+    return {**call.as_dict(), "demanded": demanded, "deviation": why, "excepted": excepted}
 
 
 def result(
@@ -196,26 +190,40 @@ def result(
     proofs = {call.id: call for call in calls}
     everything = [proofs.get(call.id, call) for call in judged.all_calls]
     not_compliant = violations(engine, everything, wanted)
-    refuted = [call for call in everything if call.proof is Proof.VIOLATED]
     contradictions = [
-        finding(CheckCode.VIOLATED, call.object, f"client {call.client}: {call.evidence}", about=About.CALL)
-        for call in refuted
+        finding(
+            CheckCode.VIOLATED,
+            call.object,
+            f"client {call.client}: {call.evidence}",
+            about=About.CALL,
+            concerns=frozenset({call.namespace}),
+        )
+        for call in everything
+        if call.proof is Proof.VIOLATED
     ]
     unread = of_reading(snapshot, engine)
+    reports = [*contradictions, *unread, *more]
+    counted = [e for e in reports if e.severity is Severity.ERROR and wanted.concerned(e.concerns)]
+    against = ordered([*not_compliant, *counted])
+    refuses = refusing(everything)
     idle = unused(engine, everything, wanted)
-    findings = ordered([*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(calls)])
+    findings = ordered(
+        [*unread, *idle, *judged.findings, *more, *contradictions, *not_compliant, *of_calls(engine, calls)]
+    )
     asked, told = params["what_if"], None
     if asked and (asked["namespaces"] or asked["mesh"]):
         told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"], snapshot.callers)
     config = snapshot.mesh.config
+    places = {*snapshot.mesh.namespaces, *(group.namespace for group in engine.mesh.groups)}
     return {
         "changed": False,
-        "calls": [_row(call, wanted) for call in calls],
+        "calls": [_row(call, wanted, refuses) for call in calls],
         "workloads": workloads(engine, params["namespaces"]),
         "namespaces": namespaces(snapshot, engine, judged.all_calls, params["namespaces"]),
         "findings": [entry.as_dict() for entry in findings],
-        "compliant": _compliant(wanted, not_compliant, refuted, [*unread, *more]),
-        "violations": [entry.as_dict() for entry in ordered([*not_compliant, *contradictions])],
+        "compliant": not against if wanted.levels else None,
+        "summary": headline(wanted, everything, against, places, told),
+        "violations": [entry.as_dict() for entry in against],
         "what_if": told,
         "callers": judged.callers,
         "mesh": {

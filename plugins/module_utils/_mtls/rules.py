@@ -43,6 +43,7 @@ class RuleCode(StrEnum):
     NOT_CAPTURED = "not_captured"
     NOT_VISIBLE = "not_visible"
     OLDEST_WINS = "oldest_wins"
+    OWN_PORT = "own_port"
     PORT_EXCEPTION = "port_exception"
     PORT_LEVEL_TLS_NOT_INHERITED = "port_level_tls_not_inherited"
     ROUTED_ELSEWHERE = "routed_elsewhere"
@@ -99,7 +100,7 @@ _ENTRIES = (
         RuleCode.AMBIENT_UNSET_NAMESPACE,
         "An UNSET namespace policy under a STRICT mesh drops a workload's converted port exceptions.",
         Severity.WARNING,
-        "",
+        "Set mode STRICT in the namespace's PeerAuthentication.",
         "pilot/pkg/serviceregistry/ambient/policies.go",
     ),
     Rule(
@@ -113,7 +114,8 @@ _ENTRIES = (
         RuleCode.CLIENT_NOT_CAPTURED,
         "The call leaves the client's pod without passing its sidecar.",
         Severity.WARNING,
-        "Remove the service's port or address from the client's traffic.sidecar.istio.io annotations, or from Istio's Helm values.",
+        "Remove the service's port or address from the client's traffic.sidecar.istio.io annotations, or from Istio's Helm values. "
+        "Do not run its application as the proxy's user or group.",
         _IPTABLES,
     ),
     Rule(
@@ -127,12 +129,12 @@ _ENTRIES = (
         RuleCode.DESTINATION_RULE_WITHOUT_TLS,
         "A DestinationRule without tls hides one with tls of a further level. Nothing is inherited (istio#7590).",
         Severity.WARNING,
-        "Repeat tls in the DestinationRule that is found first.",
+        "Set tls in the DestinationRule that is found first.",
         _PUSH_CONTEXT,
     ),
     Rule(
         RuleCode.EXCLUDED_PORT,
-        "The port does not pass the sidecar, because it is excluded or one of Istio's own. No policy applies there.",
+        "The port is excluded from what passes the sidecar. No policy applies there.",
         Severity.WARNING,
         "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts or Istio's Helm values, or add it to includeInboundPorts.",
         _IPTABLES,
@@ -142,14 +144,14 @@ _ENTRIES = (
         RuleCode.GATEWAY,
         "Gateways do not read PeerAuthentication. The servers of the Gateway object decide.",
         Severity.INFO,
-        "",
+        "Set tls in the server of the Gateway, or list the service and port as an exception.",
         "pilot/pkg/networking/core/gateway.go",
     ),
     Rule(
         RuleCode.HEADLESS_MIXED,
         "A headless service with one endpoint without a sidecar gets plain text at all endpoints (istio#27376).",
         Severity.WARNING,
-        "Give every pod behind the headless service a sidecar, or add a DestinationRule with ISTIO_MUTUAL.",
+        "Give every endpoint of the headless service a sidecar, or take those without one out of it.",
         _PUSH_CONTEXT,
     ),
     Rule(
@@ -163,7 +165,7 @@ _ENTRIES = (
         RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR,
         "ISTIO_MUTUAL in a DestinationRule applies to endpoints without a sidecar too, and calls to them fail.",
         Severity.WARNING,
-        "Give the pods a sidecar, or remove ISTIO_MUTUAL from the DestinationRule.",
+        "Remove ISTIO_MUTUAL from the DestinationRule, or limit it to endpoints with a sidecar.",
         _CLUSTER_TLS,
     ),
     Rule(
@@ -191,7 +193,8 @@ _ENTRIES = (
         RuleCode.NO_SIDECAR,
         "The pods have no sidecar.",
         Severity.INFO,
-        "Label the namespace for injection and restart the pods, or list the service as an exception.",
+        "Label the namespace for injection and restart the pods, or list the service as an exception. Leave pods of the cluster and of "
+        "Istio without a sidecar.",
         _INJECT,
     ),
     Rule(
@@ -205,7 +208,7 @@ _ENTRIES = (
         RuleCode.NOT_VISIBLE,
         "The client's proxy does not know the service.",
         Severity.WARNING,
-        "Add the service to the egress hosts of the client's Sidecar object, or export it.",
+        "Add the service to the egress hosts of the client's Sidecar object, or export it, or let discoverySelectors select its namespace.",
         "pilot/pkg/model/sidecar.go",
     ),
     Rule(
@@ -214,6 +217,13 @@ _ENTRIES = (
         Severity.WARNING,
         "Delete one of the two policies. The older one applies.",
         _AUTHENTICATION,
+    ),
+    Rule(
+        RuleCode.OWN_PORT,
+        "Ports 15020, 15021 and 15090 are Istio's own: health and metrics of the proxy, in plain text. No policy applies there.",
+        Severity.INFO,
+        "Nothing encrypts this port. List the service and port as an exception.",
+        _IPTABLES,
     ),
     Rule(
         RuleCode.PORT_EXCEPTION,
@@ -226,7 +236,7 @@ _ENTRIES = (
         RuleCode.PORT_LEVEL_TLS_NOT_INHERITED,
         "portLevelSettings of a DestinationRule replace the whole block, tls too (istio#12144).",
         Severity.WARNING,
-        "Repeat tls in portLevelSettings of the DestinationRule.",
+        "Set tls in portLevelSettings of the DestinationRule.",
         "pilot/pkg/networking/util/util.go",
     ),
     Rule(
@@ -271,7 +281,13 @@ _ENTRIES = (
         "Use ISTIO_MUTUAL for services of the mesh.",
         _CLUSTER_TLS,
     ),
-    Rule(RuleCode.UDP, "UDP and SCTP do not pass the mesh.", Severity.WARNING, "", _IPTABLES),
+    Rule(
+        RuleCode.UDP,
+        "UDP and SCTP do not pass the mesh.",
+        Severity.WARNING,
+        "List the service and port as an exception.",
+        _IPTABLES,
+    ),
     Rule(
         CheckCode.CERTIFICATE_EXPIRY,
         "A certificate expires soon and was not renewed.",

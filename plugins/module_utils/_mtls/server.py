@@ -70,7 +70,7 @@ def _own_port(port: int) -> ServerMode | None:
     if port not in _OWN_PORTS:
         return None
     why = f"port {port} is one of Istio's own, for health and metrics in plain text"
-    return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.EXCLUDED_PORT)
+    return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.OWN_PORT)
 
 
 def _patched(mesh: Mesh, group: Group) -> ServerMode | None:

@@ -42,7 +42,7 @@ def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str
                 "namespace": group.namespace,
                 "pods": group.count,
                 "proxy": str(group.kind if group.meshed else Proxy.NONE),
-                "why": group.why,
+                "why": str(group.why),
                 "revision": group.revision,
                 "service_account": group.service_account,
                 "mode": str(other_ports(engine, group)[0]) if judged else "",

@@ -121,7 +121,11 @@ def badness(found: Verdict, client: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One client, service and port, and what becomes of the calls between them. `port` is the service's."""
+    """One client, service and port, and what becomes of the calls between them. `port` is the service's.
+
+    `rule` explains the call, and `server_rule` what the deciding endpoint accepts. Its pods are `group` (index into Mesh.groups), None when
+    no pod of this cluster answers there.
+    """
 
     client: str
     service: str
@@ -139,6 +143,8 @@ class Call:
     overridden: tuple[Lost, ...] = ()
     proof: Proof = Proof.UNPROVED
     evidence: str = ""
+    server_rule: RuleCode | None = None
+    group: int | None = None
 
     @property
     def id(self) -> tuple[str, str, int]:

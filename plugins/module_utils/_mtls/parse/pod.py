@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Group, Proxy
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Bare, Capture, Group, Proxy, Role
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture, variable
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 
@@ -22,6 +22,11 @@ _STATUS = "sidecar.istio.io/status"
 _REDIRECTION = "ambient.istio.io/redirection"
 _BYPASS = "ambient.istio.io/bypass-inbound-capture"
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # as Go's strconv.ParseBool
+# istio pkg/kube/inject/initializer.go, IgnoredNamespaces
+_IGNORED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+# Pods that clusters and Istio's charts mark as their own: by priority class (DNS, CNI, ztunnel), and istiod, which has none.
+_PRIORITIES = frozenset({"system-cluster-critical", "system-node-critical"})
+_ISTIOD = ("app", "istiod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ def pod(obj: Obj) -> Pod:
         ambient or labels.get("networking.istio.io/tunnel") == "http",
         host_network,
         _capture(obj, proxy, annotations),
-        _why(labels, annotations, host_network) if bare else "",
+        _why(meta, host_network) if bare else Bare.NO,
         str(spec.get("serviceAccountName") or "default"),
         _probes(spec) if proxy is Proxy.SIDECAR else frozenset(),
+        role=_role(meta, spec) if bare else Role.APPLICATION,
     )
     ips = tuple(str(entry.get("ip")) for entry in status.get("podIPs") or [] if entry.get("ip"))
     ips = ips or ((status["podIP"],) if status.get("podIP") else ())
@@ -175,13 +181,28 @@ def _is_ready(obj: Obj) -> bool:
     return condition(obj, "Ready").get("status") == "True"
 
 
-def _why(labels: Mapping[str, str], annotations: Mapping[str, str], host_network: bool) -> str:
+def _why(meta: Mapping[str, Any], host_network: bool) -> Bare:
     """Why a pod has no sidecar, as far as the pod tells (istio pkg/kube/inject/inject.go, injectRequired)."""
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     if host_network:
-        return "hostNetwork: the injector leaves it alone"
+        return Bare.HOST_NETWORK
+    if meta.get("namespace") in _IGNORED:
+        return Bare.IGNORED
     wish = labels.get("sidecar.istio.io/inject") or annotations.get("sidecar.istio.io/inject")
     if wish == "false":
-        return "sidecar.istio.io/inject is false"
+        return Bare.REFUSED
     if _STATUS in annotations:
-        return f"annotation {_STATUS} says that it was injected, but there is no container {PROXY_CONTAINER}"
-    return ""
+        return Bare.REMOVED
+    return Bare.MISSED if wish == "true" else Bare.NO
+
+
+def _role(meta: Mapping[str, Any], spec: Obj) -> Role:
+    """What a pod without a sidecar is for."""
+    name, value = _ISTIOD
+    system = meta.get("namespace") in _IGNORED or spec.get("priorityClassName") in _PRIORITIES
+    if system or (meta.get("labels") or {}).get(name) == value:
+        return Role.SYSTEM
+    if any(port.get("hostPort") for part in spec.get("containers") or [] for port in part.get("ports") or []):
+        return Role.ENTRANCE
+    owners = meta.get("ownerReferences") or []
+    return Role.JOB if any(o.get("controller") and o.get("kind") == "Job" for o in owners) else Role.APPLICATION

@@ -67,6 +67,7 @@ def service(
         target=external_name,
         export_to=tuple(part.strip() for part in exported.split(",") if part.strip()),
         addresses=tuple(a for a in spec.get("clusterIPs") or [spec.get("clusterIP")] if a and a != "None"),
+        entrance=spec.get("type") in ("LoadBalancer", "NodePort") or bool(spec.get("externalIPs")),
     )
 
 

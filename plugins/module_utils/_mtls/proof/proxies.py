@@ -188,14 +188,15 @@ def findings(answers: Sequence[Asked], groups: Sequence[Group], trust_domain: st
 
 def _of_certificate(pod: str, have: Certificate, group: Group, trust_domain: str) -> list[Finding]:
     found = []
+    own = frozenset({group.namespace})
     expected = expected_identity(trust_domain, group.namespace, group.service_account)
     if have.identity != expected:
         message = f"its certificate has identity {have.identity}, expected {expected}"
-        found.append(finding(CheckCode.CERTIFICATE_IDENTITY, f"Pod {pod}", message))
+        found.append(finding(CheckCode.CERTIFICATE_IDENTITY, f"Pod {pod}", message, concerns=own))
     if have.seconds_left < 0.1 * have.lifetime:
         # istio-agent renews at half of the lifetime (SECRET_GRACE_PERIOD_RATIO), so this renewal has failed.
         message = f"its certificate expires in {have.seconds_left / 60:.0f} minutes and was not renewed"
-        found.append(finding(CheckCode.CERTIFICATE_EXPIRY, f"Pod {pod}", message))
+        found.append(finding(CheckCode.CERTIFICATE_EXPIRY, f"Pod {pod}", message, concerns=own))
     return found
 
 

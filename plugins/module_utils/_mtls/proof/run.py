@@ -210,7 +210,8 @@ def _refuted(call: Call, namespace: str) -> list[Finding]:
     if call.proof is not Proof.VIOLATED:
         return []
     message = f"client in namespace {namespace}: {call.evidence}"
-    return [finding(CheckCode.VIOLATED, call.object, message, about=About.CALL)]
+    concerns = frozenset({call.namespace})
+    return [finding(CheckCode.VIOLATED, call.object, message, about=About.CALL, concerns=concerns)]
 
 
 def _of_limits(heard: Sequence[Heard]) -> list[Finding]:

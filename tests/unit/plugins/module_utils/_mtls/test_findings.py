@@ -72,7 +72,8 @@ def codes(found: list[Finding]) -> list[tuple[str, str]]:
     ],
 )
 def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str]]) -> None:
-    found = of_calls(engine(*policies).calls())
+    judged = engine(*policies)
+    found = of_calls(judged, judged.calls())
     assert codes(found) == expected
     assert all(finding.change for finding in found)
     assert all(finding.object == "Service a/web port 80" for finding in found)
@@ -80,7 +81,8 @@ def test_findings_of_verdicts(policies: list[Any], expected: list[tuple[str, str
 
 def test_clients_of_one_cause_are_one_finding() -> None:
     more = [pod("b", f"far{number}") for number in range(7)]
-    (found,) = of_calls(engine(*more, PA("a"), DR("b", HOST, "DISABLE")).calls())
+    judged = engine(*more, PA("a"), DR("b", HOST, "DISABLE"))
+    (found,) = of_calls(judged, judged.calls())
     assert "b/far, b/far0, b/far1, b/far2, b/far3 and 3 more" in found.message
 
 
@@ -115,15 +117,17 @@ def test_exceptions() -> None:
     both = (Excepted(service="a/web", port=80), Excepted(workload="a/web", port=8080))
     assert strict(PA("a"), hole, exceptions=both) == []
     assert strict(exceptions=(Excepted(workload="a/web"),)) == []
-    assert strict(PA("a"), DR("b", HOST, "DISABLE"), exceptions=(Excepted(service="a/web", client="b/far"),)) == []
+    loose = (PA("a", mode="PERMISSIVE"), DR("b", HOST, "DISABLE"))
+    assert strict(*loose, level="permissive") != []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(service="a/web", client="b/far"),)) == []
     assert strict(PA("a"), hole, exceptions=(Excepted(service="a/other"),)) != []
 
 
 def test_a_client_alone_is_excepted_for_all_services() -> None:
-    rule = DR("b", HOST, "DISABLE")
-    assert strict(PA("a"), rule) != []
-    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/far"),)) == []
-    assert strict(PA("a"), rule, exceptions=(Excepted(client="b/other"),)) != []
+    loose = (PA("a", mode="PERMISSIVE"), DR("b", HOST, "DISABLE"))
+    assert strict(*loose, level="permissive") != []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(client="b/far"),)) == []
+    assert strict(*loose, level="permissive", exceptions=(Excepted(client="b/other"),)) != []
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ GIVEN: dict[RuleCode, tuple[list[Any], dict[str, Any], str]] = {
     RuleCode.NOT_CAPTURED: (web(**note("sidecar.istio.io/interceptionMode", "NONE")), {}, "plaintext"),
     RuleCode.NOT_VISIBLE: ([*web()[:2], *service("a", "web", [pod("a", "web")], export_to="~"), PA("a")], {}, "*"),
     RuleCode.OLDEST_WINS: (web(PA("a"), PA("a", "young", "DISABLE", age=2)), {}, "*"),
+    RuleCode.OWN_PORT: ([GATE, service("a", "web", [GATE], {80: 15021})], {}, "*"),
     RuleCode.PORT_EXCEPTION: (web(PA("a", selector=WEB, ports={8080: "DISABLE"})), {}, "*"),
     RuleCode.PORT_LEVEL_TLS_NOT_INHERITED: (
         web(PA("a"), DR("a", HOST, "DISABLE", ports=[port_tls(80, None)])),
@@ -105,6 +106,7 @@ GIVEN: dict[RuleCode, tuple[list[Any], dict[str, Any], str]] = {
     RuleCode.ROUTED_ELSEWHERE: (
         [
             *web(PA("a")),
+            pod("a", "old", sidecar=False),
             *service("a", "old", [pod("a", "old", sidecar=False)]),
             obj("VirtualService", "a", "vs", SPLIT),
         ],

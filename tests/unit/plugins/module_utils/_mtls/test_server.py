@@ -143,7 +143,7 @@ def test_ports_of_a_younger_policy_are_not_merged() -> None:
             {"sidecar": False, "annotations": {"sidecar.istio.io/status": '{"containers":["istio-proxy"]}'}},
             "no_sidecar",
         ),
-        ({"target": 15020}, "excluded_port"),
+        ({"target": 15020}, "own_port"),
     ],
 )
 def test_without_a_proxy_before_the_port_nothing_is_enforced(changes: dict[str, Any], rule: str) -> None:
