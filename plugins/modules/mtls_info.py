@@ -40,6 +40,52 @@ options:
       - Whether O(src) has everything, so that a kind that is not in the files does not exist in the cluster.
     type: bool
     default: false
+  overlay:
+    description:
+      - Objects to apply on the state that was read, without changing it. The result is that of the state with them, and RV(changes) has
+        every call whose verdict differs. The state is read once.
+      - An added object counts as the youngest of its kind, several of them in the order of their names, as Istio sorts them. A replaced
+        object keeps its age. A Service that does not name its cluster addresses keeps those that it has.
+      - A workload (Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob) stands for its pods, as the
+        injector would make them of its template; a bare pod likewise. Endpoints of Services whose selector, pods or ports are changed are
+        computed from the selector, and all of these pods count as ready. Other Services keep their EndpointSlices.
+      - Labels of a Namespace, and webhooks and ConfigMap of the injector, act on pods that are made later. RV(changes) tells of both,
+        pods as they are, and after a restart. This needs the right C(list) on C(mutatingwebhookconfigurations), and C(get) on the
+        ConfigMap C(istio-sidecar-injector) and on the workloads of the overlay; without them the calls are V(unknown).
+      - Kinds that do not decide on mutual TLS are named in RV(findings), and change nothing. A kind that is not known makes the
+        comparison inconclusive.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      state:
+        description:
+          - Whether the object is there. One that is V(absent) needs only apiVersion, kind and metadata, and has to be in the state.
+        type: str
+        choices: [present, absent]
+        default: present
+      resource:
+        description: The whole object, or a list of objects.
+        type: dict
+        required: true
+  overlay_src:
+    description:
+      - Files with objects that are present, in addition to O(overlay), with wildcards in the last part of a path, as O(src). The
+        manifests of a pull request, for example.
+    type: list
+    elements: path
+    default: []
+  fail_on:
+    description:
+      - Fail, with the whole result, if RV(changes) has such an entry, now or after a restart.
+      - V(weaker) is less protection than before. V(broken) is a call of a workload that would be refused. V(unknown) is a call whose
+        verdict is not known afterwards.
+      - A call that is no longer known may be weaker and may be broken, so it fails each of these checks. So does an object of the overlay
+        that is not known, and a kind that could not be read. V(unknown) also fails if calls are unknown before and after.
+    type: list
+    elements: str
+    choices: [weaker, broken, unknown]
+    default: []
 attributes:
   check_mode:
     details:
@@ -73,6 +119,22 @@ EXAMPLES = r"""
     src: [mesh.yaml]
     src_complete: true
     want: {ecommerce: strict}
+  register: __mtls
+
+# In a pull-request check: the manifests of the branch against the cluster.
+- name: Refuse a change that weakens or breaks mutual TLS
+  servicemesh.platform.mtls_info:
+    overlay_src: [manifests/*.yaml]
+    fail_on: [weaker, broken]
+
+- name: See what the deletion of a policy does
+  servicemesh.platform.mtls_info:
+    overlay:
+      - state: absent
+        resource:
+          apiVersion: security.istio.io/v1
+          kind: PeerAuthentication
+          metadata: {name: default, namespace: ecommerce}
   register: __mtls
 
 - name: Show which callers still send plain text
@@ -274,6 +336,75 @@ what_if:
       type: list
       elements: dict
       sample: [{workload: ecommerce/legacy, port: 8080, probe: readinessProbe, was: PERMISSIVE}]
+changes:
+  description:
+    - Every call whose verdict differs between the state and the state with O(overlay), the worst first. Null without an overlay.
+    - The whole mesh is compared, workload by workload, whatever O(namespaces), O(clients) and O(services) are.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    client:
+      description:
+        - As RV(calls[].client). V(*) is every meshed workload without an entry of its own, and that is not in RV(changes[].same_for).
+      type: str
+      sample: "*"
+    service:
+      description: V(namespace/name).
+      type: str
+      sample: ecommerce/user-service
+    port:
+      description: Port of the service.
+      type: int
+      sample: 80
+    direction:
+      description:
+        - V(broken), V(weaker), V(unknown), V(added), V(removed), V(stronger), V(fixed), or V(same) if only RV(changes[].after_restart)
+          differs.
+        - For the client V(plaintext), V(broken) is the good verdict, so that to be refused is V(stronger).
+        - A call that was V(broken) and passes unencrypted is V(weaker). One that is new is V(broken) or V(unknown) if that is its verdict.
+      type: str
+      sample: weaker
+    before:
+      description: The call in the state, null if there was none.
+      type: dict
+      sample: {verdict: strict, reason: "…", rule: "", client_mode: mtls, server_mode: STRICT, server_policy: ecommerce/default}
+    after:
+      description: The call with the overlay while pods stay as they are, null if there is none.
+      type: dict
+    after_restart:
+      description: The call once pods have restarted, with its C(direction), if its verdict differs from RV(changes[].after). Else null.
+      type: dict
+    same_for:
+      description: Meshed workloads for which nothing changes, in an entry of client V(*).
+      type: list
+      elements: str
+overlay:
+  description: What the objects of O(overlay) did. Null without an overlay.
+  returned: success
+  type: dict
+  contains:
+    objects:
+      description:
+        - One entry for each object, with C(effect) V(added), V(replaced), V(deleted), V(unchanged), V(nothing) (the kind does not decide
+          on mutual TLS) or V(unknown), and with the reason in C(why).
+      type: list
+      elements: dict
+      sample: [{object: PeerAuthentication ecommerce/default, state: present, effect: replaced, why: ""}]
+    compared:
+      description: Number of calls that were compared.
+      type: int
+    unknown:
+      description: Number of calls that are unknown before and after.
+      type: int
+    inconclusive:
+      description: What else may change calls and is not known.
+      type: list
+      elements: str
+msg:
+  description: What was compared and what differs, with O(overlay).
+  returned: with O(overlay), or on failure
+  type: str
 callers:
   description: Callers of each service within the window, from Prometheus, those with the most plain text first.
   returned: success
@@ -306,13 +437,27 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import Presence, entries
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.preview import FAIL_ON, preview
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.state import Overlaid
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import State
 
 ARGUMENTS = _args.spec(
     **OPTIONS,
     src={"type": "list", "elements": "path", "default": []},
     src_complete={"type": "bool", "default": False},
+    overlay={
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "state": {"type": "str", "choices": [str(one) for one in Presence], "default": "present"},
+            "resource": {"type": "dict", "required": True},
+        },
+    },
+    overlay_src={"type": "list", "elements": "path", "default": []},
+    fail_on={"type": "list", "elements": "str", "choices": list(FAIL_ON), "default": []},
 )
 
 
@@ -320,11 +465,36 @@ def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     source, client = _source(module)
-    judged = judge(source, client, params)
-    return result(source, params, judged, judged.calls, [])
+    asked = params["overlay"] or params["overlay_src"]
+    if not asked:
+        if params["fail_on"]:
+            raise KubeError(
+                "fail_on: there is nothing to compare. Expected overlay or overlay_src with it, or fail_on left out."
+            )
+        judged = judge(source, client, params)
+        return {**result(source, params, judged, judged.calls, []), "changes": None, "overlay": None}
+    if params["prometheus"]:
+        raise KubeError(
+            "prometheus: it says nothing about a change that is not made. Expected it left out with overlay."
+        )
+    told, failure = _with_overlay(source, params)
+    if failure:
+        module.fail_json(**{**told, "msg": failure})
+    return told
 
 
-def _source(module: Invocation) -> tuple[Source, Client | None]:
+def _with_overlay(source: State, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The result of a state with an overlay, and why the check of `fail_on` fails."""
+    place = params["istio_namespace"], params["cluster_domain"]
+    found = entries(params["overlay"], from_files(params["overlay_src"], "overlay_src"), params["istio_namespace"])
+    state = Overlaid(source, found, *place)
+    judged = judge(state.after, None, params)
+    compared = preview(state, found, (judged.snapshot, judged.engine), *place)
+    told = result(state.after, params, judged, judged.calls, list(compared.findings))
+    return {**told, **compared.as_dict()}, compared.failure(params["fail_on"])
+
+
+def _source(module: Invocation) -> tuple[State, Client | None]:
     """The files of option `src`, or the cluster and its client."""
     params = module.params
     if params["src"]:

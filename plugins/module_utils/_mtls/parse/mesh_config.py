@@ -93,12 +93,13 @@ def _selectors(node: Any) -> tuple[LabelSelector, ...]:
     try:
         if node is not None and not isinstance(node, list):
             raise TypeError(node)
-        return tuple(_selector(part or {}) for part in node or ())
+        return tuple(label_selector(part or {}) for part in node or ())
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _wrong("discoverySelectors", node, "a list of label selectors") from None
 
 
-def _selector(node: Obj) -> LabelSelector:
+def label_selector(node: Obj) -> LabelSelector:
+    """A label selector of Kubernetes. Raises an error of its shape for what is none."""
     if set(node) - {"matchLabels", "matchExpressions"}:
         raise ValueError(node)
     expressions = []
