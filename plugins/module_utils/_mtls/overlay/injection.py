@@ -31,7 +31,13 @@ REVISION = "istio.io/rev"
 ENABLED = "istio-injection"
 DATAPLANE = "istio.io/dataplane-mode"
 _IGNORED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
-_SHAPES = (AttributeError, KeyError, TypeError, ValueError)
+SHAPES = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)  # of an object that has not the shape of its kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,16 @@ class Hook:
 def is_injector(configuration: Obj) -> bool:
     """Whether a MutatingWebhookConfiguration is one of Istio's injector, or of a revision tag."""
     labels = (configuration.get("metadata") or {}).get("labels") or {}
-    webhooks = configuration.get("webhooks") or []
+    webhooks = _webhooks(configuration)
     return labels.get("app") == "sidecar-injector" or any(
         isinstance(webhook, Mapping) and str(webhook.get("name") or "").endswith("sidecar-injector.istio.io")
         for webhook in webhooks
     )
+
+
+def _webhooks(configuration: Obj) -> list[Any]:
+    found = configuration.get("webhooks") or []
+    return found if isinstance(found, list) else [None]  # what is no list is one webhook that nobody understands
 
 
 def hooks(configurations: Collection[Obj]) -> list[Hook]:
@@ -72,7 +83,7 @@ def hooks(configurations: Collection[Obj]) -> list[Hook]:
         meta = configuration["metadata"]
         revision = str((meta.get("labels") or {}).get(REVISION) or "default")
         name = str(meta.get("name") or "")
-        found += [_hook(webhook, revision, name) for webhook in configuration.get("webhooks") or []]
+        found += [_hook(webhook, revision, name) for webhook in _webhooks(configuration)]
     return found
 
 
@@ -82,7 +93,7 @@ def _hook(webhook: Obj, revision: str, name: str) -> Hook:
             label_selector(webhook.get(field) or {}) for field in ("namespaceSelector", "objectSelector")
         )
         unclear = bool(webhook.get("matchConditions"))
-    except _SHAPES:
+    except SHAPES:
         return Hook(revision, None, None, name)
     return Hook(revision, None if unclear else namespaces, None if unclear else pods, name)
 
@@ -110,19 +121,24 @@ def usual_hooks(revisions: Collection[str]) -> list[Hook]:
 class Injectors:
     """All injectors of a mesh.
 
-    `webhooks` are the cluster's MutatingWebhookConfigurations; files that were given as complete may leave them out, and Istio's usual
-    ones are assumed then. `config` gives the ConfigMap of a revision's injector. `revisions` are those that serve pods.
+    `webhooks` are the cluster's MutatingWebhookConfigurations. With `usual`, those that Istio's chart installs for the revisions count as
+    well, because files that were given as complete leave them out. `config` gives the ConfigMap of a revision's injector; `revisions` are
+    those that serve pods.
     """
 
     def __init__(
-        self, webhooks: list[Obj] | Missing, config: Callable[[str], Obj | Missing], revisions: Collection[str]
+        self,
+        webhooks: list[Obj] | Missing,
+        config: Callable[[str], Obj | Missing],
+        revisions: Collection[str],
+        *,
+        usual: bool,
     ) -> None:
         self._missing = webhooks if isinstance(webhooks, Missing) else None
-        self._hooks = [] if isinstance(webhooks, Missing) else hooks(webhooks)
-        self._usual = not self._hooks and self._missing is None and bool(revisions)
+        self._usual = usual
         self._revisions = frozenset(revisions)
-        if self._usual:
-            self._hooks = usual_hooks(self._revisions)
+        self._hooks = [] if isinstance(webhooks, Missing) else hooks(webhooks)
+        self._hooks += usual_hooks(self._revisions) if usual else []
         self._config = config
 
     def decide(
@@ -185,7 +201,7 @@ class Injectors:
             config = yaml.safe_load((found.get("data") or {}).get("config") or "") or {}
             never, always = (_any(config.get(name), labels) for name in ("neverInjectSelector", "alwaysInjectSelector"))
             enabled = config.get("policy") == "enabled"
-        except (yaml.YAMLError, *_SHAPES):
+        except (yaml.YAMLError, *SHAPES):
             name = (found.get("metadata") or {}).get("name")
             return Decision(
                 None, revision, f"whether it gets a sidecar is not known: ConfigMap {name} is not understood"

@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
     ENABLED,
     INJECT,
     REVISION,
+    SHAPES,
     Decision,
     Injectors,
     enrols,
@@ -284,7 +285,10 @@ class PodSet:
             if kept.raw is None or kept.made or not isinstance(kept.reduced, Pod):
                 continue
             if context.injector_changes or kept.namespace in context.relabelled:
-                pod = self._restarted(kept.raw, kept.reduced)
+                try:
+                    pod = self._restarted(kept.raw, kept.reduced)
+                except SHAPES:
+                    pod = unknown(kept.reduced, "what the injector makes of it cannot be understood")
                 if pod is not kept.reduced and isinstance(pod, Pod):
                     self._put(replace(kept, reduced=self._ambient(pod)))
 

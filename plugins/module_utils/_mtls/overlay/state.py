@@ -25,7 +25,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
     Entry,
     Presence,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import Injectors
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import (
+    SHAPES,
+    Injectors,
+    is_injector,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.pods import Context, KeptPod, PodSet
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.remake import Examples
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.endpoint_slice import Slice
@@ -144,11 +148,15 @@ class Overlaid:
 
     def _keep_pod(self, obj: Obj) -> KeptPod:
         reduced = self._reducers["Pod"](obj)
+        namespace, name, _created = _identity(obj)
         if isinstance(reduced, Misread):
-            return KeptPod(*_identity(obj)[:2], reduced)
-        self._examples.see(obj, reduced)
-        raw = obj if self._keep_all or reduced.group.namespace in self._keep_raw else None
-        return KeptPod.of(obj, reduced, raw)
+            return KeptPod(namespace, name, reduced)
+        try:
+            self._examples.see(obj, reduced)
+            raw = obj if self._keep_all or reduced.group.namespace in self._keep_raw else None
+            return KeptPod.of(obj, reduced, raw)
+        except SHAPES:
+            return KeptPod(namespace, name, Misread(f"{namespace}/{name}"))
 
     def _apply(self) -> None:
         deleted = {
@@ -164,10 +172,13 @@ class Overlaid:
         context = self._context(found["Namespace"], changed)
         pods = PodSet(self._pods, context, deleted)
         for entry in self._entries:
-            if entry.concerns is Concerns.WORKLOAD:
-                self.effects[entry.key] = self._workload(entry, pods)
-            elif entry.kind == "Pod" and entry.concerns is Concerns.READ:
-                self.effects[entry.key] = self._pod(entry, pods)
+            try:
+                if entry.concerns is Concerns.WORKLOAD:
+                    self.effects[entry.key] = self._workload(entry, pods)
+                elif entry.kind == "Pod" and entry.concerns is Concerns.READ:
+                    self.effects[entry.key] = self._pod(entry, pods)
+            except SHAPES:
+                raise _not_understood(entry) from None
         pods.enrol()
         istiods = self._istiods_after(deleted)
         self.after: Source = self._view(found, pods, istiods, changed)
@@ -223,9 +234,7 @@ class Overlaid:
     @staticmethod
     def _understood(entry: Entry, reduced: Any) -> Any:
         if isinstance(reduced, Misread):
-            raise KubeError(
-                f"overlay: {entry.told} cannot be understood as {entry.kind}. Expected an object that the API server takes."
-            )
+            raise _not_understood(entry)
         return reduced
 
     def _config_of(self, entry: Entry) -> Obj | None:
@@ -262,13 +271,14 @@ class Overlaid:
             (istiod["metadata"].get("labels") or {}).get("istio.io/rev") or "default" for istiod in self._istiods or []
         }
         revisions = frozenset((served | istiods) - {""})
+        usual = not isinstance(webhooks, Missing) and bool(revisions) and not any(is_injector(one) for one in webhooks)
         was = functools.partial(_injector_config, self.config_map, self._istio_namespace)
         will_be = functools.partial(_injector_config, view.config_map, self._istio_namespace)
         return Context(
             labels[0],
             labels[1],
-            Injectors(webhooks, was, revisions),
-            Injectors(after, will_be, revisions),
+            Injectors(webhooks, was, revisions, usual=usual),
+            Injectors(after, will_be, revisions, usual=usual),
             self._examples,
             self._reducers["Pod"],
             bool(changes) or after != webhooks,
@@ -282,7 +292,7 @@ class Overlaid:
                 self.effects[entry.key] = self._deleted(entry, old is not None)
                 found.pop(entry.name, None)
                 continue
-            same = old is not None and _spec(old) == _spec(entry.obj)
+            same = old is not None and (_spec(old), _meta(old)) == (_spec(entry.obj), _meta(entry.obj))
             self.effects[entry.key] = Effect.UNCHANGED if same else Effect.REPLACED if old else Effect.ADDED
             if not same:
                 found[entry.name] = entry.obj
@@ -378,6 +388,11 @@ _CONFIG_MAPS = (Concerns.MESH_CONFIG, Concerns.INJECTOR)
 def _identity(obj: Obj) -> tuple[str, str, str]:
     meta = obj.get("metadata")
     return identity(obj) if isinstance(meta, Mapping) else ("", "", "")
+
+
+def _not_understood(entry: Entry) -> KubeError:
+    text = f"overlay: {entry.told} cannot be understood as {entry.kind}. Expected an object that the API server takes."
+    return KubeError(text)
 
 
 def _alike(kind: str, old: Any, new: Any) -> bool:

@@ -64,7 +64,12 @@ def deployment(namespace: str, name: str, *, kind: str = "Deployment", replicas:
     body: Obj = {"template": template} if kind != "CronJob" else {"jobTemplate": {"spec": {"template": template}}}
     if replicas is not None:
         body["replicas"] = replicas
-    return {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": {"namespace": namespace, "name": name}, "spec": body}
+    return {
+        "apiVersion": VERSIONS[kind],
+        "kind": kind,
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": body,
+    }
 
 
 def web(name: str = "web", **options: Any) -> list[Any]:
