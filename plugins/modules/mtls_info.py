@@ -24,13 +24,15 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._mtls
+  - servicemesh.platform._mtls_overlay
 options:
   src:
     description:
       - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made.
       - They hold what C(kubectl get --all-namespaces --output yaml) writes, as documents, lists, or lists of one kind, in YAML or JSON.
         For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
-        WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod.
+        WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod. O(overlay) also reads
+        MutatingWebhookConfiguration and the ConfigMaps of the injector.
       - A kind that is not in the files counts as not read, and calls that depend on it are V(unknown), unless O(src_complete=true).
     type: list
     elements: path
@@ -40,52 +42,6 @@ options:
       - Whether O(src) has everything, so that a kind that is not in the files does not exist in the cluster.
     type: bool
     default: false
-  overlay:
-    description:
-      - Objects to apply on the state that was read, without changing it. The result is that of the state with them, and RV(changes) has
-        every call whose verdict differs. The state is read once.
-      - An added object counts as the youngest of its kind, several of them in the order of their names, as Istio sorts them. A replaced
-        object keeps its age. A Service that does not name its cluster addresses keeps those that it has.
-      - A workload (Deployment, StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob) stands for its pods, as the
-        injector would make them of its template; a bare pod likewise. Endpoints of Services whose selector, pods or ports are changed are
-        computed from the selector, and all of these pods count as ready. Other Services keep their EndpointSlices.
-      - Labels of a Namespace, and webhooks and ConfigMap of the injector, act on pods that are made later. RV(changes) tells of both,
-        pods as they are, and after a restart. This needs the right C(list) on C(mutatingwebhookconfigurations), and C(get) on the
-        ConfigMap C(istio-sidecar-injector) and on the workloads of the overlay; without them the calls are V(unknown).
-      - Kinds that do not decide on mutual TLS are named in RV(findings), and change nothing. A kind that is not known makes the
-        comparison inconclusive.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      state:
-        description:
-          - Whether the object is there. One that is V(absent) needs only apiVersion, kind and metadata, and has to be in the state.
-        type: str
-        choices: [present, absent]
-        default: present
-      resource:
-        description: The whole object, or a list of objects.
-        type: dict
-        required: true
-  overlay_src:
-    description:
-      - Files with objects that are present, in addition to O(overlay), with wildcards in the last part of a path, as O(src). The
-        manifests of a pull request, for example.
-    type: list
-    elements: path
-    default: []
-  fail_on:
-    description:
-      - Fail, with the whole result, if RV(changes) has such an entry, now or after a restart.
-      - V(weaker) is less protection than before. V(broken) is a call of a workload that would be refused. V(unknown) is a call whose
-        verdict is not known afterwards.
-      - A call that is no longer known may be weaker and may be broken, so it fails each of these checks. So does an object of the overlay
-        that is not known, and a kind that could not be read. V(unknown) also fails if calls are unknown before and after.
-    type: list
-    elements: str
-    choices: [weaker, broken, unknown]
-    default: []
 attributes:
   check_mode:
     details:
@@ -113,7 +69,7 @@ EXAMPLES = r"""
   failed_when: not __mtls.compliant
 
 # kubectl get --all-namespaces --output yaml pods,endpointslices,services,namespaces,peerauthentications,destinationrules,sidecars,\
-#   serviceentries,workloadentries,gateways.networking.istio.io,configmaps,deployments > mesh.yaml
+#   serviceentries,workloadentries,gateways.networking.istio.io,configmaps,deployments,mutatingwebhookconfigurations > mesh.yaml
 - name: Judge a mesh without its cluster
   servicemesh.platform.mtls_info:
     src: [mesh.yaml]
@@ -423,6 +379,7 @@ stats:
   sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, calls: 56}
 """
 
+import time
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
@@ -437,27 +394,17 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import Presence, entries
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.preview import FAIL_ON, preview
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import entries
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.preview import OVERLAY_OPTIONS, preview
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.state import Overlaid
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import State
 
 ARGUMENTS = _args.spec(
     **OPTIONS,
+    **OVERLAY_OPTIONS,
     src={"type": "list", "elements": "path", "default": []},
     src_complete={"type": "bool", "default": False},
-    overlay={
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "state": {"type": "str", "choices": [str(one) for one in Presence], "default": "present"},
-            "resource": {"type": "dict", "required": True},
-        },
-    },
-    overlay_src={"type": "list", "elements": "path", "default": []},
-    fail_on={"type": "list", "elements": "str", "choices": list(FAIL_ON), "default": []},
 )
 
 
@@ -487,10 +434,14 @@ def _with_overlay(source: State, params: dict[str, Any]) -> tuple[dict[str, Any]
     """The result of a state with an overlay, and why the check of `fail_on` fails."""
     place = params["istio_namespace"], params["cluster_domain"]
     found = entries(params["overlay"], from_files(params["overlay_src"], "overlay_src"), params["istio_namespace"])
+    begin = time.monotonic()
     state = Overlaid(source, found, *place)
+    has_read = time.monotonic()
     judged = judge(state.after, None, params)
     compared = preview(state, found, (judged.snapshot, judged.engine), *place)
     told = result(state.after, params, judged, judged.calls, list(compared.findings))
+    end = time.monotonic()
+    told["stats"] |= {"read_seconds": round(has_read - begin, 3), "seconds": round(end - begin, 3)}
     return {**told, **compared.as_dict()}, compared.failure(params["fail_on"])
 
 

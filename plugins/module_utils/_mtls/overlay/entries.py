@@ -74,6 +74,15 @@ _NOTHING = {
     ("apiextensions.k8s.io", "*"): "a definition of a kind is no object of it",
     ("monitoring.coreos.com", "*"): "it configures Prometheus, whose own calls are judged as those of its workload",
 }
+# Kinds that can change calls in a way that is not computed, and which; other unknown kinds may be anything.
+_NOT_COMPUTED = {
+    ("networking.istio.io", "VirtualService"): "it can send calls to other services",
+    ("networking.istio.io", "EnvoyFilter"): "it can change listeners and clusters",
+    ("networking.istio.io", "ProxyConfig"): "it can change which traffic passes a sidecar",
+    ("extensions.istio.io", "WasmPlugin"): "it can change what a proxy does with a call",
+    ("gateway.networking.k8s.io", "*"): "it can send calls to other services, and makes gateways and waypoints",
+    ("", "Endpoints"): "EndpointSlices are made of it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,15 @@ def entries(given: Iterable[Mapping[str, Any]], files: Iterable[Any], istio_name
             other = found.setdefault(one.key, one)
             if (other.presence, other.obj) != (one.presence, one.obj):
                 raise KubeError(f"{where} has {one.told} twice, with different content. Expected each object once.")
+    going = {
+        one.name
+        for one in found.values()
+        if one.presence is Presence.ABSENT and (one.group, one.kind) == ("", "Namespace")
+    }
+    for one in found.values():
+        if one.presence is Presence.PRESENT and one.namespace in going:
+            text = f"overlay has {one.told}, and its namespace is to be absent. Expected one of the two."
+            raise KubeError(text)
     return list(found.values())
 
 

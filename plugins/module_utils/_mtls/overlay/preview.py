@@ -19,12 +19,29 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.changes
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import Finding, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import MissingCause
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import Entry
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import Entry, Presence
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.state import Effect, Overlaid
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.read import read
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode
 
-FAIL_ON = tuple(str(one) for one in (Direction.WEAKER, Direction.BROKEN, Direction.UNKNOWN))
+OVERLAY_OPTIONS: dict[str, dict[str, Any]] = {
+    "overlay": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "state": {"type": "str", "choices": [str(one) for one in Presence], "default": str(Presence.PRESENT)},
+            "resource": {"type": "dict", "required": True},
+        },
+    },
+    "overlay_src": {"type": "list", "elements": "path", "default": []},
+    "fail_on": {
+        "type": "list",
+        "elements": "str",
+        "choices": [str(one) for one in (Direction.WEAKER, Direction.BROKEN, Direction.UNKNOWN)],
+        "default": [],
+    },
+}
 _TOLD = 5  # changes that a message names before it counts the rest
 
 
@@ -97,6 +114,7 @@ def preview(
         elif effect is Effect.UNKNOWN:
             findings.append(finding(CheckCode.OVERLAY_UNKNOWN, entry.told, f"what it changes is not known: {why}"))
             unclear.append(f"{entry.told}: {why}")
+    unclear += state.unclear
     unclear += _unread([before, after[0], *([restarted] if restarted else [])])
     return Preview(compared(*engines), tuple(objects), tuple(findings), tuple(dict.fromkeys(unclear)))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     Source,
     State,
 )
+
+with contextlib.suppress(ImportError):  # _kube.client reports it
+    import yaml
 
 _YOUNGEST = "9999-12-31T23:59:59Z"  # of an object that is not there yet; several of them are in the order of their names, as in Istio
 _ASSIGNED = ("clusterIP", "clusterIPs")  # fields that a file leaves out and that the API server keeps
@@ -99,7 +103,7 @@ class Overlaid:
     """A state with an overlay. Everything is read when it is made, and only once.
 
     `before`, `after` and `restarted` are sources; `restarted` is None when nothing that the injector reads is changed. `effects` says of
-    each entry what it did. Raises KubeError for an entry that cannot be applied to this state.
+    each entry what it did, and `unclear` what else may change and is not known. Raises KubeError for an entry that cannot be applied.
     """
 
     def __init__(self, source: State, entries: Sequence[Entry], istio_namespace: str, domain: str) -> None:
@@ -112,6 +116,7 @@ class Overlaid:
         self._keep_raw = {entry.name for entry in entries if entry.kind == "Namespace" and not entry.group}
         self._keep_all = any(entry.concerns in (Concerns.WEBHOOK, Concerns.INJECTOR) for entry in entries)
         self.effects: dict[tuple[str, str, str, str], Effect] = {}
+        self.unclear: list[str] = []
         self._read()
         self._apply()
 
@@ -172,6 +177,9 @@ class Overlaid:
         context = self._context(found["Namespace"], changed)
         pods = PodSet(self._pods, context, deleted)
         for entry in self._entries:
+            if entry.namespace in deleted and entry.concerns in (Concerns.READ, Concerns.WORKLOAD):
+                self.effects[entry.key] = Effect.DELETED
+                continue
             try:
                 if entry.concerns is Concerns.WORKLOAD:
                     self.effects[entry.key] = self._workload(entry, pods)
@@ -192,11 +200,11 @@ class Overlaid:
         kept = {(one.namespace, one.name): one for one in self._kept[kind] if one.namespace not in deleted}
         found = {place: one.reduced for place, one in kept.items()}
         for entry in self._entries:
-            if entry.kind != kind or entry.concerns is not Concerns.READ or entry.namespace in deleted:
+            if entry.kind != kind or entry.concerns is not Concerns.READ:
                 continue
             old = kept.get(entry.where)
             if entry.presence is Presence.ABSENT:
-                self.effects[entry.key] = self._deleted(entry, old is not None)
+                self.effects[entry.key] = self._deleted(entry, old is not None or entry.namespace in deleted)
                 found.pop(entry.where, None)
                 continue
             new = self._reduced(entry, old)
@@ -246,7 +254,12 @@ class Overlaid:
                 self._deleted(entry, there=False)
             self.effects[entry.key] = Effect.DELETED if there else Effect.UNKNOWN
             return None
-        same = not isinstance(old, Missing) and (old.get("data") or {}) == (entry.obj.get("data") or {})
+        data = {} if isinstance(old, Missing) else old.get("data") or {}
+        same = there and data == (entry.obj.get("data") or {})
+        if entry.concerns is Concerns.MESH_CONFIG and _for_pods(data) != _for_pods(entry.obj.get("data") or {}):
+            self.unclear.append(
+                f"{entry.told}: its defaultConfig differs, and what pods get of it with a restart is not computed"
+            )
         self.effects[entry.key] = Effect.UNCHANGED if same else Effect.REPLACED if there else Effect.ADDED
         return entry.obj
 
@@ -388,6 +401,15 @@ _CONFIG_MAPS = (Concerns.MESH_CONFIG, Concerns.INJECTOR)
 def _identity(obj: Obj) -> tuple[str, str, str]:
     meta = obj.get("metadata")
     return identity(obj) if isinstance(meta, Mapping) else ("", "", "")
+
+
+def _for_pods(data: Obj) -> Any:
+    """What of a MeshConfig the injector gives to pods."""
+    try:
+        document = yaml.safe_load(data.get("mesh") or "")
+    except (yaml.YAMLError, *SHAPES):
+        return data.get("mesh")
+    return (document.get("defaultConfig") or {}) if isinstance(document, Mapping) else document
 
 
 def _not_understood(entry: Entry) -> KubeError:

@@ -162,8 +162,8 @@ def test_a_workload_needs_few_requests_more_and_a_missing_right_is_named(
     ask_cluster: Callable[..., dict[str, Any]],
 ) -> None:
     api = Api(*(one for one in flat([*STATE, STRICT]) if one["kind"] in PLURALS.values()))
-    api.faults["web"] = lambda *_: status(404, reason="NotFound")
-    api.faults["mutatingwebhookconfigurations"] = lambda *_: status(403, "forbidden", "Forbidden")
+    api.answer("web", status(404, reason="NotFound"))
+    api.answer("mutatingwebhookconfigurations", status(403, "forbidden", "Forbidden"))
     labels = {"sidecar.istio.io/inject": "true"}
     result = ask_cluster(api, overlay=[{"resource": deployment("a", "web", labels=labels)}], fail_on=["weaker"])
     assert result["stats"]["requests"] == 14, "the webhooks, and the Deployment"

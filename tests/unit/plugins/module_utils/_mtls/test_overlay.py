@@ -273,6 +273,10 @@ WRONG: dict[str, tuple[list[Any], str]] = {
     "a spec that is no mapping": ([{**obj("Service", "a", "x"), "spec": [1]}], "Expected a mapping"),
     "twice": ([peer_authentication("a"), peer_authentication("a", mode="DISABLE")], "twice"),
     "present and absent": ([peer_authentication("a"), absent(peer_authentication("a"))], "twice"),
+    "an object in a namespace that goes": (
+        [absent(namespace("a")), peer_authentication("a")],
+        "its namespace is to be absent",
+    ),
     "a shape that is not understood": (
         [obj("Service", "a", "x", {"ports": [{"port": "x"}]})],
         "cannot be understood",
@@ -355,6 +359,27 @@ def test_a_check_fails(name: str) -> None:
     state, given_, expected = FAILS[name]
     found = overlay(state, *given_)
     assert {choice for choice in ("weaker", "broken", "unknown") if found.failure([choice])} == expected
+
+
+def test_what_is_in_a_namespace_that_goes_may_be_named_as_well() -> None:
+    one, two, three = peer_authentication("a"), selecting("web", "web"), deployment("a", "web")
+    found = overlay(STRICT, absent(namespace("a")), absent(one), absent(two), absent(three))
+    assert {entry["effect"] for entry in found.objects} == {"deleted"}
+
+
+def test_what_a_mesh_config_gives_to_new_pods_is_not_computed() -> None:
+    mode = "defaultConfig: {interceptionMode: TPROXY}"
+    found = overlay(STRICT, config(f"rootNamespace: {ROOT}\n{mode}"))
+    assert "defaultConfig differs" in found.failure(["weaker"])
+    assert not overlay(
+        [*STATE[:-1], config(f"{mode}\nrootNamespace: {ROOT}")], config(f"rootNamespace: {ROOT}\n{mode}")
+    ).inconclusive
+
+
+@pytest.mark.parametrize("kind", ["VirtualService", "EnvoyFilter", "ProxyConfig"])
+def test_a_kind_whose_effect_is_not_computed_lets_no_check_pass(kind: str) -> None:
+    found = overlay(STRICT, {**obj(kind, "a", "x"), "apiVersion": "networking.istio.io/v1beta1"})
+    assert found.failure(["weaker"])
 
 
 def test_messages_say_what_was_compared_and_what_differs() -> None:
