@@ -422,9 +422,8 @@ def _alike(kind: str, old: Any, new: Any) -> bool:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return _spec(old) == _spec(new) and _meta(old) == _meta(new)
     if kind == "Namespace" and isinstance(old, tuple):
-        return _meta({"metadata": old[0]}) == _meta({"metadata": new[0]}) and (
-            old[1] in ("", "Active") or old[1] == new[1]
-        )
+        same = _meta({"metadata": old[0]}) == _meta({"metadata": new[0]}) and old[2:] == new[2:]
+        return same and (old[1] in ("", "Active") or old[1] == new[1])
     return bool(old == new)
 
 
