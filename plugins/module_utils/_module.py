@@ -70,6 +70,11 @@ def shown_params(params: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("definitions", "retired"):
         if name in shown:
             shown[name] = hidden(shown[name])
+    if isinstance(shown.get("overlay"), list):
+        shown["overlay"] = [
+            {**entry, "resource": hidden(entry.get("resource"))} if isinstance(entry, Mapping) else entry
+            for entry in shown["overlay"]
+        ]
     if isinstance(shown.get("kubeconfig"), Mapping):
         shown["kubeconfig"] = _HIDDEN
     return shown

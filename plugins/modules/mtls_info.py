@@ -24,13 +24,15 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._mtls
+  - servicemesh.platform._mtls_overlay
 options:
   src:
     description:
       - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made.
       - They hold what C(kubectl get --all-namespaces --output yaml) writes, as documents, lists, or lists of one kind, in YAML or JSON.
         For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
-        WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod.
+        WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod. O(overlay) also reads
+        MutatingWebhookConfiguration and the ConfigMaps of the injector.
       - A kind that is not in the files counts as not read, and calls that depend on it are V(unknown), unless O(src_complete=true).
       - O(what_if) also looks at the kinds that C(docs/mtls.md) lists for callers that are no workloads.
     type: list
@@ -75,6 +77,22 @@ EXAMPLES = r"""
     src: [mesh.yaml]
     src_complete: true
     want: {ecommerce: strict}
+  register: __mtls
+
+# In a pull-request check: the manifests of the branch against the cluster.
+- name: Refuse a change that weakens or breaks mutual TLS
+  servicemesh.platform.mtls_info:
+    overlay_src: [manifests/*.yaml]
+    fail_on: [weaker, broken]
+
+- name: See what the deletion of a policy does
+  servicemesh.platform.mtls_info:
+    overlay:
+      - state: absent
+        resource:
+          apiVersion: security.istio.io/v1
+          kind: PeerAuthentication
+          metadata: {name: default, namespace: ecommerce}
   register: __mtls
 
 - name: Show which callers still send plain text
@@ -401,6 +419,75 @@ what_if:
       type: list
       elements: str
       sample: ["APIService: no permission: verb list on apiservices.apiregistration.k8s.io in all namespaces is missing"]
+changes:
+  description:
+    - Every call whose verdict differs between the state and the state with O(overlay), the worst first. Null without an overlay.
+    - The whole mesh is compared, workload by workload, whatever O(namespaces), O(clients) and O(services) are.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    client:
+      description:
+        - As RV(calls[].client). V(*) is every meshed workload without an entry of its own, and that is not in RV(changes[].same_for).
+      type: str
+      sample: "*"
+    service:
+      description: V(namespace/name).
+      type: str
+      sample: ecommerce/user-service
+    port:
+      description: Port of the service.
+      type: int
+      sample: 80
+    direction:
+      description:
+        - V(broken), V(weaker), V(unknown), V(added), V(removed), V(stronger), V(fixed), or V(same) if only RV(changes[].after_restart)
+          differs.
+        - For the client V(plaintext), V(broken) is the good verdict, so that to be refused is V(stronger).
+        - A call that was V(broken) and passes unencrypted is V(weaker). One that is new is V(broken) or V(unknown) if that is its verdict.
+      type: str
+      sample: weaker
+    before:
+      description: The call in the state, null if there was none.
+      type: dict
+      sample: {verdict: strict, reason: "…", rule: "", client_mode: mtls, server_mode: STRICT, server_policy: ecommerce/default}
+    after:
+      description: The call with the overlay while pods stay as they are, null if there is none.
+      type: dict
+    after_restart:
+      description: The call once pods have restarted, with its C(direction), if its verdict differs from RV(changes[].after). Else null.
+      type: dict
+    same_for:
+      description: Meshed workloads for which nothing changes, in an entry of client V(*).
+      type: list
+      elements: str
+overlay:
+  description: What the objects of O(overlay) did. Null without an overlay.
+  returned: success
+  type: dict
+  contains:
+    objects:
+      description:
+        - One entry for each object, with C(effect) V(added), V(replaced), V(deleted), V(unchanged), V(nothing) (the kind does not decide
+          on mutual TLS) or V(unknown), and with the reason in C(why).
+      type: list
+      elements: dict
+      sample: [{object: PeerAuthentication ecommerce/default, state: present, effect: replaced, why: ""}]
+    compared:
+      description: Number of calls that were compared.
+      type: int
+    unknown:
+      description: Number of calls that are unknown before and after.
+      type: int
+    inconclusive:
+      description: What else may change calls and is not known.
+      type: list
+      elements: str
+msg:
+  description: What was compared and what differs, with O(overlay).
+  returned: with O(overlay), or on failure
+  type: str
 callers:
   description: Callers of each service within the window, from Prometheus, those with the most plain text first.
   returned: success
@@ -419,6 +506,7 @@ stats:
   sample: {objects: {Pod: 19}, groups: 19, requests: 12, seconds: 0.2, read_seconds: 0.1, judge_seconds: 0.01, calls: 56}
 """
 
+import time
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
@@ -433,11 +521,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import entries
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.preview import OVERLAY_OPTIONS, preview
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.state import Overlaid
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Source
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import State
 
 ARGUMENTS = _args.spec(
     **OPTIONS,
+    **OVERLAY_OPTIONS,
     src={"type": "list", "elements": "path", "default": []},
     src_complete={"type": "bool", "default": False},
 )
@@ -447,11 +539,41 @@ def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     source, client = _source(module)
-    judged = judge(source, client, params)
-    return result(source, params, judged, judged.calls, [])
+    asked = params["overlay"] or params["overlay_src"]
+    if not asked:
+        if params["fail_on"]:
+            raise KubeError(
+                "fail_on: there is nothing to compare. Expected overlay or overlay_src with it, or fail_on left out."
+            )
+        judged = judge(source, client, params)
+        return {**result(source, params, judged, judged.calls, []), "changes": None, "overlay": None}
+    for option in ("prometheus", "what_if"):
+        if params[option]:
+            raise KubeError(
+                f"{option}: it has no answer for a change that is not made. Expected it left out with overlay."
+            )
+    told, failure = _with_overlay(source, params)
+    if failure:
+        module.fail_json(**{**told, "msg": failure})
+    return told
 
 
-def _source(module: Invocation) -> tuple[Source, Client | None]:
+def _with_overlay(source: State, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The result of a state with an overlay, and why the check of `fail_on` fails."""
+    place = params["istio_namespace"], params["cluster_domain"]
+    found = entries(params["overlay"], from_files(params["overlay_src"], "overlay_src"), params["istio_namespace"])
+    begin = time.monotonic()
+    state = Overlaid(source, found, *place)
+    has_read = time.monotonic()
+    judged = judge(state.after, None, params)
+    compared = preview(state, found, (judged.snapshot, judged.engine), *place)
+    told = result(state.after, params, judged, judged.calls, list(compared.findings))
+    end = time.monotonic()
+    told["stats"] |= {"read_seconds": round(has_read - begin, 3), "seconds": round(end - begin, 3)}
+    return {**told, **compared.as_dict()}, compared.failure(params["fail_on"])
+
+
+def _source(module: Invocation) -> tuple[State, Client | None]:
     """The files of option `src`, or the cluster and its client."""
     params = module.params
     if params["src"]:

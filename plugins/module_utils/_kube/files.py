@@ -24,17 +24,20 @@ def parsed(text: str, where: str) -> list[Any]:
         raise KubeError(f"{where}{line}: {problem}") from None
 
 
-def from_files(patterns: list[str]) -> list[Any]:
-    """Documents of all files that match the patterns. Raises KubeError for a pattern without a file, and for a file that cannot be read."""
+def from_files(patterns: list[str], option: str = "src") -> list[Any]:
+    """Documents of all files that match the patterns of an option.
+
+    Raises KubeError for a pattern without a file, and for a file that cannot be read.
+    """
     found: list[Any] = []
     for pattern in patterns:
         whole = Path(pattern)
         paths = sorted(path for path in whole.parent.glob(whole.name) if path.is_file())
         if not paths:
-            raise KubeError(f"src is '{pattern}': no such file. Expected files with YAML documents.")
+            raise KubeError(f"{option} is '{pattern}': no such file. Expected files with YAML documents.")
         for path in paths:
             try:
                 found += parsed(path.read_text(encoding="utf-8"), str(path))
             except OSError as error:
-                raise KubeError(f"src is '{path}': {error.strerror}. Expected a readable file.") from None
+                raise KubeError(f"{option} is '{path}': {error.strerror}. Expected a readable file.") from None
     return found

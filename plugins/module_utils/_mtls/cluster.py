@@ -20,8 +20,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     Everything,
     Kind,
     Reducers,
+    Workload,
     tag_of,
 )
+
+_WEBHOOKS = Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", ("admissionregistration.k8s.io/v1",))
 
 
 class Cluster:
@@ -93,14 +96,26 @@ class Cluster:
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""
-        where = f"ConfigMap {namespace}/{name}"
+        return self._one("ConfigMap", "configmaps", "v1", namespace, name)
+
+    def workload(self, workload: Workload, namespace: str, name: str) -> Obj | Missing:
+        """One Deployment, or another object that has pods made, or why it is not there."""
+        return self._one(workload.name, workload.plural, workload.version, namespace, name)
+
+    def webhooks(self) -> list[Obj] | Missing:
+        """All MutatingWebhookConfigurations, or why they are not known."""
+        return self._listed(_WEBHOOKS, _itself)
+
+    def _one(self, kind: str, plural: str, version: str, namespace: str, name: str) -> Obj | Missing:
+        where = f"{kind} {namespace}/{name}"
         try:
-            found = self._client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+            found = self._client.get(f"{root_of(version)}/namespaces/{namespace}/{plural}/{name}")
         except ApiError as error:
             if error.status == 401:
                 raise
             if error.status == 403:
-                right = f"verb get on configmaps in namespace {namespace}"
+                group = version.rpartition("/")[0]
+                right = f"verb get on {plural}{'.' if group else ''}{group} in namespace {namespace}"
                 return Missing(where, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
             return Missing(where, MissingCause.FAILED, str(error))
         return found if found is not None else Missing(where, MissingCause.NOT_INSTALLED, "it does not exist")
@@ -108,3 +123,7 @@ class Cluster:
 
 def _run(job: Callable[[], Any]) -> Any:
     return job()
+
+
+def _itself(obj: Obj) -> Obj:
+    return obj

@@ -69,9 +69,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 _ONLY_IN_THE_WAY = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
 # Verdicts that the client's rule explains rather than the server's.
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
-_PAST_THE_MESH = ("UDP", "SCTP")  # protocols that no proxy takes
 # Of equally bad endpoints the one with the weakest server is reported.
 _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMISSIVE: 0, Mode.STRICT: 0}
+_PAST_THE_MESH = frozenset({"UDP", "SCTP"})  # protocols
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,21 @@ class _Ways:
     outside: Sends | None
     by: str
     routed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PortCalls:
+    """All calls to a service port: of `*`, of a caller without a sidecar, and of each of `Engine.classes`, in their order.
+
+    A call that the client's proxy does not see is among `classes`, other than in `Engine.calls`.
+    """
+
+    service: str
+    port: int
+    transport: str
+    star: Call
+    plain: Call
+    classes: tuple[Call, ...]
 
 
 class Engine:
@@ -218,15 +233,33 @@ class Engine:
         )
         return found
 
-    def _calls_to(self, service: Service, clients: Collection[str]) -> Iterator[Call]:
+    def port_calls(self) -> Iterator[PortCalls]:
+        """The calls of all clients to each service port: what `calls` is a short form of."""
+        for service in self.mesh.services:
+            for target, port in self._ports(service):
+                judged: dict[tuple[object, ...], Call] = {}
+                yield PortCalls(
+                    service.key,
+                    port.number,
+                    port.protocol if port.protocol in _PAST_THE_MESH else "TCP",
+                    self.judge(self.anybody_who_sees(target, port.number), ANYBODY, target, port),
+                    self._plain(target, port),
+                    tuple(self._judged(judged, client, target, port) for client, _names in self.classes.values()),
+                )
+
+    def _ports(self, service: Service) -> Iterator[tuple[Service, Port]]:
+        """The ports of a service, with the service that answers there: an alias leads to another one."""
         alias = service.kind is ServiceKind.ALIAS
         target = self._by_host.get(service.target, service) if alias else service
         if service.doubt and target is not service:
             target = replace(target, doubt=service.doubt)
         offered = {port.number for port in service.ports}
         for port in target.ports or service.ports:
-            if alias and offered and port.number not in offered:
-                continue
+            if not (alias and offered and port.number not in offered):
+                yield target, port
+
+    def _calls_to(self, service: Service, clients: Collection[str]) -> Iterator[Call]:
+        for target, port in self._ports(service):
             star = self.judge(self.anybody_who_sees(target, port.number), ANYBODY, target, port)
             for call in [star, self._plain(target, port), *self._own_calls(target, port, star, clients)]:
                 if clients and call.client not in clients:

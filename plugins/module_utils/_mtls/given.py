@@ -19,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     Everything,
     Kind,
     Reducers,
+    Workload,
     tag_of,
 )
 
@@ -35,43 +36,12 @@ class Given:
         self._objects: dict[_Key, dict[tuple[str, str], Obj]] = {}
         self._listed: set[_Key] = set()  # kinds of which the files have a list, an empty one as well
         for document in documents:
-            for obj in self._flat(document):
+            for obj in flattened(document, "src", self._listed):
                 self._add(obj)
 
-    def _flat(self, document: Any) -> Iterator[Obj]:
-        """The objects of a document: itself, those of a List, and those of a typed list, whose items may state no kind."""
-        if document is None:
-            return
-        if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
-            text = str(document)
-            raise KubeError(f"src has '{text[:60]}', which is no object. Expected apiVersion, kind and metadata.")
-        kind, version = document["kind"], str(document.get("apiVersion") or "")
-        items = document.get("items")
-        if not kind.endswith("List") or not isinstance(items, list):
-            yield document
-            return
-        inner = kind.removesuffix("List")
-        if inner:
-            self._listed.add((_group(version), inner))
-        for item in items:
-            known = {"apiVersion": version, "kind": inner} if inner else {}
-            yield from self._flat({**known, **item} if isinstance(item, Mapping) else item)
-
     def _add(self, obj: Obj) -> None:
-        key, meta = (_group(str(obj.get("apiVersion") or "")), str(obj["kind"])), obj.get("metadata")
-        if not isinstance(meta, Mapping) or not meta.get("name"):
-            raise KubeError(f"src has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
-        for field in ("name", "namespace", "creationTimestamp"):
-            if meta.get(field) is not None and not isinstance(meta[field], (str, datetime.datetime)):
-                raise _wrong(obj, field, meta[field], "a text")
-        for field in ("spec", "status", "data"):
-            if obj.get(field) is not None and not isinstance(obj[field], Mapping):
-                raise _wrong(obj, field, obj[field], "a mapping")
-        for field, node in (("labels", meta), ("annotations", meta), ("data", obj)):
-            try:
-                texts(node.get(field))
-            except TypeError:
-                raise _wrong(obj, field, node[field], "a mapping of texts") from None
+        checked(obj, "src")
+        key, meta = (group_of(str(obj.get("apiVersion") or "")), str(obj["kind"])), obj["metadata"]
         name = (str(meta.get("namespace") or ""), str(meta["name"]))
         if name in self._objects.setdefault(key, {}) and self._objects[key][name] != obj:
             where = "/".join(part for part in name if part)
@@ -86,7 +56,7 @@ class Given:
         found: dict[str, list[Any]] = {}
         missing: dict[str, Missing] = {}
         for kind in kinds:
-            group = _group(kind.versions[0])
+            group = group_of(kind.versions[0])
             objects = self._of(group, kind.name)
             if not objects and not self._complete and (group, kind.name) not in self._listed:
                 text = f"src has no {kind.plural}, so they were not read"
@@ -106,7 +76,7 @@ class Given:
 
     def revision_tags(self) -> Mapping[str, str] | Missing:
         """Revision tags and the revisions that they stand for, or why they cannot be read."""
-        key = (_group(TAGS.versions[0]), TAGS.name)
+        key = (group_of(TAGS.versions[0]), TAGS.name)
         if key not in self._objects and not self._complete and key not in self._listed:
             text = f"src has no {TAGS.plural}, so revision tags were not read"
             return Missing(TAGS.name, MissingCause.NOT_GIVEN, text)
@@ -114,16 +84,76 @@ class Given:
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""
-        found = self._objects.get(("", "ConfigMap"), {}).get((namespace, name))
+        return self._one("", "ConfigMap", namespace, name)
+
+    def workload(self, workload: Workload, namespace: str, name: str) -> Obj | Missing:
+        """One Deployment, or another object that has pods made, or why it is not there."""
+        return self._one(group_of(workload.version), workload.name, namespace, name)
+
+    def webhooks(self) -> list[Obj] | Missing:
+        """All MutatingWebhookConfigurations, or why they are not known."""
+        key = ("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
+        found = self._of(*key)
+        if found or self._complete or key in self._listed:
+            return found
+        text = "src has no mutatingwebhookconfigurations, so they were not read"
+        return Missing(key[1], MissingCause.NOT_GIVEN, text)
+
+    def _one(self, group: str, kind: str, namespace: str, name: str) -> Obj | Missing:
+        found = self._objects.get((group, kind), {}).get((namespace, name))
         if found is not None:
             return found
         cause = MissingCause.NOT_INSTALLED if self._complete else MissingCause.NOT_GIVEN
-        return Missing(f"ConfigMap {namespace}/{name}", cause, "it is not in src")
+        return Missing(f"{kind} {namespace}/{name}", cause, "it is not in src")
 
 
-def _wrong(obj: Obj, field: str, value: Any, expected: str) -> KubeError:
-    return KubeError(f"src has {obj['kind']} {obj['metadata']['name']} with {field}: {value!r}. Expected {expected}.")
+def flattened(document: Any, where: str, listed: set[_Key] | None = None) -> Iterator[Obj]:
+    """The objects of a document: itself, those of a List, and those of a typed list, whose items may state no kind.
+
+    `where` names the option in errors; `listed` gets the kinds of typed lists.
+    """
+    if document is None:
+        return
+    if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
+        text = str(document)
+        raise KubeError(f"{where} has '{text[:60]}', which is no object. Expected apiVersion, kind and metadata.")
+    kind, version = document["kind"], str(document.get("apiVersion") or "")
+    items = document.get("items")
+    if not kind.endswith("List") or not isinstance(items, list):
+        yield document
+        return
+    inner = kind.removesuffix("List")
+    if inner and listed is not None:
+        listed.add((group_of(version), inner))
+    for item in items:
+        known = {"apiVersion": version, "kind": inner} if inner else {}
+        yield from flattened({**known, **item} if isinstance(item, Mapping) else item, where, listed)
 
 
-def _group(api_version: str) -> str:
+def checked(obj: Obj, where: str) -> None:
+    """Raises KubeError for an object that has not the shape that all objects have. `where` names the option."""
+    meta = obj.get("metadata")
+    if not isinstance(meta, Mapping) or not meta.get("name"):
+        raise KubeError(f"{where} has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
+    for field in ("name", "namespace", "creationTimestamp"):
+        if meta.get(field) is not None and not isinstance(meta[field], (str, datetime.datetime)):
+            raise _wrong(where, obj, field, meta[field], "a text")
+    for field in ("spec", "status", "data"):
+        if obj.get(field) is not None and not isinstance(obj[field], Mapping):
+            raise _wrong(where, obj, field, obj[field], "a mapping")
+    for field, node in (("labels", meta), ("annotations", meta), ("data", obj)):
+        try:
+            texts(node.get(field))
+        except TypeError:
+            raise _wrong(where, obj, field, node[field], "a mapping of texts") from None
+
+
+def _wrong(where: str, obj: Obj, field: str, value: Any, expected: str) -> KubeError:
+    return KubeError(
+        f"{where} has {obj['kind']} {obj['metadata']['name']} with {field}: {value!r}. Expected {expected}."
+    )
+
+
+def group_of(api_version: str) -> str:
+    """API group of an apiVersion, empty for the core one."""
     return api_version.rpartition("/")[0]

@@ -66,6 +66,8 @@ class CheckCode(StrEnum):
     MESH_CONFIG = "mesh_config"
     METRICS = "metrics"
     NOT_COMPLIANT = "not_compliant"
+    OVERLAY_NO_EFFECT = "overlay_no_effect"
+    OVERLAY_UNKNOWN = "overlay_unknown"
     TERMINATING = "terminating"
     UNPROVED = "unproved"
     VIOLATED = "violated"
@@ -328,6 +330,20 @@ _ENTRIES = (
     ),
     Rule(CheckCode.METRICS, "Prometheus gave nothing to compare with the verdicts.", Severity.WARNING, "", ""),
     Rule(CheckCode.NOT_COMPLIANT, "A call or a workload does not meet the demanded level.", Severity.ERROR, "", ""),
+    Rule(
+        CheckCode.OVERLAY_NO_EFFECT,
+        "An object of the overlay is of a kind that does not decide on mutual TLS.",
+        Severity.INFO,
+        "",
+        "",
+    ),
+    Rule(
+        CheckCode.OVERLAY_UNKNOWN,
+        "What an object of the overlay changes is not known, so the comparison is inconclusive.",
+        Severity.ERROR,
+        "Judge the object on its own, and leave it out of the overlay.",
+        "",
+    ),
     Rule(CheckCode.TERMINATING, "The namespace is being deleted.", Severity.INFO, "", ""),
     Rule(CheckCode.UNPROVED, "A proof was asked for and could not be made.", Severity.WARNING, "", ""),
     Rule(CheckCode.VIOLATED, "What was seen contradicts the verdict.", Severity.ERROR, "", ""),

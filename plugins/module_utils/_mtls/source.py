@@ -86,6 +86,27 @@ CALLER_KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """A kind whose controller makes pods. `template` is where its pod template is."""
+
+    name: str
+    plural: str
+    version: str
+    template: tuple[str, ...] = ("spec", "template")
+
+
+WORKLOADS = (
+    Workload("Deployment", "deployments", "apps/v1"),
+    Workload("StatefulSet", "statefulsets", "apps/v1"),
+    Workload("DaemonSet", "daemonsets", "apps/v1"),
+    Workload("ReplicaSet", "replicasets", "apps/v1"),
+    Workload("ReplicationController", "replicationcontrollers", "v1"),
+    Workload("Job", "jobs", "batch/v1"),
+    Workload("CronJob", "cronjobs", "batch/v1", ("spec", "jobTemplate", "spec", "template")),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Everything:
     """Reduced objects by kind, the kinds that are missing, and the Deployments of istiod (None when they could not be read)."""
 
@@ -109,6 +130,16 @@ class Source(Protocol):
 
     def config_map(self, namespace: str, name: str) -> Obj | Missing:
         """One ConfigMap, or why it is not there."""
+
+
+class State(Source, Protocol):
+    """A source that can be asked for more, for an overlay: what makes pods, and who injects them."""
+
+    def workload(self, workload: Workload, namespace: str, name: str) -> Obj | Missing:
+        """One Deployment, or another object that has pods made, or why it is not there."""
+
+    def webhooks(self) -> list[Obj] | Missing:
+        """All MutatingWebhookConfigurations, or why they are not known."""
 
 
 def tag_of(obj: Obj) -> tuple[str, str]:

@@ -38,6 +38,10 @@ class Api:
         self.faults: dict[str, Callable[[str, dict[str, list[str]]], Answer | None]] = {}
         self.config: Answer = (200, CONFIG, {})
 
+    def answer(self, name: str, answer: Answer) -> None:
+        """Always the same answer to requests whose path ends so."""
+        self.faults[name] = lambda *_: answer
+
     def __call__(self, _method: str, path: str) -> Answer:
         parts = urlsplit(path)
         query = parse_qs(parts.query)
