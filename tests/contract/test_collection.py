@@ -90,6 +90,13 @@ def test_the_services_come_after_what_they_call() -> None:
     assert len(service_roles()) == 6
 
 
+def _is_documentation(node: ast.stmt) -> bool:
+    """Whether a statement is documentation of a module, which ansible-doc wants in the module's file."""
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id in ("DOCUMENTATION", "EXAMPLES", "RETURN") for target in node.targets
+    )
+
+
 @pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_files_are_short_and_licensed(path: Any) -> None:
     text = path.read_text(encoding="utf-8")
@@ -98,8 +105,10 @@ def test_python_files_are_short_and_licensed(path: Any) -> None:
         assert LICENCE in text
     if relative.parts[0] == "tests":
         return
-    assert len(text.splitlines()) <= MAX_FILE_LINES, f"{relative} has more than {MAX_FILE_LINES} lines"
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    documentation = sum((node.end_lineno or 0) - node.lineno for node in tree.body if _is_documentation(node))
+    assert len(text.splitlines()) - documentation <= MAX_FILE_LINES, f"{relative} has more than {MAX_FILE_LINES} lines"
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= MAX_FUNCTION_LINES, f"{relative}: {node.name} has {length} lines"

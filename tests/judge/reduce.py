@@ -88,6 +88,19 @@ class Answers:
         self._objects = objects
         self._proxies = proxies
         self._pods = {ip: entry for entry in objects if entry["kind"] == "Pod" for ip in addresses(entry)}
+        # Addresses that are said to have a proxy: by a ServiceEntry for its hosts, by a WorkloadEntry for its namespace.
+        self._claimed: set[tuple[str, str, str]] = set()
+        for entry in objects:
+            namespace, spec = (
+                entry["metadata"].get("namespace", ""),
+                entry.get("spec", {}),
+            )
+            if entry["kind"] == "WorkloadEntry" and _claims(spec):
+                self._claimed.add((namespace, "", spec["address"]))
+            for host in spec["hosts"] if entry["kind"] == "ServiceEntry" else ():
+                self._claimed |= {
+                    (namespace, host, point["address"]) for point in spec.get("endpoints", []) if _claims(point)
+                }
 
     def of(self, kind: str) -> list[Obj]:
         return [entry for entry in self._objects if entry["kind"] == kind]
@@ -176,16 +189,24 @@ class Answers:
                 yield Cell(_socket(cluster, {}), self.accepted(address, port) or target.place, cluster["name"])
         for point in cluster["endpoints"]:
             metadata = point.get("metadata", {})
-            claimed = "CLAIMED" if metadata.get("tlsMode") == "istio" and target.place == "INSIDE" else target.place
+            space = target.key.partition("/")[0]
+            claims = self._claimed & {(space, "", point["address"]), (space, target.host, point["address"])}
+            claims = claims or metadata.get("tlsMode") == "istio"
+            claimed = "CLAIMED" if claims and target.place == "INSIDE" else target.place
             for address, port in self._reached(point["address"], point["port"]):
                 yield Cell(_socket(cluster, metadata), self.accepted(address, port) or claimed, cluster["name"])
 
     def _reached(self, name: str, port: int) -> Iterable[tuple[str, int]]:
         """What stands at an endpoint: an address, or a Service by its DNS name."""
-        for target in targets(self._objects):
-            if target.host == name and target.port == port and target.points:
-                return target.points
+        named = [target for target in targets(self._objects) if target.host == name and target.spoken]
+        if named:  # a port that the Service does not have leads nowhere
+            return [point for target in named if target.port == port for point in target.points]
         return [(name, port)]
+
+
+def _claims(spec: Obj) -> bool:
+    label = spec.get("labels", {}).get("security.istio.io/tlsMode")
+    return bool(label == "istio" or (label is None and spec.get("serviceAccount")))
 
 
 def _direction(name: str) -> tuple[str, str, str]:

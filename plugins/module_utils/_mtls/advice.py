@@ -13,12 +13,14 @@ from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Bare,
     Group,
     Mode,
     Proxy,
-    Role,
     Sent,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Bare,
+    Role,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (

@@ -190,17 +190,11 @@ def assembled(
     unread_callers = {kind.name: missing[kind.name] for kind in CALLER_KINDS if kind.name in missing}
     missing = {kind: why for kind, why in missing.items() if kind not in unread_callers}
     servers: list[GatewayServer] = [server for servers in found["Gateway"] for server in servers]
-    kept = selected_labels(
-        found["PeerAuthentication"],
-        found["DestinationRule"],
-        found["Sidecar"],
-        [
-            *(selector_of(obj) for obj in found["ServiceEntry"]),
-            *(server.selector for server in servers),
-            *(selector for entry in found["VirtualService"] for selector in entry.selectors),
-            *(selector for entry in found["EnvoyFilter"] for selector in entry.selectors),
-        ],
-    )
+    more = [selector_of(obj) for obj in found["ServiceEntry"]] + [server.selector for server in servers]
+    more += [
+        labels for kind in ("VirtualService", "EnvoyFilter") for entry in found[kind] for labels in entry.selectors
+    ]
+    kept = selected_labels(found["PeerAuthentication"], found["DestinationRule"], found["Sidecar"], more)
     labels = {meta["name"]: meta.get("labels") or {} for meta, _phase, _doubt in found["Namespace"]}
     doubts: dict[str, Doubt] = {meta["name"]: what for meta, _phase, what in found["Namespace"] if what}
     unread = "Namespace" in missing
@@ -231,22 +225,40 @@ def assembled(
         tuple(entry for entry in found["EnvoyFilter"] if entry.patches),
         tuple(entry for kind in MESH_ROUTES for entry in found[kind] if entry is not None),
     )
-    services = _services(found, mesh, by_name, by_ip, domain)
-    local = (labels.get(config.root_namespace) or {}).get("topology.istio.io/network") or ""
-    services = [_of_one_network(entry, local) for entry in services]
-    policies = [entry for entry in found["BackendTLSPolicy"] if entry is not None]
-    rules = (*mesh.destination_rules, *as_destination_rules(policies, services))
-    if doubts:
-        known = {name: what.words for name, what in doubts.items()}
-        services = [replace(entry, doubt=entry.doubt or known.get(entry.namespace, "")) for entry in services]
+    network = (labels.get(config.root_namespace) or {}).get("topology.istio.io/network") or ""
+    mesh = _with_services(
+        found, mesh, (by_name, by_ip), network, {name: what.words for name, what in doubts.items()}, domain
+    )
     going = tuple(sorted(meta["name"] for meta, phase, _doubt in found["Namespace"] if phase == "Terminating"))
     every: dict[tuple[str, str], Pod] = {(entry.group.namespace, entry.name): entry for entry in found["Pod"]}
     pods = {key: by_name[key] for key, entry in every.items() if entry.up}
     located = {key: Located(by_name[key], entry.ips, entry.uid) for key, entry in every.items()}
-    mesh = replace(mesh, services=tuple(services), destination_rules=rules)
     asked = CALLERS.keys() <= found.keys()
     callers = callers_of(found, unread_callers, mesh, by_name, labels) if asked else None
     return Snapshot(mesh, labels, going, (), {}, pods, located, callers)
+
+
+def _with_services(
+    found: Mapping[str, list[Any]],
+    mesh: Mesh,
+    groups: tuple[Mapping[tuple[str, str], int], Mapping[str, int]],
+    network: str,
+    doubts: Mapping[str, str],
+    domain: str,
+) -> Mesh:
+    """The mesh with its services, and with what BackendTLSPolicies make of them.
+
+    `groups` are those of pods by name and by address, `network` the mesh's own, `doubts` what of a namespace is not understood.
+    """
+    by_name, by_ip = groups
+    services = [_of_one_network(entry, network) for entry in _services(found, mesh, by_name, by_ip, domain)]
+    policies = [entry for entry in found["BackendTLSPolicy"] if entry is not None]
+    rules = (*mesh.destination_rules, *as_destination_rules(policies, services))
+    if doubts:
+        services = [replace(entry, doubt=entry.doubt or doubts.get(entry.namespace, "")) for entry in services]
+    entries = (str((obj.get("spec") or {}).get("address") or "") for obj in found["WorkloadEntry"])
+    claimed = frozenset(by_ip[address] for address in entries if address in by_ip)
+    return replace(mesh, services=tuple(services), destination_rules=rules, claimed=claimed)
 
 
 def _services(

@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Capture,
     Endpoint,
     Group,
     Mesh,
@@ -53,6 +52,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.p
     InitContainer,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.template import Template, template
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Capture,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS
 
 _TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")

@@ -17,8 +17,6 @@ from typing import assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import ClusterTls
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Capture,
-    EgressHost,
     Endpoint,
     Labels,
     Mesh,
@@ -32,8 +30,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     SidecarScope,
     TlsMode,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Patch
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    EgressHost,
+    Patch,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Capture,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import MESH_ROUTES
 
@@ -250,11 +254,23 @@ class Sender:
         return Sends(Sent.PLAINTEXT, why, RuleCode.NOT_VISIBLE)
 
     def _same_host(self, client: Client, service: Service) -> Service | None:
-        """Another service of the same host that a client sees."""
+        """Another service of the same host that a client sees, or that the host's DNS name leads to.
+
+        istiod keeps the endpoints of a host by namespace, so those of one namespace are mixed for all clients.
+        """
         others = self._by_host[service.host]
         if len(others) == 1:
             return None
-        return next((o for o in others if o is not service and any(sees(client, o, p.number) for p in o.ports)), None)
+
+        def counts(other: Service) -> bool:
+            named = service.kind is ServiceKind.ENTRY and other.kind is not ServiceKind.ENTRY
+            return (
+                named
+                or other.namespace == service.namespace
+                or any(sees(client, other, port.number) for port in other.ports)
+            )
+
+        return next((other for other in others if other is not service and counts(other)), None)
 
     def sends(self, client: Client, cluster: ProxyCluster, endpoint: Endpoint) -> Sends:
         """What goes to an endpoint."""

@@ -249,7 +249,6 @@ def cluster_tls(destination_rule: DestinationRule | None, port: int, subset: Sub
     if top is None:
         return ClusterTls(own.tls, hint, own.passthrough or instances, instances)
     mode = own.tls if own.tls is not None or own_port else top.tls
-    # `loadBalancer: {simple: …}` that is given but not PASSTHROUGH would override a top-level PASSTHROUGH; both are rare.
-    return ClusterTls(
-        mode, hint, own.passthrough or instances or (top.passthrough and not own_port), instances, dropped
-    )
+    # A subset's cluster begins with the type of the whole service's cluster (istio pilot/pkg/networking/core/cluster_builder.go,
+    # buildSubsetCluster), whatever load balancer it has itself.
+    return ClusterTls(mode, hint, own.passthrough or instances or top.passthrough, instances, dropped)

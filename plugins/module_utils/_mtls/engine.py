@@ -9,20 +9,16 @@ Clients whose calls are decided alike are judged once. A client gets a Call of i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cells import PAST_THE_MESH, Cell, Cells
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client import (
     Client,
     ProxyCluster,
-    Sender,
     Sends,
-    leads_anywhere,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.destination_rules import (
-    DestinationRules,
-    Found,
-    Merged,
     cluster_tls,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import sending
@@ -30,27 +26,17 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Endpoint,
     Group,
     Lost,
-    LostReason,
     Mesh,
-    MeshConfig,
     Mode,
     Port,
     Proxy,
     Sent,
-    ServerMode,
     Service,
     ServiceKind,
-    Spoken,
-    Subset,
-    matches,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.peer_authentications import Policies
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.routes import Arrival, VirtualServices, arrival
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.server import of_group
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.sidecars import (
     doubt_of,
-    oldest_first,
     root_scope,
     scope_of,
 )
@@ -62,7 +48,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     badness,
     consequence,
     outside_of_mesh,
-    verdict,
 )
 
 # Rules that explain a call only while its server would take mutual TLS: it refuses the call, or lets its plain text in.
@@ -71,39 +56,6 @@ _ONLY_IN_THE_WAY = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_R
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
 # Of equally bad endpoints the one with the weakest server is reported.
 _WEAKNESS = {Mode.DISABLE: 3, Mode.NOT_ENFORCED: 2, Mode.UNKNOWN: 1, Mode.PERMISSIVE: 0, Mode.STRICT: 0}
-_PAST_THE_MESH = frozenset({"UDP", "SCTP"})  # protocols
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One endpoint of a call: what is sent, what is accepted, and the verdict on it.
-
-    `own` is `subset` if that has a trafficPolicy; without one, the subset's cluster is set up as that of the whole service. `via` is who
-    sends the call there, when somebody does.
-    """
-
-    endpoint: Endpoint
-    sends: Sends
-    accepts: ServerMode
-    verdict: Verdict
-    subset: str = ""
-    own: str = ""
-    via: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """Where a client's calls to a service port go: to endpoints (`cells`), or into `clusters` that have none.
-
-    `by` are the DestinationRules of the clusters, `outside` what happens to a call that no cluster serves.
-    """
-
-    found: Found
-    clusters: tuple[ProxyCluster, ...]
-    cells: list[Cell]
-    outside: Sends | None
-    by: str
-    routed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +78,12 @@ class Engine:
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
-        self.policies = Policies(mesh.policies)
-        self.scopes = oldest_first(mesh.sidecars)
+        self.cells = Cells(mesh)
+        self.policies, self.scopes = self.cells.policies, self.cells.scopes
         self.hidden: dict[str, set[str]] = {}  # Sidecar object -> services that its workloads do not see
-        self._sender = Sender(mesh, self.policies)
-        self._destination_rules: dict[MeshConfig, DestinationRules] = {}
-        self._virtual_services: dict[MeshConfig, VirtualServices] = {}
-        self._server: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host = {service.host: service for service in mesh.services}
-        self._spoken = _spoken(mesh.services)
         self.classes = self._client_classes()
         self.anybody = self._anybody()
-
-    def destination_rules(self, config: MeshConfig) -> DestinationRules:
-        """DestinationRules as a revision sees them."""
-        if config not in self._destination_rules:
-            self._destination_rules[config] = DestinationRules(config, self.mesh.destination_rules)
-        return self._destination_rules[config]
-
-    def virtual_services(self, config: MeshConfig) -> VirtualServices:
-        """VirtualServices as a revision sees them."""
-        if config not in self._virtual_services:
-            self._virtual_services[config] = VirtualServices(config, self.mesh.virtual_services, self.mesh.mesh_routes)
-        return self._virtual_services[config]
 
     def _client_classes(self) -> dict[tuple[object, ...], tuple[Client, set[str]]]:
         """Meshed workloads by everything that decides on their calls."""
@@ -164,8 +99,8 @@ class Engine:
         """What decides on the calls of a workload with a proxy, as a key of `classes` and as a client."""
         config = self.mesh.config_of(group)
         scope = scope_of(self.scopes, config, group)
-        selecting = group.namespace in self.destination_rules(config).selecting
-        selecting = selecting or self.virtual_services(config).selecting
+        selecting = group.namespace in self.cells.destination_rules(config).selecting
+        selecting = selecting or self.cells.virtual_services(config).selecting
         labels = group.labels if selecting else {}
         out = group.capture
         patches = sending(self.mesh, config, group.kind, group.namespace, group.labels)
@@ -189,32 +124,6 @@ class Engine:
         scope = root_scope(self.scopes, config)
         doubt = scope.doubt.words if scope and scope.doubt else ""
         return Client("", {}, Proxy.SIDECAR, config, scope, patches=patches, scope_doubt=doubt)
-
-    def accepts(self, endpoint: Endpoint, number: int) -> ServerMode:
-        """What an endpoint accepts, which a service offers on port `number`."""
-        index = endpoint.pods
-        if endpoint.unread:
-            return ServerMode(Mode.UNKNOWN, "", endpoint.unread)
-        if index is None:
-            if endpoint.tls_label == "istio":
-                why = f"{endpoint.what} claims a sidecar, which cannot be read from this cluster"
-                return ServerMode(Mode.UNKNOWN, "", why)
-            why = f"{endpoint.what or 'an address'}: no pod of this cluster"
-            return ServerMode(Mode.NOT_ENFORCED, "", why, RuleCode.NO_SIDECAR)
-        key = (index, endpoint.port, number)
-        if key not in self._server:
-            group = self.mesh.groups[index]
-            found = of_group(self.mesh, self.policies, self.scopes, group, endpoint.port, number)
-            self._server[key] = replace(found, rule=found.rule or self._port_rule(group, endpoint.port, number, found))
-        return self._server[key]
-
-    def _port_rule(self, group: Group, port: int, number: int, found: ServerMode) -> RuleCode | None:
-        """The rule that explains what a port accepts when the policies themselves give none."""
-        if group.kind is Proxy.SIDECAR:
-            own = self.policies.candidates(self.mesh.config_of(group), group.namespace, group.labels).workload
-            if own is not None and number != port and number in own.ports and port not in own.ports:
-                return RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS
-        return RuleCode.OLDEST_WINS if any(lost.reason is LostReason.YOUNGER for lost in found.lost) else None
 
     def calls(
         self, clients: Collection[str] = (), services: Collection[str] = (), namespaces: Collection[str] = ()
@@ -241,7 +150,7 @@ class Engine:
                 yield PortCalls(
                     service.key,
                     port.number,
-                    port.protocol if port.protocol in _PAST_THE_MESH else "TCP",
+                    port.protocol if port.protocol in PAST_THE_MESH else "TCP",
                     self.judge(self.anybody_who_sees(target, port.number), ANYBODY, target, port),
                     self._plain(target, port),
                     tuple(self._judged(judged, client, target, port) for client, _names in self.classes.values()),
@@ -278,7 +187,7 @@ class Engine:
         named = service.export_to or self.mesh.config.service_export_to
         for place in ("", service.namespace, *sorted(set(named) - {"*", ".", "~"})):
             client = replace(self.anybody, namespace=place)
-            outside = self._sender.outside(client, service, port)
+            outside = self.cells.sender.outside(client, service, port)
             if outside is None or outside.rule is not RuleCode.NOT_VISIBLE:
                 return client
         return self.anybody
@@ -314,7 +223,7 @@ class Engine:
         for client, names in self.classes.values():
             for service in self.mesh.services:
                 for port in service.ports:
-                    outside = self._sender.outside(client, service, port.number)
+                    outside = self.cells.sender.outside(client, service, port.number)
                     if outside and outside.rule is RuleCode.NOT_VISIBLE and outside.mode is Sent.PLAINTEXT:
                         call = self.judge(client, min(names), service, port)
                         more = f" (as {len(names) - 1} more workloads)" if len(names) > 1 else ""
@@ -322,35 +231,22 @@ class Engine:
 
     def _judged(self, known: dict[tuple[object, ...], Call], client: Client, service: Service, port: Port) -> Call:
         """The call of a client class. Classes that find the same DestinationRule in the same way share one."""
-        found, merged = self._chosen(client, service)
-        outside = self._outside(client, service, port, found)
+        found, merged = self.cells.chosen(client, service)
+        outside = self.cells.outside(client, service, port, found)
         used = (merged.destination_rule.key, merged.sources) if merged else ()
-        routed = tuple(entry.key for entry in self._arrivals(client, service, port) or ())
+        routed = tuple(entry.key for entry in self.cells.arrivals(client, service, port) or ())
         key = (client.kind, client.config, used, found.lost, outside, routed, client.patches)
         if key not in known:
             known[key] = self.judge(client, "", service, port)
         return known[key]
 
-    def _outside(self, client: Client, service: Service, port: Port, found: Found) -> Sends | None:
-        """What a client sends when no cluster tells, or when it cannot be computed; None when the clusters tell."""
-        outside = self._sender.outside(client, service, port.number)
-        doubt = service.doubt or found.doubt(client.namespace, client.labels)
-        return Sends(Sent.UNKNOWN, doubt) if doubt and outside is None else outside
-
-    def _chosen(self, client: Client, service: Service) -> tuple[Found, Merged | None]:
-        """The DestinationRules that a client finds for a service, and the one that it uses."""
-        if client.kind is Proxy.AMBIENT:
-            return Found(), None
-        found = self.destination_rules(client.config).search(client.namespace, service)
-        return found, found.chosen(client.namespace, client.labels)
-
     def judge(self, client: Client, name: str, service: Service, port: Port) -> Call:
         """One call: every endpoint of every cluster that the client's proxy has for the port. The worst decides."""
-        if port.protocol in _PAST_THE_MESH:
+        if port.protocol in PAST_THE_MESH:
             why = f"{port.protocol} does not pass the mesh"
             modes = (Mode.NOT_ENFORCED, Sent.PLAINTEXT, Verdict.NOT_ENFORCED)
             return Call(name, service.key, port.number, 0, *modes, why, RuleCode.UDP)
-        ways = self._ways(client, service, port)
+        ways = self.cells.ways(client, service, port)
         whole, outside = ways.clusters[0], ways.outside
         if outside and outside.mode is not Sent.UNKNOWN and service.kind is ServiceKind.ENTRY:
             return self._elsewhere(
@@ -373,132 +269,15 @@ class Engine:
         star = self.anybody_who_sees(service, port.number)
         classes = [(key, client) for key, (client, names) in self.classes.items() if name in names]
         for key, client in [((), star)] if name == ANYBODY else classes:
-            cells = self.cells(client, service, port)
+            cells = self.cells.of(client, service, port)
             found |= {(key, number) for number, cell in enumerate(cells) if cell.verdict is Verdict.BROKEN}
         return found
 
-    def _arrivals(self, client: Client, service: Service, port: Port) -> list[Arrival] | None:
-        """Where VirtualServices send the calls of a client, None when they leave them alone. Only sidecars have routes of the mesh."""
-        if client.kind is not Proxy.SIDECAR or not (self.mesh.virtual_services or self.mesh.mesh_routes):
-            return None
-        found = self.virtual_services(client.config).destinations(client, service, port)
-        if found is None:
-            return None
-
-        def search(who: Client, what: Service) -> Merged | None:
-            return self._chosen(who, what)[1]
-
-        return [arrival(self._by_host, search, client, (service, port), entry) for entry in found]
-
-    def elsewhere(self, client: Client, service: Service, port: Port) -> bool:
-        """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""
-        return any(entry.via for entry in self._arrivals(client, service, port) or ())
-
-    def cells(self, client: Client, service: Service, port: Port) -> list[Cell]:
-        """Every endpoint of every cluster that a client's proxy has for a port, none for one that does not pass the mesh."""
-        return [] if port.protocol in _PAST_THE_MESH else self._ways(client, service, port).cells
-
-    def plain_cells(self, service: Service, port: Port) -> list[Cell]:
-        """The same of a caller without a sidecar, who does not get to what only istiod adds to a service."""
-        if port.protocol in _PAST_THE_MESH:
-            return []
-        sends = Sends(Sent.PLAINTEXT, "the caller has no sidecar")
-        return [self._cell(sends, endpoint, service, port) for endpoint in port.endpoints if not endpoint.by_istio]
-
-    def _ways(self, client: Client, service: Service, port: Port) -> _Ways:
-        """Where a client's calls go: by VirtualServices, else into the clusters of the service and its subsets."""
-        found, merged = self._chosen(client, service)
-        by = " and ".join(merged.sources) if merged else ""
-        outside = self._outside(client, service, port, found)
-        arrivals = self._arrivals(client, service, port)
-        if arrivals is not None and outside and outside.rule is RuleCode.NOT_VISIBLE and port.number == 80:
-            # Port 80 has all hosts of VirtualServices (networking/core/httproute.go), if the proxy listens there at all.
-            outside = Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {arrivals[0].by} takes it")
-        elif arrivals is not None and not outside:
-            return self._routed(client, service, port, found, arrivals)
-        destination_rule = merged.destination_rule if merged else None
-        whole = ProxyCluster(service, port, cluster_tls(destination_rule, port.number), by)
-        clusters, cells = [whole], self._cells(client, whole, outside, None)
-        for subset in destination_rule.subsets if destination_rule and not outside else ():
-            clusters.append(replace(whole, tls=cluster_tls(destination_rule, port.number, subset)))
-            cells += self._cells(client, clusters[-1], outside, subset)
-        return _Ways(found, tuple(clusters), cells, outside, by)
-
-    def _routed(self, client: Client, service: Service, port: Port, found: Found, arrivals: list[Arrival]) -> _Ways:
-        """Calls that VirtualServices route: every endpoint of every cluster that they name."""
-        cells: list[Cell] = []
-        for entry in arrivals:
-            cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
-        rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
-        empty = replace(arrivals[0].cluster, service=service, port=port)
-        return _Ways(found, (empty,), cells, None, " and ".join(rules), routed=True)
-
-    def _cells(self, client: Client, cluster: ProxyCluster, outside: Sends | None, subset: Subset | None) -> list[Cell]:
-        """A cell for each endpoint of a cluster, which is that of a subset or of the whole service.
-
-        A cluster that has no endpoints of its own leads wherever the application connects to, whatever its subset is. A call that no
-        cluster serves does not get to what only istiod adds to a service.
-        """
-        chosen = None if outside is not None or leads_anywhere(client, cluster) else subset
-        return [
-            self._cell(
-                outside or self._sender.sends(client, cluster, endpoint),
-                *(endpoint, cluster.service, cluster.port, subset),
-            )
-            for endpoint in cluster.port.endpoints
-            if (chosen is None or self._in(chosen, endpoint)) and not (outside and endpoint.by_istio)
-        ]
-
-    def _in(self, subset: Subset, endpoint: Endpoint) -> bool:
-        labels = endpoint.labels if endpoint.group is None else self.mesh.groups[endpoint.group].labels
-        return matches(subset.labels, labels)
-
-    def _cell(
-        self, sends: Sends, endpoint: Endpoint, service: Service, port: Port, subset: Subset | None = None
-    ) -> Cell:
-        accepts = self.accepts(endpoint, port.number)
-        if service.doubt:
-            accepts = ServerMode(Mode.UNKNOWN, "", service.doubt)
-        outcome = self._outcome(sends.mode, accepts.mode, endpoint)
-        if endpoint.pods is None and (service.external or sends.mode is Sent.MTLS):
-            outcome = outside_of_mesh(sends.mode)  # what stands at an address that no pod has is not known
-        if service.doubt and outcome is Verdict.NOT_ENFORCED:
-            outcome = Verdict.UNKNOWN
-        name = subset.name if subset else ""
-        return Cell(endpoint, sends, accepts, outcome, name, name if subset and subset.traffic is not None else "")
-
-    def received(self, mode: Sent, endpoint: Endpoint, number: int) -> Verdict:
-        """What becomes of a call at an endpoint, whoever sends it; a service offers the endpoint on port `number`."""
-        return self._outcome(mode, self.accepts(endpoint, number).mode, endpoint)
-
-    def _outcome(self, sent: Sent, accepts: Mode, endpoint: Endpoint) -> Verdict:
-        if sent is Sent.TLS and accepts in (Mode.PERMISSIVE, Mode.DISABLE):
-            return self._foreign_tls(endpoint)
-        return verdict(sent, accepts)
-
-    def _foreign_tls(self, endpoint: Endpoint) -> Verdict:
-        """What becomes of TLS that is not the mesh's at a sidecar that accepts plain text.
-
-        A port that is declared as HTTP has no filter chain for it (istio pilot/pkg/networking/core/filterchain_options.go). A Sidecar
-        object with ingress listeners declares the ports in place of the services. Services that declare a port differently leave it open
-        which of them istiod takes.
-        """
-        kinds = self._spoken.get((endpoint.pods, endpoint.port), frozenset())
-        if endpoint.pods is not None:
-            group = self.mesh.groups[endpoint.pods]
-            scope = scope_of(self.scopes, self.mesh.config_of(group), group)
-            if scope is not None and scope.ingress:
-                own = scope.ingress.get(endpoint.port)
-                kinds = frozenset({own.spoken} if own else ())
-        if Spoken.HTTP not in kinds:
-            return Verdict.NOT_ENFORCED
-        return Verdict.BROKEN if len(kinds) == 1 else Verdict.UNKNOWN
-
     def _plain(self, service: Service, port: Port) -> Call:
         """What becomes of a caller without a sidecar."""
-        if port.protocol in _PAST_THE_MESH:
+        if port.protocol in PAST_THE_MESH:
             return self.judge(self.anybody, WITHOUT_SIDECAR, service, port)
-        cells = self.plain_cells(service, port)
+        cells = self.cells.plain(service, port)
         if not cells:
             cluster = ProxyCluster(service, port, cluster_tls(None, port.number))
             doubted = Sends(Sent.UNKNOWN, service.doubt) if service.doubt else None
@@ -512,7 +291,7 @@ class Engine:
         """A call to a port without endpoints: what accepts calls there is not known. `plain` is for a caller without a sidecar."""
         service, port, sends = cluster.service, cluster.port, outside
         if sends is None and not plain:
-            sends = self._sender.sends(client, cluster, Endpoint(port.number))
+            sends = self.cells.sender.sends(client, cluster, Endpoint(port.number))
         mode = sends.mode if sends else Sent.PLAINTEXT
         by = cluster.destination_rule
         if service.passthrough or service.kind is ServiceKind.ALIAS:
@@ -580,17 +359,6 @@ class Engine:
             cell.accepts.reason,
             cell.sends.reason,
         )
-
-
-def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozenset[Spoken]]:
-    """(group, container port) -> what the services that lead there take its traffic for."""
-    found: dict[tuple[int | None, int], set[Spoken]] = {}
-    for service in services:
-        for port in service.ports:
-            for point in port.endpoints:
-                if point.group is not None:
-                    found.setdefault((point.group, point.port), set()).add(port.spoken)
-    return {key: frozenset(kinds) for key, kinds in found.items()}
 
 
 def _rule(service: Service, worst: Cell, cells: list[Cell]) -> RuleCode | None:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Bare,
     DestinationRule,
     Group,
     MeshConfig,
@@ -22,6 +21,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     SidecarScope,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Bare,
+)
 
 
 def selected_labels(

@@ -13,10 +13,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    EgressListener,
     EnvoyFilter,
+    IngressListener,
     MeshRoute,
+    Spoken,
     VirtualService,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import Bare, Capture, Redirection, Role
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 Labels = Mapping[str, str]
@@ -231,40 +235,6 @@ class DestinationRule:
 
 
 @dataclass(frozen=True, slots=True)
-class EgressHost:
-    """One host of an egress listener. `namespace` is `*` for all and `.` for the client's own; `host` is a name or a wildcard."""
-
-    namespace: str
-    host: str
-    excluded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EgressListener:
-    """An egress listener of a Sidecar object: its port, 0 for all ports, and its hosts. An exclusion holds for its listener only."""
-
-    port: int
-    hosts: tuple[EgressHost, ...]
-
-
-class Spoken(StrEnum):
-    """What Istio takes the traffic of a port for. TLS is that of the application; EITHER is found out for each connection."""
-
-    HTTP = "http"
-    TCP = "tcp"
-    TLS = "tls"
-    EITHER = "either"
-
-
-@dataclass(frozen=True, slots=True)
-class IngressListener:
-    """An ingress listener of a Sidecar object: whether it has TLS of its own, and the protocol that it declares."""
-
-    tls: bool = False
-    spoken: Spoken = Spoken.EITHER
-
-
-@dataclass(frozen=True, slots=True)
 class SidecarScope:
     """A Sidecar object. `egress` is None when it restricts nothing. `ingress` are its listeners by port."""
 
@@ -282,64 +252,6 @@ class SidecarScope:
     def key(self) -> str:
         """`namespace/name`."""
         return f"{self.namespace}/{self.name}"
-
-
-class Bare(StrEnum):
-    """Why a pod has no sidecar, as far as the objects tell. The values are the words of results."""
-
-    NO = ""  # it has one
-    HOST_NETWORK = "hostNetwork: the injector leaves it alone"
-    IGNORED = "its namespace is one of the cluster's own, which the injector leaves alone"
-    REFUSED = "sidecar.istio.io/inject is false"
-    REMOVED = "annotation sidecar.istio.io/status says that it was injected, but there is no container istio-proxy"
-    MISSED = "sidecar.istio.io/inject is true, but it was not injected"
-    OLDER = "it is older than the namespace's injection label"
-    NOT_ASKED = "its namespace asks for no injection"
-
-
-class Role(StrEnum):
-    """What pods without a sidecar are for, as far as that decides whether they should have one."""
-
-    APPLICATION = "application"
-    JOB = "job"
-    ENTRANCE = "entrance"  # calls from outside of the cluster arrive there
-    SYSTEM = "system"  # part of the cluster or of Istio
-
-
-class Redirection(StrEnum):
-    """Who redirected a pod's traffic to its sidecar."""
-
-    INIT = "istio-init"
-    CNI = "istio-cni"
-    NOBODY = "nobody"  # nothing of the pod says that anybody did
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """Which traffic of a pod passes its sidecar, as istio-iptables was told. Ports are container ports.
-
-    `include_in` is None for all ports; `exclude_in` counts only then. `exclude_out` goes before everything else that is outbound, and
-    `include_out` adds to `include_out_ranges`. `mode` is the pod's own interceptionMode, empty for the mesh's. `as_proxy` names a
-    container that runs as the proxy's user or group, whose traffic is left alone. `unclear` says what could not be understood.
-    """
-
-    by: Redirection = Redirection.INIT
-    mode: str = ""
-    include_in: frozenset[int] | None = None
-    exclude_in: frozenset[int] = frozenset()
-    include_out: frozenset[int] = frozenset()
-    exclude_out: frozenset[int] = frozenset()
-    include_out_ranges: tuple[str, ...] = ("*",)
-    exclude_out_ranges: tuple[str, ...] = ()
-    as_proxy: str = ""
-    unclear: str = ""
-    none: bool = False  # nothing is redirected
-
-    def takes_inbound(self, port: int) -> bool:
-        """Whether a connection to a container port passes the sidecar."""
-        if self.none:
-            return False
-        return port not in self.exclude_in if self.include_in is None else port in self.include_in
 
 
 def in_mesh(capture: Capture, config: MeshConfig) -> Capture:
@@ -370,7 +282,7 @@ class Group:
     tls_label: str = "disabled"
     hbone: bool = False
     host_network: bool = False
-    capture: Capture = Capture()
+    capture: Capture = field(default_factory=Capture)
     why: Bare = Bare.NO
     service_account: str = "default"
     probes: frozenset[tuple[int, str]] = frozenset()
@@ -498,7 +410,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """Everything that is judged. `missing` maps each kind that could not be read to the cause."""
+    """Everything that is judged. `missing` maps each kind that could not be read to the cause.
+
+    `claimed` are the groups whose addresses WorkloadEntries have as well.
+    """
 
     config: MeshConfig = MeshConfig()
     configs: Mapping[str, MeshConfig] = field(default_factory=dict)
@@ -513,6 +428,7 @@ class Mesh:
     virtual_services: tuple[VirtualService, ...] = ()
     envoy_filters: tuple[EnvoyFilter, ...] = ()
     mesh_routes: tuple[MeshRoute, ...] = ()
+    claimed: frozenset[int] = frozenset()
 
     def unread(self, kind: str) -> Missing | None:
         """Why objects of a kind are not known, None when they are: because they were read, or because the cluster has no such kind."""

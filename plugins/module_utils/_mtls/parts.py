@@ -1,17 +1,49 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects that change what the other objects of a mesh say: VirtualServices and EnvoyFilters, as small frozen objects. Pure.
-
-They are parts of `model.Mesh` and stand apart from it because nothing but `routes` and `envoy_filters` looks into them.
-"""
+"""Parts of `model.Mesh` that few look into: listeners of Sidecar objects, VirtualServices, EnvoyFilters and routes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # label of the pods of a Gateway of the Kubernetes Gateway API
+
+
+class Spoken(StrEnum):
+    """What Istio takes the traffic of a port for. TLS is that of the application; EITHER is found out for each connection."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    TLS = "tls"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True)
+class EgressHost:
+    """One host of an egress listener. `namespace` is `*` for all and `.` for the client's own; `host` is a name or a wildcard."""
+
+    namespace: str
+    host: str
+    excluded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EgressListener:
+    """An egress listener of a Sidecar object: its port, 0 for all ports, and its hosts. An exclusion holds for its listener only."""
+
+    port: int
+    hosts: tuple[EgressHost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IngressListener:
+    """An ingress listener of a Sidecar object: whether it has TLS of its own, and the protocol that it declares."""
+
+    tls: bool = False
+    spoken: Spoken = Spoken.EITHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Port,
     Service,
     ServiceKind,
-    Spoken,
     Subset,
     matches,
 )
@@ -41,6 +40,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts i
     Match,
     MeshRoute,
     Route,
+    Spoken,
     Target,
     VirtualService,
 )

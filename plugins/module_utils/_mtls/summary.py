@@ -27,7 +27,7 @@ def workloads(engine: Engine, namespaces: Collection[str] = ()) -> list[dict[str
         for port in service.ports:
             for point in port.endpoints:
                 if point.group is not None:
-                    mode = engine.accepts(point, port.number).mode
+                    mode = engine.cells.accepts(point, port.number).mode
                     offered.setdefault(point.group, {})[point.port] = str(mode)
     found = []
     for index, group in enumerate(engine.mesh.groups):

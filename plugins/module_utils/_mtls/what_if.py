@@ -147,10 +147,10 @@ class _Change:
 
     def turns(self, endpoint: Endpoint, number: int) -> bool:
         """Whether an endpoint begins to refuse what has no certificate of the mesh."""
-        return self.strict.accepts(endpoint, number).mode is Mode.STRICT and not self._is_strict(endpoint, number)
+        return self.strict.cells.accepts(endpoint, number).mode is Mode.STRICT and not self._is_strict(endpoint, number)
 
     def _is_strict(self, endpoint: Endpoint, number: int) -> bool:
-        return self.now.accepts(endpoint, number).mode is Mode.STRICT
+        return self.now.cells.accepts(endpoint, number).mode is Mode.STRICT
 
     def unclear(self, endpoint: Endpoint, number: int, namespace: str) -> bool:
         """Whether it is not known what an endpoint of a namespace accepts, and a policy might decide on it. Gateways read none."""
@@ -159,7 +159,7 @@ class _Change:
             return False
         if not self._concerns(group.namespace if group else endpoint.namespace or namespace):
             return False
-        return self.strict.accepts(endpoint, number).mode is Mode.UNKNOWN
+        return self.strict.cells.accepts(endpoint, number).mode is Mode.UNKNOWN
 
     def refuses(self) -> list[dict[str, Any]]:
         """Service ports of which an endpoint begins to refuse plain text, whatever the others do."""
@@ -167,7 +167,7 @@ class _Change:
         for (key, number), (_service, port) in sorted(self._ports.items()):
             turning = [point for point in port.endpoints if self.turns(point, number)]
             if turning and port.protocol not in ("UDP", "SCTP"):
-                was = verdict(Sent.PLAINTEXT, self.now.accepts(turning[0], number).mode)
+                was = verdict(Sent.PLAINTEXT, self.now.cells.accepts(turning[0], number).mode)
                 rows.append({"service": key, "port": number, "was": str(was)})
         return rows
 
@@ -230,12 +230,12 @@ class _Change:
 
     def _outcome(self, sends: Sent, endpoint: Endpoint, number: int, namespace: str) -> tuple[Verdict, Verdict | None]:
         """What becomes of a call at an endpoint now, and with STRICT if that is worse: `broken`, `unknown`, or None."""
-        old = self.now.received(sends, endpoint, number)
+        old = self.now.cells.received(sends, endpoint, number)
         if old is Verdict.BROKEN:
             return old, None
         if self.unclear(endpoint, number, namespace):
             return old, Verdict.UNKNOWN
-        return old, self.strict.received(sends, endpoint, number) if self.turns(endpoint, number) else None
+        return old, self.strict.cells.received(sends, endpoint, number) if self.turns(endpoint, number) else None
 
     def probes(self) -> list[dict[str, Any]]:
         """Requests of the kubelet, which has no sidecar, that a port would start to refuse, or of which that is not known."""
@@ -244,7 +244,7 @@ class _Change:
             for port, probe in sorted(group.probes):
                 _old, new = self._outcome(Sent.PLAINTEXT, Endpoint(port, index), port, group.namespace)
                 if new is not None:
-                    was = str(self.now.accepts(Endpoint(port, index), port).mode)
+                    was = str(self.now.cells.accepts(Endpoint(port, index), port).mode)
                     rows.append({"workload": group.key, "port": port, "probe": probe, "was": was, "verdict": str(new)})
         return sorted(rows, key=lambda row: (row["workload"], row["port"], row["probe"]))
 

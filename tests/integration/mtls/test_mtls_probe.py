@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import engine as _mtls_engine
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import cells as _mtls_cells
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls import server as _mtls_server
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mode, ServerMode
 
@@ -98,7 +98,7 @@ def test_a_wrong_computation_is_refuted_by_the_wire(bed: Bed, monkeypatch: pytes
     bed.policies(bed.peer(mode="PERMISSIVE"))
     lie = ServerMode(Mode.STRICT, "", "a lie")
     monkeypatch.setattr(_mtls_server, "of_group", lambda *_: lie)
-    monkeypatch.setattr(_mtls_engine, "of_group", lambda *_: lie)
+    monkeypatch.setattr(_mtls_cells, "of_group", lambda *_: lie)
     for probes in (["listener"], ["calls"]):
         result = probe(
             bed, services=[f"{bed.namespace}/web"], want={bed.namespace: "strict"}, probes=probes, patience=1
@@ -142,10 +142,12 @@ def test_each_kind_of_endpoint_is_reached_or_named(bed: Bed) -> None:
         "WorkloadEntry vm-web": ("accepted", False),
     }
     result = probe(bed, services=[web], probes=["calls"], max_calls=3)
-    for client in ("*", "plaintext"):
-        call = call_of(result, client, web)
-        assert call["proof"] == "unproved"
-        assert "not proved at WorkloadEntry vm-web: max_calls" in call["evidence"], call["evidence"]
+    star, plain = (call_of(result, client, web) for client in ("*", "plaintext"))
+    assert star["proof"] == "unproved"
+    assert "not proved at WorkloadEntry vm-web: max_calls" in star["evidence"], star["evidence"]
+    assert (plain["verdict"], plain["proof"]) == ("broken", "proved"), (
+        "a caller without a sidecar does not get to the entry"
+    )
 
 
 def test_backends_that_differ_are_proved_by_their_own_outcomes(bed: Bed) -> None:
@@ -164,7 +166,7 @@ def test_a_subset_with_a_traffic_policy_is_a_kind_of_its_own(bed: Bed) -> None:
     assert "in subset all" in star["evidence"], star["evidence"]
     bed.policies(bed.peer(), bed.subset_rule("web", "ISTIO_MUTUAL"), bed.route("web", "all"))
     star = call_of(probe(bed, services=[web], probes=["calls"]), "*", web)
-    assert star["proof"] == "unproved", "now the cluster of the whole service gets no calls"
+    assert (star["verdict"], star["proof"]) == ("strict", "proved"), "now all calls are those of the subset"
 
 
 def test_a_probe_with_rules_of_its_own_does_not_speak_for_others(bed: Bed) -> None:

@@ -11,11 +11,8 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Bare,
-    Capture,
     Labels,
     Proxy,
-    Redirection,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.endpoints import (
     NamedPorts,
@@ -40,6 +37,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Bare,
+    Capture,
+    Redirection,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Workload
 
 _Place = tuple[str, str]  # namespace and name

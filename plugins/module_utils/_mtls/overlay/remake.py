@@ -13,10 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Bare, Capture, Proxy, Redirection
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Proxy,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import Decision
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER, Pod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Bare,
+    Capture,
+    Redirection,
+)
 
 _TRAFFIC = "traffic.sidecar.istio.io/"
 _MODE = "sidecar.istio.io/interceptionMode"

@@ -15,8 +15,11 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Capture, Redirection
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Capture,
+    Redirection,
+)
 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml

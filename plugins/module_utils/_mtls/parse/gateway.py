@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import GatewayServer, Spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    GatewayServer,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
     Obj,
     identity,
     texts,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    Spoken,
+)
 
 
 def nothing_of_gateway(obj: Obj) -> GatewayServer:

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Bare, Capture, Group, Proxy, Role
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
+    Group,
+    Proxy,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture, variable
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Bare,
+    Capture,
+    Role,
+)
 
 PROXY_CONTAINER = "istio-proxy"
 _AGENT_PORT = 15020

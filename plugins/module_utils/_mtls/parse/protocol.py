@@ -9,7 +9,9 @@ Sources: istio pkg/config/kube/conversion.go (ConvertProtocol), pkg/config/proto
 
 from __future__ import annotations
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    Spoken,
+)
 
 _HTTP = frozenset({"http", "http2", "http_proxy", "grpc", "grpc-web"})
 _TCP = frozenset({"tcp", "mongo", "redis", "mysql"})

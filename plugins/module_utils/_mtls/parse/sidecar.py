@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    EgressHost,
-    EgressListener,
-    IngressListener,
     SidecarScope,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import (
@@ -19,6 +16,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
     texts,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import spoken
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    EgressHost,
+    EgressListener,
+    IngressListener,
+)
 
 
 def sidecar(obj: Obj) -> SidecarScope:

@@ -83,7 +83,7 @@ class Kinds:
         beyond, found = frozenset(over), []
         for cell in cells:
             for spot in self.spots:
-                if spot.key[0] == positions[id(cell.endpoint)]:
+                if spot.key[0] == positions.get(id(cell.endpoint)):
                     why = "max_calls" if spot.key in beyond else spot.why
                     found.append(Part(spot.key, spot.name, cell.verdict, cell.sends.mode, cell.own, why))
         return found
@@ -182,7 +182,7 @@ def differs(engine: Engine, client: Client, service: Service, port: Port) -> str
     mine, theirs = (engine.judge(one, "", service, port) for one in (client, everybody))
     if mine.client_policy != theirs.client_policy:
         return f"the probe's DestinationRule is {mine.client_policy or 'none'}, that of others {theirs.client_policy or 'none'}"
-    if _told(engine.cells(client, service, port)) != _told(engine.cells(everybody, service, port)):
+    if _told(engine.cells.of(client, service, port)) != _told(engine.cells.of(everybody, service, port)):
         return f"the probe's own calls are computed to be otherwise: {mine.reason}"
     return ""
 

@@ -75,7 +75,7 @@ def ports_of(engine: Engine, calls: Sequence[Call]) -> dict[int, dict[int, Mode]
         for port in service.ports:
             for point in port.endpoints if (service.key, port.number) in keys else ():
                 if point.pods is not None:
-                    found.setdefault(point.pods, {})[point.port] = engine.accepts(point, port.number).mode
+                    found.setdefault(point.pods, {})[point.port] = engine.cells.accepts(point, port.number).mode
     return found
 
 
@@ -142,7 +142,7 @@ def with_listeners(engine: Engine, calls: Sequence[Call], answers: Sequence[Aske
         heard: list[_Heard] = []
         silent = False
         for point in behind.get((call.service, call.port), ()):
-            mode = engine.accepts(point, call.port).mode
+            mode = engine.cells.accepts(point, call.port).mode
             proxies = by_group.get(point.pods, []) if point.pods is not None else []
             silent = silent or not proxies or mode in _NOT_LISTENED
             if mode not in _NOT_LISTENED:

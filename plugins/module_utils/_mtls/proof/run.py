@@ -117,7 +117,7 @@ def _called(kube: Kube, params: Mapping[str, Any], judged: Judged, calls: list[C
             pod = probe.found
             client = caller(engine, pod)
             reach = Reach(probe, params["max_calls"], Pace(params["rate"]), params["paths"])
-            called = reach.all([(kinds, engine.cells(client, kinds.service, kinds.port)) for kinds in wanted])
+            called = reach.all([(kinds, engine.cells.of(client, kinds.service, kinds.port)) for kinds in wanted])
             heard = _checked(kube, judged.snapshot, called)
     except KubeError as error:
         where = f"Probe in namespace {namespace}"
@@ -159,10 +159,10 @@ def with_calls(
             continue
         service, port = entry.kinds.service, entry.kinds.port
         if call.client == WITHOUT_SIDECAR:
-            parts = entry.kinds.parts(engine.plain_cells(service, port), entry.over)
+            parts = entry.kinds.parts(engine.cells.plain(service, port), entry.over)
             proofs[call.id] = proved(call, parts, entry.rows(), entry.foreign)
         elif call.client == ANYBODY:
-            parts = entry.kinds.parts(engine.cells(client, service, port), entry.over)
+            parts = entry.kinds.parts(engine.cells.of(client, service, port), entry.over)
             other = _unlike(engine, client, pod, service, port)
             if not other:
                 proofs[call.id] = proved(call, parts, entry.rows(), entry.foreign)
@@ -175,7 +175,7 @@ def with_calls(
 
 def _unlike(engine: Engine, client: Client, pod: Mapping[str, Any], service: Service, port: Port) -> str:
     """Why the probe's calls are not those of `*`, empty when they are."""
-    if engine.elsewhere(
+    if engine.cells.elsewhere(
         client, service, port
     ):  # the probe counts what goes to the service that it calls, which is not all of it
         return "a VirtualService sends the call, or copies of it, elsewhere"

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
-    Capture,
     MeshConfig,
-    Redirection,
     in_mesh,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    Capture,
+    Redirection,
+)
 
 TRAFFIC = "traffic.sidecar.istio.io/"
 # As the injector writes them, with its template of 1.31.

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Spoken
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.protocol import of_service_port
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    Spoken,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.what_if import what_if
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (

@@ -142,7 +142,7 @@ def test_an_address_of_two_endpoints_is_neither() -> None:
 )
 def test_a_subset_is_a_kind_of_its_own_if_it_is_set_up_apart(subset: dict[str, Any], owns: set[str]) -> None:
     engine, kinds = port_of(snapshot([WEB, behind(WEB), destination_rule("a", HOST, subsets=[subset])]))
-    assert {part.own for part in kinds.parts(engine.cells(engine.anybody, kinds.service, kinds.port))} == owns
+    assert {part.own for part in kinds.parts(engine.cells.of(engine.anybody, kinds.service, kinds.port))} == owns
 
 
 # --- calls
@@ -216,7 +216,7 @@ def in_turn() -> Callable[[list[Host]], Host]:
 def truth_of(engine: Engine, kinds: Kinds) -> dict[tuple[str, int], Truth]:
     """Endpoints that do what is computed."""
     found = {}
-    for cell in engine.cells(engine.anybody, kinds.service, kinds.port):
+    for cell in engine.cells.of(engine.anybody, kinds.service, kinds.port):
         strict = cell.accepts.mode is Mode.STRICT
         for where, place in kinds.where.items():
             if place.point is not None and kinds.port.endpoints[place.point] is cell.endpoint:
@@ -235,7 +235,7 @@ def called(
     made.listed = [("", *where) for where in kinds.where]
     envoy(made)
     reach = Reach(made, most, lambda: None, {})
-    cells = engine.cells(caller(engine, PROBE), kinds.service, kinds.port)
+    cells = engine.cells.of(caller(engine, PROBE), kinds.service, kinds.port)
     (heard,) = reach.all([(kinds, cells)])
     assert reach.made == 2 * len(made.straight) + len(made.ways) <= most
     return engine, kinds, made, heard
@@ -358,7 +358,7 @@ def test_each_kind_of_all_services_has_its_calls_before_any_is_tried_again() -> 
     envoy = Envoy(truth_of(engine, kinds), lambda hosts: hosts[0], [("", *where) for where in kinds.where])
     reach = Reach(envoy, 18, lambda: None, {})
     client = caller(engine, PROBE)
-    heard = reach.all([(one, engine.cells(client, one.service, one.port)) for one in (kinds, *more)])
+    heard = reach.all([(one, engine.cells.of(client, one.service, one.port)) for one in (kinds, *more)])
     assert [len(entry.plain) for entry in heard] == [4, 1, 1]
     assert reach.made == 18
 
@@ -563,11 +563,11 @@ def test_proved_means_that_a_call_to_each_cell_ended_as_computed(
     listed = [(subset, *where) for where in kinds.where for subset in subsets if data.draw(st.integers(0, 9)) > 0]
     envoy = Envoy(truth, lambda hosts: data.draw(st.sampled_from(hosts)), listed)
     reach = Reach(envoy, most, lambda: None, {})
-    (heard,) = reach.all([(kinds, engine.cells(caller(engine, PROBE), kinds.service, kinds.port))])
+    (heard,) = reach.all([(kinds, engine.cells.of(caller(engine, PROBE), kinds.service, kinds.port))])
     assert reach.made <= most
     cells = {
-        "*": engine.cells(engine.anybody, kinds.service, kinds.port),
-        "plaintext": engine.plain_cells(kinds.service, kinds.port),
+        "*": engine.cells.of(engine.anybody, kinds.service, kinds.port),
+        "plaintext": engine.cells.plain(kinds.service, kinds.port),
     }
     for call in proofs(read, engine, heard):
         if call.proof == "proved":

@@ -313,7 +313,7 @@ def test_the_probe_counts_nothing_for_calls_that_go_elsewhere(routes: list[dict[
     """Its counters are those of the service that it calls."""
     engine = Engine(mesh([*MESH, virtual_service(*routes)]))
     web = next(entry for entry in engine.mesh.services if entry.key == "a/web")
-    assert engine.elsewhere(engine.anybody, web, web.ports[0]) is expected
+    assert engine.cells.elsewhere(engine.anybody, web, web.ports[0]) is expected
 
 
 def test_virtual_services_that_could_not_be_read_leave_it_open() -> None:

@@ -468,7 +468,7 @@ def test_what_becomes_broken_is_listed_and_nothing_else(objects: list[Any], whol
     refused = {(row["service"], row["port"]) for row in result["refuses"]}
     points = {
         (one.key, port.number): [
-            (now.accepts(e, port.number).mode, strict.accepts(e, port.number).mode) for e in port.endpoints
+            (now.cells.accepts(e, port.number).mode, strict.cells.accepts(e, port.number).mode) for e in port.endpoints
         ]
         for one in base.services
         for port in one.ports
