@@ -24,7 +24,8 @@ HTTP_ALPN = ["http/1.1", "h2c"]
 @dataclass(frozen=True)
 class Target:
     """A service and one of its ports. `visited` are the addresses that a client connects to, `points` what stands behind them. `place`
-    is OUTSIDE or INSIDE of the mesh, `spoken` is http, tcp or either.
+    is OUTSIDE or INSIDE of the mesh, `spoken` is http, tcp or either, `entry` whether a ServiceEntry
+    declares it.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Target:
     spoken: str
     visited: tuple[str, ...]
     points: tuple[tuple[str, int], ...]
+    entry: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Answers:
 
     def _reached(self, name: str, port: int) -> Iterable[tuple[str, int]]:
         """What stands at an endpoint: an address, or a Service by its DNS name."""
-        named = [target for target in targets(self._objects) if target.host == name and target.spoken]
+        named = [target for target in targets(self._objects) if target.host == name and not target.entry]
         if named:  # a port that the Service does not have leads nowhere
             return [point for target in named if target.port == port for point in target.points]
         return [(name, port)]
@@ -249,7 +251,9 @@ def _of_entry(entry: Obj, host: str, port: Obj) -> Target:
     spec = entry["spec"]
     place = "OUTSIDE" if spec.get("location", "MESH_EXTERNAL") == "MESH_EXTERNAL" else "INSIDE"
     key, visited = f"{entry['metadata']['namespace']}/{host}", tuple(spec.get("addresses", ()))
-    return Target(key, host, port["number"], place, _declared(port["protocol"]), visited, ((host, port["number"]),))
+    return Target(
+        key, host, port["number"], place, _declared(port["protocol"]), visited, ((host, port["number"]),), entry=True
+    )
 
 
 def _spoken(port: Obj) -> str:
