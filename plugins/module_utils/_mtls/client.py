@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Port,
     Proxy,
     Sent,
+    ServerMode,
     Service,
     ServiceKind,
     SidecarScope,
@@ -197,6 +198,9 @@ class Sender:
     def __init__(self, mesh: Mesh, policies: Policies) -> None:
         self._mesh = mesh
         self._policies = policies
+        # Answers by MeshConfig, of which the mesh keeps one for each revision.
+        self._namespaces: dict[tuple[int, str], tuple[str, Mode]] = {}
+        self._modes: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host: dict[str, list[Service]] = {}
         for service in mesh.services:
             self._by_host.setdefault(service.host, []).append(service)
@@ -332,7 +336,7 @@ class Sender:
             return Sends(Sent.PLAINTEXT, why, RuleCode.AUTO_MTLS_OFF)
         if "PeerAuthentication" in self._mesh.missing:
             return Sends(Sent.UNKNOWN, "auto mTLS depends on PeerAuthentications, which are unknown")
-        doubt = self._policies.doubt(config, service.namespace, None)
+        doubt, namespace_mode = self._of_namespace(config, service.namespace)
         if doubt:
             return Sends(Sent.UNKNOWN, f"auto mTLS depends on a policy: {doubt}")
         headless = service.kind is ServiceKind.HEADLESS or service.passthrough
@@ -342,7 +346,7 @@ class Sender:
                 what = "a headless service" if headless else "PASSTHROUGH"
                 why = f"{what} with an endpoint without a sidecar: plain text to all of them"
                 return Sends(Sent.PLAINTEXT, why, RuleCode.HEADLESS_MIXED)
-        if self._policies.namespace_mode(config, service.namespace) is Mode.DISABLE:
+        if namespace_mode is Mode.DISABLE:
             why = f"mode DISABLE of namespace {service.namespace} or the mesh turns auto mTLS off for the whole service"
             return Sends(Sent.PLAINTEXT, why, RuleCode.NAMESPACE_DISABLE)
         rule = RuleCode.PORT_LEVEL_TLS_NOT_INHERITED if cluster.tls.not_inherited else None
@@ -362,14 +366,31 @@ class Sender:
             # Only portLevelSettings, of the DestinationRule or of a subset, drop the mode and leave the mark.
             why = f"tls {hint} of DestinationRule {cluster.destination_rule} removes the mark of the endpoints"
             return Sends(Sent.PLAINTEXT, why, RuleCode.PORT_LEVEL_TLS_NOT_INHERITED)
-        namespace, labels = self._where(endpoint)
-        own = self._policies.mode(client.config, namespace, labels, endpoint.port) if hint is None else None
+        own = self._own_mode(client.config, endpoint) if hint is None else None
         if own is not None and own.mode is Mode.DISABLE:
             return Sends(Sent.PLAINTEXT, "auto mTLS: the endpoint's own mode is DISABLE", rule)
         if own is not None and own.mode is Mode.UNKNOWN:
             return Sends(Sent.UNKNOWN, f"auto mTLS depends on the endpoint's own mode: {own.reason}")
         why = "auto mTLS: the endpoint has a sidecar"
         return Sends(Sent.MTLS, why, RuleCode.TLS_MODE_LABEL if self._bare(endpoint) else rule)
+
+    def _of_namespace(self, config: MeshConfig, namespace: str) -> tuple[str, Mode]:
+        """What clients assume for the services of a namespace: a doubt, and its mode. Remembered, for every endpoint asks."""
+        key = (id(config), namespace)
+        if key not in self._namespaces:
+            found = self._policies.doubt(config, namespace, None), self._policies.namespace_mode(config, namespace)
+            self._namespaces[key] = found
+        return self._namespaces[key]
+
+    def _own_mode(self, config: MeshConfig, endpoint: Endpoint) -> ServerMode:
+        """The mode of an endpoint by its own policies. Remembered for groups of pods."""
+        if endpoint.group is None:
+            return self._policies.mode(config, endpoint.namespace, endpoint.labels, endpoint.port)
+        key = (id(config), endpoint.group, endpoint.port)
+        if key not in self._modes:
+            group = self._mesh.groups[endpoint.group]
+            self._modes[key] = self._policies.mode(config, group.namespace, group.labels, endpoint.port)
+        return self._modes[key]
 
     def _label(self, endpoint: Endpoint) -> str:
         return endpoint.tls_label if endpoint.group is None else self._mesh.groups[endpoint.group].tls_label
@@ -384,9 +405,3 @@ class Sender:
             return endpoint.tls_label != "istio"
         group = self._mesh.groups[endpoint.group]
         return not group.meshed or group.kind is Proxy.GATEWAY
-
-    def _where(self, endpoint: Endpoint) -> tuple[str, Labels]:
-        if endpoint.group is None:
-            return endpoint.namespace, endpoint.labels
-        group = self._mesh.groups[endpoint.group]
-        return group.namespace, group.labels

@@ -324,7 +324,9 @@ class Engine:
     def _call(
         self, name: str, service: Service, port: Port, cells: list[Cell], by: str, lost: tuple[Lost, ...]
     ) -> Call:
-        worst = max(cells, key=lambda cell: (badness(cell.verdict, name), self._sort_key(cell)))
+        level = max(badness(cell.verdict, name) for cell in cells)
+        equal = [cell for cell in cells if badness(cell.verdict, name) == level]
+        worst = max(equal, key=self._sort_key) if len(equal) > 1 else equal[0]
         sends, accepts = worst.sends, worst.accepts
         words = f"client sends {sends.mode} ({sends.reason}); server accepts {accepts.mode} ({accepts.reason})"
         if worst.subset:

@@ -47,21 +47,23 @@ def selected_labels(
     return frozenset(pairs)
 
 
-def _key(group: Group) -> tuple[Any, ...]:
-    place = (group.namespace, group.workload, frozenset(group.labels.items()), group.service_account)
-    proxy = (
+def _key(group: Group, labels: frozenset[tuple[str, str]], why: Bare) -> tuple[Any, ...]:
+    return (
+        group.namespace,
+        group.workload,
+        labels,
+        group.service_account,
         group.kind,
         group.revision,
         group.tls_label,
         group.hbone,
         group.host_network,
         group.capture,
-        group.why,
+        why,
         group.probes,
         group.doubt,
         group.role,
     )
-    return (*place, *proxy)
 
 
 def grouped(
@@ -69,6 +71,7 @@ def grouped(
 ) -> tuple[list[Group], dict[tuple[str, str], int], dict[str, int]]:
     """Groups; the group of each pod by (namespace, name); the group of each address. A pod with hostNetwork has no address of its own."""
     groups: list[Group] = []
+    counts: list[int] = []
     known: dict[tuple[Any, ...], int] = {}
     by_name: dict[tuple[str, str], int] = {}
     by_ip: dict[str, int] = {}
@@ -77,16 +80,16 @@ def grouped(
         if entry.group.kind == Proxy.NONE and not why:
             wanted = _injects(namespace_labels.get(entry.group.namespace) or {})
             why = Bare.OLDER if wanted else Bare.NOT_ASKED
-        labels = dict(entry.group.labels.items() & chosen)
-        group = replace(entry.group, labels=labels, why=why)
-        index = known.setdefault(_key(group), len(groups))
+        labels = frozenset(entry.group.labels.items() & chosen)
+        index = known.setdefault(_key(entry.group, labels, why), len(groups))
         if index == len(groups):
-            groups.append(replace(group, count=0))
-        groups[index] = replace(groups[index], count=groups[index].count + 1)
-        by_name[(group.namespace, entry.name)] = index
-        if not group.host_network:
+            groups.append(replace(entry.group, labels=dict(labels), why=why))
+            counts.append(0)
+        counts[index] += 1
+        by_name[(entry.group.namespace, entry.name)] = index
+        if not entry.group.host_network:
             by_ip.update(dict.fromkeys(entry.ips, index))
-    return groups, by_name, by_ip
+    return [replace(group, count=count) for group, count in zip(groups, counts, strict=True)], by_name, by_ip
 
 
 def revisions(pods: Iterable[Pod]) -> list[str]:

@@ -92,7 +92,7 @@ class ServiceKind(StrEnum):
 
 def matches(selector: Labels, labels: Labels) -> bool:
     """Whether all labels of a selector are among a workload's (istio pkg/config/labels, Instance.SubsetOf)."""
-    return all(labels.get(key) == value for key, value in selector.items())
+    return selector.items() <= labels.items()
 
 
 @dataclass(frozen=True, slots=True)
