@@ -51,11 +51,11 @@ class Tally:
 def compare(made: RandomMesh, istio: Istio, tally: Tally) -> list[Difference]:
     """The differences; a verdict of the engine that is unknown is none, and is counted."""
     answers = Answers(made.objects, istio.proxies(made.objects, made.config))
-    mesh = read(Given(made.objects, complete=True), ROOT, "cluster.local").mesh
+    engine = Engine(read(Given(made.objects, complete=True), ROOT, "cluster.local").mesh)
     names = {
         f"{pod['metadata']['namespace']}/{pod['metadata']['ownerReferences'][0]['name']}" for pod in answers.of("Pod")
     }
-    calls = {call.id: call for call in Engine(mesh).calls(clients=[*names, "*", "plaintext"])}
+    calls = {call.id: call for call in engine.calls(clients=[*names, "*", "plaintext"])}
     found = []
     keys = Counter((target.key, target.port) for target in targets(made.objects))
     for target in targets(made.objects):
@@ -67,11 +67,21 @@ def compare(made: RandomMesh, istio: Istio, tally: Tally) -> list[Difference]:
             ours = calls.get((client, target.key, target.port)) or calls["*", target.key, target.port]
             theirs = max(map(outcome, cells), key=SEVERITY.index) if cells else "unknown"
             tally.verdicts[str(ours.verdict)] += 1
-            if ours.verdict == "unknown":
+            if ours.verdict == "unknown" or _open(engine, ours, client, theirs):
                 tally.unknown[f"{ours.rule or ours.reason[:60]} / {theirs}"] += 1
             elif ours.verdict != theirs:
                 found.append(Difference(client, target.key, target.port, ours, theirs, tuple(cells)))
     return found
+
+
+def _open(engine: Engine, ours: Call, client: str, theirs: str) -> bool:
+    """Whether Istio's verdict is worse than ours, and ours has an endpoint that is unknown: the worst that is known is what was given."""
+    if SEVERITY.index(theirs) <= SEVERITY.index(ours.verdict):
+        return False
+    (service,) = [one for one in engine.mesh.services if one.key == ours.service]
+    (port,) = [one for one in service.ports if one.number == ours.port]
+    clients = [one for one, names in engine.classes.values() if client in names]
+    return any(cell.verdict == "unknown" for one in clients for cell in engine.cells.of(one, service, port))
 
 
 def _by_workload(answers: Answers, target: object) -> dict[str, list[Cell]]:

@@ -90,6 +90,11 @@ class Answers:
         self._objects = objects
         self._proxies = proxies
         self._pods = {ip: entry for entry in objects if entry["kind"] == "Pod" for ip in addresses(entry)}
+        self._aliases = {
+            f"{entry['metadata']['name']}.{entry['metadata']['namespace']}.{DOMAIN}"
+            for entry in objects
+            if entry["kind"] == "Service" and entry["spec"].get("type") == "ExternalName"
+        }
         # Addresses that are said to have a proxy: by a ServiceEntry for its hosts, by a WorkloadEntry for its namespace.
         self._claimed: set[tuple[str, str, str]] = set()
         for entry in objects:
@@ -187,8 +192,9 @@ class Answers:
         if (
             cluster["type"] == "ORIGINAL_DST"
         ):  # it has no endpoints of its own: it goes where the application connects to
+            somewhere = "CLAIMED" if target.entry and target.place == "INSIDE" else target.place
             for address, port in target.points:
-                yield Cell(_socket(cluster, {}), self.accepted(address, port) or target.place, cluster["name"])
+                yield Cell(_socket(cluster, {}), self.accepted(address, port) or somewhere, cluster["name"])
         for point in cluster["endpoints"]:
             metadata = point.get("metadata", {})
             space = target.key.partition("/")[0]
@@ -201,7 +207,9 @@ class Answers:
     def _reached(self, name: str, port: int) -> Iterable[tuple[str, int]]:
         """What stands at an endpoint: an address, or a Service by its DNS name."""
         named = [target for target in targets(self._objects) if target.host == name and not target.entry]
-        if named:  # a port that the Service does not have leads nowhere
+        if (
+            named or name in self._aliases
+        ):  # a port that the Service does not have leads nowhere, and an alias to who knows whom
             return [point for target in named if target.port == port for point in target.points]
         return [(name, port)]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -287,11 +288,24 @@ class Cells:
 
 
 def _spoken(services: Iterable[Service]) -> dict[tuple[int | None, int], frozenset[Spoken]]:
-    """(group, container port) -> what the services that lead there take its traffic for."""
+    """(group, container port) -> what the services that lead there take its traffic for.
+
+    A ServiceEntry that has a pod's address is a service of that pod's proxy as well (istio serviceentry/controller.go,
+    GetProxyServiceTargets); by the DNS name of a Service it is not.
+    """
     found: dict[tuple[int | None, int], set[Spoken]] = {}
     for service in services:
         for port in service.ports:
             for point in port.endpoints:
-                if point.group is not None:
-                    found.setdefault((point.group, point.port), set()).add(port.spoken)
+                own = point.pods if service.kind is ServiceKind.ENTRY and _is_address(point.address) else point.group
+                if own is not None:
+                    found.setdefault((own, point.port), set()).add(port.spoken)
     return {key: frozenset(kinds) for key, kinds in found.items()}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
