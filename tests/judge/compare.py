@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 from tests.judge.istio import Istio, RejectedError
 from tests.judge.meshes import ROOT, RandomMesh
-from tests.judge.reduce import SEVERITY, Answers, Cell, outcome, targets
+from tests.judge.reduce import SEVERITY, Answers, Cell, Target, outcome, targets
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,24 @@ def compare(made: RandomMesh, istio: Istio, tally: Tally) -> list[Difference]:
             keys[target.key, target.port] > 1
         ):  # two ServiceEntries of a namespace have the host: their calls have the same names
             continue
+        routed = any(target.host in one["spec"]["hosts"] for one in answers.of("VirtualService"))
+        if routed and not target.single:
+            continue  # calls to it are followed to its only address
         for client, cells in _by_workload(answers, target).items():
             ours = calls.get((client, target.key, target.port)) or calls["*", target.key, target.port]
-            theirs = max(map(outcome, cells), key=SEVERITY.index) if cells else "unknown"
+            theirs = _worst(cells)
+            if routed and ours.verdict != theirs:  # the VirtualService may be the client's, or not
+                theirs = _worst(_by_workload(answers, target, routed=True).get(client, []))
             tally.verdicts[str(ours.verdict)] += 1
             if ours.verdict == "unknown" or _open(engine, ours, client, theirs):
                 tally.unknown[f"{ours.rule or ours.reason[:60]} / {theirs}"] += 1
             elif ours.verdict != theirs:
                 found.append(Difference(client, target.key, target.port, ours, theirs, tuple(cells)))
     return found
+
+
+def _worst(cells: list[Cell]) -> str:
+    return max(map(outcome, cells), key=SEVERITY.index) if cells else "unknown"
 
 
 def _open(engine: Engine, ours: Call, client: str, theirs: str) -> bool:
@@ -84,13 +93,13 @@ def _open(engine: Engine, ours: Call, client: str, theirs: str) -> bool:
     return any(cell.verdict == "unknown" for one in clients for cell in engine.cells.of(one, service, port))
 
 
-def _by_workload(answers: Answers, target: object) -> dict[str, list[Cell]]:
+def _by_workload(answers: Answers, target: Target, *, routed: bool = False) -> dict[str, list[Cell]]:
     """Cells of a call by the client's workload: pods of one workload are one client."""
     found: dict[str, list[Cell]] = {}
     for pod in answers.clients():
         meta = pod["metadata"]
         name = f"{meta['namespace']}/{meta['ownerReferences'][0]['name']}"
-        found.setdefault(name, []).extend(answers.cells(pod, target))
+        found.setdefault(name, []).extend((answers.routed_cells if routed else answers.cells)(pod, target))
     return found
 
 

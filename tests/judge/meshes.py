@@ -327,6 +327,45 @@ def service_entry(draw: Draw, number: int, known: list[str], hosts: list[str]) -
     return networking("ServiceEntry", space, f"x{number}", spec, draw.age())
 
 
+def destination(draw: Draw, hosts: list[str]) -> Obj:
+    found: Obj = {"host": draw.pick(*hosts)}
+    if draw.one_in(3):
+        found["subset"] = draw.pick("v1", "v2")
+    if draw.one_in(2):
+        found["port"] = {"number": draw.pick(*PORTS)}
+    return found
+
+
+def virtual_service(draw: Draw, number: int, hosts: list[str]) -> Obj:
+    """Routes of a host, some of them to other hosts; mirrors; weights, of which one may be 0."""
+    spec: Obj = {"hosts": [draw.pick(*hosts)]}
+    routes = []
+    for _number in range(draw.pick(1, 1, 2)):
+        share = draw.pick(100, 100, 60, 0)
+        targets = [{"destination": destination(draw, hosts), "weight": share}]
+        if share < 100:
+            targets.append({"destination": destination(draw, hosts), "weight": 100 - share})
+        route: Obj = {"route": targets}
+        if draw.one_in(4):
+            route["match"] = [{"uri": {"prefix": "/a"}}]
+        if draw.one_in(5):
+            route["mirror"] = destination(draw, hosts)
+        routes.append(route)
+    if draw.one_in(4):
+        for route in routes:
+            route.pop("mirror", None)
+            route.pop("match", None)
+        spec["tcp"] = routes[:1]
+    else:
+        spec["http"] = routes
+    exported = draw.export_to()
+    if exported:
+        spec["exportTo"] = exported
+    if draw.one_in(6):
+        spec["gateways"] = draw.pick(["mesh"], ["gate"], ["mesh", "gate"])
+    return networking("VirtualService", draw.space(), f"v{number}", spec, draw.age())
+
+
 def mesh_config(draw: Draw) -> Obj:
     config: Obj = {"rootNamespace": ROOT}
     if draw.one_in(6):
@@ -365,6 +404,8 @@ def random_mesh(seed: int) -> RandomMesh:
     objects += [destination_rule(draw, number, hosts) for number in range(draw.pick(0, 1, 2, 3, 4))]
     objects += [sidecar(draw, number, hosts) for number in range(draw.pick(0, 0, 1, 2))]
     config = mesh_config(draw)
+    # Drawn last, so that a seed has the same mesh with and without them.
+    objects += [virtual_service(draw, number, hosts) for number in range(draw.pick(0, 0, 0, 1, 2))] if hosts else []
     data = {"mesh": yaml.safe_dump(config)}
     objects.append({**obj("v1", "ConfigMap", ROOT, "istio"), "data": data})
     return RandomMesh(objects, config)

@@ -37,6 +37,11 @@ class Target:
     points: tuple[tuple[str, int], ...]
     entry: bool = False
 
+    @property
+    def single(self) -> bool:
+        """Whether it is called by one address that is no pod's."""
+        return len(self.visited) == 1 and self.visited[0] not in {address for address, _port in self.points}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -158,6 +163,19 @@ class Answers:
         if not own:
             return list(self._unseen(sent, target))
         return [cell for cluster in own for cell in self._cells(cluster, target)]
+
+    def routed_cells(self, client: Obj, target: Target) -> list[Cell]:
+        """All that becomes of a call where its listener and its route lead it."""
+        sent, found = self._of(client), list[Cell]()
+        clusters = {cluster["name"]: cluster for cluster in sent["clusters"]}
+        for name in sorted(self.routed(client, target)):
+            _way, port, host = _direction(name)
+            if not host:
+                found += self._unseen(sent, target)
+            other = [one for one in targets(self._objects) if (one.host, str(one.port)) == (host, port)]
+            if other and name in clusters:  # Envoy itself answers 503 for a cluster that it does not have
+                found += self._cells(clusters[name], other[0])
+        return found
 
     def routed(self, client: Obj, target: Target) -> set[str]:
         """The clusters that a connection in plain text to the service is led to, by the protocols that its port may speak."""

@@ -182,6 +182,15 @@ class Cells:
     def outside(self, client: Client, service: Service, port: Port, found: Found) -> Sends | None:
         """What a client sends when no cluster tells, or when it cannot be computed; None when the clusters tell."""
         outside = self.sender.outside(client, service, port.number)
+        if (
+            outside
+            and outside.rule is RuleCode.NOT_VISIBLE
+            and self.mesh.virtual_services
+            and client.kind is Proxy.SIDECAR
+        ):
+            by = self.virtual_services(client.config).leading_to(client, service, port.number)
+            if by:  # for all ports or for some, which is not computed
+                return Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {by} makes the proxy know it")
         doubt = service.doubt or found.doubt(client.namespace, client.labels)
         return Sends(Sent.UNKNOWN, doubt) if doubt and outside is None else outside
 

@@ -100,6 +100,12 @@ class VirtualServices:
         for entry in self._all:
             for host in dict.fromkeys(entry.hosts):
                 self._exact.setdefault(host, []).append(entry)
+        self._leading: dict[str, list[VirtualService]] = {}  # host of a destination -> those that send calls there
+        for entry in self._all:
+            routes = (*entry.http, *entry.tcp, *entry.tls)
+            hosts = [target.host for route in routes for target in (*route.targets, *route.mirror, *route.mirrors)]
+            for host in dict.fromkeys(hosts):
+                self._leading.setdefault(host, []).append(entry)
         self._open = {entry.key for entry in self._all if self._is_open(entry)}
         self._cache: dict[tuple[object, ...], tuple[Destination, ...] | None] = {}
 
@@ -145,6 +151,19 @@ class VirtualServices:
             for entry in sorted(shown.values(), key=lambda one: order[one.key])
             if imports(client, entry.namespace, entry.hosts, port)
         ]
+
+    def leading_to(self, client: Client, service: Service, port: int) -> str:
+        """A VirtualService of a client that sends calls to a service, empty for none.
+
+        The client's proxy then knows the service whatever its Sidecar object says, and in its own namespace whatever exportTo says (istio
+        pilot/pkg/model/sidecar.go, collectImportedServices).
+        """
+        if service.namespace != client.namespace and not sees(replace(client, scope=None), service, port):
+            return ""
+        for entry in self._leading.get(service.host, ()):
+            if self._order(entry, client.namespace) is not None and imports(client, entry.namespace, entry.hosts, port):
+                return entry.key
+        return ""
 
     def destinations(self, client: Client, service: Service, port: Port) -> tuple[Destination, ...] | None:
         """Where the calls of a client to a service port go, None when nothing changes that."""
