@@ -161,21 +161,21 @@ def _outside(wanted: Wanted, calls: Sequence[Call], namespaces: list[str], excep
 def under_strict(told: Mapping[str, Any]) -> str:
     """What `what_if` found, in a sentence."""
     subject = "the mesh" if told["mesh"] else f"namespace {', '.join(told['namespaces'])}"
-    named, probes = told.get("named_callers", ()), told["probes"]
+    named, probes = told["named_callers"], told["probes"]
     broken = [
         (len(told["breaks"]), "call of callers with a sidecar", "calls of callers with a sidecar"),
         (sum(_is(row, Verdict.BROKEN) for row in named), "call of another caller", "calls of other callers"),
         (sum(_is(row, Verdict.BROKEN) for row in probes), "request of the kubelet", "requests of the kubelet"),
     ]
     open_ = [
-        (len(told.get("unknown", ())), "call", "calls"),
+        (len(told["unknown"]), "call", "calls"),
         (sum(_is(row, Verdict.UNKNOWN) for row in named), "call of another caller", "calls of other callers"),
         (sum(_is(row, Verdict.UNKNOWN) for row in probes), "request of the kubelet", "requests of the kubelet"),
     ]
     parts = [f"{number} {one if number == 1 else more}" for number, one, more in broken if number]
     unknown = [f"{number} {one if number == 1 else more}" for number, one, more in open_ if number]
-    who = len(told["callers"]) + len(told.get("possible_callers", ()))
-    nothing = "no call" if unknown or (told["refuses"] and who) else "nothing"
+    who = len(told["callers"]) + len(told["possible_callers"])
+    nothing = "nothing" if told["verdict"] == "nothing_found" else "no call"
     text = f"With {subject} STRICT, {_and(parts) if parts else f'{nothing} was found that'} would break."
     if unknown:
         text += f" It is not known of {_and(unknown)}."
@@ -183,14 +183,14 @@ def under_strict(told: Mapping[str, Any]) -> str:
         ports = _count(len(told["refuses"]), "service port")
         text += f" {ports} would begin to refuse callers without a sidecar"
         text += f", of which there {'is' if who == 1 else 'are'} {who}." if who else "."
-    if told.get("not_looked_at"):
+    if told["not_looked_at"]:
         text += f" {_count(len(told['not_looked_at']), 'thing')} could not be looked at."
     return text
 
 
 def _is(row: Mapping[str, Any], wanted: Verdict) -> bool:
-    """Whether a row says so; one without a verdict breaks."""
-    return str(row.get("verdict", Verdict.BROKEN)) == wanted
+    """Whether a row says so."""
+    return bool(row["verdict"] == wanted)
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -133,7 +133,18 @@ def test_calls_are_told_with_their_proofs() -> None:
     assert told(**UNREAD)["calls"].endswith("1 computed only (unproved), 1 with an unknown verdict.")
 
 
-EMPTY = {"mesh": True, "namespaces": [], "breaks": [], "refuses": [], "callers": [], "probes": []}
+LISTS = (
+    "namespaces",
+    "breaks",
+    "unknown",
+    "refuses",
+    "callers",
+    "possible_callers",
+    "named_callers",
+    "probes",
+    "not_looked_at",
+)
+EMPTY = {"mesh": True, "verdict": "nothing_found", **{name: [] for name in LISTS}}
 ROW = {"verdict": "broken"}
 OPEN = {"verdict": "unknown"}
 
@@ -145,16 +156,16 @@ OPEN = {"verdict": "unknown"}
         ({"mesh": False, "namespaces": ["a", "b"]}, "With namespace a, b STRICT, nothing was found that would break."),
         ({"breaks": [{}]}, "With the mesh STRICT, 1 call of callers with a sidecar would break."),
         (
-            {"breaks": [{}, {}], "probes": [{}], "named_callers": [ROW]},
+            {"breaks": [{}, {}], "probes": [ROW], "named_callers": [ROW], "verdict": "breaks"},
             "With the mesh STRICT, 2 calls of callers with a sidecar, 1 call of another caller and 1 request of the kubelet would break.",
         ),
         (
-            {"unknown": [{}], "probes": [OPEN], "named_callers": [OPEN, OPEN]},
+            {"unknown": [{}], "probes": [OPEN], "named_callers": [OPEN, OPEN], "verdict": "unknown"},
             "With the mesh STRICT, no call was found that would break. It is not known of 1 call, 2 calls of other callers and 1 request "
             "of the kubelet.",
         ),
         (
-            {"refuses": [{}], "callers": ["c/bare"], "possible_callers": [{}]},
+            {"refuses": [{}], "callers": ["c/bare"], "possible_callers": [{}], "verdict": "unknown"},
             "With the mesh STRICT, no call was found that would break. 1 service port would begin to refuse callers without a sidecar, of "
             "which there are 2.",
         ),
@@ -163,8 +174,8 @@ OPEN = {"verdict": "unknown"}
             "With the mesh STRICT, nothing was found that would break. 2 service ports would begin to refuse callers without a sidecar.",
         ),
         (
-            {"not_looked_at": ["x"]},
-            "With the mesh STRICT, nothing was found that would break. 1 thing could not be looked at.",
+            {"not_looked_at": ["x"], "verdict": "unknown"},
+            "With the mesh STRICT, no call was found that would break. 1 thing could not be looked at.",
         ),
     ],
 )
