@@ -64,6 +64,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
     workload_entry,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    BackendTls,
     Doubt,
     EnvoyFilter,
     MeshRoute,
@@ -150,6 +151,10 @@ def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
         return replace(found, group=replace(found.group, doubt=what.words)) if what else found
     what = doubt(kind, obj)
     match found:
+        case None:
+            return None
+        case BackendTls():
+            return replace(found, doubt=what)
         case Policy() | DestinationRule() | SidecarScope() | VirtualService() | EnvoyFilter():
             revision = revision_of(obj)
             return replace(found, revision=revision, doubt=what) if revision or what else found

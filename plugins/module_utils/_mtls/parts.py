@@ -178,6 +178,7 @@ class BackendTls:
     namespace: str
     name: str
     targets: tuple[Reference, ...] = ()
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)

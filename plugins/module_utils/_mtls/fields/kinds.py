@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields import (
+    gateway_api,
     keys,
     kubernetes,
     networking,
@@ -29,6 +30,7 @@ ISTIO: Mapping[str, Table] = {
     "Gateway": networking.GATEWAY,
     "VirtualService": routing.VIRTUAL_SERVICE,
     "EnvoyFilter": routing.ENVOY_FILTER,
+    "BackendTLSPolicy": gateway_api.BACKEND_TLS_POLICY,
 }
 # Kinds of which only annotations and labels are looked for: Kubernetes itself drops fields that it does not know.
 KUBERNETES: Mapping[str, Table] = {

@@ -100,6 +100,12 @@ def envoy_filter(where: str = "a", **spec: Any) -> dict[str, Any]:
     return obj("EnvoyFilter", where, "ef", {"workloadSelector": selector, "configPatches": patches, **spec})
 
 
+def backend_tls(**spec: Any) -> dict[str, Any]:
+    """A BackendTLSPolicy of b/shop."""
+    refs = [{"group": "", "kind": "Service", "name": "shop"}]
+    return obj("BackendTLSPolicy", "b", "tls", {"targetRefs": refs, "validation": {"hostname": "x"}, **spec})
+
+
 # The doubt, what it names, and the unknown calls of `*`, `plaintext` and named clients. A client that is not named has those of `*`.
 SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
     "policy of a workload: its calls only": (
@@ -315,6 +321,31 @@ SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
     ),
     "EnvoyFilter of another workload": (
         [envoy_filter(workloadSelector={"labels": {"app": "other"}}, configPatches=[UNKNOWN])],
+        "",
+        {"*": set(), "plaintext": set()},
+    ),
+    "BackendTLSPolicy: calls to its services": (
+        [backend_tls(validation=UNKNOWN)],
+        "BackendTLSPolicy b/tls: spec.validation.shinyNew",
+        ITS_CALLS,
+    ),
+    "BackendTLSPolicy of a part of a service that is not there": (
+        [backend_tls(targetRefs=[{"kind": "Service", "name": "shop", "sectionName": "none"}], validation=UNKNOWN)],
+        "BackendTLSPolicy b/tls: spec.validation.shinyNew",
+        ITS_CALLS,
+    ),
+    "BackendTLSPolicy that may be for others as well": (
+        [backend_tls(targetRefs=[{"kind": "Service", "name": "shop", **UNKNOWN}])],
+        "BackendTLSPolicy b/tls: spec.targetRefs[].shinyNew",
+        {"*": OF_B, "plaintext": set()},
+    ),
+    "BackendTLSPolicy without targets that are known": (
+        [backend_tls(targetRefs=None, targets=["shop"])],
+        "BackendTLSPolicy b/tls: spec.targets",
+        {"*": OF_B, "plaintext": set()},
+    ),
+    "BackendTLSPolicy that istiod ignores": (
+        [with_key(backend_tls(**UNKNOWN), "istio.io/ignore-policy-attachment", "true")],
         "",
         {"*": set(), "plaintext": set()},
     ),

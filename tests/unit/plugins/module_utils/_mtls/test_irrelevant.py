@@ -92,6 +92,10 @@ CLASSIC: list[Any] = [
             {"applyTo": "HTTP_FILTER", "match": {"context": "SIDECAR_INBOUND"}, "patch": {"operation": "ADD", "value": {"name": "x"}}},
         ],
     }),
+    obj("BackendTLSPolicy", "b", "head", {
+        "targetRefs": [{"kind": "Service", "name": "head", "sectionName": "http"}],
+        "validation": {"hostname": "head.b", "subjectAltNames": [{"type": "URI", "uri": "spiffe://x"}]},
+    }),
     obj("EnvoyFilter", "b", "gate", {
         "targetRefs": [{"kind": "Gateway", "name": "gate"}],
         "configPatches": [{"applyTo": "LISTENER", "match": {"context": "GATEWAY"}, "patch": {"operation": "REMOVE"}}],
