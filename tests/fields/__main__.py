@@ -1,10 +1,13 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields that there are, as files: ``python -m tests.fields <folder of istio> <folder of istio.io/api>``.
+"""The fields that there are, as files.
 
-Writes ``tests/cases/fields/istio.json`` and ``kubernetes.json``. The unit tests hold the table of `_mtls/fields` against them. Run it for
-a new version of Istio or of the Python package ``kubernetes``; each field that is new then fails a test until the table has a row for it.
+``python -m tests.fields <folder of istio> <folder of istio.io/api> <folder of sigs.k8s.io/gateway-api>``.
+
+Writes ``tests/cases/fields/istio.json``, ``kubernetes.json`` and ``gateway_api.json``. The unit tests hold the table of `_mtls/fields`
+against them. Run it for a new version of Istio or of the Python package ``kubernetes``; each field that is new then fails a test until the
+table has a row for it.
 """
 
 from __future__ import annotations
@@ -31,12 +34,13 @@ _SWITCH = re.compile(r'(?:env\.Register\w*|registerAmbient)\(\s*"([A-Z_0-9]+)"')
 _NEWEST = ("v1", "v1beta1", "v1alpha3", "v1alpha1")
 
 
-def main(istio: Path, api: Path) -> int:
+def main(istio: Path, api: Path, gateway_api: Path) -> int:
     """Writes the files."""
     TARGET.mkdir(parents=True, exist_ok=True)
     _write("istio.json", {"version": istio.name.partition("@")[2], **_istio(istio, api)})
     fields = {kind: dict(sorted(_of_type(name, "", ()))) for kind, name in _KUBERNETES.items()}
     _write("kubernetes.json", {"version": kubernetes.__version__, "kinds": fields})
+    _write("gateway_api.json", {"version": gateway_api.name.partition("@")[2], "kinds": _gateway_api(gateway_api)})
     return 0
 
 
@@ -53,6 +57,13 @@ def _istio(istio: Path, api: Path) -> dict[str, Any]:
         kinds[crd["spec"]["names"]["kind"]] = by_version[newest]
     kinds["MeshConfig"] = dict(sorted(Protos(api).leaves("istio.mesh.v1alpha1.MeshConfig")))
     return {"kinds": kinds, "keys": _keys(istio, api), "switches": _switches(istio)}
+
+
+def _gateway_api(folder: Path) -> dict[str, dict[str, Leaf]]:
+    """Fields of the kinds of which each field has a row. The experimental channel has those of the standard one as well."""
+    path = folder / "config/crd/experimental/gateway.networking.k8s.io_backendtlspolicies.yaml"
+    by_version = of_crd(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return {"BackendTLSPolicy": by_version[next(version for version in _NEWEST if version in by_version)]}
 
 
 def _keys(istio: Path, api: Path) -> dict[str, list[str]]:
@@ -101,6 +112,6 @@ def _of_type(name: str, path: str, above: tuple[str, ...]) -> Iterator[tuple[str
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*(Path(folder) for folder in sys.argv[1:])))

@@ -15,7 +15,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.groups import grouped, selected_labels
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     DestinationRule,
-    Doubt,
     Endpoint,
     GatewayServer,
     Group,
@@ -64,7 +63,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.w
     chosen,
     workload_entry,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import MeshRoute
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    BackendTls,
+    Doubt,
+    EnvoyFilter,
+    MeshRoute,
+    VirtualService,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, MESH_ROUTES
 
 _NO_POD = -1  # in place of a group's index, because sets of endpoints are sorted
@@ -146,7 +151,11 @@ def _doubting(kind: str, reduce: Callable[[Obj], Any], obj: Obj) -> Any:
         return replace(found, group=replace(found.group, doubt=what.words)) if what else found
     what = doubt(kind, obj)
     match found:
-        case Policy() | DestinationRule() | SidecarScope():
+        case None:
+            return None
+        case BackendTls():
+            return replace(found, doubt=what)
+        case Policy() | DestinationRule() | SidecarScope() | VirtualService() | EnvoyFilter():
             revision = revision_of(obj)
             return replace(found, revision=revision, doubt=what) if revision or what else found
         case [*servers] if kind == "Gateway":
@@ -222,7 +231,7 @@ def assembled(
         tuple(sorted(labels)),
         dict(missing),
         tuple(found["VirtualService"]),
-        tuple(entry for entry in found["EnvoyFilter"] if entry.patches),
+        tuple(entry for entry in found["EnvoyFilter"] if entry.patches or entry.doubt),
         tuple(entry for kind in MESH_ROUTES for entry in found[kind] if entry is not None),
     )
     network = (labels.get(config.root_namespace) or {}).get("topology.istio.io/network") or ""

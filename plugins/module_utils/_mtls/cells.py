@@ -209,13 +209,15 @@ class Cells:
 
     def elsewhere(self, client: Client, service: Service, port: Port) -> bool:
         """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""
-        return any(entry.via for entry in self.arrivals(client, service, port) or ())
+        return any(entry.via or entry.doubt for entry in self.arrivals(client, service, port) or ())
 
     def _routed(self, client: Client, service: Service, port: Port, found: Found, arrivals: list[Arrival]) -> Ways:
         """Calls that VirtualServices route: every endpoint of every cluster that they name."""
         cells: list[Cell] = []
         for entry in arrivals:
-            cells += [replace(cell, via=entry.via) for cell in self._cells(client, entry.cluster, None, entry.subset)]
+            unclear = Sends(Sent.UNKNOWN, entry.doubt) if entry.doubt else None
+            found_there = self._cells(client, entry.cluster, unclear, entry.subset)
+            cells += [replace(cell, via=entry.via) for cell in found_there]
         rules = sorted({entry.cluster.destination_rule for entry in arrivals} - {""})
         empty = replace(arrivals[0].cluster, service=service, port=port)
         return Ways(found, (empty,), cells, None, " and ".join(rules), routed=True)

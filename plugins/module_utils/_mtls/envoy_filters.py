@@ -18,7 +18,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Proxy,
     matches,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import GATEWAY_NAME, EnvoyFilter, Patch
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    GATEWAY_NAME,
+    Doubt,
+    EnvoyFilter,
+    Patch,
+)
 
 
 def patches(mesh: Mesh, config: MeshConfig, kind: Proxy, namespace: str, labels: Labels) -> Iterator[Patch]:
@@ -26,7 +31,11 @@ def patches(mesh: Mesh, config: MeshConfig, kind: Proxy, namespace: str, labels:
     if kind not in (Proxy.SIDECAR, Proxy.GATEWAY):
         return
     for entry in mesh.envoy_filters:
-        if config.reads(entry.namespace) and _meant(entry, config, namespace, labels):
+        if not config.reads(entry.namespace, entry.revision):
+            continue
+        if entry.doubt is not None and _doubted(entry, entry.doubt, config, namespace, labels):
+            yield Patch(entry.doubt.words, accepts=True, sends=True)
+        if _meant(entry, config, namespace, labels):
             yield from (
                 patch for patch in entry.patches if (patch.gateways if kind is Proxy.GATEWAY else patch.sidecars)
             )
@@ -36,6 +45,13 @@ def _meant(entry: EnvoyFilter, config: MeshConfig, namespace: str, labels: Label
     if entry.gateways is not None:
         return entry.namespace == namespace and labels.get(GATEWAY_NAME) in entry.gateways
     return entry.namespace in (config.root_namespace, namespace) and matches(entry.selector, labels)
+
+
+def _doubted(entry: EnvoyFilter, doubt: Doubt, config: MeshConfig, namespace: str, labels: Labels) -> bool:
+    """Whether a workload may have what of an EnvoyFilter is not understood: all of its namespaces, if that may be about whom it chooses."""
+    if doubt.wide:
+        return entry.namespace in (config.root_namespace, namespace)
+    return _meant(entry, config, namespace, labels)
 
 
 def sending(mesh: Mesh, config: MeshConfig, kind: Proxy, namespace: str, labels: Labels) -> tuple[Patch, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
+    Doubt,
     EgressListener,
     EnvoyFilter,
     IngressListener,
@@ -37,17 +38,6 @@ class Mode(StrEnum):
 
 
 POLICY_MODES = (Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """What of an object is not understood: a field, a value or a key that is not known or not computed.
-
-    `words` name object and field. `wide` is whether it is open which workloads the object is for, its selector notwithstanding.
-    """
-
-    words: str
-    wide: bool = False
 
 
 class Sent(StrEnum):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of `model.Mesh` that few look into: listeners of Sidecar objects, VirtualServices, EnvoyFilters and routes. Pure."""
+"""Parts of `model.Mesh` that few look into: doubts, listeners of Sidecar objects, VirtualServices, EnvoyFilters and routes. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"  # label of the pods of a Gateway of the Kubernetes Gateway API
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What of an object is not understood: a field, a value or a key that is not known or not computed.
+
+    `words` name object and field. `wide` is whether it is open which workloads the object is for, its selector notwithstanding.
+    """
+
+    words: str
+    wide: bool = False
 
 
 class Spoken(StrEnum):
@@ -98,6 +109,8 @@ class VirtualService:
     http: tuple[Route, ...] = ()
     tcp: tuple[Route, ...] = ()
     tls: tuple[Route, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def key(self) -> str:
@@ -138,6 +151,8 @@ class EnvoyFilter:
     selector: Mapping[str, str] = field(default_factory=dict)
     gateways: tuple[str, ...] | None = None
     patches: tuple[Patch, ...] = ()
+    revision: str = ""
+    doubt: Doubt | None = None
 
     @property
     def selectors(self) -> list[Mapping[str, str]]:
@@ -163,6 +178,7 @@ class BackendTls:
     namespace: str
     name: str
     targets: tuple[Reference, ...] = ()
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)

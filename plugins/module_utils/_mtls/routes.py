@@ -51,31 +51,35 @@ class Destination:
     """A target of a route, without a host when calls are sent nowhere. `by` is the VirtualService, empty for calls that none of them takes.
 
     `http` is whether it routes requests rather than connections. `opaque` is what else routes the calls, and is not computed.
+    `doubt` is what of the VirtualService is not understood.
     """
 
     target: Target
     by: str = ""
     http: bool = True
     opaque: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """Where calls arrive: a cluster of the client's proxy, and a subset or none.
 
-    `via` says who sends them there, and is empty when that is the port that was called. `by` is the VirtualService.
+    `via` says who sends them there, and is empty when that is the port that was called. `by` is the VirtualService, and
+    `doubt` what of it is not understood.
     """
 
     cluster: ProxyCluster
     subset: Subset | None = None
     via: str = ""
     by: str = ""
+    doubt: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
         """What distinguishes it from what another client finds for the same call."""
         where = (self.cluster.service.key, self.cluster.port.number, self.subset.name if self.subset else "")
-        return (*where, self.via, self.cluster.tls, self.cluster.destination_rule)
+        return (*where, self.via, self.doubt, self.cluster.tls, self.cluster.destination_rule)
 
 
 class VirtualServices:
@@ -86,13 +90,15 @@ class VirtualServices:
     ) -> None:
         self._config = config
         self._mesh_routes = [entry for entry in mesh_routes if config.reads(entry.namespace)]
-        found = [entry for entry in virtual_services if config.reads(entry.namespace)]
+        found = [entry for entry in virtual_services if config.reads(entry.namespace, entry.revision)]
         found.sort(key=lambda entry: (entry.created, entry.name, entry.namespace))
         delegates = {entry.key: entry for entry in found if not entry.hosts}
+        named = {route.delegate for entry in found if entry.hosts for route in entry.http}
         self._all = [
-            replace(entry, http=tuple(self._with_delegates(entry, delegates)))
+            self._whole(entry, delegates)
             for entry in found
-            if entry.hosts and entry.mesh
+            if (entry.hosts and (entry.mesh or _is_wide(entry)))
+            or (not entry.hosts and _is_wide(entry) and entry.key not in named)
         ]
         self.selecting = any(entry.selectors for entry in self._all)
         self._exact: dict[str, list[VirtualService]] = {}
@@ -113,6 +119,20 @@ class VirtualServices:
         """Whether it looks the same from all namespaces."""
         routes = (*entry.http, *entry.tcp, *entry.tls)
         return self._order(entry, "") == 2 and not any(match.namespace for route in routes for match in route.matches)
+
+    def _whole(self, entry: VirtualService, delegates: Mapping[str, VirtualService]) -> VirtualService:
+        """A VirtualService with the routes of its delegates, and with what is not understood of them.
+
+        Hosts that are nowhere may be in a field that is not known.
+        """
+        mine = [delegates[route.delegate] for route in entry.http if route.delegate in delegates]
+        doubts = [one.doubt for one in mine if one.doubt and self._exported(one, entry.namespace)]
+        return replace(
+            entry,
+            hosts=entry.hosts or ("*",),
+            http=tuple(self._with_delegates(entry, delegates)),
+            doubt=entry.doubt or next(iter(doubts), None),
+        )
 
     def _with_delegates(self, root: VirtualService, delegates: Mapping[str, VirtualService]) -> Iterator[Route]:
         """The HTTP routes of a VirtualService. A route whose delegate is not there, or is not exported to it, is left out."""
@@ -199,6 +219,9 @@ class VirtualServices:
         if not found:
             return None
         own = Destination(Target(service.host, port.number))
+        unclear = tuple(one for entry in found for one in entry if one.doubt)
+        if unclear:
+            return unclear[:1]
         missing = [own] if port.spoken is Spoken.EITHER and len(found) == 1 else []
         return tuple(dict.fromkeys([*(one for entry in found for one in entry), *missing]))
 
@@ -220,6 +243,9 @@ def arrival(
             ProxyCluster(service, replace(port, endpoints=(nobody,)), ClusterTls()), None, words, destination.by
         )
 
+    if destination.doubt:
+        nobody = replace(port, endpoints=(Endpoint(port.number, unread=destination.doubt),))
+        return Arrival(ProxyCluster(service, nobody, ClusterTls()), by=destination.by, doubt=destination.doubt)
     if destination.opaque:
         words = destination.opaque
         return unknown("routes the calls, which is not computed")
@@ -251,6 +277,21 @@ def arrival(
     return Arrival(ProxyCluster(found, its, tls, by), subset, words if elsewhere else "", destination.by)
 
 
+def _is_wide(entry: VirtualService) -> bool:
+    """Whether a field that is not known may say who gets a VirtualService, or for which hosts."""
+    return entry.doubt is not None and entry.doubt.wide
+
+
+def _of_any_host(entry: VirtualService) -> bool:
+    """Whether it is open for which hosts a VirtualService is."""
+    return _is_wide(entry) and entry.hosts == ("*",)
+
+
+def _doubted(entry: VirtualService) -> tuple[Destination, ...]:
+    """In place of the destinations of a VirtualService that is not understood; none for one that is."""
+    return (Destination(Target(""), entry.key, doubt=entry.doubt.words),) if entry.doubt else ()
+
+
 def _age(entry: VirtualService) -> tuple[str, str, str]:
     return entry.created, entry.name, entry.namespace
 
@@ -262,13 +303,15 @@ def _overlap(host: str, other: str) -> bool:
 
 def _http(client: Client, seen: list[VirtualService], service: Service, port: Port) -> tuple[Destination, ...] | None:
     """The first VirtualService that has the host and a route for the client; one with the host itself keeps wildcards away."""
-    exact = [entry for entry in seen if service.host in entry.hosts]
+    exact = [entry for entry in seen if service.host in entry.hosts or _of_any_host(entry)]
     chosen = exact
     if not exact:
         wild = [host for entry in seen for host in entry.hosts if host.startswith("*") and covered(service.host, host)]
         best = max(wild, key=lambda host: (len(host), host), default=None)
         chosen = [entry for entry in seen if best in entry.hosts][:1]
     for entry in chosen:
+        if entry.doubt:
+            return _doubted(entry)
         routes = list(_live(entry.http, client, port.number))
         if routes:
             targets = (target for route in routes for target in (*route.targets, *route.mirror, *route.mirrors))
@@ -308,6 +351,8 @@ def _connections(
     tls = port.spoken is Spoken.TLS
     names: set[tuple[str, str]] = set()  # TLS: what a call must have, of matches that came before
     for entry in seen:
+        if entry.doubt:
+            return _doubted(entry)
         for route in entry.tls if tls else entry.tcp:
             mine = [match for match in route.matches if _is_for(match, client, port.number)]
             if tls:

@@ -23,6 +23,8 @@ CRDS = {
     "ServiceEntry": "serviceentries.networking.istio.io",
     "WorkloadEntry": "workloadentries.networking.istio.io",
     "Gateway": "gateways.networking.istio.io",
+    "VirtualService": "virtualservices.networking.istio.io",
+    "EnvoyFilter": "envoyfilters.networking.istio.io",
 }
 
 

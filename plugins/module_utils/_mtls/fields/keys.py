@@ -21,8 +21,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
     irrelevant,
     unsupported,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import ANNOTATIONS, PROXY_CONFIG
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
@@ -98,6 +98,10 @@ _OF_KIND: dict[str, list[Row]] = {
         *decides("assemble.py", "topology.istio.io/network"),
         *unsupported(_WAYPOINT, *_WAYPOINTS, unless=["none"]),
     ],
+    "VirtualService": unsupported(
+        "istiod takes it for one that it made of a route itself, whose matches and visibility are others",
+        "internal.istio.io/route-semantics",
+    ),
     "BackendTLSPolicy": decides("parse/gateway_api.py", "istio.io/ignore-policy-attachment"),
     "WorkloadEntry": [
         *decides("parse/workload_entry.py", "security.istio.io/tlsMode"),

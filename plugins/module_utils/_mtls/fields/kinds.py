@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields import (
+    gateway_api,
     keys,
     kubernetes,
     networking,
+    routing,
     security,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.mesh_config import MESH_CONFIG
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.table import Table
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Doubt
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
 
 # Kinds whose fields are looked for in each object.
 ISTIO: Mapping[str, Table] = {
@@ -26,6 +28,9 @@ ISTIO: Mapping[str, Table] = {
     "ServiceEntry": networking.SERVICE_ENTRY,
     "WorkloadEntry": networking.WORKLOAD_ENTRY,
     "Gateway": networking.GATEWAY,
+    "VirtualService": routing.VIRTUAL_SERVICE,
+    "EnvoyFilter": routing.ENVOY_FILTER,
+    "BackendTLSPolicy": gateway_api.BACKEND_TLS_POLICY,
 }
 # Kinds of which only annotations and labels are looked for: Kubernetes itself drops fields that it does not know.
 KUBERNETES: Mapping[str, Table] = {

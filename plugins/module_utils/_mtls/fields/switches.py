@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
     irrelevant,
     unsupported,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Doubt
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
 
 _TRUE, _FALSE = ("true", "1", "t", "T", "TRUE", "True"), ("false", "0", "f", "F", "FALSE", "False")
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Doubt
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
 
-_SELECTORS = frozenset({"selector", "workloadSelector"})  # what is below chooses the workloads that an object is for
+# What is below chooses the workloads that an object is for.
+_SELECTORS = frozenset({"selector", "workloadSelector", "targetRefs"})
 
 
 class Use(StrEnum):

@@ -63,9 +63,14 @@ def names(ref: Reference, service: Service) -> bool:
 
 
 def as_destination_rules(policies: Iterable[BackendTls], services: Iterable[Service]) -> Iterator[DestinationRule]:
-    """The DestinationRules that istiod makes of BackendTLSPolicies. A section is a port's name; one that is not there sets nothing."""
+    """The DestinationRules that istiod makes of BackendTLSPolicies. A section is a port's name; one that is not there sets nothing.
+
+    A policy of which it is not understood what it is for makes one without TLS for each service of its namespace.
+    """
+    policies = list(policies)
+    unclear = {entry.namespace: entry for entry in policies if entry.doubt and entry.doubt.wide}
     wanted = [(policy, ref) for policy in policies for ref in policy.targets if ref.kind != "Hostname"]
-    for service in services if wanted else ():
+    for service in services if wanted or unclear else ():
         mine = [(policy, ref) for policy, ref in wanted if names(ref, service)]
         whole = any(not ref.section for _policy, ref in mine)
         ports = {
@@ -74,7 +79,10 @@ def as_destination_rules(policies: Iterable[BackendTls], services: Iterable[Serv
             for _policy, ref in mine
             if ref.section and port.name == ref.section
         }
-        if whole or ports:
-            name = f"{mine[0][0].name} (BackendTLSPolicy)"
+        doubted = next((policy for policy, _ref in mine if policy.doubt), unclear.get(service.namespace))
+        if whole or ports or doubted:
+            name = f"{(doubted or mine[0][0]).name} (BackendTLSPolicy)"
             traffic = Traffic(TlsMode.SIMPLE if whole else None, False, ports)
-            yield DestinationRule(service.namespace, name, service.host, traffic=traffic)
+            yield DestinationRule(
+                service.namespace, name, service.host, traffic=traffic, doubt=doubted.doubt if doubted else None
+            )

@@ -62,7 +62,9 @@ def _http(part: Obj, namespace: str, target: Any) -> Route:
     """A redirect or a direct response has no targets, and a delegate has its own."""
     answered = part.get("redirect") is not None or part.get("directResponse") is not None
     delegate = part.get("delegate")
-    copied = part.get("mirror") and _copies(part.get("mirrorPercentage"), part.get("mirrorPercent"))
+    copied = part.get("mirror") and _copies(
+        part.get("mirrorPercentage"), part.get("mirrorPercent", part.get("mirror_percent"))
+    )
     return Route(
         tuple(_http_match(match) for match in part.get("match") or []),
         () if answered else _weighted(part, target),

@@ -82,6 +82,30 @@ def test_without_a_doubt_nothing_is_unknown() -> None:
 
 
 CART = peer_authentication("a", "cart", "STRICT", selector={"app": "cart"})
+SHOP = "shop.b.svc.cluster.local"
+TO_SHOP: dict[str, Any] = {"route": [{"destination": {"host": SHOP}}]}
+ITS_CALLS: dict[str, set[tuple[str, int]]] = {"*": {("b/shop", 80)}, "plaintext": set()}
+
+
+def virtual_service(where: str = "a", name: str = "vs", age: int = 1, **spec: Any) -> dict[str, Any]:
+    """A VirtualService that sends calls to b/shop where they went before."""
+    return obj("VirtualService", where, name, {"hosts": [SHOP], "http": [TO_SHOP], **spec}, age)
+
+
+def envoy_filter(where: str = "a", **spec: Any) -> dict[str, Any]:
+    """An EnvoyFilter of the workload cart, with a patch that changes no TLS."""
+    patch = {"operation": "MERGE", "value": {"connect_timeout": "1s"}}
+    patches = [{"applyTo": "CLUSTER", "match": {"context": "ANY"}, "patch": patch}]
+    selector = {"labels": {"app": "cart"}}
+    return obj("EnvoyFilter", where, "ef", {"workloadSelector": selector, "configPatches": patches, **spec})
+
+
+def backend_tls(**spec: Any) -> dict[str, Any]:
+    """A BackendTLSPolicy of b/shop."""
+    refs = [{"group": "", "kind": "Service", "name": "shop"}]
+    return obj("BackendTLSPolicy", "b", "tls", {"targetRefs": refs, "validation": {"hostname": "x"}, **spec})
+
+
 # The doubt, what it names, and the unknown calls of `*`, `plaintext` and named clients. A client that is not named has those of `*`.
 SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
     "policy of a workload: its calls only": (
@@ -209,6 +233,122 @@ SCOPES: dict[str, tuple[list[Any], str, dict[str, set[tuple[str, int]]]]] = {
         "PeerAuthentication a/cart: annotations has shiny.istio.io/new",
         {"*": {("a/cart", 80)}, "plaintext": {("a/cart", 80)}},
     ),
+    "VirtualService of a namespace: calls of its clients to its host": (
+        [virtual_service(exportTo=["."], http=[{**TO_SHOP, **UNKNOWN}])],
+        "VirtualService a/vs: spec.http[].shinyNew",
+        {"*": set(), "plaintext": set(), "a/front": {("b/shop", 80)}, "a/cart": {("b/shop", 80)}},
+    ),
+    "VirtualService that everybody sees: its host only": (
+        [virtual_service(http=[{**TO_SHOP, "match": [{"uri": {"shinyNew": "/"}}]}])],
+        "VirtualService a/vs: spec.http[].match[].uri.shinyNew",
+        ITS_CALLS,
+    ),
+    "VirtualService with a wildcard": (
+        [virtual_service(hosts=["*.b.svc.cluster.local"], tcp=[{**TO_SHOP, **UNKNOWN}])],
+        "VirtualService a/vs: spec.tcp[].shinyNew",
+        {"*": OF_B, "plaintext": set()},
+    ),
+    "VirtualService of gateways only": (
+        [virtual_service(gateways=["b/gate"], http=[{**TO_SHOP, **UNKNOWN}])],
+        "",
+        {"*": set(), "plaintext": set()},
+    ),
+    "VirtualService with a field that may say who gets it": (
+        [virtual_service(gateways=["b/gate"], **UNKNOWN)],
+        "VirtualService a/vs: spec.shinyNew",
+        ITS_CALLS,
+    ),
+    "delegate of a VirtualService: the hosts of that": (
+        [
+            virtual_service(http=[{"delegate": {"name": "own", "namespace": "b"}}]),
+            virtual_service("b", "own", hosts=[], http=[{**TO_SHOP, **UNKNOWN}]),
+        ],
+        "VirtualService b/own: spec.http[].shinyNew",
+        ITS_CALLS,
+    ),
+    "delegate of a VirtualService, of which nothing is known": (
+        [
+            virtual_service(http=[{"delegate": {"name": "own", "namespace": "b"}}]),
+            obj("VirtualService", "b", "own", UNKNOWN),
+        ],
+        "VirtualService b/own: spec.shinyNew",
+        ITS_CALLS,
+    ),
+    "delegate of no VirtualService": (
+        [virtual_service("b", "own", hosts=[], http=[{**TO_SHOP, **UNKNOWN}])],
+        "",
+        {"*": set(), "plaintext": set()},
+    ),
+    "VirtualService whose hosts may be in a field that is not known": (
+        [obj("VirtualService", "a", "vs", {"hostnames": [SHOP], "http": [TO_SHOP]})],
+        "VirtualService a/vs: spec.hostnames",
+        {"*": ALL, "plaintext": set()},
+    ),
+    "key of a VirtualService": (
+        [with_key(virtual_service())],
+        "VirtualService a/vs: annotations has shiny.istio.io/new",
+        ITS_CALLS,
+    ),
+    "VirtualService with a key that istiod gives to its own": (
+        [with_key(virtual_service(), "internal.istio.io/route-semantics", "gateway")],
+        "VirtualService a/vs: annotations has internal.istio.io/route-semantics",
+        ITS_CALLS,
+    ),
+    "EnvoyFilter of a workload: calls to and from it": (
+        [envoy_filter(configPatches=[{"applyTo": "CLUSTER", "match": UNKNOWN, "patch": {"operation": "ADD"}}])],
+        "EnvoyFilter a/ef: spec.configPatches[].match.shinyNew",
+        {"*": {("a/cart", 80)}, "plaintext": {("a/cart", 80)}, "a/cart": ALL},
+    ),
+    "EnvoyFilter without a patch that is known": (
+        [envoy_filter(configPatches=[UNKNOWN])],
+        "EnvoyFilter a/ef: spec.configPatches[].shinyNew",
+        {"*": {("a/cart", 80)}, "plaintext": {("a/cart", 80)}, "a/cart": ALL},
+    ),
+    "EnvoyFilter that may choose others as well": (
+        [envoy_filter(**UNKNOWN)],
+        "EnvoyFilter a/ef: spec.shinyNew",
+        {"*": OF_A, "plaintext": OF_A, "a/front": ALL, "a/cart": ALL},
+    ),
+    "EnvoyFilter whose targets are not understood": (
+        [envoy_filter("b", targetRefs=[{"kind": "Gateway", "name": "x", **UNKNOWN}])],
+        "EnvoyFilter b/ef: spec.targetRefs[].shinyNew",
+        {"*": OF_B, "plaintext": OF_B, "b/shop": ALL, "b/stock": ALL},
+    ),
+    "EnvoyFilter of the root namespace": (
+        [envoy_filter(ROOT, **UNKNOWN)],
+        "EnvoyFilter istio-system/ef: spec.shinyNew",
+        {"*": ALL, "plaintext": ALL},
+    ),
+    "EnvoyFilter of another workload": (
+        [envoy_filter(workloadSelector={"labels": {"app": "other"}}, configPatches=[UNKNOWN])],
+        "",
+        {"*": set(), "plaintext": set()},
+    ),
+    "BackendTLSPolicy: calls to its services": (
+        [backend_tls(validation=UNKNOWN)],
+        "BackendTLSPolicy b/tls: spec.validation.shinyNew",
+        ITS_CALLS,
+    ),
+    "BackendTLSPolicy of a part of a service that is not there": (
+        [backend_tls(targetRefs=[{"kind": "Service", "name": "shop", "sectionName": "none"}], validation=UNKNOWN)],
+        "BackendTLSPolicy b/tls: spec.validation.shinyNew",
+        ITS_CALLS,
+    ),
+    "BackendTLSPolicy that may be for others as well": (
+        [backend_tls(targetRefs=[{"kind": "Service", "name": "shop", **UNKNOWN}])],
+        "BackendTLSPolicy b/tls: spec.targetRefs[].shinyNew",
+        {"*": OF_B, "plaintext": set()},
+    ),
+    "BackendTLSPolicy without targets that are known": (
+        [backend_tls(targetRefs=None, targets=["shop"])],
+        "BackendTLSPolicy b/tls: spec.targets",
+        {"*": OF_B, "plaintext": set()},
+    ),
+    "BackendTLSPolicy that istiod ignores": (
+        [with_key(backend_tls(**UNKNOWN), "istio.io/ignore-policy-attachment", "true")],
+        "",
+        {"*": set(), "plaintext": set()},
+    ),
 }  # fmt: skip
 
 
@@ -316,6 +456,32 @@ def test_an_object_of_another_revision_does_not_exist() -> None:
     assert pick(made(labelled), "a/cart").verdict is Verdict.PLAINTEXT
 
 
+@pytest.mark.parametrize(
+    "made_for",
+    [
+        virtual_service(http=[{"redirect": {"uri": "/"}}], tcp=[{"route": [{"destination": {"host": "x.y"}}]}]),
+        virtual_service(**UNKNOWN),
+        envoy_filter(ROOT, **UNKNOWN),
+        envoy_filter("b", workloadSelector=None, configPatches=[{"applyTo": "LISTENER", "patch": {"operation": "REMOVE"}}]),
+    ],
+    ids=["route", "doubt about a route", "doubt about a patch", "patch"],
+)  # fmt: skip
+def test_what_is_for_another_revision_changes_nothing(made_for: dict[str, Any]) -> None:
+    labelled = copy.deepcopy(made_for)
+    labelled["metadata"]["labels"] = {"istio.io/rev": "canary"}
+    assert pick(made(labelled), "b/shop").verdict is Verdict.STRICT
+    labelled["metadata"]["labels"]["istio.io/rev"] = "default"
+    assert pick(made(labelled), "b/shop").verdict is Verdict.UNKNOWN
+
+
+def test_a_delegate_of_another_revision_is_not_there() -> None:
+    root = virtual_service(http=[{"delegate": {"name": "own"}}, TO_SHOP])
+    own = virtual_service(name="own", hosts=[], http=[{"redirect": {"uri": "/"}}])
+    assert pick(made(root, own), "b/shop").verdict is Verdict.UNKNOWN
+    own["metadata"]["labels"] = {"istio.io/rev": "canary"}
+    assert pick(made(root, own), "b/shop").verdict is Verdict.STRICT
+
+
 def test_a_server_of_protocol_http_is_plain_text_whatever_its_tls() -> None:
     plain = {"port": {"number": 443, "protocol": "HTTP"}, "tls": {"mode": "ISTIO_MUTUAL"}, "hosts": ["*"]}
     more = obj("Gateway", "b", "plain", {"selector": {"app": "gate"}, "servers": [plain]})
@@ -343,7 +509,9 @@ def manifests() -> list[dict[str, Any]]:
 def test_the_manifests_of_the_platform_are_understood() -> None:
     """Our own platform has nothing that is not understood."""
     made = manifests()
-    assert {entry["kind"] for entry in made} == {"Gateway", "PeerAuthentication", "DestinationRule", "Service"}
+    assert {entry["kind"] for entry in made} == {
+        *("Gateway", "PeerAuthentication", "DestinationRule", "Service", "VirtualService"),
+    }
     assert [doubt(entry["kind"], entry) for entry in made] == [None] * len(made)
     for mode in ("istio", "envoy"):
         document = value("istio", "__istio_mesh_config", istio_telemetry_mode=mode, istio_tracing_service="otel.a")

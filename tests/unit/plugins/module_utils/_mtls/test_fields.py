@@ -22,7 +22,8 @@ FOLDER = Path(__file__).parents[4] / "cases" / "fields"
 ENGINE = Path(__file__).parents[5] / "plugins" / "module_utils" / "_mtls"
 ISTIO = json.loads((FOLDER / "istio.json").read_text(encoding="utf-8"))
 KUBERNETES = json.loads((FOLDER / "kubernetes.json").read_text(encoding="utf-8"))
-FIELDS: dict[str, dict[str, Any]] = {**ISTIO["kinds"], **KUBERNETES["kinds"]}
+GATEWAY_API = json.loads((FOLDER / "gateway_api.json").read_text(encoding="utf-8"))
+FIELDS: dict[str, dict[str, Any]] = {**ISTIO["kinds"], **KUBERNETES["kinds"], **GATEWAY_API["kinds"]}
 SWITCHES_OF_ISTIO = dict.fromkeys(ISTIO["switches"], "string")
 CASES = [(kind, table, FIELDS[kind]) for kind, table in TABLES.items()] + [("istiod", SWITCHES, SWITCHES_OF_ISTIO)]
 IDS = [kind for kind, _table, _fields in CASES]

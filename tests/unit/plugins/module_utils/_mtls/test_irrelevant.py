@@ -75,6 +75,31 @@ CLASSIC: list[Any] = [
     obj("ServiceEntry", "b", "fix", {**ENTRY, "hosts": ["fix.b"], "endpoints": [{"address": "10.0.0.3"}, {"address": "10.9.9.9"}]}),
     obj("WorkloadEntry", "b", "vm", {"address": "10.8.8.8", "labels": {"app": "vm"}, "serviceAccount": "vm"}),
     obj("Gateway", "b", "gate", {"selector": {"app": "gate"}, "servers": [SERVER]}),
+    obj("VirtualService", "a", "cart", {
+        "hosts": ["cart"],
+        "exportTo": ["."],
+        "http": [
+            {"match": [{"uri": {"prefix": "/x"}, "sourceLabels": {"v": "1"}}], "route": [{"destination": {"host": "front"}, "weight": 1}]},
+            {"route": [{"destination": {"host": "cart"}}], "mirror": {"host": "front"}, "mirrorPercentage": {"value": 5}},
+        ],
+        "tcp": [{"match": [{"port": 81}], "route": [{"destination": {"host": "cart"}}]}],
+    }),
+    obj("VirtualService", "a", "away", {"hosts": ["bare.b.svc.cluster.local"], "http": [{"redirect": {"uri": "/"}}]}),
+    obj("EnvoyFilter", "a", "cart", {
+        "workloadSelector": {"labels": {"app": "cart"}},
+        "configPatches": [
+            {"applyTo": "CLUSTER", "match": {"cluster": {"service": "head.b.svc.cluster.local"}}, "patch": {"operation": "REMOVE"}},
+            {"applyTo": "HTTP_FILTER", "match": {"context": "SIDECAR_INBOUND"}, "patch": {"operation": "ADD", "value": {"name": "x"}}},
+        ],
+    }),
+    obj("BackendTLSPolicy", "b", "head", {
+        "targetRefs": [{"kind": "Service", "name": "head", "sectionName": "http"}],
+        "validation": {"hostname": "head.b", "subjectAltNames": [{"type": "URI", "uri": "spiffe://x"}]},
+    }),
+    obj("EnvoyFilter", "b", "gate", {
+        "targetRefs": [{"kind": "Gateway", "name": "gate"}],
+        "configPatches": [{"applyTo": "LISTENER", "match": {"context": "GATEWAY"}, "patch": {"operation": "REMOVE"}}],
+    }),
 ]  # fmt: skip
 CASES: list[Any] = [one for entry in CLASSIC for one in (entry if isinstance(entry, list) else [entry])]
 

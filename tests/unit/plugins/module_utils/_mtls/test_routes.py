@@ -79,6 +79,9 @@ SCOPE = {"egress": [{"hosts": ["a/web.a.svc.cluster.local"]}]}
         ([http(to("old", 0))], "plaintext"),  # a single one counts whatever its weight
         ([http(to("web"), mirror={"host": "old"})], "plaintext"),
         ([http(to("web"), mirror={"host": "old"}, mirrorPercentage={"value": 0})], "strict"),
+        ([http(to("web"), mirror={"host": "old"}, mirror_percent=0)], "strict"),
+        ([http(to("web"), mirror={"host": "old"}, mirrorPercent=0)], "strict"),
+        ([http(to("web"), mirror={"host": "old"}, mirror_percent=1)], "plaintext"),
         ([http(to("web"), mirrors=[to("old")])], "plaintext"),
         ([http(to("web"), mirrors=[{**to("old"), "percentage": {"value": 0.0}}])], "strict"),
         ([http(to("web"), match=[{"uri": {"prefix": "/old"}}]), OLD_ONLY], "plaintext"),
@@ -175,6 +178,51 @@ def test_of_two_for_one_host_the_first_takes_it() -> None:
     for_others = virtual_service(http(to("old"), match=[{"port": 81}]), name="b")
     assert verdict(for_others, wild) == "strict", "the host itself keeps wildcards away, even without a route"
     assert verdict(for_others, new) == "plaintext"
+
+
+NEW = {"shinyNew": 1}
+DOUBTED = virtual_service({**WEB_ONLY, **NEW}, name="a", age=2)
+
+
+@pytest.mark.parametrize(
+    ("others", "spoken", "expected"),
+    [
+        ([], "http", "unknown"),
+        ([], "tcp", "unknown"),
+        ([virtual_service(WEB_ONLY, name="old")], "http", "strict"),
+        ([virtual_service(WEB_ONLY, name="old")], "tcp", "unknown"),  # it has no TCP routes, so the next one counts
+        ([virtual_service(WEB_ONLY, name="new", age=3)], "http", "unknown"),
+        ([virtual_service(OLD_ONLY, name="new", age=3)], "http", "unknown"),
+        ([virtual_service(WEB_ONLY, name="wild", hosts=["*"])], "http", "unknown"),
+    ],
+)
+def test_a_virtual_service_that_is_not_understood_counts_where_its_turn_is(
+    others: list[Any], spoken: str, expected: str
+) -> None:
+    assert verdict(DOUBTED, *others, spoken=spoken) == expected
+
+
+def test_a_virtual_service_whose_hosts_are_not_known_may_have_a_host_before_others() -> None:
+    unclear = obj("VirtualService", "a", "unclear", {"http": [OLD_ONLY], "names": ["web"]}, age=2)
+    assert verdict(unclear, virtual_service(WEB_ONLY, age=3)) == "unknown"
+    assert verdict(unclear, virtual_service(WEB_ONLY, age=1)) == "strict"
+
+
+def test_what_is_not_understood_is_no_call_that_goes_elsewhere() -> None:
+    call = pick(calls([*MESH, DOUBTED]), "a/web")
+    assert call.rule is None
+    assert "VirtualService a/a: spec.http[].shinyNew is not known here" in call.reason
+    assert call.client_mode == "UNKNOWN"
+
+
+def test_a_doubt_about_the_route_of_an_outside_host_is_unknown() -> None:
+    """It may lead into the mesh."""
+    ports = [{"number": 80, "name": "http", "protocol": "HTTP"}]
+    spec = {"hosts": ["out.example"], "location": "MESH_EXTERNAL", "resolution": "DNS", "ports": ports}
+    outside = obj("ServiceEntry", "a", "out", spec)
+    doubted = virtual_service({**WEB_ONLY, **NEW}, hosts=["out.example"])
+    assert pick(calls([*MESH, outside]), "a/out.example").verdict == "not_enforced"
+    assert pick(calls([*MESH, outside, doubted]), "a/out.example").verdict == "unknown"
 
 
 TCP = [{"match": [{"port": 80}], "route": [to("old")]}]
