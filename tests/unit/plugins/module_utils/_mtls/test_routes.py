@@ -322,12 +322,12 @@ def test_a_sidecar_object_imports_virtual_services(egress: str, where: str, expe
 
 
 def test_a_host_that_only_a_virtual_service_imports_is_not_known() -> None:
-    """Port 80 has all hosts of VirtualServices, whether or not a service of that name is imported."""
+    """Port 80 has all hosts of VirtualServices, and what they lead to is imported for all its ports."""
     entry = virtual_service(http(to("web.a.svc.cluster.local")), where="b", hosts=["web.a.svc.cluster.local"])
     scope = obj("Sidecar", "b", "default", {"egress": [{"hosts": ["b/*"]}]})
     whole = [*MESH, entry, scope]
     found = {call.port: call.verdict for call in calls(whole) if (call.client, call.service) == ("b/far", "a/web")}
-    assert found == {80: "unknown"}
+    assert found == {80: "unknown", 81: "unknown"}
     assert verdict(scope, client="b/far") == "strict", "hidden, so it has no row of its own"
 
 
