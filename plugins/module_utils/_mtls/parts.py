@@ -86,7 +86,8 @@ class Match:
 class Route:
     """A route: its matches (none for all calls), its destinations that get calls, and its mirrors that get copies.
 
-    `delegate` is `namespace/name` of the VirtualService that has the routes in place of this one.
+    `delegate` is `namespace/name` of the VirtualService that has the routes in place of this one. `named` are all hosts that it names,
+    those that get no calls included.
     """
 
     matches: tuple[Match, ...] = ()
@@ -94,6 +95,7 @@ class Route:
     mirror: tuple[Target, ...] = ()
     mirrors: tuple[Target, ...] = ()
     delegate: str = ""
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

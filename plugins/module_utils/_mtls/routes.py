@@ -109,8 +109,7 @@ class VirtualServices:
         self._leading: dict[str, list[VirtualService]] = {}  # host of a destination -> those that send calls there
         for entry in self._all:
             routes = (*entry.http, *entry.tcp, *entry.tls)
-            hosts = [target.host for route in routes for target in (*route.targets, *route.mirror, *route.mirrors)]
-            for host in dict.fromkeys(hosts):
+            for host in dict.fromkeys(host for route in routes for host in route.named):
                 self._leading.setdefault(host, []).append(entry)
         self._open = {entry.key for entry in self._all if self._is_open(entry)}
         self._cache: dict[tuple[object, ...], tuple[Destination, ...] | None] = {}

@@ -75,6 +75,7 @@ def _http(part: Obj, namespace: str, target: Any) -> Route:
             if entry.get("destination") and _copies(entry.get("percentage"), None) and not answered
         ),
         f"{delegate.get('namespace') or namespace}/{delegate['name']}" if delegate else "",
+        _named(part, target),
     )
 
 
@@ -124,7 +125,14 @@ def _text_match(node: Any) -> tuple[str, str]:
 
 def _connections(part: Obj, target: Any) -> Route:
     """A route of `tcp` or `tls`. A match that names no destination subnets takes all connections, as far as its server names go."""
-    return Route(tuple(_l4_match(match) for match in part.get("match") or []), _weighted(part, target))
+    matches = tuple(_l4_match(match) for match in part.get("match") or [])
+    return Route(matches, _weighted(part, target), named=_named(part, target))
+
+
+def _named(part: Obj, target: Any) -> tuple[str, ...]:
+    """The hosts of all destinations and mirrors, whatever their share is."""
+    entries = [*(part.get("route") or []), *(part.get("mirrors") or []), {"destination": part.get("mirror")}]
+    return tuple(dict.fromkeys(target(entry["destination"]).host for entry in entries if entry.get("destination")))
 
 
 def _l4_match(part: Obj) -> Match:
