@@ -165,15 +165,17 @@ class Answers:
         return [cell for cluster in own for cell in self._cells(cluster, target)]
 
     def routed_cells(self, client: Obj, target: Target) -> list[Cell]:
-        """All that becomes of a call where its listener and its route lead it."""
+        """All that becomes of a call where its listener and its route lead it; nothing if that is an ExternalName or no cluster."""
         sent, found = self._of(client), list[Cell]()
         clusters = {cluster["name"]: cluster for cluster in sent["clusters"]}
         for name in sorted(self.routed(client, target)):
             _way, port, host = _direction(name)
             if not host:
                 found += self._unseen(sent, target)
+            if host in self._aliases or (host and name not in clusters):
+                return []
             other = [one for one in targets(self._objects) if (one.host, str(one.port)) == (host, port)]
-            if other and name in clusters:  # Envoy itself answers 503 for a cluster that it does not have
+            if other:
                 found += self._cells(clusters[name], other[0])
         return found
 

@@ -191,6 +191,12 @@ class VirtualServices:
             return (Destination(Target(""), opaque=opaque),)
         if not self._all or (service.host not in self._exact and not self._wild):
             return None
+        scope = client.scope
+        if scope is not None and any(listener.port == port.number for listener in scope.egress or ()):
+            # The listener's own protocol decides which of the routes apply (istio networking/core/listener.go).
+            seen = self._seen(client, service.host, port.number)
+            why = f"Sidecar {scope.key} declares port {port.number} itself; which routes of VirtualServices apply then is not computed"
+            return (Destination(Target(""), seen[0].key, doubt=why),) if seen else None
         entries = (*self._exact.get(service.host, ()), *self._wild)
         place = "" if all(entry.key in self._open for entry in entries) else client.namespace
         scope = client.scope if client.scope and client.scope.egress is not None else None

@@ -54,6 +54,7 @@ PORT_LISTENER = {"port": {"number": 80, "protocol": "HTTP", "name": "h"}, "hosts
 V2 = [{"name": "v2", "labels": {"v": "2"}, "trafficPolicy": {"tls": {"mode": "DISABLE"}}}]
 SIMPLE_AT_80 = {"portLevelSettings": [port_tls(80, "SIMPLE")]}
 TO_WEB = {"resolution": "STATIC", "endpoints": [{"address": "10.0.0.1"}]}
+TCP_PORT = [{"number": 8080, "name": "t", "protocol": "TCP"}]
 INGRESS = {"ingress": [{"port": {"number": 8080, "protocol": "TCP", "name": "i"}, "defaultEndpoint": "127.0.0.1:9"}]}
 
 CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
@@ -124,7 +125,8 @@ def foreign(*objects: Any) -> str:
         ([obj("Sidecar", "a", "default", INGRESS)], "not_enforced"),
         ([workload_entry("10.0.0.1", "c")], "unknown"),
         ([entry(**{**TO_WEB, "endpoints": [{"address": "10.0.0.1", "ports": {"http": 8080}}]})], "broken"),
-        ([entry(ports=[{"number": 8080, "name": "t", "protocol": "TCP"}], **TO_WEB)], "unknown"),
+        ([entry(ports=TCP_PORT, **TO_WEB)], "broken"),
+        ([entry("ext.example", "a", ports=TCP_PORT, **TO_WEB)], "unknown"),
     ],
 )
 def test_who_declares_the_protocol_of_a_pods_port(objects: list[Any], expected: str) -> None:
