@@ -204,8 +204,8 @@ class Engine:
                     self.hidden.setdefault(client.scope.key, set()).add(service.key)
                 if names.isdisjoint(clients):
                     continue
-            alike = (call.client_mode, call.client_policy, call.verdict, call.subset)
-            if alike == (star.client_mode, star.client_policy, star.verdict, star.subset):
+            alike = (call.client_mode, call.client_policy, call.verdict)
+            if alike == (star.client_mode, star.client_policy, star.verdict):
                 same |= names
                 continue
             for name in names:
