@@ -362,7 +362,7 @@ def virtual_service(draw: Draw, number: int, hosts: list[str]) -> Obj:
     if exported:
         spec["exportTo"] = exported
     if draw.one_in(6):
-        spec["gateways"] = draw.pick(["mesh"], ["gate"], ["mesh", "gate"])
+        spec["gateways"] = draw.pick(["mesh"], ["ingress"], ["mesh", "ingress"])
     return networking("VirtualService", draw.space(), f"v{number}", spec, draw.age())
 
 
