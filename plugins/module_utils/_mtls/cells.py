@@ -238,7 +238,7 @@ class Cells:
                 *(endpoint, cluster.service, cluster.port, subset),
             )
             for endpoint in cluster.port.endpoints
-            if (chosen is None or self._in(chosen, endpoint)) and not (outside and endpoint.by_istio)
+            if (chosen is None or self._in(chosen, endpoint)) and not ((outside or anywhere) and endpoint.by_istio)
         ]
 
     def _connected(self, client: Client, cluster: ProxyCluster, subset: Subset | None) -> Cell:

@@ -85,6 +85,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
         )],
         *({}, "a/web", "b/far", "broken"),
     ),
+    "PASSTHROUGH does not get to a WorkloadEntry": (
+        [WEB_SERVICE, workload_entry(OUTSIDE, serviceAccount="vm"), destination_rule("a", "web", loadBalancer={"simple": "PASSTHROUGH"})],
+        *({}, "a/web", "b/far", "strict"),
+    ),
     # Hosts of ServiceEntries.
     "REGISTRY_ONLY refuses a hidden host": ([entry(resolution="STATIC", exportTo=["."])], REFUSING, "b/ext.example", "a/web", "broken"),
     "a hidden host is where its DNS leads": ([entry(**TO_WEB, exportTo=["."])], {}, "b/ext.example", "a/web", "unknown"),
