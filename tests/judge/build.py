@@ -18,9 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.rules.tools import CACHE
 from tests.support import ROOT
 
-CACHE = Path(os.environ.get("SERVICEMESH_CACHE") or "~/.cache/servicemesh-platform").expanduser()
 _ROLE = ROOT / "roles" / "local_cluster"
 _SOURCES = (
     ROOT / "tests" / "judge" / "program" / "main.go",

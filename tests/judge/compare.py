@@ -15,7 +15,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 from tests.judge.istio import Istio, RejectedError
 from tests.judge.meshes import ROOT, RandomMesh
-from tests.judge.reduce import SEVERITY, Answers, Cell, Target, outcome, targets
+from tests.judge.reduce import Answers, Cell, Target, outcome, targets
+from tests.unit.plugins.module_utils._mtls.mtls_oracle import SEVERITY
 
 
 @dataclass(frozen=True)

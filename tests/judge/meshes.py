@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import yaml
 
+from tests.unit.plugins.module_utils._mtls.mtls_objects import stamp
+
 Obj = dict[str, Any]
 T = TypeVar("T")
 ROOT = "istio-system"
@@ -30,10 +32,6 @@ class RandomMesh:
 
     objects: list[Obj]
     config: Obj
-
-
-def stamp(age: int) -> str:
-    return f"2026-01-01T00:00:{age:02d}Z"
 
 
 def obj(version: str, kind: str, namespace: str, name: str, spec: Obj | None = None, **meta: Any) -> Obj:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.judge.istio import addresses, role
+from tests.unit.plugins.module_utils._mtls.mtls_oracle import OUTCOME
 
 Obj = dict[str, Any]
 DOMAIN = "svc.cluster.local"
@@ -55,23 +56,8 @@ class Cell:
     cluster: str
 
 
-OUTCOMES = {
-    ("mtls", "STRICT"): "strict",
-    ("mtls", "PERMISSIVE"): "encrypted_not_enforced",
-    ("mtls", "DISABLE"): "broken",
-    ("mtls", "NOT_ENFORCED"): "broken",
-    ("plaintext", "STRICT"): "broken",
-    ("plaintext", "PERMISSIVE"): "plaintext_allowed",
-    ("plaintext", "DISABLE"): "plaintext",
-    ("plaintext", "NOT_ENFORCED"): "plaintext",
-    ("tls", "STRICT"): "broken",
-    ("tls", "PERMISSIVE"): "not_enforced",
-    ("tls", "PERMISSIVE_HTTP"): "broken",
-    ("tls", "DISABLE"): "not_enforced",
-    ("tls", "DISABLE_HTTP"): "broken",
-    ("tls", "NOT_ENFORCED"): "not_enforced",
-}
-SEVERITY = ["strict", "encrypted_not_enforced", "not_enforced", "unknown", "plaintext_allowed", "plaintext", "broken"]
+# A server that takes plain text, on a port that is declared as HTTP.
+OUTCOMES = {**OUTCOME, ("tls", "PERMISSIVE_HTTP"): "broken", ("tls", "DISABLE_HTTP"): "broken"}
 
 
 def outcome(cell: Cell) -> str:

@@ -53,6 +53,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.p
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.template import Template, template
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    INJECT,
+    NEVER_INJECTED,
     Capture,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS
@@ -60,9 +62,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
 _TEMPLATES = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 _CONTROLLERS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 _ISTIO_INGRESS = frozenset({"istio", "istio.io/ingress-controller"})
-_NEVER_INJECTED = frozenset(
-    {"kube-system", "kube-public", "kube-node-lease", "local-path-storage"}
-)  # pkg/kube/inject/initializer.go
 _DATAPLANE = "istio.io/dataplane-mode"
 _FROM_OUTSIDE = frozenset({"NodePort", "LoadBalancer"})
 
@@ -404,7 +403,7 @@ def _proxy_of(one: Template, labels: Mapping[str, Mapping[str, str]] | None) -> 
         return Proxy.NONE, "hostNetwork"
     if one.own_proxy:
         return Proxy.SIDECAR, ""
-    if one.namespace in _NEVER_INJECTED:
+    if one.namespace in NEVER_INJECTED:
         return Proxy.NONE, f"nothing is injected in namespace {one.namespace}"
     if labels is None:
         return None, "the labels of its namespace could not be read"
@@ -426,9 +425,7 @@ def _sidecar(one: Template, own: Mapping[str, str]) -> bool:
     wish = own.get("istio-injection")
     if wish is not None:
         return wish == "enabled"
-    return bool(
-        own.get("istio.io/rev") or one.labels.get("sidecar.istio.io/inject") == "true" or one.labels.get("istio.io/rev")
-    )
+    return bool(own.get("istio.io/rev") or one.labels.get(INJECT) == "true" or one.labels.get("istio.io/rev"))
 
 
 _KINDS = {"Job": CallerKind.JOB, "CronJob": CallerKind.CRON_JOB}

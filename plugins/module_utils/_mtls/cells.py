@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +37,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Subset,
     matches,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import family
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import (
     Spoken,
 )
@@ -308,15 +308,7 @@ def _spoken(services: Iterable[Service], groups: Sequence[Group]) -> dict[tuple[
     for service in services:
         for port in service.ports:
             for point in port.endpoints:
-                own = point.pods if service.kind is ServiceKind.ENTRY and _is_address(point.address) else point.group
+                own = point.pods if service.kind is ServiceKind.ENTRY and family(point.address) else point.group
                 if own is not None and (own == point.group or groups[own].namespace == service.namespace):
                     found.setdefault((own, point.port), set()).add(port.spoken)
     return {key: frozenset(kinds) for key, kinds in found.items()}
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

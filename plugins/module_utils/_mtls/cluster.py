@@ -17,14 +17,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
     KINDS,
     TAGS,
+    WEBHOOKS,
     Everything,
     Kind,
     Reducers,
     Workload,
     tag_of,
 )
-
-_WEBHOOKS = Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", ("admissionregistration.k8s.io/v1",))
 
 
 class Cluster:
@@ -104,7 +103,7 @@ class Cluster:
 
     def webhooks(self) -> list[Obj] | Missing:
         """All MutatingWebhookConfigurations, or why they are not known."""
-        return self._listed(_WEBHOOKS, _itself)
+        return self._listed(WEBHOOKS, _itself)
 
     def _one(self, kind: str, plural: str, version: str, namespace: str, name: str) -> Obj | Missing:
         where = f"{kind} {namespace}/{name}"

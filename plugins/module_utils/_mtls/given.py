@@ -16,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     ENDED,
     KINDS,
     TAGS,
+    WEBHOOKS,
     Everything,
     Kind,
     Reducers,
@@ -92,12 +93,12 @@ class Given:
 
     def webhooks(self) -> list[Obj] | Missing:
         """All MutatingWebhookConfigurations, or why they are not known."""
-        key = ("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
+        key = (group_of(WEBHOOKS.versions[0]), WEBHOOKS.name)
         found = self._of(*key)
         if found or self._complete or key in self._listed:
             return found
-        text = "src has no mutatingwebhookconfigurations, so they were not read"
-        return Missing(key[1], MissingCause.NOT_GIVEN, text)
+        text = f"src has no {WEBHOOKS.plural}, so they were not read"
+        return Missing(WEBHOOKS.name, MissingCause.NOT_GIVEN, text)
 
     def _one(self, group: str, kind: str, namespace: str, name: str) -> Obj | Missing:
         found = self._objects.get((group, kind), {}).get((namespace, name))

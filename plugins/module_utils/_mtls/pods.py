@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+INJECT = "sidecar.istio.io/inject"  # label or annotation: the wish of a pod
+# istio pkg/kube/inject/initializer.go, IgnoredNamespaces
+NEVER_INJECTED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+
 
 class Bare(StrEnum):
     """Why a pod has no sidecar, as far as the objects tell. The values are the words of results."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing
@@ -54,21 +54,17 @@ KINDS = (
     Kind("BackendTLSPolicy", "backendtlspolicies", _gateway_api("v1", "v1alpha3"), optional=True),
     *(Kind(name, f"{name.lower()}s", _gateway_api("v1", "v1beta1", "v1alpha2"), optional=True) for name in MESH_ROUTES),
 )
+_ADMISSION = ("admissionregistration.k8s.io/v1",)
+WEBHOOKS = Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION)
 # Webhooks of revision tags: a tag's name -> the revision that it stands for (istio istioctl/pkg/tag/util.go).
 TAG, REVISION = "istio.io/tag", "istio.io/rev"
-TAGS = Kind(
-    "MutatingWebhookConfiguration",
-    "mutatingwebhookconfigurations",
-    ("admissionregistration.k8s.io/v1",),
-    {"labelSelector": TAG},
-)
+TAGS = replace(WEBHOOKS, query={"labelSelector": TAG})
 
 _MONITORING = ("monitoring.coreos.com/v1",)
-_ADMISSION = ("admissionregistration.k8s.io/v1",)
 # Objects that name callers which are no pods of the mesh. They are read only for what_if.
 CALLER_KINDS = (
     Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", _ADMISSION),
-    Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION),
+    WEBHOOKS,
     Kind("CustomResourceDefinition", "customresourcedefinitions", ("apiextensions.k8s.io/v1",)),
     Kind("APIService", "apiservices", ("apiregistration.k8s.io/v1",)),
     Kind("Ingress", "ingresses", ("networking.k8s.io/v1",)),

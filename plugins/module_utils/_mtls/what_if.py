@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.callers import Callers, NamedCall
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cells import PAST_THE_MESH
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     Endpoint,
@@ -166,7 +167,7 @@ class _Change:
         rows = []
         for (key, number), (_service, port) in sorted(self._ports.items()):
             turning = [point for point in port.endpoints if self.turns(point, number)]
-            if turning and port.protocol not in ("UDP", "SCTP"):
+            if turning and port.protocol not in PAST_THE_MESH:
                 was = verdict(Sent.PLAINTEXT, self.now.cells.accepts(turning[0], number).mode)
                 rows.append({"service": key, "port": number, "was": str(was)})
         return rows

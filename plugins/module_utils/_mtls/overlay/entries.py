@@ -14,7 +14,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import checked, flattened, group_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import is_injector
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import KINDS, WORKLOADS, Kind, Workload
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
+    KINDS,
+    WEBHOOKS,
+    WORKLOADS,
+    Kind,
+    Workload,
+)
 
 
 class Presence(StrEnum):
@@ -38,7 +44,7 @@ class Concerns(StrEnum):
 
 _READ = {(group_of(kind.versions[0]), kind.name): kind for kind in KINDS}
 _WORKLOADS = {(group_of(workload.version), workload.name): workload for workload in WORKLOADS}
-_WEBHOOK = ("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
+_WEBHOOK = (group_of(WEBHOOKS.versions[0]), WEBHOOKS.name)
 _CLUSTER_SCOPED = frozenset({("", "Namespace"), _WEBHOOK})
 # Kinds that do not decide on mutual TLS, and why; a kind of `*` is every kind of the group.
 _NOTHING = {

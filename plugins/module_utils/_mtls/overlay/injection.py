@@ -22,15 +22,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import label_selector
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import INJECT, NEVER_INJECTED
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import REVISION
 
 with contextlib.suppress(ImportError):  # _kube.client reports it
     import yaml
 
-INJECT = "sidecar.istio.io/inject"
-REVISION = "istio.io/rev"
 ENABLED = "istio-injection"
 DATAPLANE = "istio.io/dataplane-mode"
-_IGNORED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 SHAPES = (
     AttributeError,
     IndexError,
@@ -154,7 +153,7 @@ class Injectors:
         wish = labels.get(INJECT, str(annotations.get(INJECT) or ""))
         if host_network:
             return Decision(False, why="hostNetwork: the injector leaves it alone")
-        if namespace in _IGNORED:
+        if namespace in NEVER_INJECTED:
             return Decision(False, why=f"namespace {namespace} is never injected")
         if wish == "false":
             return Decision(False, why=f"{INJECT} is false")

@@ -21,8 +21,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.entries import Entry
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import (
     ENABLED,
-    INJECT,
-    REVISION,
     SHAPES,
     Decision,
     Injectors,
@@ -38,11 +36,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import Pod
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    INJECT,
     Bare,
     Capture,
     Redirection,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Workload
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import REVISION, Workload
 
 _Place = tuple[str, str]  # namespace and name
 _Seen = tuple[Labels, NamedPorts]  # what Services see of a pod

@@ -28,7 +28,7 @@ _TRAFFIC = "traffic.sidecar.istio.io/"
 _MODE = "sidecar.istio.io/interceptionMode"
 PROXY_CONFIG = "proxy.istio.io/config"
 _PROGRAM = "istio-iptables"
-_PROXY_ID = "1337"
+PROXY_ID = "1337"
 # Arguments that decide here, by their short and their long form: istio-iptables' name -> ours.
 _DECIDES = {
     "m": "mode", "istio-inbound-interception-mode": "mode",
@@ -96,7 +96,7 @@ def capture(obj: Obj) -> Capture:
             return _agreed(_capture(Redirection.CNI, _annotated(annotations), spec, own), proxys)
     except _UnclearError as unclear:
         return Capture(by=Redirection.NOBODY, mode=own, unclear=str(unclear))
-    return Capture(by=Redirection.NOBODY, mode=proxys or own, as_proxy=_as_proxy(spec, _PROXY_ID, _PROXY_ID))
+    return Capture(by=Redirection.NOBODY, mode=proxys or own, as_proxy=_as_proxy(spec, PROXY_ID, PROXY_ID))
 
 
 def _program(spec: Obj) -> Obj | None:
@@ -199,7 +199,7 @@ def _capture(by: Redirection, told: Mapping[str, str], spec: Obj, own: str) -> C
     if mode not in ("", "REDIRECT", "TPROXY", "NONE"):
         raise _UnclearError(f"interceptionMode {mode} is not known here")
     included = told.get("include_in", "").strip()
-    uid = told.get("uid", "").strip() or _PROXY_ID
+    uid = told.get("uid", "").strip() or PROXY_ID
     return Capture(
         by=by,
         mode=mode,
@@ -233,12 +233,14 @@ def _ranges(text: str) -> tuple[str, ...]:
 
 def _as_proxy(spec: Obj, uid: str, gid: str) -> str:
     """Name of a container, other than the proxy, that runs with the proxy's user or group; istio-iptables leaves its traffic alone."""
-    whole = spec.get("securityContext") or {}
-    for container in _applications(spec):
-        context = {**whole, **(container.get("securityContext") or {})}
-        if str(context.get("runAsUser", "")) == uid or str(context.get("runAsGroup", "")) == gid:
-            return str(container.get("name") or "")
-    return ""
+    found = (container for container in _applications(spec) if runs_as(spec, container, uid, gid))
+    return next((str(container.get("name") or "") for container in found), "")
+
+
+def runs_as(spec: Obj, container: Obj, uid: str, gid: str) -> bool:
+    """Whether a container of a pod runs with a user or a group."""
+    context = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
+    return str(context.get("runAsUser", "")) == uid or str(context.get("runAsGroup", "")) == gid
 
 
 def _applications(spec: Obj) -> Iterable[Obj]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,3 +39,11 @@ def texts(node: Any) -> dict[str, str]:
 def full_host(host: str, namespace: str, domain: str) -> str:
     """The full name of a host (istio pilot/pkg/model/config.go, ResolveShortnameToFQDN)."""
     return host if "." in host or ":" in host or host in ("", "*") else f"{host}.{namespace}.svc.{domain}"
+
+
+def family(address: str) -> int:
+    """4 or 6, 0 for what is no IP address."""
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0

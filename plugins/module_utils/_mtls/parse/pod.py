@@ -19,6 +19,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import capture, variable
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
+    INJECT,
+    NEVER_INJECTED,
     Bare,
     Capture,
     Role,
@@ -30,8 +32,6 @@ _STATUS = "sidecar.istio.io/status"
 _REDIRECTION = "ambient.istio.io/redirection"
 _BYPASS = "ambient.istio.io/bypass-inbound-capture"
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})  # as Go's strconv.ParseBool
-# istio pkg/kube/inject/initializer.go, IgnoredNamespaces
-_IGNORED = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 # Pods that clusters and Istio's charts mark as their own: by priority class (DNS, CNI, ztunnel), and istiod, which has none.
 _PRIORITIES = frozenset({"system-cluster-critical", "system-node-critical"})
 _ISTIOD = ("app", "istiod")
@@ -194,9 +194,9 @@ def _why(meta: Mapping[str, Any], host_network: bool) -> Bare:
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     if host_network:
         return Bare.HOST_NETWORK
-    if meta.get("namespace") in _IGNORED:
+    if meta.get("namespace") in NEVER_INJECTED:
         return Bare.IGNORED
-    wish = labels.get("sidecar.istio.io/inject") or annotations.get("sidecar.istio.io/inject")
+    wish = labels.get(INJECT) or annotations.get(INJECT)
     if wish == "false":
         return Bare.REFUSED
     if _STATUS in annotations:
@@ -207,7 +207,7 @@ def _why(meta: Mapping[str, Any], host_network: bool) -> Bare:
 def _role(meta: Mapping[str, Any], spec: Obj) -> Role:
     """What a pod without a sidecar is for."""
     name, value = _ISTIOD
-    system = meta.get("namespace") in _IGNORED or spec.get("priorityClassName") in _PRIORITIES
+    system = meta.get("namespace") in NEVER_INJECTED or spec.get("priorityClassName") in _PRIORITIES
     if system or (meta.get("labels") or {}).get(name) == value:
         return Role.SYSTEM
     if any(port.get("hostPort") for part in spec.get("containers") or [] for port in part.get("ports") or []):

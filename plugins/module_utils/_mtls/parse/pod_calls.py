@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Labels
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import PROXY_ID, runs_as
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.monitor import Scrape, annotated
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER, Pod, pod
 
 _INIT = "istio-init"
 _OWN = frozenset({_INIT, "istio-validation", "enable-core-dump", PROXY_CONTAINER})
-_PROXY_ID = "1337"
 _USER_FLAGS = ("-u", "--proxy-uid")
 _BYPASS = (
     "traffic.sidecar.istio.io/includeOutboundIPRanges",
@@ -90,11 +90,11 @@ def _inits(spec: Obj) -> Iterator[InitContainer]:
     containers = spec.get("initContainers") or []
     names = [str(container.get("name") or "") for container in containers]
     rules, proxy = _index(names, _INIT), _index(names, PROXY_CONTAINER)
-    user = _proxy_user(containers[rules]) if rules is not None else _PROXY_ID
+    user = _proxy_user(containers[rules]) if rules is not None else PROXY_ID
     for number, container in enumerate(containers):
         if names[number] not in _OWN:
             before, after = rules is not None and number < rules, proxy is not None and number > proxy
-            yield InitContainer(names[number], before, after, _runs_as(spec, container, user))
+            yield InitContainer(names[number], before, after, runs_as(spec, container, user, user))
 
 
 def _index(names: list[str], name: str) -> int | None:
@@ -108,12 +108,7 @@ def _proxy_user(container: Obj) -> str:
         name, _equals, value = word.partition("=")
         if name in _USER_FLAGS:
             return value or following
-    return _PROXY_ID
-
-
-def _runs_as(spec: Obj, container: Obj, user: str) -> bool:
-    context = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
-    return user in (str(context.get("runAsUser", "")), str(context.get("runAsGroup", "")))
+    return PROXY_ID
 
 
 def bypasses(annotations: Mapping[str, Any], spec: Obj) -> list[str]:
@@ -123,7 +118,7 @@ def bypasses(annotations: Mapping[str, Any], spec: Obj) -> list[str]:
     found += [
         f"container {part.get('name')} {words}"
         for part in spec.get("containers") or []
-        if part.get("name") != PROXY_CONTAINER and _runs_as(spec, part, _PROXY_ID)
+        if part.get("name") != PROXY_CONTAINER and runs_as(spec, part, PROXY_ID, PROXY_ID)
     ]
     inits = [entry.name for entry in _inits(spec) if not entry.proxied]
     return found + [f"init container {name} may run before the sidecar" for name in inits]

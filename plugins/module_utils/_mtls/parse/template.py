@@ -13,8 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, identity, texts
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod_calls import bypasses
-
-_INJECT = "sidecar.istio.io/inject"
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import INJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def template(kind: str, obj: Obj) -> Template:
         namespace,
         name,
         labels,
-        labels.get(_INJECT) or str(annotations.get(_INJECT) or ""),
+        labels.get(INJECT) or str(annotations.get(INJECT) or ""),
         bool(spec.get("hostNetwork")),
         any(part.get("name") == PROXY_CONTAINER for part in containers),
         tuple(bypasses(annotations, spec)),

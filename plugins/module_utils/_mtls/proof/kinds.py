@@ -9,7 +9,6 @@ service has, and each subset with a trafficPolicy of its own.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     ServiceKind,
     in_mesh,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, family
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import pod as reduced
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.evidence import Key, Part
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.listener import expected_identity
@@ -155,14 +154,6 @@ class Atlas:
         group = self._engine.mesh.groups[point.pods]
         trust_domain = self._engine.mesh.config_of(group).trust_domain
         return expected_identity(trust_domain, group.namespace, group.service_account)
-
-
-def family(address: str) -> int:
-    """4 or 6, 0 for what is no IP address."""
-    try:
-        return ipaddress.ip_address(address).version
-    except ValueError:
-        return 0
 
 
 def caller(engine: Engine, pod: Obj) -> Client:

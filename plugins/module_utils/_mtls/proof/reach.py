@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Cell
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import family
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.evidence import Key, Seen
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.kinds import Kinds, PodKey, Spot, family
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.kinds import Kinds, PodKey, Spot
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.wire import (
     Answer,
     Counters,
