@@ -176,7 +176,7 @@ class Answers:
             chains = [c for c in chains if not c.get("port")]
             chains = [c for c in chains if f"{address}/32" in c.get("prefixes", [f"{address}/32"])]
             http = [chain for chain in chains if "http/1.1" in chain.get("alpn", [])]
-            plain = [chain for chain in chains if not chain.get("alpn")]
+            plain = [chain for chain in chains if not chain.get("alpn")] or [*filter(None, [listener.get("default")])]
             for chain in {"http": http or plain, "tcp": plain, "either": [*http, *plain]}[target.spoken]:
                 found.update(chain.get("clusters", []))
                 hosts = sent["routes"].get(chain.get("route", ""), [])

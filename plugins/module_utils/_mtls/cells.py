@@ -205,7 +205,8 @@ class Cells:
         def search(who: Client, what: Service) -> Merged | None:
             return self.chosen(who, what)[1]
 
-        return [arrival(self._by_host, search, client, (service, port), entry) for entry in found]
+        same_host = self.sender.same_host
+        return [arrival(self._by_host, search, same_host, client, (service, port), entry) for entry in found]
 
     def elsewhere(self, client: Client, service: Service, port: Port) -> bool:
         """Whether calls of a client, or copies of them, go to another service or port than the one that it calls."""

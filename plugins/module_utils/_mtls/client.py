@@ -237,7 +237,7 @@ class Sender:
         doubt = client.scope_doubt or client.config.doubt
         if doubt:
             return Sends(Sent.UNKNOWN, doubt)
-        same = self._same_host(client, service)
+        same = self.same_host(client, service)
         if same is not None:
             why = f"{same.key} has the host {service.host} as well; what istiod makes of the two is not computed"
             return Sends(Sent.UNKNOWN, why, RuleCode.SAME_HOST)
@@ -257,7 +257,7 @@ class Sender:
         why = f"{where} hides the service, so the call passes through unchanged"
         return Sends(Sent.PLAINTEXT, why, RuleCode.NOT_VISIBLE)
 
-    def _same_host(self, client: Client, service: Service) -> Service | None:
+    def same_host(self, client: Client, service: Service) -> Service | None:
         """Another service of the same host that a client sees, or that the host's DNS name leads to.
 
         istiod keeps the endpoints of a host by namespace, so those of one namespace are mixed for all clients.

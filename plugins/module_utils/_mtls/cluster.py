@@ -39,7 +39,10 @@ class Cluster:
 
     def everything(self, reducers: Reducers, istio_namespace: str, kinds: Sequence[Kind] = KINDS) -> Everything:
         """All objects that decide, reduced."""
-        jobs: list[Callable[[], Any]] = [functools.partial(self._listed, kind, reducers[kind.name]) for kind in kinds]
+        offered = self._offered(kinds)
+        jobs: list[Callable[[], Any]] = [
+            functools.partial(self._listed, kind, reducers[kind.name], offered.get(kind.name)) for kind in kinds
+        ]
         jobs.append(lambda: self._istiods(istio_namespace))
         *lists, istiods = self._client.each(_run, jobs)
         found, missing = {}, {}
@@ -49,9 +52,35 @@ class Cluster:
                 missing[kind.name] = items
         return Everything(found, missing, istiods)
 
-    def _listed(self, kind: Kind, reduce: Callable[[Obj], Any]) -> list[Any] | Missing:
-        """Reduced objects of a kind, or why it cannot be read."""
-        for version in kind.versions:
+    def _offered(self, kinds: Sequence[Kind]) -> dict[str, tuple[str, ...]]:
+        """The versions of each optional kind that may be tried: one request for each group, not one for each version of each kind."""
+        optional = [kind for kind in kinds if kind.optional]
+        groups = dict.fromkeys(_group(version) for kind in optional for version in kind.versions)
+        served = {group: self._served(group) for group in groups}
+
+        def tried(version: str) -> bool:
+            known = served[_group(version)]
+            return known is None or version in known
+
+        return {kind.name: tuple(filter(tried, kind.versions)) for kind in optional}
+
+    def _served(self, group: str) -> frozenset[str] | None:
+        """The versions of an API group that the API server has, None when it does not say."""
+        try:
+            body = self._client.get(f"/apis/{group}")
+        except ApiError as error:
+            if error.status == 401:
+                raise
+            return None
+        if body is None:
+            return frozenset()
+        return frozenset(entry["groupVersion"] for entry in body["versions"]) if "versions" in body else None
+
+    def _listed(
+        self, kind: Kind, reduce: Callable[[Obj], Any], versions: tuple[str, ...] | None = None
+    ) -> list[Any] | Missing:
+        """Reduced objects of a kind, or why it cannot be read. `versions` are those to try, if not all of the kind."""
+        for version in kind.versions if versions is None else versions:
             try:
                 return self._client.list_reduced(f"{root_of(version)}/{kind.plural}", kind.query, reduce)[0]
             except ApiError as error:
@@ -60,7 +89,7 @@ class Cluster:
                 if error.status == 404 or (error.status == 403 and not self._known(version, kind.plural)):
                     continue
                 if error.status == 403:
-                    group = version.rpartition("/")[0]
+                    group = _group(version)
                     where = "" if kind is TAGS else " in all namespaces"
                     right = f"verb list on {kind.plural}{'.' if group else ''}{group}{where}"
                     return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
@@ -113,11 +142,15 @@ class Cluster:
             if error.status == 401:
                 raise
             if error.status == 403:
-                group = version.rpartition("/")[0]
+                group = _group(version)
                 right = f"verb get on {plural}{'.' if group else ''}{group} in namespace {namespace}"
                 return Missing(where, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
             return Missing(where, MissingCause.FAILED, str(error))
         return found if found is not None else Missing(where, MissingCause.NOT_INSTALLED, "it does not exist")
+
+
+def _group(version: str) -> str:
+    return version.rpartition("/")[0]
 
 
 def _run(job: Callable[[], Any]) -> Any:

@@ -234,6 +234,7 @@ class VirtualServices:
 def arrival(
     by_host: Mapping[str, Service],
     search: Callable[[Client, Service], Merged | None],
+    same_host: Callable[[Client, Service], Service | None],
     client: Client,
     called: tuple[Service, Port],
     destination: Destination,
@@ -264,6 +265,9 @@ def arrival(
     words += f" sends calls to {target.host} port {number}" + (f" subset {target.subset}" if target.subset else "")
     if found is None or not sees(replace(client, scope=None), found, number):
         return unknown("which the client's proxy does not know")
+    same = same_host(client, found)
+    if same is not None:
+        return unknown(f"whose host {same.key} has as well, and what istiod makes of the two is not computed")
     its = next((entry for entry in found.ports if entry.number == number), None)
     if its is None:
         return unknown("which the service does not have")

@@ -84,7 +84,7 @@ def test_the_result(ask: Callable[..., dict[str, Any]]) -> None:
     assert (verdict(result), verdict(result, "plaintext")) == ("strict", "broken")
     assert (result["compliant"], result["changed"], result["findings"]) == (True, False, [])
     assert result["mesh"]["trust_domain"] == "td.example"
-    assert result["stats"]["requests"] == len(KINDS) + 2, "and istiod and its MeshConfig"
+    assert result["stats"]["requests"] == len(KINDS) + 3, "and istiod, its MeshConfig and an API group"
     assert {call["proof"] for call in result["calls"]} == {"unproved"}
     assert [row["workload"] for row in result["workloads"]] == ["a/web"]
     assert [row["namespace"] for row in result["namespaces"]] == ["a"]
@@ -134,6 +134,24 @@ def test_a_right_on_what_is_not_installed_is_not_missed(ask: Callable[..., dict[
         api.faults[version] = lambda path, _query: answer if path.startswith("/apis/gateway.") else None
     result = ask(api, want={"a": "strict"})
     assert (verdict(result), result["compliant"], result["findings"]) == ("strict", True, [])
+
+
+def test_a_group_that_is_not_installed_costs_one_request(ask: Callable[..., dict[str, Any]]) -> None:
+    api = Api(*MESH)
+    api.faults["gateway.networking.k8s.io"] = lambda *_: status(404)
+    result = ask(api, want={"a": "strict"})
+    assert result["compliant"]
+    required = sum(not kind.optional for kind in KINDS)
+    assert result["stats"]["requests"] == required + 3, "and istiod, its MeshConfig and the group"
+
+
+@pytest.mark.parametrize("answer", [status(403, "forbidden", "Forbidden"), (200, {"kind": "APIGroup"}, {})])
+def test_a_group_that_cannot_be_asked_for_is_tried(ask: Callable[..., dict[str, Any]], answer: Answer) -> None:
+    """What is there is read, whatever is said about the group."""
+    api = Api(*MESH)
+    api.faults["gateway.networking.k8s.io"] = lambda *_: answer
+    api.faults["httproutes"] = lambda *_: status(403, "forbidden", "Forbidden")
+    assert verdict(ask(api, want={"a": "strict"})) == "unknown"
 
 
 def test_kinds_of_callers_are_read_for_what_if_only(ask: Callable[..., dict[str, Any]]) -> None:
