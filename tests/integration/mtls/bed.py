@@ -32,7 +32,10 @@ import http.server, threading
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        data = (self.headers.get("x-forwarded-client-cert") or "plain").encode()
+        certificate = self.headers.get("x-forwarded-client-cert") or "plain"
+        with open("/tmp/heard", "a") as heard:
+            heard.write(f"{self.headers['Host']} {certificate}\\n")
+        data = certificate.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -202,6 +205,13 @@ class Bed:
         status, body = answer
         return Heard(status, f"URI=spiffe://cluster.local/ns/{namespace}/sa/default" in body)
 
+    def heard(self, app: str) -> list[tuple[str, str]]:
+        """Requests that a server got so far: host, and the certificate header or `plain`."""
+        namespace, pod, _ip = self._pods[app]
+        done = self.cluster.execute(namespace, pod, "app", ["sh", "-c", "cat /tmp/heard || true"])
+        lines = (line.partition(" ") for line in done.out.splitlines() if " " in line)
+        return [(host, certificate) for host, _space, certificate in lines]
+
     def host(self, name: str) -> str:
         return f"{name}.{self.namespace}.svc.cluster.local"
 
@@ -266,11 +276,12 @@ class Bed:
         tls = {"tls": {"mode": mode}} if mode else {"loadBalancer": {"simple": "RANDOM"}}
         return {"port": {"number": port}, **tls}
 
-    def route(self, service: str, subset: str) -> dict[str, Any]:
-        """A VirtualService that sends all calls to a subset."""
+    def route(self, service: str, subset: str = "", *, to: str = "", copies_to: str = "") -> dict[str, Any]:
+        """A VirtualService that sends all calls to a subset or to another service, and copies of them to a third one."""
         meta = {"name": f"route-{service}", "namespace": self.namespace}
-        destination = {"host": self.host(service), "subset": subset}
-        spec = {"hosts": [self.host(service)], "http": [{"route": [{"destination": destination}]}]}
+        destination = {"host": self.host(to or service), **({"subset": subset} if subset else {})}
+        mirror = {"mirror": {"host": self.host(copies_to)}} if copies_to else {}
+        spec = {"hosts": [self.host(service)], "http": [{"route": [{"destination": destination}], **mirror}]}
         return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec}
 
     def sidecar(self, *hosts: str) -> dict[str, Any]:

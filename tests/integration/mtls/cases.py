@@ -81,6 +81,14 @@ CASES: dict[str, tuple[Any, str, int, str, str, str]] = {
         lambda b: [b.peer(), b.subset_rule("web", "DISABLE"), b.route("web", "all")],
         "web", 80, "broken", "broken", "destination_rule_disable",
     ),
+    "a VirtualService that leads to an un-injected pod": (
+        lambda b: [b.peer(), b.route("web", to="bare")],
+        "web", 80, "plaintext", "broken", "routed_elsewhere",
+    ),
+    "a VirtualService that leads to a pod that refuses plain text": (
+        lambda b: [b.peer("wl", app="web"), b.route("bare", to="web")],
+        "bare", 80, "strict", "plaintext", "",
+    ),
     "two rules for one host": (
         lambda b: [b.peer(), b.destination_rule("web", "DISABLE"), b.renamed("younger", b.destination_rule("web", "ISTIO_MUTUAL"))],
         "web", 80, "broken", "broken", "destination_rule_disable",

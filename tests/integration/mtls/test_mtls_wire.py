@@ -117,6 +117,20 @@ def test_each_namespace_has_its_own_rules(bed: Bed, make: Any, near: str, far: s
     assert verdicts == {"meshed": near, "far": far}
 
 
+def test_a_copy_of_a_call_that_leaves_the_mesh_is_told(bed: Bed) -> None:
+    """The call itself is mutual TLS. Envoy adds -shadow to the host of a copy."""
+    bed.policies(bed.peer(), bed.route("web", copies_to="bare"))
+    call = bed.calls()[("*", "web", 80)]
+    assert (call["verdict"], call["rule"]) == ("plaintext", "routed_elsewhere"), call["reason"]
+    url = f"http://{bed.host('web')}:80/"
+
+    def copies() -> set[str]:
+        assert bed.call("meshed", url) == Heard(200, True)
+        return {certificate for host, certificate in bed.heard("bare") if "-shadow" in host}
+
+    assert steady(copies, lambda found: found == {"plain"}, still=0) == {"plain"}
+
+
 def test_what_if_foresees_what_breaks(bed: Bed) -> None:
     bed.policies(bed.destination_rule("web", "DISABLE"))
     told = run_module("mtls_info", what_if={"namespaces": [bed.namespace]}, namespaces=[bed.namespace])["what_if"]
