@@ -145,15 +145,18 @@ def test_one_replica_each_without_autoscaling(render: Any) -> None:
 
 
 @BOTH
-def test_upstream_envoy_gets_no_filter_of_istios_own(render: Any) -> None:
-    objects = render(istio_telemetry_mode="envoy", istio_proxy_metadata={"CLOUD_PLATFORM": "none"})
+def test_upstream_envoy_gets_standard_metrics_and_no_filter_of_istios_own(render: Any) -> None:
+    """By the charts of the local cluster alone: the role knows nothing of it."""
+    objects = render(istio_proxy_metadata={"CLOUD_PLATFORM": "none"})
     env = {one["name"]: one.get("value") for one in container(objects, "istiod")["env"]}
     assert (env["PILOT_ENABLE_METADATA_EXCHANGE"], env["PILOT_ENABLE_ALPN_FILTER"]) == ("false", "false")
     config = mesh(objects)
     assert "defaultProviders" not in config
     assert config["defaultConfig"]["proxyMetadata"] == {"CLOUD_PLATFORM": "none"}
-    assert config["defaultConfig"]["proxyStatsMatcher"]["inclusionRegexps"]
-    assert mesh(render())["defaultProviders"] == {"metrics": ["prometheus"]}
+    kept = config["defaultConfig"]["proxyStatsMatcher"]
+    assert (kept["inclusionPrefixes"], len(kept["inclusionRegexps"])) == (["istio"], 1)
+    patches = objects["EnvoyFilter", "standard-metrics"]["spec"]["configPatches"]
+    assert len(patches) == 6, "HTTP and TCP, at both sides and at the gateway"
 
 
 @BOTH

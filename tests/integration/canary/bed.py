@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
@@ -20,6 +21,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import FailedError, InProcess
+
+from tests.support import ROOT
 
 Obj = dict[str, Any]
 IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
@@ -84,29 +87,22 @@ while time.time() < end:
         seen.clear()
 """
 
+# The proxies of all pods, as the role observability looks at them, every second and at Envoy itself.
 SCRAPE = """
 global: {scrape_interval: 1s, scrape_timeout: 1s}
 scrape_configs:
 - job_name: mesh-proxies
   metrics_path: /stats/prometheus
-  params: {usedonly: [""], filter: ["[|]web[.].*[.]upstream_rq"]}
-  dns_sd_configs:
-  - {names: [load-metrics.%(namespace)s.svc.cluster.local], type: A, port: 15090, refresh_interval: 1s}
-  metric_relabel_configs:
-  - source_labels: [__name__, cluster_name]
-    regex: "envoy_cluster_upstream_rq(_time_bucket)?;outbound.*[|]web[.].*"
-    target_label: __tmp_keep
-    replacement: "yes"
-  - {source_labels: [__tmp_keep], regex: "yes", action: keep}
-  - {regex: __tmp_keep, action: labeldrop}
-  - {source_labels: [__name__, response_code], regex: "envoy_cluster_upstream_rq;.+", action: drop}
-  - {source_labels: [cluster_name], regex: "(outbound|inbound)[|].*", target_label: direction}
-  - {source_labels: [cluster_name], regex: "[^|]+[|][^|]*[|]([^|]+)[|].*", target_label: subset}
-  - {source_labels: [cluster_name], regex: "[^|]+[|][^|]*[|][^|]*[|]([^.]+)[.].+", target_label: destination_service_name}
-  - source_labels: [cluster_name]
-    regex: "[^|]+[|][^|]*[|][^|]*[|][^.]+[.]([^.]+)[.]svc[.].+"
-    target_label: destination_service_namespace
+  params: {usedonly: [""], filter: ["^istio"]}
+  kubernetes_sd_configs:
+  - {role: pod, namespaces: {names: [%(namespace)s]}}
+  relabel_configs:
+  - {source_labels: [__meta_kubernetes_pod_container_port_name], regex: http-envoy-prom, action: keep}
+  - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
+  - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
+  metric_relabel_configs: %(relabelings)s
 """
+_UPSTREAM_ENVOY = ROOT / "inventories/local/group_vars/clusters/upstream_envoy.yml"
 
 
 class Bed:
@@ -242,9 +238,9 @@ class Bed:
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": "prometheus", "namespace": ns},
-                "data": {"prometheus.yml": SCRAPE % {"namespace": ns}},
+                "data": {"prometheus.yml": _scrape(ns)},
             },
-            _service(ns, "load-metrics", {"app": "load"}, 15090, headless=True),
+            *_may_list_pods(ns),
             _service(ns, "prometheus", {"app": "prometheus"}, 9090),
             _deployment(ns, "load", load, {}, annotations=SIDECAR),
             _deployment(
@@ -257,6 +253,7 @@ class Bed:
                         {"name": "data", "emptyDir": {}},
                     ],
                     "securityContext": {"runAsUser": 65534, "fsGroup": 65534},
+                    "serviceAccountName": "prometheus",
                 },
                 labels=plain,
             ),
@@ -282,7 +279,6 @@ class Bed:
             "proof_samples": 2,
             "proof_timeout": 60,
             "lease_duration": 60,
-            "telemetry": "envoy",
             "prometheus": {"service": f"{self.namespace}/prometheus:9090"},
             "analysis": [
                 {"metric": "success_rate", "min": 0.95, "min_requests": 20},
@@ -374,10 +370,35 @@ def failed(answers: Counter[str]) -> int:
     return sum(number for what, number in answers.items() if not what.endswith(" 200"))
 
 
-def _service(namespace: str, name: str, selector: Obj, port: int, *, headless: bool = False) -> Obj:
+def _scrape(namespace: str) -> str:
+    relabelings = yaml.safe_load(_UPSTREAM_ENVOY.read_text())["observability_mesh_metric_relabelings"]
+    return SCRAPE % {"namespace": namespace, "relabelings": json.dumps(relabelings)}
+
+
+def _may_list_pods(namespace: str) -> list[Obj]:
+    """The rights of Prometheus' own account."""
+    meta = {"name": "prometheus", "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "Role",
+            "metadata": meta,
+            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "prometheus"},
+            "subjects": [{"kind": "ServiceAccount", **meta}],
+        },
+    ]
+
+
+def _service(namespace: str, name: str, selector: Obj, port: int) -> Obj:
     spec: Obj = {"selector": selector, "ports": [{"name": "http", "port": port}]}
-    if headless:
-        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
@@ -420,7 +441,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> No
 
 def scraped(bed: Bed) -> bool:
     path = f"/api/v1/namespaces/{bed.namespace}/services/prometheus:9090/proxy/api/v1/query"
-    body = bed.client.get(path, query={"query": "envoy_cluster_upstream_rq"}) or {}
+    body = bed.client.get(path, query={"query": "istio_requests_total"}) or {}
     return bool((body.get("data") or {}).get("result"))
 
 

@@ -140,7 +140,7 @@ def test_a_changed_rule_rolls_the_pod(rendered: dict[str, list[dict[str, Any]]])
         template = pick(rendered[variant], "StatefulSet", "prometheus")["spec"]["template"]
         return template["metadata"]["annotations"]["checksum/config"]
 
-    assert checksum("defaults") != checksum("local")
+    assert checksum("defaults") != checksum("renamed")
 
 
 def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]) -> None:
@@ -211,9 +211,7 @@ def test_promtool_accepts_the_configuration(
     assert "duplicate" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("variant", "cases"), [("defaults", "common"), ("defaults", "istio"), ("local", "common"), ("local", "envoy")]
-)
+@pytest.mark.parametrize(("variant", "cases"), [("defaults", "common"), ("defaults", "traffic")])
 def test_alerts_fire_and_stay_silent(
     rendered: dict[str, list[dict[str, Any]]], variant: str, cases: str, promtool: str, tmp_path: Path
 ) -> None:
@@ -224,15 +222,12 @@ def test_alerts_fire_and_stay_silent(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("variant", "form"), [("defaults", "istio"), ("local", "envoy")])
-def test_every_alert_is_shown_firing_and_silent(
-    rendered: dict[str, list[dict[str, Any]]], variant: str, form: str
-) -> None:
-    groups = yaml.safe_load(pick(rendered[variant], "ConfigMap", "prometheus")["data"]["rules.yml"])["groups"]
+def test_every_alert_is_shown_firing_and_silent(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    groups = yaml.safe_load(pick(rendered["defaults"], "ConfigMap", "prometheus")["data"]["rules.yml"])["groups"]
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
     firing: set[str] = set()
     silent: set[str] = set()
-    for cases in ("common", form):
+    for cases in ("common", "traffic"):
         for test in yaml.safe_load((RULES / f"alerts_{cases}.yml").read_text())["tests"]:
             for expression in test.get("promql_expr_test", []):
                 if expression["expr"] == "ALERTS" and not expression["exp_samples"]:

@@ -177,38 +177,33 @@ def test_readiness_is_up_without_samples(api: str) -> None:
     assert query(api, "service:ready_pods")[0]["value"] == "1"
 
 
-def test_cluster_names_are_taken_apart(api: str) -> None:
-    (canary,) = query(api, 'envoy_cluster_upstream_rq{pod="user-1", subset="canary"}')
+def test_upstream_envoy_reports_as_istio_does(api: str) -> None:
+    """Names and labels of a metric of the local cluster are those of Istio's filter."""
+    (source,) = query(
+        api, 'istio_requests_total{pod="user-1", reporter="source", destination_workload="user-service-canary"}'
+    )
     expected = {
-        "direction": "outbound",
-        "service_port": "80",
-        "subset": "canary",
-        "destination_service": "user-service.ecommerce.svc.cluster.local",
+        "destination_workload_namespace": "ecommerce",
+        "destination_app": "user-service",
+        "destination_version": "v1.1",
         "destination_service_name": "user-service",
-        "destination_service_namespace": "ecommerce",
-        "cluster_name": "outbound|80|canary|user-service.ecommerce.svc.cluster.local",
-        "response_code_class": "2xx",
-        "value": "3",
+        "source_principal": "spiffe://cluster.local/ns/ecommerce/sa/order-service",
+        "response_code": "200",
+        "response_flags": "-",
+        "value": "7",
     }
-    assert expected.items() <= canary.items()
-    (inbound,) = query(api, 'envoy_cluster_upstream_rq{pod="user-1", direction="inbound"}')
-    assert inbound["service_port"] == "8080"
-    assert "destination_service" not in inbound
-    (dead,) = query(api, 'envoy_cluster_upstream_rq{pod="user-1", destination_service_name="dead"}')
-    assert (dead["response_code_class"], dead.get("subset")) == ("5xx", None)
-
-
-def test_nothing_is_counted_twice(api: str) -> None:
-    """Istio's bootstrap gives the code and its class the same metric name."""
-    assert query(api, 'envoy_cluster_upstream_rq{response_code!=""}') == []
-    (total,) = query(api, 'sum(envoy_cluster_upstream_rq{pod="user-1", subset="canary"})')
-    assert total["value"] == "3"
-
-
-def test_other_namespaces_clusters_are_dropped(api: str) -> None:
-    assert query(api, '{destination_service_namespace!~"|ecommerce"}') == []
-    assert query(api, '{cluster_name=~".*(kube-system|monitoring).*"}') == []
-    assert len(query(api, 'envoy_cluster_upstream_cx_active{pod="user-1", cluster_name="xds-grpc"}')) == 1
+    assert expected.items() <= source.items()
+    assert "grpc_response_status" not in source, "it is empty for other protocols"
+    assert "destination" not in source
+    (lost,) = query(api, 'istio_requests_total{pod="user-1", response_flags="UH"}')
+    for label in (
+        "destination_workload",
+        "destination_workload_namespace",
+        "source_principal",
+        "destination_principal",
+    ):
+        assert lost[label] == "unknown", label
+    assert "destination_workload" not in query(api, 'istio_agent_scrapes_total{pod="user-1"}')[0]
 
 
 def test_unused_metrics_are_dropped_and_those_of_services_are_kept(api: str) -> None:
@@ -218,18 +213,6 @@ def test_unused_metrics_are_dropped_and_those_of_services_are_kept(api: str) -> 
         if item.startswith(("envoy_", "istio_", "python_", "http_", "process_"))
     }
     assert names == {
-        "envoy_cluster_membership_healthy",
-        "envoy_cluster_upstream_cx_active",
-        "envoy_cluster_upstream_cx_total",
-        "envoy_cluster_upstream_rq",
-        "envoy_cluster_upstream_rq_active",
-        "envoy_cluster_upstream_rq_completed",
-        "envoy_cluster_upstream_rq_time_bucket",
-        "envoy_cluster_upstream_rq_time_count",
-        "envoy_cluster_upstream_rq_time_sum",
-        "envoy_cluster_upstream_rq_total",
-        "envoy_http_downstream_cx_ssl_total",
-        "envoy_http_downstream_cx_total",
         "envoy_http_rbac",
         "envoy_listener_no_filter_chain_match",
         "envoy_server_uptime",
@@ -237,8 +220,10 @@ def test_unused_metrics_are_dropped_and_those_of_services_are_kept(api: str) -> 
         "istio_agent_cert_expiry_seconds",
         "istio_agent_scrapes_total",
         "istio_build",
+        "istio_request_bytes_sum",
         "istio_request_duration_milliseconds_bucket",
         "istio_requests_total",
+        "istio_tcp_connections_opened_total",
         "process_resident_memory_bytes",
     }
     labels = set(get(api, "labels"))
@@ -250,11 +235,7 @@ def test_buckets_are_thinned_for_proxies_only(api: str) -> None:
     def bounds(metric: str) -> list[str]:
         return sorted({item["le"] for item in query(api, f'{metric}{{pod="user-1"}}')}, key=float)
 
-    assert bounds("envoy_cluster_upstream_rq_time_bucket") == [
-        *("1", "5", "10", "25", "50", "100", "250", "500"),
-        *("1000", "2500", "5000", "10000", "+Inf"),
-    ]
-    assert bounds("istio_request_duration_milliseconds_bucket") == ["1000", "+Inf"]
+    assert bounds("istio_request_duration_milliseconds_bucket") == ["1", "1000", "+Inf"]
     assert bounds("http_request_duration_seconds_bucket") == ["0.5", "+Inf"]
 
 

@@ -513,6 +513,5 @@ def test_the_manifests_of_the_platform_are_understood() -> None:
         *("Gateway", "PeerAuthentication", "DestinationRule", "Service", "VirtualService"),
     }
     assert [doubt(entry["kind"], entry) for entry in made] == [None] * len(made)
-    for mode in ("istio", "envoy"):
-        document = value("istio", "__istio_mesh_config", istio_telemetry_mode=mode, istio_tracing_service="otel.a")
-        assert mesh_config(document).doubt == ""
+    document = value("istio", "__istio_mesh_config", istio_tracing_service="otel.a")
+    assert mesh_config(document).doubt == ""
