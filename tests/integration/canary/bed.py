@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
@@ -22,11 +21,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import FailedError, InProcess
 
-from tests.support import ROOT
+from tests.integration.metrics import deployment, prometheus, query
 
 Obj = dict[str, Any]
 IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
-PROMETHEUS = "localhost/prom/prometheus:v2.42.0"
 RATE = 30  # requests a second
 LIFE = 1500  # seconds after which the stream of requests ends by itself
 
@@ -86,23 +84,6 @@ while time.time() < end:
         print(json.dumps({"time": time.time(), **seen}), flush=True)
         seen.clear()
 """
-
-# The proxies of all pods, as the role observability looks at them, every second and at Envoy itself.
-SCRAPE = """
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-- job_name: mesh-proxies
-  metrics_path: /stats/prometheus
-  params: {usedonly: [""], filter: ["^istio"]}
-  kubernetes_sd_configs:
-  - {role: pod, namespaces: {names: [%(namespace)s]}}
-  relabel_configs:
-  - {source_labels: [__meta_kubernetes_pod_container_port_name], regex: http-envoy-prom, action: keep}
-  - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
-  - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
-  metric_relabel_configs: %(relabelings)s
-"""
-_UPSTREAM_ENVOY = ROOT / "inventories/local/group_vars/clusters/upstream_envoy.yml"
 
 
 class Bed:
@@ -223,41 +204,7 @@ class Bed:
         ns = self.namespace
         script = [{"name": name, "value": str(value)} for name, value in (("RATE", RATE), ("LIFE", LIFE))]
         load = {"name": "load", "image": IMAGE, "command": ["python3", "-c", LOAD], "env": script}
-        watch = {
-            "name": "prometheus",
-            "image": PROMETHEUS,
-            "args": ["--config.file=/etc/config/prometheus.yml", "--storage.tsdb.path=/data"],
-            "volumeMounts": [{"name": "config", "mountPath": "/etc/config"}, {"name": "data", "mountPath": "/data"}],
-            "readinessProbe": {"httpGet": {"path": "/-/ready", "port": 9090}, "periodSeconds": 1},
-            # Without a request it would get what others leave, and its looks, a second each, would come too late.
-            "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
-        }
-        plain = {"sidecar.istio.io/inject": "false"}
-        return [
-            {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": "prometheus", "namespace": ns},
-                "data": {"prometheus.yml": _scrape(ns)},
-            },
-            *_may_list_pods(ns),
-            _service(ns, "prometheus", {"app": "prometheus"}, 9090),
-            _deployment(ns, "load", load, {}, annotations=SIDECAR),
-            _deployment(
-                ns,
-                "prometheus",
-                watch,
-                {
-                    "volumes": [
-                        {"name": "config", "configMap": {"name": "prometheus"}},
-                        {"name": "data", "emptyDir": {}},
-                    ],
-                    "securityContext": {"runAsUser": 65534, "fsGroup": 65534},
-                    "serviceAccountName": "prometheus",
-                },
-                labels=plain,
-            ),
-        ]
+        return [*prometheus(ns), deployment(ns, "load", load, {}, annotations=SIDECAR)]
 
     # Runs --------------------------------------------------------------------------------------------------------------
 
@@ -370,59 +317,6 @@ def failed(answers: Counter[str]) -> int:
     return sum(number for what, number in answers.items() if not what.endswith(" 200"))
 
 
-def _scrape(namespace: str) -> str:
-    relabelings = yaml.safe_load(_UPSTREAM_ENVOY.read_text())["observability_mesh_metric_relabelings"]
-    return SCRAPE % {"namespace": namespace, "relabelings": json.dumps(relabelings)}
-
-
-def _may_list_pods(namespace: str) -> list[Obj]:
-    """The rights of Prometheus' own account."""
-    meta = {"name": "prometheus", "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "Role",
-            "metadata": meta,
-            "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
-        },
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": meta,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": "prometheus"},
-            "subjects": [{"kind": "ServiceAccount", **meta}],
-        },
-    ]
-
-
-def _service(namespace: str, name: str, selector: Obj, port: int) -> Obj:
-    spec: Obj = {"selector": selector, "ports": [{"name": "http", "port": port}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
-
-
-def _deployment(
-    namespace: str, name: str, container: Obj, pod: Obj, annotations: Obj | None = None, labels: Obj | None = None
-) -> Obj:
-    meta = {"labels": {"app": name, **(labels or {})}, "annotations": annotations or {}}
-    container = {"imagePullPolicy": "IfNotPresent", **container}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": {"app": name}},
-            "strategy": {"type": "Recreate"},
-            "template": {
-                "metadata": meta,
-                "spec": {"terminationGracePeriodSeconds": 1, "containers": [container], **pod},
-            },
-        },
-    }
-
-
 def apply(bed: Bed, objects: list[Obj]) -> None:
     Applier(bed.client, Options(name="bed", wait_timeout=180)).run(checked(objects), [])
 
@@ -440,9 +334,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> No
 
 
 def scraped(bed: Bed) -> bool:
-    path = f"/api/v1/namespaces/{bed.namespace}/services/prometheus:9090/proxy/api/v1/query"
-    body = bed.client.get(path, query={"query": "istio_requests_total"}) or {}
-    return bool((body.get("data") or {}).get("result"))
+    return bool(query(bed.client, bed.namespace, "istio_requests_total"))
 
 
 def spec_of(bed: Bed) -> Obj:

@@ -37,6 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             heard.write(f"{self.headers['Host']} {certificate}\\n")
         data = certificate.encode()
         self.send_response(200)
+        if self.headers.get("Content-Type") == "application/grpc":
+            self.send_header("Content-Type", "application/grpc")
+            self.send_header("grpc-status", self.headers["X-Answer"])
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -47,13 +50,13 @@ threads = [threading.Thread(target=server.serve_forever) for server in servers]
 [thread.join() for thread in threads]
 """
 
-# URL [HOST] -> status and body, or `gone`
+# URL [HEADERS as JSON] -> status and body, or `gone`
 _CALL = """
 import http.client, json, sys, urllib.parse
 url = urllib.parse.urlsplit(sys.argv[1])
 connection = http.client.HTTPConnection(url.hostname, url.port, timeout=8)
 try:
-    connection.request("GET", "/", headers={"Host": sys.argv[2]} if len(sys.argv) > 2 else {})
+    connection.request("GET", "/", headers=json.loads(sys.argv[2]) if len(sys.argv) > 2 else {})
     answer = connection.getresponse()
     print(json.dumps([answer.status, answer.read().decode(errors="replace")]))
 except (ConnectionError, http.client.HTTPException):
@@ -180,9 +183,7 @@ class Bed:
         )
         assert not result.get("failed"), result["msg"]
         for app in ("web", "bare", "aside", "liar", "shy", "aloof", "meshed", "outside", "far"):
-            where = self.far if app == "far" else name
-            (pod,) = self.cluster.pods(where, f"app={app}")
-            self._pods[app] = (where, pod.metadata.name, pod.status.pod_ip)
+            self.meet(app, self.far if app == "far" else name)
 
     def remove(self) -> None:
         """Deletes both namespaces, without waiting for the end."""
@@ -190,13 +191,20 @@ class Bed:
             with contextlib.suppress(ApiError):
                 self.client.request("DELETE", f"/api/v1/namespaces/{name}")
 
+    def meet(self, app: str, namespace: str = "") -> None:
+        """Remembers the only pod of an app, which may then be called and make calls."""
+        where = namespace or self.namespace
+        (pod,) = self.cluster.pods(where, f"app={app}")
+        self._pods[app] = (where, pod.metadata.name, pod.status.pod_ip)
+
     def ip(self, app: str) -> str:
         return self._pods[app][2]
 
-    def call(self, caller: str, url: str, host: str = "") -> Heard:
-        """A call from a caller's own container."""
+    def call(self, caller: str, url: str, host: str = "", **headers: str) -> Heard:
+        """A call from a caller's own container. Headers are named with underscores."""
         namespace, pod, _ip = self._pods[caller]
-        command = ["python3", "-c", _CALL, url, *([host] if host else [])]
+        sent = {**({"Host": host} if host else {}), **{key.replace("_", "-"): value for key, value in headers.items()}}
+        command = ["python3", "-c", _CALL, url, json.dumps(sent)]
         done = self.cluster.execute(namespace, pod, "app", command)
         assert done.code == 0, done.out
         answer = json.loads(done.out)

@@ -4,7 +4,8 @@
 """Istio's own metrics as evidence: the share of plain text by caller. Pure: series in, calls with evidence out.
 
 Only series that the destination reports are used: at the source `connection_security_policy` is `unknown` by design (istio#42853). The
-metric has no port and no pod. So it agrees with a verdict only where it can be about nothing else: the service has one port, and each kind
+metric has no port and no pod. A caller whose workload the destination does not know is known by its principal, which all workloads of a
+service account share. So it agrees with a verdict only where it can be about nothing else: the service has one port, and each kind
 of endpoint is all pods of a workload that has reported. What no proxy stands before reports nothing. No series is no evidence.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Mesh, Sent, Service
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.proof.listener import expected_identity
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
@@ -26,11 +28,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 )
 
 _BY = (
-    "source_workload, source_workload_namespace, destination_service_name, destination_service_namespace, "
+    "source_workload, source_workload_namespace, source_principal, destination_service_name, destination_service_namespace, "
     "destination_workload, destination_workload_namespace, connection_security_policy"
 )
 METRICS = ("istio_requests_total", "istio_tcp_connections_opened_total")
 MUTUAL, NONE = "mutual_tls", "none"
+_UNKNOWN = "unknown"
+_NOBODY = f"{_UNKNOWN}/{_UNKNOWN}"
+_IDENTITY = "spiffe://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,10 @@ def queries(window: int) -> list[str]:
 
 
 def traffic(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Traffic]:
-    """(service `ns/name`, caller `ns/workload` or `unknown/unknown`) -> its calls. A value that is not a number is left out."""
+    """(service `ns/name`, caller) -> its calls. A caller is `ns/workload`, else its SPIFFE identity, else `unknown/unknown`.
+
+    A value that is not a number is left out.
+    """
     found: dict[tuple[str, str], Traffic] = {}
     for entry in series:
         labels = entry.get("metric") or {}
@@ -60,7 +68,7 @@ def traffic(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Traffi
         if not math.isfinite(amount) or amount <= 0 or policy not in (MUTUAL, NONE):
             continue
         service = f"{labels.get('destination_service_namespace')}/{labels.get('destination_service_name')}"
-        caller = f"{labels.get('source_workload_namespace') or 'unknown'}/{labels.get('source_workload') or 'unknown'}"
+        caller = _caller(labels)
         workload = f"{labels.get('destination_workload_namespace')}/{labels.get('destination_workload')}"
         new = (
             Traffic(amount, 0.0, frozenset({workload}))
@@ -69,6 +77,15 @@ def traffic(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Traffi
         )
         found[(service, caller)] = _sum([found.get((service, caller), Traffic()), new])
     return found
+
+
+def _caller(labels: Mapping[str, Any]) -> str:
+    """The workload, or the identity of a caller whose proxy did not say which workload it is."""
+    space, name = (str(labels.get(label) or _UNKNOWN) for label in ("source_workload_namespace", "source_workload"))
+    identity = str(labels.get("source_principal") or "")
+    if _UNKNOWN in (space, name):
+        return identity if identity.startswith(_IDENTITY) else _NOBODY
+    return f"{space}/{name}"
 
 
 def _sum(parts: Iterable[Traffic]) -> Traffic:
@@ -85,12 +102,21 @@ class _Service:
     """What decides how far a service's metrics tell something about one of its calls.
 
     `needed` are the workloads that have to report before metrics agree with a verdict, None when they cannot tell the service's endpoints
-    apart; `single` is whether it has one port and one kind of endpoint. `verdicts` are those on its TCP ports, by client.
+    apart; `single` is whether it has one port and one kind of endpoint. `verdicts` are those on its TCP ports, by client. `identities` are
+    the workloads in the mesh by SPIFFE identity.
     """
 
     needed: frozenset[str] | None = None
     single: bool = False
     verdicts: Mapping[str, frozenset[Verdict]] = field(default_factory=dict)
+    identities: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def stands_for(self, caller: str, client: str) -> bool:
+        """Whether all calls of a caller are calls of a client. What has an entry of its own is no part of `*`."""
+        workloads = self.identities.get(caller, frozenset()) if caller.startswith(_IDENTITY) else {caller} - {_NOBODY}
+        if client == ANYBODY:
+            return bool(workloads) and workloads.isdisjoint(self.verdicts)
+        return workloads == {client}
 
     def all_of(self, client: str) -> frozenset[Verdict]:
         """The verdicts on a client's calls to the service's ports."""
@@ -114,12 +140,23 @@ def with_evidence(
         if call.service in by_service and call.rule is not RuleCode.UDP:
             known = verdicts.setdefault(call.service, {})
             known[call.client] = known.get(call.client, frozenset()) | {call.verdict}
+    identities = _identities(mesh)
     services = {
-        service.key: _facts(mesh, service, verdicts.get(service.key, {}))
+        service.key: replace(_facts(mesh, service, verdicts.get(service.key, {})), identities=identities)
         for service in mesh.services
         if service.key in by_service
     }
     return [_judged(call, by_service.get(call.service, {}), services.get(call.service, _Service())) for call in calls]
+
+
+def _identities(mesh: Mesh) -> dict[str, frozenset[str]]:
+    """SPIFFE identity -> the workloads in the mesh that have it."""
+    found: dict[str, set[str]] = {}
+    for group in mesh.groups:
+        if group.meshed:
+            name = expected_identity(mesh.config_of(group).trust_domain, group.namespace, group.service_account)
+            found.setdefault(name, set()).add(group.key)
+    return {name: frozenset(keys) for name, keys in found.items()}
 
 
 def _facts(mesh: Mesh, service: Service, verdicts: Mapping[str, frozenset[Verdict]]) -> _Service:
@@ -137,12 +174,7 @@ def _judged(call: Call, callers: Mapping[str, Traffic], service: _Service) -> Ca
         if traffic.plain and service.all_of(call.client) == {Verdict.BROKEN}:
             return replace(call, proof=Proof.VIOLATED, evidence=_words(traffic))
         return replace(call, evidence=_words(traffic)) if traffic.plain else call
-    if call.client == ANYBODY:
-        # what has an entry of its own is no part of `*`
-        others = (caller for caller in callers if not caller.startswith("unknown/") and caller not in service.verdicts)
-        traffic = _sum(callers[caller] for caller in others)
-    else:
-        traffic = callers.get(call.client, Traffic())
+    traffic = _sum(amounts for caller, amounts in callers.items() if service.stands_for(caller, call.client))
     if not traffic.mutual and not traffic.plain:
         return call
     works = call.verdict is not Verdict.BROKEN

@@ -226,9 +226,10 @@ def test_workloads_and_namespaces() -> None:
 # --- metrics
 
 
-def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web") -> dict[str, Any]:
+def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web", principal: str = "") -> dict[str, Any]:
     space, name = caller.split("/")
     labels = {
+        "source_principal": principal or "unknown",
         "source_workload_namespace": space,
         "source_workload": name,
         "destination_service_namespace": "a",
@@ -238,6 +239,10 @@ def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web") -> 
         "connection_security_policy": policy,
     }
     return {"metric": labels, "value": [1.0, amount]}
+
+
+FAR = "spiffe://cluster.local/ns/b/sa/default"  # the destination may know a caller by its principal alone
+STRANGER = "spiffe://cluster.local/ns/elsewhere/sa/default"  # no workload of the mesh that was read has it
 
 
 @pytest.mark.parametrize(
@@ -250,6 +255,20 @@ def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web") -> 
         ([PA("a")], [series("unknown", "5")], "*", "unproved"),
         ([PA("a")], [series("none", "3", "unknown/unknown")], "plaintext", "violated"),
         ([PA("a")], [series("none", "3", "unknown/unknown")], "*", "unproved"),
+        ([PA("a")], [series("mutual_tls", "3", "unknown/unknown", principal=FAR)], "*", "claimed"),
+        ([PA("a")], [series("mutual_tls", "3", "unknown/unknown", principal=STRANGER)], "*", "unproved"),
+        (
+            [PA("a"), DR("b", HOST, "DISABLE")],
+            [series("mutual_tls", "3", "unknown/unknown", principal=FAR)],
+            "b/far",
+            "violated",
+        ),
+        (
+            [PA("a"), DR("b", HOST, "DISABLE")],
+            [series("mutual_tls", "3", "unknown/unknown", principal=FAR)],
+            "*",
+            "unproved",
+        ),
         ([], [series("none", "3", "unknown/unknown")], "plaintext", "unproved"),
         ([], [series("mutual_tls", "3")], "*", "claimed"),
         ([PA("a", mode="DISABLE")], [series("none", "3")], "*", "claimed"),
