@@ -242,7 +242,7 @@ def series(policy: str, amount: Any, caller: str = "b/far", to: str = "web", pri
 
 
 FAR = "spiffe://cluster.local/ns/b/sa/default"  # the destination may know a caller by its principal alone
-STRANGER = "spiffe://cluster.local/ns/elsewhere/sa/default"  # no workload of the mesh that was read has it
+UNREAD = "spiffe://cluster.local/ns/elsewhere/sa/default"  # no workload of the mesh that was read has it
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ STRANGER = "spiffe://cluster.local/ns/elsewhere/sa/default"  # no workload of th
         ([PA("a")], [series("none", "3", "unknown/unknown")], "plaintext", "violated"),
         ([PA("a")], [series("none", "3", "unknown/unknown")], "*", "unproved"),
         ([PA("a")], [series("mutual_tls", "3", "unknown/unknown", principal=FAR)], "*", "claimed"),
-        ([PA("a")], [series("mutual_tls", "3", "unknown/unknown", principal=STRANGER)], "*", "unproved"),
+        ([PA("a")], [series("mutual_tls", "3", "unknown/unknown", principal=UNREAD)], "*", "unproved"),
         (
             [PA("a"), DR("b", HOST, "DISABLE")],
             [series("mutual_tls", "3", "unknown/unknown", principal=FAR)],
