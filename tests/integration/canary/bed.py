@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -22,6 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import FailedError, InProcess
 
 from tests.integration.metrics import deployment, prometheus, query
+from tests.support import Cluster
 
 Obj = dict[str, Any]
 IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
@@ -31,28 +34,62 @@ LIFE = 1500  # seconds after which the stream of requests ends by itself
 APP = r"""
 import http.server, os, random, sys, threading, time
 version, rate, delay = os.environ["VERSION"], float(os.environ["ERROR_RATE"]), float(os.environ["LATENCY_MS"])
-left = int(os.environ["CRASH_AFTER"])
+left, deaf = int(os.environ["CRASH_AFTER"]), int(os.environ["DEAF_AFTER"])
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        global left
+        global left, deaf
         work = self.path.startswith("/work")
         if work:
-            left -= 1
+            left, deaf = left - 1, deaf - 1
             if left == 0:
                 os._exit(1)
-            time.sleep(delay / 1000)
+            if deaf == 0:
+                server.socket.close()
+            time.sleep(0.6 if self.path == "/work/slow" else delay / 1000)
         body = version.encode()
-        self.send_response(500 if work and random.random() < rate else 200)
+        grpc = self.headers.get("content-type") == "application/grpc"
+        self.send_response(500 if work and not grpc and random.random() < rate else 200)
+        if grpc:
+            self.send_header("content-type", "application/grpc")
+            self.send_header("grpc-status", os.environ["GRPC_STATUS"])
         self.send_header("x-version", version)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+    do_POST = do_GET
     def log_message(self, *args):
         pass
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads, request_queue_size = True, 128
-Server(("", 8080), Handler).serve_forever()
+server = Server(("", 8080), Handler)
+server.serve_forever()
+"""
+
+# `call` is what the rest of the script does ten times a second, until it is told to stop.
+CALLERS = r"""
+import http.client, os, socket, time
+end = time.time() + 50
+def repeat(call):
+    while time.time() < end and not os.path.exists("/tmp/stop"):
+        call()
+        time.sleep(0.1)
+"""
+HANG_UP = r"""
+def call():
+    caller = socket.create_connection(("web", 80), timeout=5)
+    caller.sendall(b"GET /work/slow HTTP/1.1\r\nHost: web\r\n\r\n")
+    time.sleep(0.1)
+    caller.close()
+repeat(call)
+"""
+GRPC = r"""
+def call():
+    connection = http.client.HTTPConnection("web", timeout=5)
+    connection.request("POST", "/work", headers={"content-type": "application/grpc", "te": "trailers", "content-length": "0"})
+    connection.getresponse().read()
+    connection.close()
+repeat(call)
 """
 
 # Calls the service at an even pace and says once a second what came back.
@@ -127,9 +164,17 @@ class Bed:
     # Objects -----------------------------------------------------------------------------------------------------------
 
     def app(self, track: str, version: str, replicas: int = 1, image: str = IMAGE, **env: Any) -> Obj:
-        """Deployment of a version; `env`: ERROR_RATE, LATENCY_MS, CRASH_AFTER."""
+        """Deployment of a version; `env`: ERROR_RATE, LATENCY_MS, GRPC_STATUS; CRASH_AFTER and DEAF_AFTER a number of requests."""
         labels = {"app": "web", "track": track}
-        values = {"VERSION": version, "ERROR_RATE": 0, "LATENCY_MS": 0, "CRASH_AFTER": 0, **env}
+        values = {
+            "VERSION": version,
+            "ERROR_RATE": 0,
+            "LATENCY_MS": 0,
+            "GRPC_STATUS": 0,
+            "CRASH_AFTER": 0,
+            "DEAF_AFTER": 0,
+            **env,
+        }
         container = {
             "name": "web",
             "image": image,
@@ -265,6 +310,20 @@ class Bed:
                 fencing_token=result["fencing_token"],
             )
         return {**result, "all_notes": notes, "holder_was": holder}
+
+    @contextlib.contextmanager
+    def callers(self, script: str) -> Iterator[None]:
+        """More callers beside the stream of requests, in the same pod, for at most 50 seconds."""
+        pod = self.client.list_all(f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": "app=load"})[0][0]
+        name, cluster = pod["metadata"]["name"], Cluster(os.environ["KUBECONFIG"])
+        cluster.execute(self.namespace, name, "load", ["rm", "-f", "/tmp/stop"])
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(cluster.execute, self.namespace, name, "load", ["python3", "-c", CALLERS + script])
+            try:
+                yield
+            finally:
+                cluster.execute(self.namespace, name, "load", ["touch", "/tmp/stop"])
+        assert running.result().code == 0, running.result().out
 
     # What there is -----------------------------------------------------------------------------------------------------
 

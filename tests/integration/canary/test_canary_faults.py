@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose fault a failed request is, on real traffic: a bad version never passes, and a good one is not rolled back by others' faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.canary.bed import ERRORS, GRPC, HANG_UP, Bed, assert_back, query, spec_of, up, wait_for
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+Obj = dict[str, Any]
+
+
+def windows(result: Obj) -> list[Obj]:
+    return [note for note in result["all_notes"] if note["event"] == "window"]
+
+
+def flags(bed: Bed) -> set[tuple[str, str, str]]:
+    """Reporter, response code and flags of what Prometheus has of the canary."""
+    found = query(bed.client, bed.namespace, 'istio_requests_total{destination_workload="web-canary"}')
+    return {tuple(entry["metric"][key] for key in ("reporter", "response_code", "response_flags")) for entry in found}  # type: ignore[misc]
+
+
+def test_callers_that_hang_up_do_not_fail_a_good_version(bed: Bed) -> None:
+    with bed.callers(HANG_UP):
+        result = bed.drive(**bed.options(interval=5, analysis=ERRORS))
+    assert result["phase"] == "promoted", result["reason"]
+    assert {("source", "0", "DC"), ("destination", "0", "DC")} <= flags(bed)
+
+
+def test_a_version_that_fails_every_grpc_call_goes_back(bed: Bed) -> None:
+    """The status is in the trailers; each response is 200."""
+    spec = spec_of(bed)
+    with bed.callers(GRPC):
+        result = bed.drive(**bed.options(new={"GRPC_STATUS": 13}, interval=5, analysis=ERRORS))
+    assert_back(bed, spec, result)
+    assert "success_rate" in result["reason"]
+    assert {("source", "200", "-"), ("destination", "200", "-")} <= flags(bed)
+    assert result["proof"]["proved"], result["proof"]
+
+
+def test_a_version_that_does_not_listen_goes_back(bed: Bed) -> None:
+    """Its sidecar cannot connect to it; it is ready until the probe has failed often enough."""
+    spec = spec_of(bed)
+    result = bed.drive(**bed.options(new={"DEAF_AFTER": 20}, interval=5, analysis=ERRORS))
+    assert_back(bed, spec, result)
+    assert "success_rate" in result["reason"]
+    assert any(code == "503" and "UF" in flag for _reporter, code, flag in flags(bed)), flags(bed)
+
+
+def test_a_prometheus_that_lost_its_data_fails_no_good_version(bed: Bed) -> None:
+    pods = f"/api/v1/namespaces/{bed.namespace}/pods"
+    lost: list[str] = []
+
+    def lose(result: Obj) -> bool:
+        if windows(result) and not lost:
+            (pod,) = bed.client.list_all(pods, {"labelSelector": "app=prometheus"})[0]
+            lost.append(pod["metadata"]["name"])
+            bed.client.request("DELETE", f"{pods}/{lost[0]}", query={"gracePeriodSeconds": "0"})
+        return False
+
+    options = bed.options(interval=4, passes=3, inconclusives=20, blind_limit=60, analysis=ERRORS)
+    result = bed.drive(until=lambda one: lose({"all_notes": one.get("notes") or []}), **options)
+    wait_for(lambda: up(bed), "Prometheus")
+    assert lost
+    verdicts = [note["verdict"] for note in windows(result)]
+    assert result["phase"] == "promoted", (result["reason"], verdicts)
+    assert "fail" not in verdicts
+    assert "inconclusive" in verdicts, "what it did not see is not known"
+
+
+def test_a_pod_that_is_replaced_in_a_window_counts_from_its_own_beginning(bed: Bed) -> None:
+    pods = f"/api/v1/namespaces/{bed.namespace}/pods"
+    replaced: list[str] = []
+
+    def replace(result: Obj) -> bool:
+        if result["phase"] == "analysing" and not replaced:
+            found = bed.client.list_all(pods, {"labelSelector": "app=web,track=canary"})[0]
+            replaced.append(found[0]["metadata"]["name"])
+            bed.client.request("DELETE", f"{pods}/{replaced[0]}")
+        return False
+
+    definition = bed.app("canary", "v2", replicas=2)
+    options = bed.options(
+        interval=6, passes=2, inconclusives=6, blind_limit=60, canary_definitions=[definition], analysis=ERRORS
+    )
+    result = bed.drive(until=replace, **options)
+    assert replaced
+    assert result["phase"] == "promoted", (result["reason"], [note["message"] for note in windows(result)])
