@@ -188,7 +188,8 @@ class Cells:
             and self.mesh.virtual_services
             and client.kind is Proxy.SIDECAR
         ):
-            by = self.virtual_services(client.config).leading_to(client, service, port.number)
+            leading_to, alike = self.virtual_services(client.config).leading_to, self.sender.of_host(service.host)
+            by = next(filter(None, (leading_to(client, one, port.number) for one in alike)), "")
             if by:  # for all ports or for some, which is not computed
                 return Sends(Sent.UNKNOWN, f"{outside.reason}, unless VirtualService {by} makes the proxy know it")
         doubt = service.doubt or found.doubt(client.namespace, client.labels)

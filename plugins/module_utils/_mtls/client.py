@@ -257,6 +257,10 @@ class Sender:
         why = f"{where} hides the service, so the call passes through unchanged"
         return Sends(Sent.PLAINTEXT, why, RuleCode.NOT_VISIBLE)
 
+    def of_host(self, host: str) -> list[Service]:
+        """The services that have a host. There is more than one where a ServiceEntry has that of a Service, say."""
+        return self._by_host[host]
+
     def same_host(self, client: Client, service: Service) -> Service | None:
         """Another service of the same host that a client sees, or that the host's DNS name leads to.
 

@@ -27,7 +27,7 @@ WEB = pod("a", "web", ip="10.0.0.1", labels={"app": "web"})
 FAR = pod("b", "far", ip="10.0.0.2", labels={"app": "far"})
 WEB_SERVICE = service("a", "web", [WEB], selector={"app": "web"})
 STRICT = peer_authentication(ROOT)
-HOST = "web.a.svc.cluster.local"
+HOST, OLD = "web.a.svc.cluster.local", "old.a.svc.cluster.local"
 REFUSING = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
 OUTSIDE = "192.0.2.1"
 
@@ -65,6 +65,14 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
     "hidden, and a route leads there": (
         [WEB_SERVICE, sidecar({"hosts": ["./*"]}), *service("b", "own", [FAR]), route("own.b.svc.cluster.local", to=HOST)],
         *(REFUSING, "a/web", "b/far", "unknown"),
+    ),
+    "hidden, and a route leads to a ServiceEntry with its host": (
+        [service("a", "web", [WEB], selector={"app": "web"}, export_to="a"), entry(HOST, exportTo=["a"]), route("x.example", to=HOST)],
+        *({}, "a/web", "b/far", "unknown"),
+    ),
+    "a route leads to a host that two have": (
+        [WEB_SERVICE, service("a", "old", [WEB]), entry(OLD, "a"), route(HOST, to=OLD, namespace="a")],
+        *({}, "a/web", "b/far", "unknown"),
     ),
     # EndpointSlices and WorkloadEntries.
     "a WorkloadEntry is for istiod's clients": ([WEB_SERVICE, workload_entry(OUTSIDE)], {}, "a/web", "plaintext", "broken"),
