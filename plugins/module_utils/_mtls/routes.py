@@ -271,7 +271,7 @@ def arrival(
     its = next((entry for entry in found.ports if entry.number == number), None)
     if its is None:
         return unknown("which the service does not have")
-    if not its.endpoints and (found.external or found.passthrough):
+    if not its.endpoints and (found.passthrough or (found.external and found.kind is ServiceKind.ALIAS)):
         its = replace(its, endpoints=(Endpoint(number, what="a host outside of the mesh"),))
     elsewhere = (found.host, number) != (service.host, port.number)
     if elsewhere and not its.endpoints:

@@ -25,6 +25,13 @@ from tests.integration.conftest import run_module
 from tests.support import Cluster
 
 IMAGE = "localhost/ecommerce/user-service:v1.0"
+POLICIES = {
+    "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{}/peerauthentications",
+    "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
+    "Sidecar": "/apis/networking.istio.io/v1/namespaces/{}/sidecars",
+    "VirtualService": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
+    "WorkloadEntry": "/apis/networking.istio.io/v1/namespaces/{}/workloadentries",
+}
 GONE = "gone"  # the connection was closed or reset
 
 _SERVER = """
@@ -225,20 +232,25 @@ class Bed:
 
     def policies(self, *objects: dict[str, Any]) -> None:
         """Creates these policies in the namespaces, and deletes all others."""
-        paths = {
-            "PeerAuthentication": "/apis/security.istio.io/v1/namespaces/{}/peerauthentications",
-            "DestinationRule": "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
-            "Sidecar": "/apis/networking.istio.io/v1/namespaces/{}/sidecars",
-            "VirtualService": "/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
-            "WorkloadEntry": "/apis/networking.istio.io/v1/namespaces/{}/workloadentries",
-        }
-        for path in paths.values():
+        for path in POLICIES.values():
             for namespace in (self.namespace, self.far):
                 self.client.request("DELETE", path.format(namespace))
         for entry in objects:
             if entry["metadata"]["name"].startswith("younger"):
                 time.sleep(1.1)  # times of creation have whole seconds
-            self.client.request("POST", paths[entry["kind"]].format(entry["metadata"]["namespace"]), body=entry)
+            self.client.request("POST", POLICIES[entry["kind"]].format(entry["metadata"]["namespace"]), body=entry)
+
+    def change(self, state: str, entry: dict[str, Any]) -> None:
+        """Creates or changes a policy or a Service, or deletes it (`absent`)."""
+        paths = {**POLICIES, "Service": "/api/v1/namespaces/{}/services"}
+        path = paths[entry["kind"]].format(entry["metadata"]["namespace"])
+        own = f"{path}/{entry['metadata']['name']}"
+        if state == "absent":
+            self.client.request("DELETE", own)
+        elif self.client.get(own) is None:
+            self.client.request("POST", path, body=entry)
+        else:
+            self.client.request("PATCH", own, body=entry, content_type="application/merge-patch+json")
 
     def peer(
         self, name: str = "default", mode: str = "STRICT", app: str = "", ports: dict[int, str] | None = None

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import run_module
 from tests.integration.mtls.bed import Bed, calls_of, service, steady
 from tests.integration.mtls.test_mtls_wire import foreseen, same
 
@@ -50,20 +49,15 @@ def moved(bed: Bed, app: str) -> Obj:
     return service(bed.namespace, MOVED, {"app": app}, {80: 8080})
 
 
-def made(state: str, *objects: Obj) -> None:
-    result = run_module("apply", state=state, definitions=list(objects), wait=False)
-    assert not result.get("failed"), result["msg"]
-
-
 @pytest.fixture
 def movable(bed: Bed) -> Iterator[Bed]:
     """The bed with a Service that may be changed."""
-    made("present", moved(bed, "web"))
+    bed.change("present", moved(bed, "web"))
     try:
         yield bed
     finally:
         bed.policies()
-        made("absent", moved(bed, "web"))
+        bed.change("absent", moved(bed, "web"))
 
 
 def verdicts(calls: dict[tuple[str, str, int], Obj]) -> dict[tuple[str, str, int], str]:
@@ -85,7 +79,7 @@ def test_a_change_does_what_was_said_before_it_was_made(movable: Bed, change: st
     listed = {(row["client"], row["service"].partition("/")[2], row["port"]) for row in told["changes"]}
     assert differ <= listed
     assert bool(listed) == bool(differ)
-    made(state, resource)
+    bed.change(state, resource)
     assert steady(lambda: verdicts(bed.calls()), lambda found: found == foretold, still=0) == foretold
     url = f"http://{bed.host(name)}:80/"
     wanted = foreseen(calls_of(told)[call])  # of several endpoints the worst: it is called some time

@@ -74,6 +74,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
         [WEB_SERVICE, service("a", "old", [WEB]), entry(OLD, "a"), route(HOST, to=OLD, namespace="a")],
         *({}, "a/web", "b/far", "unknown"),
     ),
+    "a route leads to a ServiceEntry without endpoints": (
+        [WEB_SERVICE, entry("ext.example", "a", location="MESH_EXTERNAL", resolution="STATIC"), route(HOST, to="ext.example", namespace="a")],
+        *({}, "a/web", "b/far", "unknown"),
+    ),
     # EndpointSlices and WorkloadEntries.
     "a WorkloadEntry is for istiod's clients": ([WEB_SERVICE, workload_entry(OUTSIDE)], {}, "a/web", "plaintext", "broken"),
     "mutual TLS to an address of nobody": (
