@@ -29,7 +29,7 @@ WEB_SERVICE = service("a", "web", [WEB], selector={"app": "web"})
 STRICT = peer_authentication(ROOT)
 HOST, OLD = "web.a.svc.cluster.local", "old.a.svc.cluster.local"
 REFUSING = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
-OUTSIDE = "192.0.2.1"
+OUTSIDE, EXT = "192.0.2.1", "ext.example"
 
 
 def sidecar(*listeners: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
         *({}, "a/web", "b/far", "unknown"),
     ),
     "a route leads to a ServiceEntry without endpoints": (
-        [WEB_SERVICE, entry("ext.example", "a", location="MESH_EXTERNAL", resolution="STATIC"), route(HOST, to="ext.example", namespace="a")],
+        [WEB_SERVICE, entry(EXT, "a", location="MESH_EXTERNAL", resolution="STATIC"), route(HOST, to=EXT, namespace="a")],
         *({}, "a/web", "b/far", "unknown"),
     ),
     # EndpointSlices and WorkloadEntries.
