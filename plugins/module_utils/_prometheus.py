@@ -3,25 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The only client of Prometheus: queries by URL, or through the API server's proxy to a Service.
 
-Results are returned unchanged: an answer may be empty, and `NaN` stays text. The caller decides what that means.
+Results are returned unchanged: an answer may be empty, and `NaN` stays text. The caller decides what that means. An answer that has not the
+shape of Prometheus' API is an error, as is one that is too long or takes too long.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
-from ansible.module_utils.urls import ConnectionError as UrlConnectionError
-from ansible.module_utils.urls import SSLValidationError, open_url
+from ansible_collections.servicemesh.platform.plugins.module_utils import _http
+from ansible_collections.servicemesh.platform.plugins.module_utils._http import NoReplyError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
+    AnswerError,
     ApiError,
     KubeError,
     UnreachableError,
@@ -29,6 +29,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 _API = "/api/v1/"
 _TIMEOUT = 15.0  # seconds for one answer
+MOST = 32 * 1024 * 1024  # bytes of one answer
+_LATEST = 1e11  # Unix time in seconds: the year 5138
+_RESULT_TYPES = ("vector", "scalar", "string", "matrix")  # promql/parser/value.go
 
 
 class Failure(StrEnum):
@@ -75,13 +78,15 @@ class Endpoint:
 class Answer:
     """Result of a query.
 
-    `series` are Prometheus' own objects, `{"metric": {label: value}, "value": [seconds, "1.5"]}` (native histograms: `histogram`).
-    A scalar becomes one series without labels. `warnings` are the server's own texts.
+    `series` are Prometheus' own objects, `{"metric": {label: value}, "value": [seconds, "1.5"]}` (native histograms: `histogram`, a result
+    of the type `matrix`: `values`). A scalar or a string is one series without labels. `warnings` are the server's own texts, or
+    `isPartial` (VictoriaMetrics): parts of the data were not read, or left out. `infos` are hints about the query.
     """
 
     kind: str
     series: list[dict[str, Any]]
     warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
 
 
 class Prometheus:
@@ -103,77 +108,118 @@ class Prometheus:
             self._root = _proxy_path(endpoint.service) + _API
 
     def query(
-        self, promql: str, *, at: float | None = None, timeout: float = _TIMEOUT, budget: float = _TIMEOUT
+        self,
+        promql: str,
+        *,
+        at: float | None = None,
+        timeout: float = _TIMEOUT,
+        budget: float = _TIMEOUT,
+        most: int = MOST,
     ) -> Answer:
-        """Instant query; `at` is Unix time in seconds, now by default. Retried for `budget` seconds where that can help."""
-        return self._ask("query", {"query": promql, **({} if at is None else {"time": f"{at:.3f}"})}, timeout, budget)
+        """Instant query; `at` is Unix time in seconds, now by default. Raises PrometheusError.
 
-    def _ask(self, path: str, query: dict[str, str], timeout: float, budget: float) -> Answer:
+        One try takes up to `timeout` seconds. It is repeated where that can help, for `budget` seconds with everything. `most` is in bytes.
+        """
+        asked = {"query": promql, "timeout": f"{max(1.0, timeout):.0f}s"}
+        if at is not None:
+            asked["time"] = f"{at:.3f}"
+        body = self._ask("query", asked, timeout, budget, most)
+        data = body["data"]
+        kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, dict) else (None, None)
+        series = _series(kind, result)
+        if series is None:
+            raise self._shape(body)
+        return Answer(str(kind), series, _warnings(body), _texts(body.get("infos")))
+
+    def metric_names(self) -> list[str]:
+        """Names of all metrics that are stored, of all times. Raises PrometheusError, also when the list is not complete."""
+        return self._listed("label/__name__/values", {})
+
+    def label_names(self, selector: str) -> list[str]:
+        """Names of the labels of the series that match, of all times. Raises PrometheusError, also when the list is not complete."""
+        return self._listed("labels", {"match[]": selector})
+
+    def parsed(self, promql: str) -> Any:
+        """The syntax tree of a query, as web/api/v1/translate_ast.go of Prometheus 3 has it. Raises PrometheusError."""
+        return self._ask("parse_query", {"query": promql}, _TIMEOUT, 0.0, MOST)["data"]
+
+    def _listed(self, path: str, query: dict[str, str]) -> list[str]:
+        body = self._ask(path, query, _TIMEOUT, _TIMEOUT, MOST)
+        names = body["data"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self._shape(body)
+        if warnings := _warnings(body):
+            raise self._error(Failure.EXECUTION, f"the list is not complete: {'; '.join(warnings)[:200]}")
+        return names
+
+    def _ask(self, path: str, query: dict[str, str], timeout: float, budget: float, most: int) -> dict[str, Any]:
+        """Body of a successful answer."""
         self.queries += 1
-        query["timeout"] = f"{timeout:.0f}s"
-        asked = f"{self._root}{path}?{urlencode(query)}"
-        body = self._by_url(asked, timeout, budget) if self.endpoint.url else self._by_proxy(asked, budget)
-        data = body.get("data")
-        if body.get("status") != "success" or not isinstance(data, dict) or "result" not in data:
-            raise self._error(
-                Failure.UNREACHABLE, f"the answer is not one of Prometheus' query API: {json.dumps(body)[:200]}"
-            )
-        kind, result = str(data.get("resultType") or ""), data["result"]
-        series = [{"metric": {}, "value": result}] if kind in ("scalar", "string") else list(result)
-        return Answer(kind, series, (*(body.get("warnings") or []), *(body.get("infos") or [])))
+        asked = f"{self._root}{path}" + (f"?{urlencode(query)}" if query else "")
+        if self.endpoint.url:
+            data = self._by_url(asked, timeout, budget, most)
+        else:
+            data = self._by_proxy(asked, timeout, budget, most)
+        body = self._json(data)
+        if not isinstance(body, dict) or body.get("status") != "success" or "data" not in body:
+            raise self._shape(body)
+        return body
 
-    def _by_proxy(self, path: str, budget: float) -> dict[str, Any]:
+    def _json(self, data: bytes) -> Any:
+        try:
+            return _http.json_of(data)
+        except NoReplyError as error:
+            raise self._error(Failure.UNREACHABLE, str(error)) from None
+
+    def _shape(self, body: Any) -> PrometheusError:
+        return self._error(
+            Failure.UNREACHABLE, f"the answer is not one of Prometheus' query API: {json.dumps(body)[:200]}"
+        )
+
+    def _by_proxy(self, path: str, timeout: float, budget: float, most: int) -> bytes:
         if self._client is None:
             raise AssertionError("without a client, the endpoint has a URL")
         try:
-            return self._client.request("GET", path, budget=budget)[1]
+            return self._client.read(path, seconds=budget if budget > 0 else timeout, budget=budget, most=most)
         except ApiError as error:
             if error.status == 403 and error.reason == "Forbidden":
                 raise self._error(Failure.REFUSED, f"{error}. Expected the right to get services/proxy there") from None
             if error.status == 404 and error.reason == "NotFound":
                 raise self._error(Failure.UNREACHABLE, f"{error}") from None
             raise self._error(_kind(error.status), str(error)) from None
-        except UnreachableError as error:
+        except (UnreachableError, AnswerError) as error:
             raise self._error(Failure.UNREACHABLE, str(error)) from None
 
-    def _by_url(self, url: str, timeout: float, budget: float) -> dict[str, Any]:
+    def _by_url(self, url: str, timeout: float, budget: float, most: int) -> bytes:
         end, wait = time.monotonic() + budget, 0.2
+        seconds = timeout if budget <= 0 else min(timeout, budget)
         while True:
             try:
-                return self._open(url, timeout)
+                return self._open(url, seconds, most)
             except PrometheusError as error:
                 if error.kind != Failure.UNREACHABLE or time.monotonic() + wait > end:
                     raise
             time.sleep(wait)
-            wait = min(2.0, wait * 2)
+            wait, seconds = min(2.0, wait * 2), min(timeout, end - time.monotonic())
 
-    def _open(self, url: str, timeout: float) -> dict[str, Any]:
+    def _open(self, url: str, seconds: float, most: int) -> bytes:
         end = self.endpoint
         try:
-            answer = open_url(
+            reply = _http.get(
                 url,
-                headers=dict(end.headers or {}),
-                timeout=timeout,
-                url_username=end.username or None,
-                url_password=end.password or None,
-                force_basic_auth=bool(end.username),
+                seconds=seconds,
+                most=most,
+                headers=end.headers,
+                username=end.username,
+                password=end.password,
                 validate_certs=end.validate_certs,
-                ca_path=end.ca_cert or None,
-                follow_redirects="safe",
-                http_agent="servicemesh-platform",
+                ca_cert=end.ca_cert,
             )
-            data = answer.read()
-        except HTTPError as error:
-            raise self._error(_kind(error.code), _words(error.read(), f"HTTP {error.code}")) from None
-        except (OSError, ssl.SSLError, UrlConnectionError, SSLValidationError) as error:  # URLError is an OSError
-            raise self._error(Failure.UNREACHABLE, str(getattr(error, "reason", error))) from None
-        try:
-            body = json.loads(data)
-        except ValueError:
-            raise self._error(
-                Failure.UNREACHABLE, f"the answer is not JSON: {data[:120].decode(errors='replace')!r}"
-            ) from None
-        return body if isinstance(body, dict) else {}
+        except NoReplyError as error:
+            raise self._error(Failure.UNREACHABLE, str(error)) from None
+        if reply.status != 200:
+            raise self._error(_kind(reply.status), _words(reply.body, f"HTTP {reply.status}"))
+        return reply.body
 
     def _error(self, kind: Failure, why: str) -> PrometheusError:
         return PrometheusError(kind, f"Prometheus ({self.endpoint}): {why}")
@@ -190,12 +236,43 @@ def _kind(status: int) -> Failure:
     return Failure.UNREACHABLE
 
 
+def _series(kind: Any, result: Any) -> list[dict[str, Any]] | None:
+    """The series of a result; None when it has another shape than those of web/api/v1/json_codec.go."""
+    if kind not in _RESULT_TYPES:
+        return None
+    series = [{"metric": {}, "value": result}] if kind in ("scalar", "string") else result
+    if not isinstance(series, list):
+        return None
+    for entry in series:
+        if not isinstance(entry, dict) or not isinstance(entry.get("metric", {}), dict):
+            return None
+        value = entry.get("value")
+        if value is None and (kind == "matrix" or "histogram" in entry):
+            continue
+        if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
+            return None
+        if not isinstance(value[0], (int, float)) or isinstance(value[0], bool) or not 0 <= value[0] < _LATEST:
+            return None
+    return series
+
+
+def _warnings(body: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*_texts(body.get("warnings")), *(("isPartial",) if body.get("isPartial") else ()))
+
+
+def _texts(found: Any) -> tuple[str, ...]:
+    """The texts of a list; what is no list of texts is one text, so that it is not lost."""
+    if not found:
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else (str(found)[:200],)
+
+
 def _words(data: bytes, otherwise: str) -> str:
     try:
-        body = json.loads(data)
-    except ValueError:
+        body = _http.json_of(data)
+    except NoReplyError:
         return f"{otherwise}: {data[:200].decode(errors='replace').strip()}"
-    return str(body.get("error") or otherwise) if isinstance(body, dict) else otherwise
+    return str(body.get("error") or otherwise)[:1000] if isinstance(body, dict) else otherwise
 
 
 def _proxy_path(service: str) -> str:

@@ -45,6 +45,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     UnreachableError,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
+    Limit,
+    limited_body,
     parsed,
     retry_after,
     status_body,
@@ -147,6 +149,7 @@ class Client:
         body: Any,
         accept: str,
         content_type: str | None,
+        *,
         read_timeout: float,
         stream: bool,
     ) -> Any:
@@ -160,7 +163,7 @@ class Client:
             self._configuration.host + path + ("?" + urlencode(query) if query else ""),
             body=data,
             headers=self.headers(accept, content_type),
-            timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=read_timeout),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, read_timeout), read=read_timeout),
             preload_content=not stream,
             retries=False,
             redirect=False,
@@ -186,23 +189,61 @@ class Client:
         Every request made here is safe to send twice: reads, server-side apply, deletion by uid, creation under a name.
         `webhook_budget` (seconds) holds instead while an admission webhook cannot be called.
         """
+
+        def sent() -> tuple[Any, bytes]:
+            answer = self._send(
+                method, path, query, body, accept, content_type, read_timeout=_READ_TIMEOUT, stream=False
+            )
+            return answer, answer.data
+
+        answer, data = self._retried(sent, method, path, Budget(budget, webhook_budget), headers_to)
+        return answer.status, parsed(data)
+
+    def read(self, path: str, *, seconds: float, most: int, budget: float = 0.0) -> bytes:
+        """Body of a GET of something behind the API server's proxy, which may answer anything. Raises KubeErrors.
+
+        The answer is complete within `seconds`, and has at most `most` bytes; else AnswerError is raised. Within these seconds, it is
+        retried for `budget` seconds.
+        """
+        limit = Limit(seconds, most)
+
+        def sent() -> tuple[Any, bytes]:
+            answer = self._send(
+                "GET", path, None, None, "application/json", None, read_timeout=limit.left(), stream=True
+            )
+            return answer, limited_body(answer, limit)
+
+        try:
+            return self._retried(sent, "GET", path, Budget(min(budget, seconds)), None)[1]
+        except UnreachableError:
+            limit.left()  # it is the time that is over
+            raise
+
+    def _retried(
+        self,
+        send: Callable[[], tuple[Any, bytes]],
+        method: str,
+        path: str,
+        budgets: Budget,
+        headers_to: dict[str, str] | None,
+    ) -> tuple[Any, bytes]:
+        """(answer, its body) of a success."""
         start, attempt, renewed = time.monotonic(), 0, False
-        budgets = Budget(budget, webhook_budget)
         while True:
             attempt += 1
             error: KubeError
             asked, webhook = 0.0, False
             try:
                 with self._limiter:
-                    answer = self._send(method, path, query, body, accept, content_type, _READ_TIMEOUT, False)
+                    answer, data = send()
             except (urllib3.exceptions.HTTPError, OSError) as cause:
                 error = UnreachableError(self._unreachable(_in_words(cause)))
                 limit = budgets.without_answer(_why(cause), reached=self._reached)
             else:
                 self._note(answer, headers_to)
                 if answer.status < 400:
-                    return answer.status, parsed(answer.data)
-                error = ApiError(method, path, answer.status, status_body(answer.data))
+                    return answer, data
+                error = ApiError(method, path, answer.status, status_body(data))
                 if answer.status == 401:
                     if not renewed and self._renew_identity(start):
                         renewed = True
@@ -232,7 +273,7 @@ class Client:
 
     def stream(self, path: str, query: Mapping[str, Any], read_timeout: float) -> Any:
         """Open answer of a watch. The caller reads it with `events_of` and closes it."""
-        answer = self._send("GET", path, query, None, "application/json", None, read_timeout, True)
+        answer = self._send("GET", path, query, None, "application/json", None, read_timeout=read_timeout, stream=True)
         if answer.status >= 400:
             body = status_body(answer.read())
             answer.release_conn()

@@ -80,6 +80,10 @@ class UnreachableError(KubeError):
     """The API server gave no answer."""
 
 
+class AnswerError(KubeError):
+    """An answer that is not complete, takes too long, or is too large."""
+
+
 def numbered(title: str, findings: Sequence[str]) -> str:
     """One message for all `findings`: on the title's line when there is one, else counted and listed below it."""
     if len(findings) == 1:

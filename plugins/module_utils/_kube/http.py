@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads HTTP answers of the API server: body, Retry-After and warnings. No I/O."""
+"""Reads HTTP answers of the API server: body, Retry-After and warnings. Makes no requests."""
 
 from __future__ import annotations
 
@@ -13,18 +13,64 @@ from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import AnswerError
+
 # Upper limit for Retry-After (seconds).
 _LONGEST = 60.0
 # One warning: code, agent, text in quotes, optional date (RFC 9111, 5.5; apimachinery, pkg/util/net/http.go).
 _WARNING = re.compile(r'(\d{3}) (\S+) "((?:[^"\\]|\\.)*)"(?: "[^"]*")?\s*(?:,|\Z)\s*')
 _ESCAPED = re.compile(r"\\(.)")
 
+_CHUNK = 65536  # bytes
+
+
+class Limit:
+    """Of one answer: it is complete within `seconds` from now, and has at most `most` bytes."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self.seconds, self.most = seconds, most
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds, more than 0. Raises AnswerError when the time is over."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise AnswerError(f"no complete answer within {self.seconds:g} s")
+        return left
+
+
+def limited_body(answer: Any, limit: Limit) -> bytes:
+    """Body of an open answer of urllib3. Raises AnswerError."""
+    length = str(answer.headers.get("Content-Length") or "")
+    # Without `read1` (urllib3 1), a read waits for a whole chunk, so that the time is only checked between chunks.
+    read = getattr(answer, "read1", None) or answer.read
+    sock = getattr(getattr(answer, "connection", None), "sock", None)
+    data = bytearray()
+    try:
+        while len(data) <= limit.most:
+            if sock is not None:
+                sock.settimeout(limit.left())
+            if not (chunk := read(min(_CHUNK, limit.most + 1 - len(data)), decode_content=False)):
+                break
+            data += chunk
+            limit.left()
+    except BaseException:
+        answer.close()
+        raise
+    if len(data) > limit.most:
+        answer.close()
+        raise AnswerError(f"the answer is longer than {limit.most} bytes")
+    answer.release_conn()
+    if length.isdecimal() and len(data) < int(length):
+        raise AnswerError(f"the answer ended after {len(data)} of {length} bytes")
+    return bytes(data)
+
 
 def parsed(data: bytes) -> dict[str, Any]:
     """Body as a mapping: a body that is not JSON as `text`, JSON that is not a mapping as `value`."""
     try:
         body = json.loads(data) if data else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"text": data.decode(errors="replace")}
     return body if isinstance(body, dict) else {"value": body}
 
