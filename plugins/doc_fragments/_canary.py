@@ -55,7 +55,10 @@ options:
     default: 1
   analysis:
     description:
-      - Metrics that judge the new version. Each entry has one of C(metric), C(query), C(url) and C(job), and limits.
+      - Metrics that judge the new version. Each entry has one of O(analysis[].metric), O(analysis[].query), O(analysis[].url) and
+        O(analysis[].job), and limits.
+      - Nothing that a server answers ends a run. A metric without a number is inconclusive, and its check says why. All requests of one
+        metric in a window together may take 10 seconds.
       - The default is a success rate of at least 0.99 over at least 10 requests, and a 99th percentile of at most 1000 ms.
     type: list
     elements: dict
@@ -64,30 +67,40 @@ options:
         description: Name of the metric; required for all but built-in metrics.
         type: str
       metric:
-        description: A built-in metric. V(success_rate) is from 0 to 1, the percentiles of the duration are in milliseconds.
+        description:
+          - A built-in metric, from Istio's standard metrics in Prometheus. V(success_rate) is from 0 to 1, the percentiles of the duration
+            are in milliseconds.
+          - A start is refused when the series of the service have not the labels that the queries need. A service without samples may
+            start; a note says so.
         type: str
         choices: [success_rate, p50, p95, p99]
       query:
         description:
           - PromQL that returns one series. C($service), C($namespace), C($subset), C($workload) and C($window) are replaced.
+          - A start is refused when Prometheus cannot parse it, or has not the metrics and labels that it names. For a metric with
+            O(analysis[].dry_run), that is a note. The answer may take 4 seconds and have 4 MiB.
         type: str
       url:
-        description: URL that returns JSON. The same variables are replaced.
+        description:
+          - URL that returns JSON. The same variables are replaced. The answer may take 5 seconds and have 1 MiB, redirects included.
+          - Users and passwords belong in O(analysis[].headers), because the URL is recorded.
         type: str
       value:
-        description: JMESPath expression of the number in the response.
+        description: JMESPath expression of the number, or of V(true) or V(false), in the response.
         type: str
       headers:
-        description: Headers of the request. They are not recorded; each later call needs them again.
+        description: Headers of the request to O(analysis[].url). They are not recorded; each later call needs them again.
         type: dict
       job:
-        description: A Job (its C(spec) is enough) that runs once in each window and must complete.
+        description:
+          - A Job (its C(spec) is enough) that runs once in each window and must complete. A start is refused when the API server does not
+            accept it, which a dry run finds out.
         type: dict
       timeout:
-        description: Seconds within which the Job must complete.
+        description: Seconds within which O(analysis[].job) must complete. The default is 60.
         type: float
       reporter:
-        description: Reporter of Istio's metrics. The default is both, as two metrics.
+        description: Reporter of Istio's metrics, for O(analysis[].metric). The default is both, as two metrics.
         type: str
         choices: [destination, source]
       min:
@@ -112,15 +125,16 @@ options:
         description: Minimum number of requests to the new version in the window; with fewer, the metric is inconclusive.
         type: int
       freshness:
-        description: PromQL of the Unix time of the newest sample behind O(analysis[].query).
+        description: PromQL of the Unix time of the newest sample behind O(analysis[].query). It is tried at the start as well.
         type: str
       max_age:
-        description: Maximum age of the newest sample in seconds; an older one is stale.
+        description: Maximum age of the newest sample in seconds; an older one is stale. The default is 90.
         type: float
       otherwise:
         description:
-          - Verdict when there is no number, by reason (C(missing), C(nan), C(infinite), C(several), C(stale), C(error)).
+          - Verdict when there is no number, by reason (C(missing), C(nan), C(infinite), C(several), C(stale), C(partial), C(error)).
             Verdicts are C(pass), C(fail) and C(inconclusive), which is the default for all reasons.
+          - V(partial) is an answer of Prometheus with warnings, for which data was left out.
         type: dict
       critical:
         description: Whether one window in which this metric fails is enough to fail the rollout, whatever O(failures) is.
@@ -181,7 +195,7 @@ options:
     type: dict
     suboptions:
       url:
-        description: URL of Prometheus.
+        description: URL of Prometheus, without user and password.
         type: str
       service:
         description: C(namespace/name:port) of its Service; with the prefix V(https:) when it uses TLS.

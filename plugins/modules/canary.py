@@ -93,11 +93,6 @@ options:
     type: str
     choices: [refuse, restart]
     default: refuse
-  telemetry:
-    description: Source of the built-in metrics, Istio's metrics (V(istio)) or Envoy's cluster statistics (V(envoy)).
-    type: str
-    choices: [istio, envoy]
-    default: istio
   match:
     description:
       - Match of a VirtualService, for example a header. Requests that match all go to the new version from the first step on, by
@@ -249,7 +244,12 @@ proof:
     missing: {description: Pods that have another weight., type: list, elements: str}
     errors: {description: Requests to the canary after a rollback., type: str}
 history:
-  description: Events of the rollout, with each check (query, value and verdict).
+  description:
+    - Events of the rollout. V(window) has C(checks), one for each metric, V(note) says what a start found out about metrics that have no
+      samples yet or could not be tried.
+    - A check has C(name), C(verdict) and C(reason), and as far as they are known C(value) and C(stable) (the numbers of both versions),
+      C(requests) (of the new version in the window), C(reporter) (of a built-in metric), C(query) (PromQL or URL), C(critical) and
+      C(dry_run).
   returned: when there is one
   type: list
   elements: dict

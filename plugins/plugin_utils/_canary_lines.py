@@ -18,6 +18,7 @@ BAR = 20  # characters of a whole bar
 _SHOWN = frozenset(
     {
         "start",
+        "note",
         "step",
         "window",
         "watch",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, metrics, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries, verdict
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import OnTimeout
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.runner import Measurer
@@ -112,10 +112,12 @@ class Executor:
 
     def _judge(self, state: State, observation: Observation) -> Outcome:
         interval = state.plan.interval
-        wanted = metrics.metrics_of(self._settings["analysis"], self._settings["telemetry"])
-        number = state.passes + state.failures + state.inconclusives
+        wanted = entries.metrics_of(self._settings["analysis"])
+        # `since` is the start of this window, which no other window of the run has.
+        name = f"{self._job_prefix(state)}-{state.index}-{state.since:.0f}"
+        waited = max(0.0, self._clock.now() - state.since - interval)
         try:
-            checks = self._measurer.measure(wanted, interval, f"{self._job_prefix(state)}-{state.index}-{number}")
+            checks = self._measurer.measure(wanted, interval, name, waited)
         except Pending:
             return Outcome(state, retry_in=_PENDING)
         window = verdict.combine(checks)
@@ -147,7 +149,7 @@ class Executor:
             return self._measurer.measure([metric], state.plan.interval, self._job_prefix(state))[0]
 
         now = self._clock.now()
-        given = approvals.approvals_of(self._settings["approvals"], self._settings["telemetry"])
+        given = approvals.approvals_of(self._settings["approvals"])
         for approval in approvals.before(given, action.milestone):
             outcome, reason = approvals.check(approval, annotations, measure)
             match outcome:

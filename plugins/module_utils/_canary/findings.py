@@ -22,11 +22,16 @@ class FindingCode(StrEnum):
     PODS = "pods"
     DEPLOYMENT_MISSING = "deployment_missing"
     MEASUREMENT = "measurement"
+    NO_SAMPLES = "no_samples"
+    NOT_TRIED = "not_tried"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason why a canary cannot start. `text` names the object, what it has, what was expected, and what to do."""
+    """One reason why a canary cannot start, or (NO_SAMPLES, NOT_TRIED) what to know about one that starts.
+
+    `text` names the object, what it has, what was expected, and what to do.
+    """
 
     code: FindingCode
     text: str

@@ -12,11 +12,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     TIMEOUT,
     OnTimeout,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
-    BUILT_IN,
-    REPORTERS,
-    TELEMETRY,
-)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import BOUNDS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
@@ -38,23 +35,9 @@ def _values(choices: type[StrEnum]) -> list[str]:
 
 METRIC: dict[str, Option] = {
     "name": _text(),
-    "metric": _text(choices=list(BUILT_IN)),
-    "query": _text(),
-    "url": _text(),
-    "value": _text(),
-    "headers": {"type": "dict", "no_log": True},
-    "job": {"type": "dict"},
-    "timeout": _number(),
-    "reporter": _text(choices=list(REPORTERS)),
-    "min": _number(),
-    "max": _number(),
-    "min_ratio": _number(),
-    "max_ratio": _number(),
-    "min_difference": _number(),
-    "max_difference": _number(),
+    **registry.OPTIONS,
+    **{name: _number() for name in BOUNDS},
     "min_requests": {"type": "int"},
-    "freshness": _text(),
-    "max_age": _number(),
     "otherwise": {"type": "dict"},
     "critical": {"type": "bool", "default": False},
     "dry_run": {"type": "bool", "default": False},
@@ -64,11 +47,7 @@ APPROVAL: dict[str, Option] = {
     "before": _text(required=True),
     "annotation": _text(),
     "equals": _text(default="true"),
-    "query": _text(),
-    "url": _text(),
-    "value": _text(),
-    "headers": {"type": "dict", "no_log": True},
-    "job": {"type": "dict"},
+    **registry.APPROVAL_OPTIONS,
     "min": _number(),
     "max": _number(),
     "timeout": _number(default=int(TIMEOUT)),
@@ -116,7 +95,6 @@ OPTIONS: dict[str, Option] = {
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
     "approvals": {"type": "list", "elements": "dict", "options": APPROVAL},
     "prometheus": {"type": "dict", "options": PROMETHEUS},
-    "telemetry": _text(choices=list(TELEMETRY), default="istio"),
     "match": {"type": "dict"},
     "mirror": _number(default=0),
     "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},

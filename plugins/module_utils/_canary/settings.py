@@ -9,12 +9,14 @@ The record has no secrets: passwords and headers come from the parameters of eac
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
@@ -25,7 +27,7 @@ PLAN = (
     "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "pause_at", "on_failure",
     "failures", "inconclusives", "passes",
 )  # fmt: skip
-_SECRET = ("headers", "password")
+_PROMETHEUS_SECRETS = frozenset({"headers", "password"})
 DEFAULT_ANALYSIS: list[dict[str, Any]] = [
     {"metric": "success_rate", "min": 0.99, "min_requests": 10},
     {"metric": "p99", "max": 1000},
@@ -42,8 +44,14 @@ def findings(params: Params) -> list[str]:
     if params.get("stable_subset") == params.get("canary_subset"):
         found.append(f"canary_subset: {params.get('canary_subset')!r} is the stable subset; expected another one")
     found += plans.findings({name: params.get(name) for name in PLAN})
-    found += metrics.findings(_analysis(params), prometheus=prometheus_given(params))
-    found += approvals.findings(params.get("approvals") or [], params.get("steps") or [])
+    found += entries.findings(_analysis(params), prometheus=prometheus_given(params))
+    found += approvals.findings(
+        params.get("approvals") or [], params.get("steps") or [], prometheus=prometheus_given(params)
+    )
+    if "@" in urlsplit(str((params.get("prometheus") or {}).get("url") or "")).netloc:
+        found.append(
+            "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
+        )
     if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
         found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
@@ -82,10 +90,9 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "routes": list(params.get("routes") or []),
         "match": params.get("match"),
         "mirror": params.get("mirror") or 0,
-        "telemetry": params["telemetry"],
-        "analysis": [_bare(entry) for entry in _analysis(params)],
-        "approvals": [_bare(entry) for entry in params.get("approvals") or []],
-        "prometheus": _bare(params.get("prometheus") or {}),
+        "analysis": [_bare(entry, registry.SECRETS) for entry in _analysis(params)],
+        "approvals": [_bare(entry, registry.SECRETS) for entry in params.get("approvals") or []],
+        "prometheus": _bare(params.get("prometheus") or {}, _PROMETHEUS_SECRETS),
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
         "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
@@ -94,8 +101,8 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
     return json.loads(json.dumps(kept))
 
 
-def _bare(entry: Params) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if value is not None and key not in _SECRET}
+def _bare(entry: Params, secrets: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if value is not None and key not in secrets}
 
 
 def _ref(entry: Params) -> dict[str, Any]:
@@ -108,18 +115,21 @@ def with_secrets(settings: Params, params: Params) -> dict[str, Any]:
     """Recorded settings with the passwords and headers of this call."""
     result = dict(settings)
     given = params.get("prometheus") or {}
-    result["prometheus"] = {**settings.get("prometheus", {}), **{k: given[k] for k in _SECRET if given.get(k)}}
+    result["prometheus"] = {**settings.get("prometheus", {}), **_secrets(given, _PROMETHEUS_SECRETS)}
     for name in ("analysis", "approvals"):
-        fresh = {_key(entry): entry.get("headers") for entry in params.get(name) or [] if entry.get("headers")}
-        result[name] = [
-            {**entry, "headers": fresh[_key(entry)]} if _key(entry) in fresh else entry
-            for entry in settings.get(name) or []
-        ]
+        fresh = {_key(entry): _secrets(entry, registry.SECRETS) for entry in params.get(name) or []}
+        result[name] = [{**entry, **fresh.get(_key(entry), {})} for entry in settings.get(name) or []]
     return result
 
 
-def _key(entry: Params) -> tuple[str, str]:
-    return str(entry.get("name") or entry.get("before") or ""), str(entry.get("url") or "")
+def _secrets(entry: Params, secrets: Collection[str]) -> dict[str, Any]:
+    return {key: entry[key] for key in secrets if entry.get(key)}
+
+
+def _key(entry: Params) -> tuple[str, ...]:
+    """What tells an entry of `analysis` or `approvals` from the others, and is recorded."""
+    sources = [json.dumps(entry[name], sort_keys=True) for name in registry.chosen(entry)]
+    return str(entry.get("name") or entry.get("before") or ""), *sources
 
 
 def aim_of(settings: Params) -> Aim:

@@ -45,13 +45,18 @@ def start(context: Context) -> Result:
     elif state is not None and state.phase is Phase.PROMOTED and _is_live(context, state, wanted):
         context.result.state, context.result.done = state, True
         return context.ended()
-    settings, observation, findings = start_checks.checked_settings(
+    settings, observation, findings, notes = start_checks.checked_settings(
         context.client, context.params, restarting=restart is not None
     )
     if findings:
         raise KubeError(numbered(_REFUSED, list(dict.fromkeys(str(finding) for finding in findings))))
     context.result.changed, context.result.before = True, 0
     fresh = _new_state(context, settings, observation, wanted, restart)
+    now = context.clock.now()
+    fresh = fresh.noted(now, "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
+    for note in notes:
+        fresh = fresh.noted(now, "note", str(note))
+    context.result.notes = list(fresh.history)
     if context.check:
         context.result.state = fresh
         return context.ended()
@@ -67,13 +72,11 @@ def _recorded(context: Context, fresh: State, observation: Observation, before: 
             f"Another run ({again.run}) started on {fresh.namespace}/{fresh.service} at the same moment. Nothing was done; "
             "wait until that run has ended"
         )
-    fresh = fresh.noted(context.clock.now(), "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
     context.record.write(fresh, runs=context.runs(again), release=context.params.get("release"))
     writer = ClusterWriter(context.client, fresh.settings, context.annotation(fresh))
     writer.put_annotation(observation.virtual_services)
-    context.record.event("CanaryStarted", fresh.history[-1]["message"], observation.stable)
+    context.record.event("CanaryStarted", fresh.history[0]["message"], observation.stable)
     context.result.state = fresh
-    context.result.notes = list(fresh.history[-1:])
     return context.ended()
 
 

@@ -12,7 +12,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import approvals_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import metrics_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.entries import metrics_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.runner import Measurer
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
     Finding,
@@ -28,8 +28,11 @@ Obj = dict[str, Any]
 
 def checked_settings(
     client: Client, params: Mapping[str, Any], *, restarting: bool
-) -> tuple[dict[str, Any], Observation, list[Finding]]:
-    """(settings of a new run, what is observed, why it cannot start). `restarting`: it replaces a run that is under way."""
+) -> tuple[dict[str, Any], Observation, list[Finding], list[Finding]]:
+    """(settings of a new run, what is observed, why it cannot start, what to know when it starts).
+
+    `restarting`: it replaces a run that is under way.
+    """
     aim = run_settings.aim_of(run_settings.settings_of(params, []))
     items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
     names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
@@ -48,16 +51,17 @@ def checked_settings(
             "version, or the option canary_definitions that creates it"
         )
         findings.append(Finding(FindingCode.DEPLOYMENT_MISSING, text))
-    findings += _measurement_findings(client, run_settings.with_secrets(settings, params))
-    return settings, observation, findings
+    refused, notes = _measurement_findings(client, run_settings.with_secrets(settings, params))
+    return settings, observation, findings + refused, notes
 
 
-def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> list[Finding]:
-    """Why metrics and approvals can never be measured."""
-    telemetry = settings["telemetry"]
-    wanted = metrics_of(settings["analysis"], telemetry)
-    wanted += [entry.metric for entry in approvals_of(settings["approvals"], telemetry) if entry.metric is not None]
-    return findings_of(FindingCode.MEASUREMENT, Measurer.of(client, settings).findings(wanted))
+def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> tuple[list[Finding], list[Finding]]:
+    """(why metrics and approvals can never be measured, what to know about them)."""
+    wanted = metrics_of(settings["analysis"])
+    wanted += [entry.metric for entry in approvals_of(settings["approvals"]) if entry.metric is not None]
+    trial = Measurer.of(client, settings).tried(wanted)
+    notes = findings_of(FindingCode.NO_SAMPLES, trial.no_samples) + findings_of(FindingCode.NOT_TRIED, trial.not_tried)
+    return findings_of(FindingCode.MEASUREMENT, trial.findings), notes
 
 
 def _observation_findings(client: Client, observation: Observation, takeover: Sequence[str]) -> list[Finding]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Kind, Metric
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import entries
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Check,
     Pending,
@@ -21,8 +22,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan 
 
 Options = Mapping[str, Any]
 TIMEOUT = 3600.0  # seconds
-_SOURCES = ("annotation", "query", "url", "job")
-_MEASURED = ("query", "url", "value", "job", "headers", "min", "max", "timeout")
+_SOURCES = ("annotation", *registry.FOR_APPROVALS)
+_LIMITS = ("min", "max")
 
 
 class OnTimeout(StrEnum):
@@ -45,14 +46,16 @@ class Approval:
     on_timeout: OnTimeout = OnTimeout.ROLLBACK
 
 
-def findings(options: Sequence[Options], steps: Sequence[Any]) -> list[str]:
-    """Everything that is wrong with the option `approvals`."""
+def findings(options: Sequence[Options], steps: Sequence[Any], *, prometheus: bool) -> list[str]:
+    """Everything that is wrong with the option `approvals`. `prometheus`: whether the address of Prometheus is given."""
     return [
-        f"approvals[{index}]: {found}" for index, entry in enumerate(options) for found in _findings_of(entry, steps)
+        f"approvals[{index}]: {found}"
+        for index, entry in enumerate(options)
+        for found in _findings_of(entry, steps, prometheus)
     ]
 
 
-def _findings_of(entry: Options, steps: Sequence[Any]) -> list[str]:
+def _findings_of(entry: Options, steps: Sequence[Any], prometheus: bool) -> list[str]:
     found = []
     before = entry.get("before")
     if before != str(BeforePromotion()) and before not in [str(step) for step in steps]:
@@ -60,21 +63,21 @@ def _findings_of(entry: Options, steps: Sequence[Any]) -> list[str]:
     sources = [key for key in _SOURCES if entry.get(key)]
     if len(sources) != 1:
         found.append(f"has {' and '.join(sources) or 'nothing to check'}; expected one of {', '.join(_SOURCES)}")
-    if entry.get("url") and not entry.get("value"):
-        found.append("value is missing; expected a JMESPath expression")
+    elif sources[0] in registry.PROVIDERS:
+        found += entries.provider_findings(registry.PROVIDERS[sources[0]], entry, prometheus=prometheus)
     if (entry.get("on_timeout") or OnTimeout.ROLLBACK) not in tuple(OnTimeout):
         found.append(f"on_timeout is {entry.get('on_timeout')!r}; expected one of {', '.join(OnTimeout)}")
     return found
 
 
-def approvals_of(options: Sequence[Options], telemetry: str) -> list[Approval]:
+def approvals_of(options: Sequence[Options]) -> list[Approval]:
     """The approvals of valid options."""
     return [
         Approval(
             before=str(entry["before"]),
             annotation=str(entry.get("annotation") or ""),
             equals=str(entry.get("equals") or "true"),
-            metric=_metric(entry, telemetry),
+            metric=_metric(entry),
             timeout=float(entry.get("timeout") or TIMEOUT),
             on_timeout=OnTimeout(entry.get("on_timeout") or OnTimeout.ROLLBACK),
         )
@@ -82,11 +85,11 @@ def approvals_of(options: Sequence[Options], telemetry: str) -> list[Approval]:
     ]
 
 
-def _metric(entry: Options, telemetry: str) -> Metric | None:
+def _metric(entry: Options) -> Metric | None:
     if entry.get("annotation"):
         return None
-    measured = {key: entry.get(key) for key in _MEASURED}
-    return metrics.metrics_of([{**measured, "name": f"approval-{entry['before']}"}], telemetry)[0]
+    measured = {key: entry.get(key) for key in (*registry.APPROVAL_OPTIONS, *_LIMITS)}
+    return entries.metrics_of([{**measured, "name": f"approval-{entry['before']}"}])[0]
 
 
 def before(approvals: Sequence[Approval], milestone: Milestone) -> list[Approval]:
@@ -110,7 +113,7 @@ def check(
         found = measure(approval.metric)
     except Pending:
         return Verdict.INCONCLUSIVE, "its Job has not finished"
-    # A number that is out of its limits now may be within them later. A Job runs once: its failure is final.
-    if found.verdict is Verdict.FAIL and approval.metric.kind is not Kind.JOB:
+    # A number that is out of its limits now may be within them later.
+    if found.verdict is Verdict.FAIL and not registry.PROVIDERS[approval.metric.provider].failure_is_final:
         return Verdict.INCONCLUSIVE, found.reason
     return found.verdict, found.reason

@@ -10,6 +10,7 @@ unless the user sets another one.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,10 +34,16 @@ class Status(StrEnum):
     INFINITE = "infinite"
     SEVERAL = "several"
     STALE = "stale"
+    PARTIAL = "partial"
     ERROR = "error"
 
 
 NO_NUMBER = tuple(status for status in Status if status is not Status.OK)
+# Names of limits, as in `Limits` and in the options.
+COMPARING = ("min_ratio", "max_ratio", "min_difference", "max_difference")
+BOUNDS = ("min", "max", *COMPARING)
+# What Prometheus and JSON write as a number. Python's `float` takes more: 1_000, digits of other scripts, spaces.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
 
 
 class Pending(Exception):  # noqa: N818  # not an error: a Job has not finished
@@ -75,14 +82,17 @@ class Limits:
     @property
     def compares(self) -> bool:
         """Whether the stable subset has to be measured too."""
-        return any(
-            limit is not None for limit in (self.min_ratio, self.max_ratio, self.min_difference, self.max_difference)
-        )
+        return any(getattr(self, name) is not None for name in COMPARING)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Result of one metric in one window. `query` is the PromQL, or the URL."""
+    """Result of one metric in one window.
+
+    `value` is the canary's number and `stable` that of the stable version where it was compared, both in the metric's own unit.
+    `requests` are those of the canary in the window, where they were counted. `reporter` is that of a built-in metric. `query` is the
+    PromQL, or the URL.
+    """
 
     name: str
     verdict: Verdict
@@ -93,6 +103,7 @@ class Check:
     query: str = ""
     critical: bool = False
     dry_run: bool = False
+    reporter: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For the history and the result, as plain JSON values; unknown values are left out."""
@@ -112,6 +123,11 @@ class Window:
 def number(value: float) -> str:
     """A measurement for people: four significant digits."""
     return f"{value:.4g}" if abs(value) < 10000 else f"{value:.0f}"
+
+
+def span(seconds: float) -> str:
+    """A window for people: 60 s, 2.5 s."""
+    return f"{seconds:g} s"
 
 
 def sample_of_series(series: Sequence[Mapping[str, Any]], newest: float | None, now: float, max_age: float) -> Sample:
@@ -142,11 +158,13 @@ def sample_of_value(value: Any) -> Sample:
     if isinstance(value, bool):
         return Sample(Status.OK, float(value))
     if not isinstance(value, (int, float, str)):
-        return Sample(Status.ERROR, detail=f"{str(value)[:60]!r} is a {type(value).__name__}; expected a number")
+        return Sample(Status.ERROR, detail=f"{_shown(value)} is a {type(value).__name__}; expected a number")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return Sample(Status.ERROR, detail=f"{_shown(value)} is not a number")
     try:
         found = float(value)
     except (ValueError, OverflowError):
-        return Sample(Status.ERROR, detail=f"{str(value)[:60]!r} is not a number")
+        return Sample(Status.ERROR, detail=f"{_shown(value)} is too large for a number")
     if math.isnan(found):
         return Sample(Status.NAN, detail="the value is NaN")
     if math.isinf(found):
@@ -154,16 +172,31 @@ def sample_of_value(value: Any) -> Sample:
     return Sample(Status.OK, found)
 
 
+def _shown(value: Any) -> str:
+    """The beginning of a value. A number with thousands of digits cannot be written as text."""
+    try:
+        return repr(str(value)[:60])
+    except (ValueError, RecursionError):
+        return "the value"
+
+
 def judge(
-    limits: Limits, canary: Sample, stable: Sample | None = None, requests: Sample | None = None
+    limits: Limits,
+    canary: Sample,
+    stable: Sample | None = None,
+    requests: Sample | None = None,
+    window: float = 0.0,
 ) -> tuple[Verdict, str]:
-    """(verdict, reason) of one metric. `stable` is needed when limits compare, `requests` when `min_requests` is set."""
+    """(verdict, reason) of one metric. `stable` is needed when limits compare, `requests` when `min_requests` is set.
+
+    `window`: its length in seconds, for the reason.
+    """
     if limits.min_requests > 0:
         if requests is None or requests.status != Status.OK or requests.value is None:
             shown = "not measured" if requests is None else str(requests)
             return _otherwise(limits, requests.status if requests else Status.MISSING, f"number of requests: {shown}")
         if requests.value < limits.min_requests:
-            return Verdict.INCONCLUSIVE, f"{number(requests.value)} requests; expected at least {limits.min_requests}"
+            return Verdict.INCONCLUSIVE, too_few(requests.value, limits.min_requests, window)
     if canary.status != Status.OK or canary.value is None:
         return _otherwise(limits, canary.status, str(canary))
     broken = _absolute(limits, canary.value)
@@ -175,6 +208,13 @@ def judge(
         shown = "not measured" if stable is None else str(stable)
         return _otherwise(limits, stable.status if stable else Status.MISSING, f"stable: {shown}")
     return _relative(limits, canary.value, stable.value)
+
+
+def too_few(requests: float, least: int, window: float) -> str:
+    """In words that there was too little traffic, and what to do. `window` in seconds."""
+    count = "1 request" if requests == 1 else f"{number(requests)} requests" if requests else "no requests"
+    time = f" in {span(window)}" if window else ""
+    return f"{count}{time}; expected at least {least}: send more traffic, use a longer interval, or lower min_requests"
 
 
 def _otherwise(limits: Limits, status: Status, reason: str) -> tuple[Verdict, str]:

@@ -108,7 +108,7 @@ PROMOTION = [{"before": "promotion", "annotation": "a/b"}, {"before": "100", "an
 
 
 def test_the_promotion_and_a_step_of_100_percent_have_their_own_approvals() -> None:
-    given = approvals.approvals_of(PROMOTION, "istio")
+    given = approvals.approvals_of(PROMOTION)
     assert [entry.annotation for entry in approvals.before(given, BeforePromotion())] == ["a/b"]
     assert [entry.annotation for entry in approvals.before(given, BeforeStep(100))] == ["c/d"]
     assert approvals.before(given, BeforeStep(50)) == []
@@ -116,7 +116,7 @@ def test_the_promotion_and_a_step_of_100_percent_have_their_own_approvals() -> N
 
 @pytest.mark.parametrize(("value", "verdict"), [("true", Verdict.PASS), ("no", Verdict.INCONCLUSIVE)])
 def test_an_annotation_approves_by_its_value(value: str, verdict: Verdict) -> None:
-    approval = approvals.approvals_of(PROMOTION, "istio")[0]
+    approval = approvals.approvals_of(PROMOTION)[0]
     found, reason = approvals.check(approval, {"a/b": value}, lambda _metric: pytest.fail("nothing is measured"))
     assert found is verdict
     assert bool(reason) == (verdict is not Verdict.PASS)
@@ -125,7 +125,7 @@ def test_an_annotation_approves_by_its_value(value: str, verdict: Verdict) -> No
 @pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("source", [{"query": "up", "min": 1}, {"job": {"spec": {"template": {}}}}])
 def test_only_a_failed_job_is_an_answer_that_waiting_cannot_change(verdict: Verdict, source: Obj) -> None:
-    (approval,) = approvals.approvals_of([{"before": "promotion", **source}], "istio")
+    (approval,) = approvals.approvals_of([{"before": "promotion", **source}])
 
     def measure(metric: Metric) -> Check:
         return Check(metric.name, verdict, "why")

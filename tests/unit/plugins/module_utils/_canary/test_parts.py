@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import proxy_check as envoy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import entries, metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
@@ -51,12 +51,12 @@ CANARY = Subject("user-service", "shop", "canary", "user-service-canary")
     ],
 )
 def test_metrics_that_cannot_be_are_named(entry: dict[str, Any], words: str) -> None:
-    assert words in "; ".join(metrics.findings([entry], prometheus=True))
+    assert words in "; ".join(entries.findings([entry], prometheus=True))
 
 
 def test_a_metric_of_prometheus_needs_one() -> None:
-    assert "needs Prometheus" in str(metrics.findings([{"metric": "p99", "max": 1}], prometheus=False))
-    assert "is used twice" in str(metrics.findings([{"metric": "p99", "max": 1}] * 2, prometheus=True))
+    assert "needs Prometheus" in str(entries.findings([{"metric": "p99", "max": 1}], prometheus=False))
+    assert "is used twice" in str(entries.findings([{"metric": "p99", "max": 1}] * 2, prometheus=True))
 
 
 def test_what_a_user_writes_keeps_its_own_dollars() -> None:
@@ -64,26 +64,24 @@ def test_what_a_user_writes_keeps_its_own_dollars() -> None:
     assert metrics.filled(text, CANARY, 60) == 'label_replace(x{subset="canary"}[60000ms], "a", "$1", "b", "(.*)")'
 
 
-@pytest.mark.parametrize("telemetry", metrics.TELEMETRY)
 @pytest.mark.parametrize("metric", [metrics.REQUESTS, *metrics.BUILT_IN])
-def test_built_in_queries_ask_for_one_version_over_the_window(telemetry: str, metric: str) -> None:
-    query = metrics.promql(metric, telemetry, CANARY, 12.5)
+def test_built_in_queries_ask_for_one_version_over_the_window(metric: str) -> None:
+    query = metrics.promql(metric, CANARY, 12.5)
     assert "offset 12500ms" in query
     assert 'destination_service_namespace="shop"' in query
-    own = 'subset="canary"' if telemetry == "envoy" else 'destination_workload="user-service-canary"'
+    own = 'destination_workload="user-service-canary"'
     assert query.count(own) == query.count('destination_service_name="user-service"')
     assert query.count("(") == query.count(")")
     assert query.count("{") == query.count("}")
 
 
 def test_istios_telemetry_is_asked_at_both_ends_unless_one_is_named() -> None:
-    both = metrics.metrics_of([{"metric": "success_rate", "min": 0.9}], "istio")
+    both = entries.metrics_of([{"metric": "success_rate", "min": 0.9}])
     assert [(metric.name, metric.reporter) for metric in both] == [
         ("success_rate/destination", "destination"),
         ("success_rate/source", "source"),
     ]
-    assert len(metrics.metrics_of([{"metric": "success_rate", "min": 0.9, "reporter": "source"}], "istio")) == 1
-    assert len(metrics.metrics_of([{"metric": "success_rate", "min": 0.9}], "envoy")) == 1
+    assert len(entries.metrics_of([{"metric": "success_rate", "min": 0.9, "reporter": "source"}])) == 1
 
 
 # Settings ------------------------------------------------------------------------------------------------------------

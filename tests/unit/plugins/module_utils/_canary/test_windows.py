@@ -18,9 +18,9 @@ SUBJECT = metrics.Subject("web", "shop", "canary", "web-canary")
 LABELS = {
     "destination_service_name": "web",
     "destination_service_namespace": "shop",
-    "subset": "canary",
-    "direction": "outbound",
-    "response_code_class": "2xx",
+    "destination_workload": "web-canary",
+    "reporter": "destination",
+    "response_code": "200",
 }
 
 
@@ -37,14 +37,14 @@ LABELS = {
     ],
 )
 def test_requests_of_a_window(values: str, expected: int, tmp_path: Path) -> None:
-    expression = metrics.promql(metrics.REQUESTS, "envoy", SUBJECT, 5)
+    expression = metrics.promql(metrics.REQUESTS, SUBJECT, 5)
     series = ",".join(f'{name}="{value}"' for name, value in LABELS.items())
     tests = {
         "evaluation_interval": "1s",
         "tests": [
             {
                 "interval": "1s",
-                "input_series": [{"series": f"envoy_cluster_upstream_rq{{{series}}}", "values": values}],
+                "input_series": [{"series": f"istio_requests_total{{{series}}}", "values": values}],
                 "promql_expr_test": [
                     {"expr": expression, "eval_time": "20s", "exp_samples": [{"labels": "{}", "value": expected}]}
                 ],

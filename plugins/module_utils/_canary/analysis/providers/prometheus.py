@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Provider `query`: PromQL of the user, and how any query of this package becomes a sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import selectors, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
+    MAX_AGE,
+    Metric,
+    Subject,
+    filled,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
+    Provider,
+    Request,
+    Servers,
+    Trial,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
+from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    Answer,
+    Failure,
+    Prometheus,
+    PrometheusError,
+)
+
+QUERY_SECONDS = 4.0  # that one query may take, retries included
+MOST = 4 * 1024 * 1024  # bytes of one answer; a query of a metric returns one series
+START_SECONDS = 15.0  # the same at a start, where a slow answer delays nothing else
+_NUMBERS = ("vector", "scalar")
+
+
+class PrometheusQuery(Provider):
+    """One number from PromQL."""
+
+    option = "query"
+    options = {
+        "query": {"type": "str"},
+        "freshness": {"type": "str"},
+        "max_age": {"type": "float"},
+    }
+    approval_options = ("query",)
+    needs_prometheus = True
+
+    def query(self, metric: Metric, subject: Subject, window: float) -> str:
+        return filled(str(metric.source), subject, window)
+
+    def measure(self, servers: Servers, request: Request) -> Sample:
+        metric = request.metric
+        newest = filled(str(metric.options.get("freshness") or ""), request.subject, request.window)
+        query = self.query(metric, request.subject, request.window)
+        return asked(servers, query, newest, max_age(metric), request.deadline)
+
+    def tried(self, servers: Servers, metric: Metric, subject: Subject, known: Known | None) -> Trial:
+        if servers.prometheus is None or known is None:
+            return Trial()
+        trial = Trial()
+        for text in (metric.source, metric.options.get("freshness")):
+            if text:
+                query = filled(str(text), subject, 60.0)
+                trial = both(trial, tried_query(servers.prometheus, metric.name, query))
+                trial = both(trial, _tried_names(servers.prometheus, metric, query, known))
+        return trial
+
+
+def max_age(metric: Metric) -> float:
+    """Seconds after which the newest sample is stale."""
+    return float(metric.options.get("max_age") or MAX_AGE)
+
+
+def asked(servers: Servers, query: str, newest: str, most: float, deadline: Deadline) -> Sample:
+    """Sample of one query. `newest`: query of the time of the newest sample behind it, empty for none; `most`: its maximum age."""
+    if servers.prometheus is None:
+        return Sample(Status.ERROR, detail="the address of Prometheus is not given (option prometheus)")
+    try:
+        answer = _answer(servers.prometheus, query, deadline)
+        sample = sample_of(answer)
+        if not newest or sample.status is not Status.OK:
+            return sample
+        age = sample_of(_answer(servers.prometheus, newest, deadline))
+    except PrometheusError as error:
+        return Sample(Status.ERROR, detail=str(error))
+    except TimeoutError:
+        return Sample(
+            Status.ERROR, detail=f"Prometheus took more than {deadline.seconds:g} s for all queries of the metric"
+        )
+    if age.value is None:
+        return Sample(Status.STALE, detail=f"the age of the newest sample is unknown: {age}")
+    now = float(answer.series[0]["value"][0])  # Prometheus' own clock
+    return verdict.sample_of_series(answer.series, age.value, now, most)
+
+
+def _answer(prometheus: Prometheus, query: str, deadline: Deadline) -> Answer:
+    seconds = min(QUERY_SECONDS, deadline.left())
+    return prometheus.query(query, timeout=seconds, budget=seconds, most=MOST)
+
+
+def sample_of(answer: Answer) -> Sample:
+    """Sample of an answer. Warnings mean that data was left out, so that there is no number that can be trusted."""
+    if answer.warnings:
+        return Sample(Status.PARTIAL, detail=f"the answer is partial: {'; '.join(answer.warnings)[:300]}")
+    if answer.kind not in _NUMBERS:
+        return Sample(Status.ERROR, detail=f"the query returns a {answer.kind}; expected one number")
+    return verdict.sample_of_series(answer.series, None, 0.0, 0.0)
+
+
+# At the start ------------------------------------------------------------------------------------------------------------
+
+
+def both(one: Trial, two: Trial) -> Trial:
+    """What two trials found, each once."""
+    return Trial(*(
+        tuple(dict.fromkeys((*getattr(one, entry.name), *getattr(two, entry.name))))
+        for entry in dataclasses.fields(Trial)
+    ))  # fmt: skip
+
+
+def tried_query(prometheus: Prometheus, name: str, query: str) -> Trial:
+    """Whether Prometheus answers a query with what can be one number."""
+    try:
+        answer = prometheus.query(query, timeout=START_SECONDS, budget=START_SECONDS)
+    except PrometheusError as error:
+        if error.kind is Failure.QUERY:
+            return Trial((f"analysis {name}: Prometheus cannot parse the query: {error}",))
+        if error.kind is Failure.EXECUTION:
+            return Trial((f"analysis {name}: Prometheus cannot answer the query: {error}",))
+        return Trial((f"analysis: {error}",))
+    if answer.kind not in _NUMBERS:
+        return Trial((f"analysis {name}: the query returns a {answer.kind}; expected one number",))
+    told = []
+    if answer.warnings:
+        told.append(
+            f"analysis {name}: Prometheus answers with warnings now, and windows are inconclusive while it does: "
+            f"{'; '.join(answer.warnings)[:300]}"
+        )
+    if len(answer.series) > 1:
+        told.append(
+            f"analysis {name}: the query returns {len(answer.series)} series now; windows with more than one are inconclusive"
+        )
+    return Trial(not_tried=tuple(told))
+
+
+def _tried_names(prometheus: Prometheus, metric: Metric, query: str, known: Known) -> Trial:
+    """Whether Prometheus has the metrics and labels that a query names."""
+    where = f"analysis {metric.name}"
+    found = selectors_of(prometheus, query)
+    if found is None:
+        return Trial(
+            not_tried=(f"{where}: the names in the query were not checked, because it is not understood here",)
+        )
+    try:
+        missing = _missing(found, known)
+    except PrometheusError as error:
+        return Trial(not_tried=(f"{where}: the names in the query were not checked: {error}",))
+    nameless = [selector for selector in found if not selector.name]
+    told = (
+        (f"{where}: the query selects series without the name of a metric, which was not checked",) if nameless else ()
+    )
+    lines = tuple(
+        f"{where}: {text}. Correct the query, or set dry_run for the metric until there are samples" for text in missing
+    )
+    return Trial(no_samples=lines, not_tried=told) if metric.dry_run else Trial(lines, not_tried=told)
+
+
+def _missing(found: Sequence[Selector], known: Known) -> list[str]:
+    names = known.names()
+    unknown = [text for selector in found if (text := selectors.unknown_name(selector, names))]
+    for selector in found:
+        if selector.name in names:
+            unknown += selectors.unknown_labels(selector, lambda name: known.labels(by_name(name)))
+    return list(dict.fromkeys(unknown))
+
+
+def by_name(name: str) -> str:
+    """Selector of all series of a metric, whatever characters its name has."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{__name__="{escaped}"}}'
+
+
+def selectors_of(prometheus: Prometheus, query: str) -> list[Selector] | None:
+    """The selectors of a query, by Prometheus itself where it can do that (Prometheus 3)."""
+    try:
+        found = selectors.selectors_of_tree(prometheus.parsed(query))
+    except PrometheusError:
+        found = None
+    return selectors.selectors_of_text(query) if found is None else found
