@@ -36,6 +36,10 @@ class NoReplyError(Exception):
     """A request without a complete answer, or an answer that cannot be read. The message is the reason."""
 
 
+class TooLongError(NoReplyError):
+    """An answer with more bytes than the caller takes, as it will have the next time."""
+
+
 class Deadline:
     """The time that is left for something with several steps."""
 
@@ -178,7 +182,7 @@ def _body(answer: Any, deadline: Deadline, most: int) -> bytes:
             break
         deadline.left()
     if len(data) > most or (expected or 0) > most:
-        raise NoReplyError(f"the answer is longer than {most} bytes")
+        raise TooLongError(f"the answer is longer than {most} bytes")
     if expected is not None and len(data) < expected and answer.status not in (204, 304):
         raise NoReplyError(f"the answer ended after {len(data)} of {expected} bytes")
     return bytes(data)

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _http
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import NoReplyError
+from ansible_collections.servicemesh.platform.plugins.module_utils._http import NoReplyError, TooLongError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     AnswerError,
@@ -40,7 +40,7 @@ class Failure(StrEnum):
     UNREACHABLE = "unreachable"  # no answer, or not one of Prometheus
     REFUSED = "refused"  # 401, 403
     QUERY = "query"  # Prometheus cannot parse the query
-    EXECUTION = "execution"  # the query failed or took too long
+    EXECUTION = "execution"  # the query failed or took too long, or its answer is too long
 
 
 class PrometheusError(KubeError):
@@ -216,7 +216,8 @@ class Prometheus:
                 ca_cert=end.ca_cert,
             )
         except NoReplyError as error:
-            raise self._error(Failure.UNREACHABLE, str(error)) from None
+            kind = Failure.EXECUTION if isinstance(error, TooLongError) else Failure.UNREACHABLE
+            raise self._error(kind, str(error)) from None
         if reply.status != 200:
             raise self._error(_kind(reply.status), _words(reply.body, f"HTTP {reply.status}"))
         return reply.body

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -96,6 +97,48 @@ class FaultyServer:
                 handler.connection.shutdown(socket.SHUT_RDWR)
                 return
         handler.wfile.write(b"0\r\n\r\n")
+
+
+class RawServer:
+    """Sends bytes, or lets `talk` have the connection. `seen` holds what came before the answer."""
+
+    def __init__(self) -> None:
+        self.talk: Callable[[socket.socket], None] = lambda _connection: None
+        self.seen: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def says(self, answer: bytes) -> None:
+        """The same bytes for everybody."""
+        self.talk = lambda connection: connection.sendall(answer)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            self.seen.append(connection.recv(65536))
+            self.talk(connection)
+
+    def close(self) -> None:
+        """Accepts nobody any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def raw() -> Iterator[RawServer]:
+    """A server that need not speak HTTP."""
+    server = RawServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

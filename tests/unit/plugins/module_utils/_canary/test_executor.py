@@ -102,6 +102,25 @@ def test_every_operation_is_dispatched(operation: Operation) -> None:
         assert (result.done, result.changed, result.state) == (True, False, None)
 
 
+def test_no_two_windows_of_a_step_have_the_same_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    acting, _writer = executor(interval=60)
+    state = State("run", "web", "shop", plans.Plan((50,), passes=2), phase=Phase.ANALYSING, index=0, weight=50)
+    names, waits = [], []
+    verdicts = (Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.PASS)
+
+    def measure(_wanted: Any, _window: float, name: str, waited: float) -> list[Check]:
+        names.append(name)
+        waits.append(waited)
+        return [Check("x", verdicts[len(names) - 1], "why")]
+
+    monkeypatch.setattr(acting._measurer, "measure", measure)
+    for number in range(len(verdicts)):
+        monkeypatch.setattr(acting._clock, "now", lambda number=number: 1000.0 + 65 * (number + 1))
+        state = acting.execute(Action(ActionKind.JUDGE), state.replace(since=1000.0 + 65 * number), OBSERVATION).state
+    assert len(set(names)) == 3
+    assert waits == [5.0, 5.0, 5.0], "seconds since the end of the window"
+
+
 # Approvals -----------------------------------------------------------------------------------------------------------
 
 PROMOTION = [{"before": "promotion", "annotation": "a/b"}, {"before": "100", "annotation": "c/d"}]

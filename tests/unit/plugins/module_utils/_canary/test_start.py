@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
@@ -18,8 +19,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 
 from tests.unit.plugins.module_utils._canary.test_parts import params
+from tests.unit.plugins.module_utils.conftest import FaultyServer, ok
 
 Obj = dict[str, Any]
 HOST = "user-service.ecommerce.svc.cluster.local"
@@ -132,6 +135,25 @@ def test_all_findings_are_in_the_error_of_a_start() -> None:
         start(context)
     for words in ("has weight 20", "the stable Deployment does not exist"):
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_a_start_finds_out_about_metrics_is_noted(faulty: FaultyServer, check: bool) -> None:
+    faulty.script = lambda _method, path: ok(
+        status="success", data={"resultType": "vector", "result": []} if "/query" in path else []
+    )
+    given = {**options(prometheus={"url": faulty.url}), "analysis": [{"metric": "success_rate", "min": 0.9}]}
+    reader = Reader()
+    context = Context(cast(Client, reader), given, check=check)
+    if not check:
+        context.record = MagicMock(read=lambda: None)
+        context.lease = MagicMock()
+        context.clock = MagicMock(now=lambda: 1.0)
+        reader.request = MagicMock(return_value=(200, {}))  # type: ignore[method-assign]
+    notes = start(context).notes
+    assert [note["event"] for note in notes] == ["start", "note"]
+    assert "Prometheus has no istio_requests_total yet" in notes[1]["message"]
+    assert lines.line(notes[1], {}).endswith(notes[1]["message"])
 
 
 @pytest.mark.parametrize(
