@@ -141,7 +141,7 @@ def _without_password(url: str) -> tuple[str, tuple[str, str] | None]:
     if not at:
         return url, None
     name, _colon, password = user.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (unquote(name), unquote(password))
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, parts.fragment)), (unquote(name), unquote(password))
 
 
 def _followed(

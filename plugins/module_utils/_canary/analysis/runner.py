@@ -10,20 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import builtin
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.prometheus import (
-    asked,
-    both,
-)
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    Outcome,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import asked
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Request,
     Servers,
     Trial,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.registry import PROVIDERS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Check,
@@ -41,8 +36,10 @@ SHOWN = (metrics.REQUESTS, metrics.SUCCESS, "p99")
 
 
 class Measurer:
-    """Measurements of both versions over a window (in seconds) that ends now. Whatever servers answer, none of its methods raises
-    anything but Pending: the error is the reason of an inconclusive check."""
+    """Measurements of both versions over a window (in seconds) that ends now.
+
+    Whatever servers answer, its methods raise nothing but Pending: an error is the reason of an inconclusive check.
+    """
 
     def __init__(self, client: Client, prometheus: Prometheus | None, canary: Subject, stable: Subject) -> None:
         self._client, self._prometheus = client, prometheus
@@ -68,7 +65,7 @@ class Measurer:
 
         trial = Trial()
         for found in self._client.each(tried, wanted):
-            trial = both(trial, found)
+            trial += found
         return trial
 
     def measure(self, wanted: Sequence[Metric], window: float, name: str, waited: float = 0.0) -> list[Check]:
@@ -85,8 +82,8 @@ class Measurer:
             except Pending:
                 raise
             except Exception as error:  # the last guard: an analysis that raises would leave the canary its traffic
-                outcome = metric.limits.otherwise.get(Status.ERROR, Verdict.INCONCLUSIVE)
-                return _labelled(metric, Check(metric.name, outcome, f"the measurement failed: {_in_words(error)}"))
+                reason = f"the measurement failed: {_in_words(error)}"
+                return _labelled(metric, Check(metric.name, Verdict.INCONCLUSIVE, reason))
 
         return self._client.each(check, wanted)
 
@@ -117,31 +114,11 @@ class Measurer:
             return Sample(Status.ERROR, detail=f"the measurement failed: {_in_words(error)}")
 
     def _check(self, request: Request) -> Check:
-        metric, window = request.metric, request.window
+        metric = request.metric
         provider = PROVIDERS[metric.provider]
-        canary = provider.measure(self._servers, request)
-        if isinstance(canary, Outcome):
-            return _labelled(metric, Check(metric.name, canary.verdict, canary.reason))
-        stable = None
-        if metric.limits.compares:
-            other = provider.measure(self._servers, dataclasses.replace(request, subject=self.stable))
-            if isinstance(other, Outcome):
-                raise TypeError("a number cannot be compared with a verdict")
-            stable = other
-        requests = None
-        if metric.limits.min_requests:
-            reporter = metric.reporter or "destination"
-            requests = builtin.requests(self._servers, self.canary, window, reporter, request.deadline)
-        outcome, reason = verdict.judge(metric.limits, canary, stable, requests, window)
-        check = Check(
-            metric.name,
-            outcome,
-            reason,
-            value=canary.value,
-            stable=stable.value if stable else None,
-            requests=requests.value if requests else None,
-            query=provider.query(metric, self.canary, window),
-        )
+        found = provider.judged(self._servers, request, self.stable)
+        query = provider.query(metric, self.canary, request.window)
+        check = Check(metric.name, found.verdict, found.reason, found.value, found.stable, found.requests, query)
         return _labelled(metric, check)
 
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, selectors
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import prometheus
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    Options,
-    Provider,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import (
+    asked,
+    no_requests,
+    requests,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Request,
     Servers,
     Trial,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
-    Sample,
-    Status,
-    span,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
+    NumberProvider,
+    Options,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import PrometheusError
 
 # What the series of Istio's standard metrics are found by (https://istio.io/latest/docs/reference/config/metrics/). Labels that
@@ -39,7 +41,7 @@ SCRAPE_LABELS = ("pod", "instance")  # of the scrape; one of them tells the pods
 _ISTIO, _ISTIO_HTTP = "istio_", "istio_request"
 
 
-class BuiltIn(Provider):
+class BuiltIn(NumberProvider):
     """Success rate and percentiles, without PromQL of the user."""
 
     option = "metric"
@@ -66,7 +68,7 @@ class BuiltIn(Provider):
         metric, subject, window = request.metric, request.subject, request.window
         newest = metrics.freshness(subject, metric.reporter)
         query = self.query(metric, subject, window)
-        sample = prometheus.asked(servers, query, newest, prometheus.max_age(metric), request.deadline)
+        sample = asked(servers, query, newest, prometheus.max_age(metric), request.deadline)
         if sample.status not in (Status.MISSING, Status.NAN):
             return sample
         counted = requests(servers, subject, window, metric.reporter, request.deadline)
@@ -79,30 +81,13 @@ class BuiltIn(Provider):
             return Trial()
         trial = Trial()
         for query in (self.query(metric, subject, 60.0), metrics.freshness(subject, metric.reporter)):
-            trial = prometheus.both(trial, prometheus.tried_query(servers.prometheus, metric.name, query))
+            trial += prometheus.tried_query(servers.prometheus, metric.name, query, one=False)
             if trial.findings:
                 return trial
             for selector in selectors.selectors_of_text(query) or []:
                 if selector.name.startswith(_ISTIO):
-                    trial = prometheus.both(trial, _tried_series(selector, metric, subject, known))
+                    trial += _tried_series(selector, metric, subject, known)
         return trial
-
-
-def requests(servers: Servers, subject: Subject, window: float, reporter: str, deadline: Deadline) -> Sample:
-    """Number of requests to a version in the window."""
-    query = metrics.promql(metrics.REQUESTS, subject, window, reporter)
-    sample = prometheus.asked(servers, query, "", 0.0, deadline)
-    if sample.status is Status.MISSING:
-        return Sample(Status.MISSING, detail=no_requests(subject, window, reporter))
-    return sample
-
-
-def no_requests(subject: Subject, window: float, reporter: str) -> str:
-    """In words that there was no traffic, and what to do."""
-    return (
-        f"no requests to {subject.workload} in {span(window)} (reporter {reporter}): send traffic to the service, use a longer interval, "
-        "or check that Prometheus scrapes the proxies"
-    )
 
 
 def _tried_series(selector: Selector, metric: Metric, subject: Subject, known: Known) -> Trial:

@@ -16,13 +16,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Subject,
     filled,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    Options,
-    Provider,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Request,
     Servers,
     Trial,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
+    NumberProvider,
+    Options,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
 from ansible_collections.servicemesh.platform.plugins.module_utils._http import NoReplyError
@@ -37,7 +39,7 @@ SECONDS = 5.0  # for one answer, with redirects
 MOST = 1024 * 1024  # bytes of one answer
 
 
-class HttpEndpoint(Provider):
+class HttpEndpoint(NumberProvider):
     """One number (or true or false) that a JMESPath expression finds in an answer."""
 
     option = "url"

@@ -16,14 +16,16 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Subject,
     filled,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    Options,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Outcome,
-    Provider,
     Request,
     Servers,
     Trial,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
+    Options,
+    Provider,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Pending,
@@ -75,7 +77,7 @@ class KubernetesJob(Provider):
             return Trial((f"analysis {metric.name}: the API server refuses the Job: {error}",))
         return Trial()
 
-    def measure(self, servers: Servers, request: Request) -> Outcome:
+    def judged(self, servers: Servers, request: Request, _stable: Subject) -> Outcome:
         name = job_name(request.job, request.metric.name)
         body = job_body(request.metric, request.subject, request.window, name)
         path = _path(request.subject)
@@ -98,9 +100,9 @@ class KubernetesJob(Provider):
         if not _is_ours(job, body):
             why = f"Job {name} exists and is not that of this measurement; delete it"
             return self._without_verdict(request.metric, Status.ERROR, why)
-        return self._judged(job, name, request)
+        return self._by_conditions(job, name, request)
 
-    def _judged(self, job: Mapping[str, Any], name: str, request: Request) -> Outcome:
+    def _by_conditions(self, job: Mapping[str, Any], name: str, request: Request) -> Outcome:
         conditions = conditions_of(job)
         if "Complete" in conditions and "Failed" in conditions:
             why = f"Job {name} has both conditions, Complete and Failed"

@@ -1,44 +1,44 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Provider `query`: PromQL of the user, and how any query of this package becomes a sample."""
+"""Provider `query`: PromQL of the user."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import selectors, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import selectors
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
     MAX_AGE,
     Metric,
     Subject,
     filled,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    Provider,
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import (
+    NUMBERS,
+    asked,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Request,
     Servers,
     Trial,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
+    NumberProvider,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
-    Answer,
     Failure,
     Prometheus,
     PrometheusError,
 )
 
-QUERY_SECONDS = 4.0  # that one query may take, retries included
-MOST = 4 * 1024 * 1024  # bytes of one answer; a query of a metric returns one series
-START_SECONDS = 15.0  # the same at a start, where a slow answer delays nothing else
-_NUMBERS = ("vector", "scalar")
+START_SECONDS = 15.0  # that one query may take at a start, where a slow answer delays nothing else
 
 
-class PrometheusQuery(Provider):
+class PrometheusQuery(NumberProvider):
     """One number from PromQL."""
 
     option = "query"
@@ -66,8 +66,10 @@ class PrometheusQuery(Provider):
         for text in (metric.source, metric.options.get("freshness")):
             if text:
                 query = filled(str(text), subject, 60.0)
-                trial = both(trial, tried_query(servers.prometheus, metric.name, query))
-                trial = both(trial, _tried_names(servers.prometheus, metric, query, known))
+                found = tried_query(servers.prometheus, metric.name, query, one=True)
+                trial += found
+                if not found.findings:
+                    trial += _tried_names(servers.prometheus, metric, query, known)
         return trial
 
 
@@ -76,55 +78,11 @@ def max_age(metric: Metric) -> float:
     return float(metric.options.get("max_age") or MAX_AGE)
 
 
-def asked(servers: Servers, query: str, newest: str, most: float, deadline: Deadline) -> Sample:
-    """Sample of one query. `newest`: query of the time of the newest sample behind it, empty for none; `most`: its maximum age."""
-    if servers.prometheus is None:
-        return Sample(Status.ERROR, detail="the address of Prometheus is not given (option prometheus)")
-    try:
-        answer = _answer(servers.prometheus, query, deadline)
-        sample = sample_of(answer)
-        if not newest or sample.status is not Status.OK:
-            return sample
-        age = sample_of(_answer(servers.prometheus, newest, deadline))
-    except PrometheusError as error:
-        return Sample(Status.ERROR, detail=str(error))
-    except TimeoutError:
-        return Sample(
-            Status.ERROR, detail=f"Prometheus took more than {deadline.seconds:g} s for all queries of the metric"
-        )
-    if age.value is None:
-        return Sample(Status.STALE, detail=f"the age of the newest sample is unknown: {age}")
-    now = float(answer.series[0]["value"][0])  # Prometheus' own clock
-    return verdict.sample_of_series(answer.series, age.value, now, most)
-
-
-def _answer(prometheus: Prometheus, query: str, deadline: Deadline) -> Answer:
-    seconds = min(QUERY_SECONDS, deadline.left())
-    return prometheus.query(query, timeout=seconds, budget=seconds, most=MOST)
-
-
-def sample_of(answer: Answer) -> Sample:
-    """Sample of an answer. Warnings mean that data was left out, so that there is no number that can be trusted."""
-    if answer.warnings:
-        return Sample(Status.PARTIAL, detail=f"the answer is partial: {'; '.join(answer.warnings)[:300]}")
-    if answer.kind not in _NUMBERS:
-        return Sample(Status.ERROR, detail=f"the query returns a {answer.kind}; expected one number")
-    return verdict.sample_of_series(answer.series, None, 0.0, 0.0)
-
-
 # At the start ------------------------------------------------------------------------------------------------------------
 
 
-def both(one: Trial, two: Trial) -> Trial:
-    """What two trials found, each once."""
-    return Trial(*(
-        tuple(dict.fromkeys((*getattr(one, entry.name), *getattr(two, entry.name))))
-        for entry in dataclasses.fields(Trial)
-    ))  # fmt: skip
-
-
-def tried_query(prometheus: Prometheus, name: str, query: str) -> Trial:
-    """Whether Prometheus answers a query with what can be one number."""
+def tried_query(prometheus: Prometheus, name: str, query: str, *, one: bool) -> Trial:
+    """Whether Prometheus answers a query with numbers. `one`: several series cannot be judged."""
     try:
         answer = prometheus.query(query, timeout=START_SECONDS, budget=START_SECONDS)
     except PrometheusError as error:
@@ -133,7 +91,7 @@ def tried_query(prometheus: Prometheus, name: str, query: str) -> Trial:
         if error.kind is Failure.EXECUTION:
             return Trial((f"analysis {name}: Prometheus cannot answer the query: {error}",))
         return Trial((f"analysis: {error}",))
-    if answer.kind not in _NUMBERS:
+    if answer.kind not in NUMBERS:
         return Trial((f"analysis {name}: the query returns a {answer.kind}; expected one number",))
     told = []
     if answer.warnings:
@@ -141,7 +99,7 @@ def tried_query(prometheus: Prometheus, name: str, query: str) -> Trial:
             f"analysis {name}: Prometheus answers with warnings now, and windows are inconclusive while it does: "
             f"{'; '.join(answer.warnings)[:300]}"
         )
-    if len(answer.series) > 1:
+    if one and len(answer.series) > 1:
         told.append(
             f"analysis {name}: the query returns {len(answer.series)} series now; windows with more than one are inconclusive"
         )

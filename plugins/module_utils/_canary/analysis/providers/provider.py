@@ -1,67 +1,32 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each provider of metrics has, and what measurements share."""
+"""What each provider of metrics has."""
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
+    REPORTERS,
+    Metric,
+    Subject,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import requests
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
+    Outcome,
+    Request,
+    Servers,
+    Trial,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Verdict
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample
 
 Options = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """Whom measurements ask. `prometheus` is None when its address is not given."""
-
-    client: Client
-    prometheus: Prometheus | None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One measurement of one version over `window` seconds that end now.
-
-    `deadline` is that of the metric's whole check. `job` is a name that no other window of the rollout has. `waited`: seconds since the
-    measurement was due.
-    """
-
-    metric: Metric
-    subject: Subject
-    window: float
-    deadline: Deadline
-    job: str = ""
-    waited: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A measurement that is a verdict and not a number."""
-
-    verdict: Verdict
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What a start finds out about a metric.
-
-    `findings` refuse the start. `no_samples`: the metric is right, but has no samples yet. `not_tried`: what could not be checked.
-    """
-
-    findings: tuple[str, ...] = ()
-    no_samples: tuple[str, ...] = ()
-    not_tried: tuple[str, ...] = ()
 
 
 class Provider(ABC):
@@ -94,5 +59,33 @@ class Provider(ABC):
         return Trial()
 
     @abstractmethod
-    def measure(self, servers: Servers, request: Request) -> Sample | Outcome:
-        """The measurement. Errors are samples without a number. Raises Pending when it takes longer than this call."""
+    def judged(self, servers: Servers, request: Request, stable: Subject) -> Outcome:
+        """Verdict on the version of the request. `stable` is the version that limits may compare it with.
+
+        Errors are an outcome without a number. Raises Pending when it takes longer than this call.
+        """
+
+
+class NumberProvider(Provider):
+    """One that measures a number of each version, which the limits of the metric judge."""
+
+    @abstractmethod
+    def measure(self, servers: Servers, request: Request) -> Sample:
+        """The number of the version of the request. Errors are samples without a number."""
+
+    def judged(self, servers: Servers, request: Request, stable: Subject) -> Outcome:
+        metric, limits = request.metric, request.metric.limits
+        canary = self.measure(servers, request)
+        other = self.measure(servers, dataclasses.replace(request, subject=stable)) if limits.compares else None
+        counted = None
+        if limits.min_requests:
+            reporter = metric.reporter or REPORTERS[0]
+            counted = requests(servers, request.subject, request.window, reporter, request.deadline)
+        found, reason = verdict.judge(limits, canary, other, counted, request.window)
+        return Outcome(
+            found,
+            reason,
+            value=canary.value,
+            stable=other.value if other else None,
+            requests=counted.value if counted else None,
+        )

@@ -15,11 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import entries, metrics
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import http, job, registry
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import (
-    prometheus as queries,
+    asking,
+    http,
+    job,
+    registry,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import Trial
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import Trial
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.runner import Measurer
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Check,
@@ -101,7 +103,7 @@ def test_an_error_that_nobody_foresaw_is_an_inconclusive_check_that_names_it(
         raise error
 
     for provider in registry.PROVIDERS.values():
-        monkeypatch.setattr(type(provider), "measure", broken)
+        monkeypatch.setattr(type(provider), "judged", broken)
         monkeypatch.setattr(type(provider), "tried", broken)
     measuring = measurer(MagicMock())
     for entry in ENTRIES.values():
@@ -109,7 +111,7 @@ def test_an_error_that_nobody_foresaw_is_an_inconclusive_check_that_names_it(
         assert check.verdict is Verdict.INCONCLUSIVE
         assert f"the measurement failed: {type(error).__name__}" in check.reason
         assert type(error).__name__ in tried(entry, measuring).not_tried[0]
-    assert checked({**ENTRIES["url"], "otherwise": {"error": "fail"}}, measuring).verdict is Verdict.FAIL
+    assert checked({**ENTRIES["url"], "otherwise": {"error": "pass"}}, measuring).verdict is Verdict.INCONCLUSIVE
 
 
 def test_an_error_of_the_numbers_for_people_is_no_error_of_the_run() -> None:
@@ -298,8 +300,8 @@ def test_any_bytes_of_prometheus_are_judged_in_time(
     reach: Any, raw: RawServer, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     sent, reason = BYTES[case]
-    monkeypatch.setattr(queries, "QUERY_SECONDS", 0.3 if reason == "." else 5.0)  # those with "." are asked for again
-    monkeypatch.setattr(queries, "MOST", 150_000)
+    monkeypatch.setattr(asking, "QUERY_SECONDS", 0.3 if reason == "." else 5.0)  # those with "." are asked for again
+    monkeypatch.setattr(asking, "MOST", 150_000)
     raw.says(sent)
     start = time.monotonic()
     check = checked(ENTRIES["query"], measurer(reach(raw.url)))
@@ -313,7 +315,7 @@ def test_any_bytes_of_prometheus_are_judged_in_time(
 def test_a_prometheus_with_a_byte_now_and_then_has_a_time_limit(
     reach: Any, raw: RawServer, monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
-    monkeypatch.setattr(queries, "QUERY_SECONDS", 0.4)
+    monkeypatch.setattr(asking, "QUERY_SECONDS", 0.4)
 
     def talk(connection: Any) -> None:
         connection.sendall(first)

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queries to Prometheus as samples."""
+
+from __future__ import annotations
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import Servers
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status, span
+from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    Answer,
+    Prometheus,
+    PrometheusError,
+)
+
+QUERY_SECONDS = 4.0  # that one query may take, retries included
+MOST = 4 * 1024 * 1024  # bytes of one answer
+NUMBERS = ("vector", "scalar")  # types of results that have numbers
+
+
+def asked(servers: Servers, query: str, newest: str, most: float, deadline: Deadline) -> Sample:
+    """Sample of one query. `newest`: query of the time of the newest sample behind it, empty for none; `most`: its maximum age."""
+    if servers.prometheus is None:
+        return Sample(Status.ERROR, detail="the address of Prometheus is not given (option prometheus)")
+    try:
+        answer = answered(servers.prometheus, query, deadline)
+        sample = sample_of(answer)
+        if not newest or sample.status is not Status.OK:
+            return sample
+        age = sample_of(answered(servers.prometheus, newest, deadline))
+    except PrometheusError as error:
+        return Sample(Status.ERROR, detail=str(error))
+    except TimeoutError:
+        return Sample(
+            Status.ERROR, detail=f"Prometheus took more than {deadline.seconds:g} s for all queries of the metric"
+        )
+    if age.value is None:
+        return Sample(Status.STALE, detail=f"the age of the newest sample is unknown: {age}")
+    now = float(answer.series[0]["value"][0])  # Prometheus' own clock
+    return verdict.sample_of_series(answer.series, age.value, now, most)
+
+
+def answered(prometheus: Prometheus, query: str, deadline: Deadline) -> Answer:
+    """Prometheus' answer within the time that is left. Raises PrometheusError, and TimeoutError when no time is left."""
+    seconds = min(QUERY_SECONDS, deadline.left())
+    return prometheus.query(query, timeout=seconds, budget=seconds, most=MOST)
+
+
+def sample_of(answer: Answer) -> Sample:
+    """Sample of an answer. Warnings mean that data was left out, so that there is no number that can be trusted."""
+    if answer.warnings:
+        return Sample(Status.PARTIAL, detail=f"the answer is partial: {'; '.join(answer.warnings)[:300]}")
+    if answer.kind not in NUMBERS:
+        return Sample(Status.ERROR, detail=f"the query returns a {answer.kind}; expected one number")
+    return verdict.sample_of_series(answer.series, None, 0.0, 0.0)
+
+
+def requests(servers: Servers, subject: Subject, window: float, reporter: str, deadline: Deadline) -> Sample:
+    """Number of requests to a version in the window."""
+    query = metrics.promql(metrics.REQUESTS, subject, window, reporter)
+    sample = asked(servers, query, "", 0.0, deadline)
+    if sample.status is Status.MISSING:
+        return Sample(Status.MISSING, detail=no_requests(subject, window, reporter))
+    return sample
+
+
+def no_requests(subject: Subject, window: float, reporter: str) -> str:
+    """In words that there was no traffic, and what to do."""
+    return (
+        f"no requests to {subject.workload} in {span(window)} (reporter {reporter}): send traffic to the service, use a longer interval, "
+        "or check that Prometheus scrapes the proxies"
+    )
