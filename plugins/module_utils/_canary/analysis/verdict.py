@@ -107,7 +107,11 @@ class Check:
 
     def as_dict(self) -> dict[str, Any]:
         """For the history and the result, as plain JSON values; unknown values are left out."""
-        found = {name: value for name in Check.__slots__ if (value := getattr(self, name)) not in (None, "", False)}
+        values = {name: getattr(self, name) for name in Check.__slots__}
+        # A number that is 0 is known, although it equals False.
+        found = {
+            name: value for name, value in values.items() if value is not None and value is not False and value != ""
+        }
         return {**found, "verdict": self.verdict.value}
 
 

@@ -445,6 +445,14 @@ def test_no_traffic_is_said_in_plain_words(faulty: FaultyServer) -> None:
     assert "no requests to web-canary in 60 s" in checked(few, measurer(asked.prometheus)).reason
 
 
+def test_a_number_that_is_0_stays_in_a_check() -> None:
+    check = Check("x", Verdict.FAIL, "0 is below 1", value=0.0, stable=0.0, requests=0.0, reporter="source")
+    assert check.as_dict() == {
+        "name": "x", "verdict": "fail", "reason": "0 is below 1", "value": 0.0, "stable": 0.0, "requests": 0.0,
+        "reporter": "source",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["1", "-1.5", "+2", ".5", "1e-3", "5.", "1E+9"])
 def test_numbers_of_prometheus_and_json_are_numbers(text: str) -> None:
     assert sample_of_value(text).value == float(text)
