@@ -210,11 +210,11 @@ class _Handler(urllib.request.AbstractHTTPHandler):
         self._deadline, self._context = deadline, context
 
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(functools.partial(_Plain, deadline=self._deadline), request)  # type: ignore[arg-type]
+        return self.do_open(functools.partial(_Plain, deadline=self._deadline), request)
 
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         secure = functools.partial(_Secure, deadline=self._deadline, context=self._context)
-        return self.do_open(secure, request)  # type: ignore[arg-type]
+        return self.do_open(secure, request)
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
