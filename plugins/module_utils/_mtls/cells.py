@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.client import (
@@ -102,7 +101,7 @@ class Cells:
         self._virtual_services: dict[MeshConfig, VirtualServices] = {}
         self._server: dict[tuple[int, int, int], ServerMode] = {}
         self._by_host = {service.host: service for service in mesh.services}
-        self._spoken = _spoken(mesh.services, mesh.groups)
+        self._spoken = _spoken(mesh)
 
     def destination_rules(self, config: MeshConfig) -> DestinationRules:
         """DestinationRules as a revision sees them."""
@@ -300,17 +299,19 @@ class Cells:
         return Verdict.BROKEN if len(kinds) == 1 else Verdict.UNKNOWN
 
 
-def _spoken(services: Iterable[Service], groups: Sequence[Group]) -> dict[tuple[int | None, int], frozenset[Spoken]]:
-    """(group, container port) -> what the services that lead there take its traffic for.
+def _spoken(mesh: Mesh) -> dict[tuple[int | None, int], frozenset[Spoken]]:
+    """(group, container port) -> what the services that lead there, and that its istiod reads, take its traffic for.
 
     A ServiceEntry of the pod's namespace that has its address is a service of that pod's proxy as well (istio
     serviceentry/controller.go, GetProxyServiceTargets); by the DNS name of a Service it is not.
     """
     found: dict[tuple[int | None, int], set[Spoken]] = {}
-    for service in services:
+    for service in mesh.services:
         for port in service.ports:
             for point in port.endpoints:
                 own = point.pods if service.kind is ServiceKind.ENTRY and family(point.address) else point.group
-                if own is not None and (own == point.group or groups[own].namespace == service.namespace):
+                if own is None or not mesh.config_of(mesh.groups[own]).reads(service.namespace, service.revision):
+                    continue
+                if own == point.group or mesh.groups[own].namespace == service.namespace:
                     found.setdefault((own, point.port), set()).add(port.spoken)
     return {key: frozenset(kinds) for key, kinds in found.items()}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose fault a failed request is, on real traffic: a bad version never passes, and a good one is not rolled back by others' faults."""
+"""Whose fault a failed request is, on real traffic: a bad version never passes, and a good one is not rolled back because of others."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     calls,
     destination_rule,
     mesh,
+    namespace,
     obj,
     peer_authentication,
     pick,
@@ -43,6 +45,13 @@ def entry(host: str = "ext.example", namespace: str = "b", **spec: Any) -> dict[
 
 def workload_entry(address: str, namespace: str = "a", **spec: Any) -> dict[str, Any]:
     return obj("WorkloadEntry", namespace, "vm", {"address": address, "labels": {"app": "web"}, **spec})
+
+
+def as_http(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A Service whose port is declared as HTTP."""
+    made = copy.deepcopy(objects)
+    made[0]["spec"]["ports"][0]["appProtocol"] = "http"
+    return made
 
 
 def route(*hosts: str, to: str, namespace: str = "b") -> dict[str, Any]:
@@ -77,6 +86,12 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
     "a route leads to a ServiceEntry without endpoints": (
         [WEB_SERVICE, entry(EXT, "a", location="MESH_EXTERNAL", resolution="STATIC"), route(HOST, to=EXT, namespace="a")],
         *({}, "a/web", "b/far", "unknown"),
+    ),
+    # A port's protocol is declared by services that istiod reads.
+    "an unread service declares nothing": (
+        [as_http(WEB_SERVICE), namespace("a"), namespace("b", tier="x"), service("b", "web", [WEB]),
+         destination_rule("b", "web", "SIMPLE")],
+        *({"discoverySelectors": [{"matchLabels": {"tier": "x"}}]}, "b/web", "b/far", "not_enforced"),
     ),
     # EndpointSlices and WorkloadEntries.
     "a WorkloadEntry is for istiod's clients": ([WEB_SERVICE, workload_entry(OUTSIDE)], {}, "a/web", "plaintext", "broken"),
