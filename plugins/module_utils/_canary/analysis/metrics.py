@@ -25,12 +25,16 @@ MAX_AGE = 90.0  # seconds; six of the default scrape intervals
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One of the two versions, as metrics select it: `workload` is its Deployment, `subset` its name in the DestinationRule."""
+    """One of the two versions, as metrics select it: `workload` is its Deployment, `subset` its name in the DestinationRule.
+
+    `pods`: expression (RE2) of its pods' names, those of its newest ReplicaSet (`queries.pod_regex`); empty: of any.
+    """
 
     service: str
     namespace: str
     subset: str
     workload: str
+    pods: str = ""
 
 
 @dataclass(frozen=True, slots=True)
