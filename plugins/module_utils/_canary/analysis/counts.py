@@ -25,7 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Verdict,
 )
 
-MAX_UNCOUNTED = 0.2  # share of a window's requests
+MAX_UNCOUNTED = 0.3  # share of a window's requests
 
 Series = Sequence[Mapping[str, Any]]
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,8 +23,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Limits,
+    Status,
     Verdict,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.rules import tools
 
@@ -220,6 +225,27 @@ CASES = [
         [said("unscraped", pod=OTHER)],
         words=f"no scrape of the window succeeded: pod {OTHER}",
     ),
+    Case(
+        "a new pod of the version that is not scraped",
+        [up(POD), http(POD, "0+10x24"), up(OTHER, "_x19 0x5")],
+        [found("sure", 60)],
+        [said("unscraped", pod=OTHER)],
+        words=f"no scrape of the window succeeded: pod {OTHER}",
+    ),
+    Case(
+        "no scrape of a caller in the window; others that never called do not matter",
+        [
+            up(CALLER),
+            http(CALLER, "0+10x24", at=SOURCE),
+            up("caller-2", "1x18 0x5"),
+            http("caller-2", "0+10x18 stale", at=SOURCE),
+            up("other-3", "0x24"),
+        ],
+        [found("sure", 60)],
+        [said("unscraped", pod="caller-2")],
+        at=SOURCE,
+        words="no scrape of the window succeeded: pod caller-2",
+    ),
     Case("no scrape in the window at all", [up(POD, "1x18"), http(POD, "0+10x18")], newest=90, words="no request"),
     Case("no series", [up(POD)], newest=None, words="no request was counted"),
     Case("no traffic", [up(POD), http(POD, "50x24")], [found("sure", 0)], words="no request was counted"),
@@ -282,16 +308,16 @@ CASES = [
     ),
     Case(
         "so many callers hang up that the rest proves nothing",
-        [up(POD), http(POD, "0+7x24"), http(POD, "0+3x24", "0", "DC")],
-        [found("sure", 42), found("sure", 18, "0", "DC")],
+        [up(POD), http(POD, "0+6x24"), http(POD, "0+4x24", "0", "DC")],
+        [found("sure", 36), found("sure", 24, "0", "DC")],
         expected=(1, 1),
-        words="30 % of the requests",
+        words="40 % of the requests",
     ),
     Case(
         "callers hang up on a version that fails",
-        [up(POD), http(POD, "0+7x24", "500"), http(POD, "0+3x24", "0", "DC")],
-        [found("sure", 42, "500"), found("sure", 18, "0", "DC")],
-        expected=(0, 0.3),
+        [up(POD), http(POD, "0+6x24", "500"), http(POD, "0+4x24", "0", "DC")],
+        [found("sure", 36, "500"), found("sure", 24, "0", "DC")],
+        expected=(0, 0.4),
         verdict=FAIL,
     ),
     Case(
@@ -445,3 +471,211 @@ def test_a_window_is_judged_only_when_no_doubt_can_change_it(case: Case) -> None
     result, reason = counts.judge(Limits(min=0.95), reading, None, END, 60)
     assert result is case.verdict, reason
     assert case.words in reason
+
+
+def rate(**numbers: Any) -> Reading:
+    """A reading of the whole numbers `served`, `failed`, `hung_up`, `unknown`, `blamed`, and the same with `more_` before."""
+    kinds = {
+        "served": ("200", "-"),
+        "failed": ("500", "-"),
+        "hung_up": ("0", "DC"),
+        "unknown": ("200", "ZZ"),
+        "blamed": ("404", "-"),
+    }
+    samples = [
+        found("doubt" if name.startswith("more_") else "sure", count, *kinds[name.removeprefix("more_")])
+        for name, count in numbers.items()
+    ]
+    return counts.reading(SUCCESS, answer([*samples, said("newest", LAST), said("asked")]))
+
+
+@pytest.mark.parametrize(
+    ("limits", "canary", "stable", "result", "words"),
+    [
+        ({"min": 0.9, "min_requests": 50}, rate(served=20, more_served=20), None, INCONCLUSIVE, "expected at least 50"),
+        ({"min": 0.9, "min_requests": 50}, rate(served=40, more_served=20), None, INCONCLUSIVE, "40 to 60 requests"),
+        ({"min": 0.9, "min_requests": 50}, rate(served=50, more_served=20), None, PASS, ""),
+        ({"max_difference": 0, "min": 0}, rate(served=9, failed=1), rate(served=9, failed=1), PASS, ""),
+        ({"min_difference": -0.05}, rate(served=9, failed=1), rate(served=10), FAIL, "server: code 500 (1)"),
+        ({"min_difference": -0.05}, rate(served=10), rate(served=10, more_failed=3), PASS, ""),
+        (
+            {"min_difference": -0.05},
+            rate(served=9, failed=1),
+            rate(served=9, more_failed=3),
+            INCONCLUSIVE,
+            "stable: between",
+        ),
+        ({"min_difference": -0.05}, rate(served=9), rate(served=9, unknown=1), INCONCLUSIVE, "not understood"),
+        ({"min": 0.5}, rate(served=9), rate(served=9, unknown=9), PASS, ""),  # stable is not asked for
+        (
+            {"min": 0.4, "max": 0.6},
+            rate(served=2, failed=5, more_served=9, more_failed=9),
+            None,
+            INCONCLUSIVE,
+            "between",
+        ),
+        ({"min": 0.9}, rate(blamed=10, served=1), None, PASS, ""),
+        ({"min": 0.9}, rate(blamed=10, failed=1), None, INCONCLUSIVE, "every answer blames its request"),
+        ({"min": 0.9}, rate(hung_up=3), None, INCONCLUSIVE, ""),
+        ({"min": 0.9}, rate(failed=9, unknown=1), None, FAIL, ""),
+    ],
+)
+def test_bounds_against_limits(
+    limits: dict[str, Any], canary: Reading, stable: Reading | None, result: Verdict, words: str
+) -> None:
+    verdict, reason = counts.judge(Limits(**limits), canary, stable, END, 60)
+    assert verdict is result, reason
+    assert words in reason
+
+
+def test_no_request_is_what_the_user_says_it_is() -> None:
+    limits = Limits(min=0.9, min_requests=5, otherwise={Status.MISSING: PASS})
+    assert counts.judge(limits, rate(), None, END, 60)[0] is PASS
+    assert counts.judge(limits, rate(served=1), None, END, 60)[0] is INCONCLUSIVE
+
+
+def test_an_old_sample_is_stale_and_the_user_may_say_what_that_is() -> None:
+    assert counts.judge(Limits(min=0.9), rate(served=9), None, LAST + 61, 60) == (
+        INCONCLUSIVE,
+        "the newest sample is 61 s old; expected at most 60 s",
+    )
+    assert counts.judge(Limits(min=0.9, otherwise={Status.STALE: FAIL}), rate(served=9), None, 999, 60)[0] is FAIL
+
+
+@pytest.mark.parametrize(
+    ("answered", "words"),
+    [
+        ([found("sure", 9)], "can be trusted has no answer"),
+        ([found("sure", math.nan), said("asked")], "not asked for"),
+        ([found("other", 9), said("asked")], "not asked for"),
+    ],
+)
+def test_an_answer_that_is_not_one_of_the_queries_is_no_number(answered: list[Any], words: str) -> None:
+    result, reason = counts.judge(Limits(min=0), counts.reading(SUCCESS, answer(answered)), None, END, 60)
+    assert (result, words in reason) == (INCONCLUSIVE, True)
+
+
+whole = st.integers(0, 40)
+
+
+@given(whole, whole, whole, whole, whole, whole, st.data())
+def test_no_way_to_count_what_is_not_sure_lies_outside_the_bounds(
+    served: int, failed: int, more_served: int, more_failed: int, unknown: int, hung_up: int, data: st.DataObject
+) -> None:
+    numbers = {"served": served, "failed": failed, "more_served": more_served, "more_failed": more_failed}
+    reading = rate(**numbers, unknown=unknown, hung_up=hung_up)
+    good = data.draw(st.integers(0, unknown))
+    true_served = served + data.draw(st.integers(0, more_served)) + good
+    true_failed = failed + data.draw(st.integers(0, more_failed)) + unknown - good
+    if true_served + true_failed:
+        assert reading.low.value is not None
+        assert reading.high.value is not None
+        value = true_served / (true_served + true_failed)
+        assert reading.low.value - 1e-9 <= value <= reading.high.value + 1e-9
+    result, _reason = counts.judge(Limits(min=0.5), reading, None, END, 60)
+    if result is PASS:
+        assert true_served >= true_failed
+        assert unknown == 0
+    if result is FAIL:
+        assert true_served < true_failed
+
+
+# Percentiles ----------------------------------------------------------------------------------------------------------
+
+BOUNDS = ("100", "250", "1000", "+Inf")
+
+
+def buckets(pod: str, below: tuple[int, ...], since: str = "") -> list[tuple[str, str]]:
+    """Series of a histogram whose buckets grow by `below` a scrape."""
+    return [
+        http(pod, f"{since}0+{count}x24", name="istio_request_duration_milliseconds_bucket", le=bound)
+        for bound, count in zip(BOUNDS, below, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("metric", ["p50", "p95", "p99"])
+@pytest.mark.parametrize("below", [(10, 10, 10, 10), (5, 9, 10, 10), (0, 0, 9, 10), (0, 0, 0, 3), (3, 3, 3, 3)])
+def test_percentiles_are_those_of_prometheus(metric: str, below: tuple[int, ...], tmp_path: Path) -> None:
+    share = {"p50": 0.5, "p95": 0.95, "p99": 0.99}[metric]
+    grown = [said("sure", 6 * count, le=bound) for bound, count in zip(BOUNDS, below, strict=True)]
+    reading = counts.reading(metric, answer([*grown, said("newest", LAST), said("asked")]))
+    assert reading.low == reading.high == reading.value
+    query = f"histogram_quantile({share}, sum by (le) (istio_request_duration_milliseconds_bucket))"
+    case = Case("", [up(POD), *buckets(POD, below)])
+    checks = [
+        expression(queries.promql(metric, CANARY, WINDOW), [*grown, said("newest", LAST)]),
+        expression(queries.trust(metric, CANARY, WINDOW), [said("asked")]),
+        expression(query, [({}, reading.value.value or 0.0)]),
+    ]
+    promtool([given_(case, checks)], tmp_path)
+
+
+@given(
+    st.lists(st.integers(0, 20), min_size=4, max_size=4),
+    st.lists(st.integers(0, 20), min_size=4, max_size=4),
+    st.data(),
+)
+def test_no_part_of_the_doubtful_requests_has_a_percentile_outside_the_bounds(
+    sure: list[int], more: list[int], data: st.DataObject
+) -> None:
+    def reading(known: list[int], doubtful: list[int]) -> Reading:
+        samples = []
+        for part, alone in (("sure", known), ("doubt", doubtful)):
+            samples += [said(part, sum(alone[: index + 1]), le=bound) for index, bound in enumerate(BOUNDS)]
+        return counts.reading("p95", answer([*samples, said("newest", LAST), said("asked")]))
+
+    bounds = reading(sure, more)
+    part = [data.draw(st.integers(0, count)) for count in more]
+    one = reading([known + count for known, count in zip(sure, part, strict=True)], [0] * 4).value
+    if one.value is not None:
+        assert bounds.low.value is not None
+        assert bounds.high.value is not None
+        assert bounds.low.value - 1e-9 <= one.value <= bounds.high.value + 1e-9
+
+
+# Other queries --------------------------------------------------------------------------------------------------------
+
+
+def test_the_other_queries(tmp_path: Path) -> None:
+    first = Case("one", [up(POD), http(POD, "0+10x24"), http(OTHER, "_x19 7+10x3 stale"), http(OLD, "0+99x24")])
+    gone = Case("gone", [http(POD, "0+10x17 stale")])
+    promtool(
+        [
+            given_(
+                first,
+                [
+                    expression(queries.freshness(CANARY), [({}, 120)]),
+                    expression(queries.oldest(CANARY), [({}, 120)]),
+                    # Between the first and the last scrape of the window: 50, and 30 of the pod that has ended.
+                    expression(queries.inside(CANARY, WINDOW), [({}, 50 + 30)]),
+                ],
+            ),
+            given_(gone, [expression(queries.inside(CANARY, WINDOW), []), expression(queries.freshness(CANARY), [])]),
+        ],
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("replica_set", "pod", "matches"),
+    [
+        ("web-6d5f7c9b8", "web-6d5f7c9b8-abcde", True),
+        ("web-6d5f7c9b8", "web-6d5f7c9b80-abcde", False),
+        ("web-6d5f7c9b8", "web-canary-6d5f7c9b8-abcde", False),
+        ("my.web-6d5f7c9b8", "my.web-6d5f7c9b8-abcde", True),
+        ("my.web-6d5f7c9b8", "myxweb-6d5f7c9b8-abcde", False),
+        ("w" * 55 + "-6d5f7c9b8", "w" * 55 + "-6dabcde", True),  # Kubernetes cuts what it generates names from
+    ],
+)
+def test_pods_of_a_replica_set(replica_set: str, pod: str, matches: bool) -> None:
+    assert bool(re.fullmatch(queries.pod_regex(replica_set), pod)) is matches
+
+
+def test_without_a_replica_set_any_pod_is_the_versions() -> None:
+    assert queries.pod_regex("") == ""
+    assert 'pod!=""' in queries.promql(SUCCESS, Subject("web", "shop", "canary", "web-canary"), WINDOW)
+
+
+def test_a_metric_that_is_none_is_named() -> None:
+    with pytest.raises(ValueError, match="'p42' is not a built-in metric"):
+        queries.promql("p42", CANARY, WINDOW)
