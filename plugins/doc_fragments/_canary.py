@@ -68,12 +68,13 @@ options:
         type: str
       metric:
         description:
-          - A built-in metric, from Istio's standard metrics in Prometheus. V(success_rate) is from 0 to 1, the percentiles of the duration
-            are in milliseconds.
+          - A built-in metric, from Istio's standard metrics in Prometheus. V(success_rate) is the share of the requests that the version
+            did not fail, V(tcp_success_rate) that of TCP connections that were closed without its failure. The percentiles of the duration
+            are in milliseconds. Which request counts as failed is in docs/canary.md.
           - A start is refused when the series of the service have not the labels that the queries need. A service without samples may
             start; a note says so.
         type: str
-        choices: [success_rate, p50, p95, p99]
+        choices: [success_rate, tcp_success_rate, p50, p95, p99]
       query:
         description:
           - PromQL that returns one series. C($service), C($namespace), C($subset), C($workload) and C($window) are replaced.
@@ -103,6 +104,12 @@ options:
         description: Reporter of Istio's metrics, for O(analysis[].metric). The default is both, as two metrics.
         type: str
         choices: [destination, source]
+      grpc_failures:
+        description:
+          - Statuses of gRPC that count as failures of the version, for V(success_rate) of O(analysis[].metric).
+          - The default is 2, 4, 12, 13, 14 and 15 (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS).
+        type: list
+        elements: int
       min:
         description: Minimum.
         type: float

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, queries
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, Prometheus
 
 from tests.integration.canary.bed import (
@@ -310,5 +310,7 @@ def test_prometheus_understands_every_built_in_query(whole: Bed) -> None:
     prometheus = Prometheus(Endpoint(service=f"{whole.namespace}/prometheus:9090"), whole.client)
     subject = metrics.Subject("web", whole.namespace, "stable", "web")
     for metric in (metrics.REQUESTS, *metrics.BUILT_IN):
-        assert prometheus.query(metrics.promql(metric, subject, 5)).kind == "vector", metric
-    prometheus.query(metrics.freshness(subject))
+        for query in (queries.promql(metric, subject, 5), queries.trust(metric, subject, 5)):
+            assert prometheus.query(query).kind == "vector", metric
+    for query in (queries.freshness(subject), queries.oldest(subject), queries.inside(subject, 5)):
+        prometheus.query(query)

@@ -16,7 +16,12 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import faults, queries, verdict
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.faults import Failures, Outcome
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import QUANTILES, SUCCESS
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
+    MAX_AGE,
+    QUANTILES,
+    SUCCESS,
+    TCP_SUCCESS,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.queries import Part
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Limits,
@@ -35,8 +40,8 @@ class Reading:
     """One version's metric in a window. `low` and `high` are its bounds, equal where the counters are sure; `value` counts what is sure.
 
     `requests_low`, `requests_high`: number of requests, or of connections. `margins`: why the bounds differ. `doubts`: reasons for which it
-    may fail but not pass. `broken`: reasons for which it can do neither. `newest`: Unix time of the newest sample, None without any.
-    `ways`: whose fault it was, for people: `server: UF (3)`, largest first.
+    may fail but not pass. `broken`: reasons for which it can do neither. `ways`: whose fault it was, for people: `server: UF (3)`, largest
+    first.
     """
 
     value: Sample
@@ -47,7 +52,6 @@ class Reading:
     margins: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
-    newest: float | None = None
     ways: tuple[str, ...] = ()
 
 
@@ -63,17 +67,26 @@ class _Tally:
     ways: dict[str, float] = field(default_factory=dict)
 
 
+def unmeasured(why: Sample) -> Reading:
+    """A reading without a number."""
+    return Reading(why, why, why)
+
+
 def reading(
     metric: str,
     series: Series,
     reporter: str = faults.DESTINATION,
+    *,
     failures: Failures | None = None,
     max_uncounted: float = MAX_UNCOUNTED,
+    max_age: float = MAX_AGE,
+    checked: bool = True,
 ) -> Reading:
     """The reading of the series of two answers, to `queries.promql` and to `queries.trust`.
 
     Rates are 0 to 1, percentiles are in ms, else it is a count. `max_uncounted`: the largest share of requests of which nobody knows
-    whether the version would have served them.
+    whether the version would have served them. `max_age`: seconds after which the newest sample is stale. `checked`: False for a number for
+    people, of the first answer alone.
     """
     parts: dict[Part, list[Mapping[str, Any]]] = {part: [] for part in Part}
     for entry in series:
@@ -81,34 +94,41 @@ def reading(
         if name not in tuple(Part) or verdict.sample_of_value(_value(entry)).value is None:
             return _unreadable(f"the answer has a series that was not asked for: {str(dict(entry))[:120]}")
         parts[Part(name)].append(entry)
-    newest = max((_number(entry) for entry in parts[Part.NEWEST]), default=None)
-    if not parts[Part.ASKED]:
+    if checked and not parts[Part.ASKED]:
         return _unreadable("the query whether the counters can be trusted has no answer")
     broken = tuple(_broken(parts))
+    if not broken and (stale := _stale(parts[Part.NEWEST], max_age)):
+        return unmeasured(Sample(Status.STALE, detail=stale))
     if metric in QUANTILES:
-        return _percentile(QUANTILES[metric], parts, newest, broken)
+        return _percentile(QUANTILES[metric], parts, broken)
     tally = _tallied(parts, reporter, failures or Failures())
-    if metric in (SUCCESS, queries.TCP_SUCCESS):
-        return _rate(tally, newest, broken, max_uncounted)
+    if metric in (SUCCESS, TCP_SUCCESS):
+        return _rate(tally, broken, max_uncounted)
+    if not parts[Part.SURE] and not parts[Part.DOUBT]:
+        return Reading(_missing(), _missing(), _missing(), broken=broken)
     low, high = sum(tally.sure.values()), sum(tally.sure.values()) + sum(tally.more.values())
-    if newest is None:
-        return Reading(*[_missing()] * 3, broken=broken)
-    margins = _margins(high - low)
-    return Reading(_ok(low), _ok(low), _ok(high), low, high, margins, (), broken, newest, _ways(tally))
+    return Reading(_ok(low), _ok(low), _ok(high), low, high, _margins(high - low), (), broken, _ways(tally))
 
 
-def judge(limits: Limits, canary: Reading, stable: Reading | None, now: float, max_age: float) -> tuple[Verdict, str]:
-    """(verdict, reason) of a built-in metric. `stable` is needed when limits compare. `now` is Unix time of Prometheus' own clock.
+def _stale(newest: Series, max_age: float) -> str:
+    """Why the samples are too old; empty when they are not, or when there are none. Both times are of Prometheus' own clock."""
+    ages = [float(entry["value"][0]) - _number(entry) for entry in newest]
+    if not ages or min(ages) <= max_age:
+        return ""
+    return f"the newest sample is {min(ages):.0f} s old; expected at most {max_age:g} s"
+
+
+def judge(limits: Limits, canary: Reading, stable: Reading | None = None, window: float = 0.0) -> tuple[Verdict, str]:
+    """(verdict, reason) of a built-in metric. `stable` is needed when limits compare. `window`: its length in seconds, for the reason.
 
     A reading that is not sure is judged at its bounds and at each limit between them.
     """
-    canary = _fresh(canary, now, max_age)
-    compared = [_fresh(stable, now, max_age)] if stable and limits.compares else []
+    compared = [stable] if stable and limits.compares else []
     readings = (canary, *compared)
     if broken := [reason for entry in readings for reason in entry.broken]:
         return Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(broken))
     found = {
-        verdict.judge(limits, one, other, requests)[0]
+        verdict.judge(limits, one, other, requests, window)[0]
         for other in ((compared[0].low, compared[0].high) if compared else (None,))
         for one in (canary.low, canary.high, *_between(limits, canary, other))
         for requests in (_requests(canary, canary.requests_low), _requests(canary, canary.requests_high))
@@ -121,7 +141,7 @@ def judge(limits: Limits, canary: Reading, stable: Reading | None, now: float, m
     if only is Verdict.PASS and doubts:
         return Verdict.INCONCLUSIVE, "; ".join(doubts)
     other = compared[0].high if compared else None
-    reason = verdict.judge(limits, canary.high, other, _requests(canary, canary.requests_high))[1]
+    reason = verdict.judge(limits, canary.high, other, _requests(canary, canary.requests_high), window)[1]
     return only, "; ".join((reason, *canary.ways)) if only is Verdict.FAIL else reason
 
 
@@ -150,15 +170,6 @@ def _shown(found: Reading, who: str) -> str:
         requests += f" to {verdict.number(found.requests_high)}"
     span = str(found.low) if found.low == found.high else f"between {found.low} and {found.high}"
     return "; ".join((f"{who}: {span}, {requests} requests", *found.margins))
-
-
-def _fresh(found: Reading, now: float, max_age: float) -> Reading:
-    """The reading, or a stale one. A sample newer than `now` is not possible: Prometheus does not return the future."""
-    if found.newest is None or now - found.newest <= max_age:
-        return found
-    detail = f"the newest sample is {now - found.newest:.0f} s old; expected at most {max_age:g} s"
-    stale = Sample(Status.STALE, detail=detail)
-    return Reading(stale, stale, stale, broken=found.broken, newest=found.newest)
 
 
 # Counts ---------------------------------------------------------------------------------------------------------------
@@ -192,7 +203,7 @@ def _ways(tally: _Tally) -> tuple[str, ...]:
     return tuple(f"{way} ({verdict.number(count)})" for way, count in ordered)
 
 
-def _rate(tally: _Tally, newest: float | None, broken: tuple[str, ...], max_uncounted: float) -> Reading:
+def _rate(tally: _Tally, broken: tuple[str, ...], max_uncounted: float) -> Reading:
     sure, more = tally.sure, tally.more
     requests_low = sum(sure.values())
     requests_high = requests_low + sum(more.values())
@@ -221,7 +232,6 @@ def _rate(tally: _Tally, newest: float | None, broken: tuple[str, ...], max_unco
         _margins(sum(more.values()), tally.nowhere),
         tuple(doubts),
         broken,
-        newest,
         _ways(tally),
     )
 
@@ -250,8 +260,7 @@ def _missing() -> Sample:
 
 
 def _unreadable(detail: str) -> Reading:
-    error = Sample(Status.ERROR, detail=detail)
-    return Reading(error, error, error, broken=(detail,))
+    return unmeasured(Sample(Status.ERROR, detail=detail))
 
 
 def _broken(parts: Mapping[Part, Series]) -> Iterable[str]:
@@ -288,7 +297,7 @@ _Buckets = list[
 ]  # (upper bound in ms, requests in this bucket alone), rising, the last bound infinite
 
 
-def _percentile(share: float, parts: Mapping[Part, Series], newest: float | None, broken: tuple[str, ...]) -> Reading:
+def _percentile(share: float, parts: Mapping[Part, Series], broken: tuple[str, ...]) -> Reading:
     """A percentile. Its bounds are taken over each way to add the doubtful requests: only those above a time, or only those up to it."""
     sure, more = _buckets(parts[Part.SURE]), dict(_buckets(parts[Part.DOUBT]))
     bounds = sorted({bound for bound, _count in sure} | set(more))
@@ -310,7 +319,6 @@ def _percentile(share: float, parts: Mapping[Part, Series], newest: float | None
         _margins(sum(more.values())),
         (),
         broken,
-        newest,
     )
 
 

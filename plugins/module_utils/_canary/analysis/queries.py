@@ -25,15 +25,16 @@ from enum import StrEnum
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import faults
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
+    CONNECTIONS,
     QUANTILES,
     REQUESTS,
     SUCCESS,
+    TCP_SUCCESS,
     Subject,
     seconds,
 )
 
 LOOKBACK = 90.0  # seconds; six of the default scrape intervals
-TCP_SUCCESS, CONNECTIONS = "tcp_success_rate", "connections"
 UNKNOWN = "unknown"  # Istio's value of a label whose value it does not know
 
 # Labels of a target. Prometheus replicas differ in the last ones, which the Operator and Thanos add.
@@ -100,6 +101,11 @@ def _name(metric: str) -> str:
     if metric not in names:
         raise ValueError(f"{metric!r} is not a built-in metric; expected one of {', '.join((*names, *QUANTILES))}")
     return names[metric]
+
+
+def counters(metric: str, subject: Subject, reporter: str = faults.DESTINATION) -> str:
+    """Selector of the counters behind a built-in metric, for people and records: the whole query is ten times as long."""
+    return f"{_name(metric)}{{{_selector(subject, reporter)}}}"
 
 
 def freshness(subject: Subject, reporter: str = faults.DESTINATION) -> str:

@@ -10,9 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import counts, metrics, queries
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.faults import DESTINATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import asked
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import (
+    read,
+    requests,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
     Request,
     Servers,
@@ -29,10 +33,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.evidence import newest_replica_set_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
 
 CHECK_SECONDS = 10.0  # that all requests of one metric may take, in one window
-SHOWN = (metrics.REQUESTS, metrics.SUCCESS, "p99")
+SHOWN = (metrics.SUCCESS, "p99")
 
 
 class Measurer:
@@ -45,6 +50,7 @@ class Measurer:
         self._client, self._prometheus = client, prometheus
         self._servers = Servers(client, prometheus)
         self.canary, self.stable = canary, stable
+        self._pods: dict[str, str] = {}
 
     @classmethod
     def of(cls, client: Client, settings: Mapping[str, Any]) -> Measurer:
@@ -76,8 +82,8 @@ class Measurer:
 
         def check(metric: Metric) -> Check:
             deadline = Deadline(CHECK_SECONDS)
-            request = Request(metric, self.canary, window, deadline, job=name, waited=waited)
             try:
+                request = Request(metric, self._with_pods(self.canary), window, deadline, job=name, waited=waited)
                 return self._check(request)
             except Pending:
                 raise
@@ -93,31 +99,50 @@ class Measurer:
             return {}
         wanted = [(who, what) for who in (self.canary, self.stable) for what in SHOWN]
 
-        def ask(pair: tuple[Subject, str]) -> Sample:
-            return self._asked(metrics.promql(pair[1], pair[0], window))
+        def ask(pair: tuple[Subject, str]) -> counts.Reading:
+            who, what = pair
+            try:
+                deadline = Deadline(CHECK_SECONDS)
+                return read(self._servers, what, self._with_pods(who), window, DESTINATION, deadline, checked=False)
+            except Exception as error:  # as in `measure`
+                return counts.unmeasured(Sample(Status.ERROR, detail=_in_words(error)))
 
-        values = self._client.each(ask, wanted)
         result: dict[str, dict[str, float]] = {"canary": {}, "stable": {}}
-        for (who, what), sample in zip(wanted, values, strict=True):
-            if sample.value is not None:
-                result["canary" if who is self.canary else "stable"][what] = round(sample.value, 5)
+        for (who, what), found in zip(wanted, self._client.each(ask, wanted), strict=True):
+            numbers = result["canary" if who is self.canary else "stable"]
+            if what == metrics.SUCCESS and found.value.status in (Status.OK, Status.MISSING):
+                numbers[metrics.REQUESTS] = round(found.requests_low, 5)
+            if found.value.value is not None:
+                numbers[what] = round(found.value.value, 5)
         return result
 
-    def requests(self, who: Subject, window: float, reporter: str = "destination") -> Sample:
+    def requests(self, who: Subject, window: float, reporter: str = DESTINATION) -> Sample:
         """Number of requests to a version in the window."""
-        return self._asked(metrics.promql(metrics.REQUESTS, who, window, reporter))
-
-    def _asked(self, query: str) -> Sample:
         try:
-            return asked(self._servers, query, "", 0.0, Deadline(CHECK_SECONDS))
+            return requests(self._servers, self._with_pods(who), window, reporter, Deadline(CHECK_SECONDS))
         except Exception as error:  # as in `measure`
             return Sample(Status.ERROR, detail=f"the measurement failed: {_in_words(error)}")
+
+    def _with_pods(self, who: Subject) -> Subject:
+        """The version with the names of its present pods: those of the version before have the same labels otherwise.
+
+        Any pods when the Deployment or its ReplicaSets cannot be read. Each is read once: a measurer is made for one call of the module.
+        """
+        if self._prometheus is None:
+            return who
+        if who.workload not in self._pods:
+            path = f"/apis/apps/v1/namespaces/{who.namespace}/deployments/{who.workload}"
+            deployment = self._client.get(path)
+            replica_set = newest_replica_set_of(self._client, deployment) if deployment else ""
+            self._pods[who.workload] = queries.pod_regex(replica_set)
+        return dataclasses.replace(who, pods=self._pods[who.workload])
 
     def _check(self, request: Request) -> Check:
         metric = request.metric
         provider = PROVIDERS[metric.provider]
-        found = provider.judged(self._servers, request, self.stable)
-        query = provider.query(metric, self.canary, request.window)
+        stable = self._with_pods(self.stable) if metric.limits.compares else self.stable
+        found = provider.judged(self._servers, request, stable)
+        query = provider.query(metric, request.subject, request.window)
         check = Check(metric.name, found.verdict, found.reason, found.value, found.stable, found.requests, query)
         return _labelled(metric, check)
 

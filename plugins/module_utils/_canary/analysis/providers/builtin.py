@@ -5,23 +5,36 @@
 
 from __future__ import annotations
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, selectors
+import dataclasses
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import (
+    counts,
+    metrics,
+    queries,
+    selectors,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.counts import Reading
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.faults import (
+    GRPC_FAILURES,
+    GRPC_STATUSES,
+    Failures,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import prometheus
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import (
-    asked,
     no_requests,
-    requests,
+    read,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import (
+    Outcome,
     Request,
     Servers,
     Trial,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
-    NumberProvider,
     Options,
+    Provider,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
@@ -31,23 +44,25 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
 # Istio leaves empty are none in Prometheus, so that only those are here which always have a value.
 LABELS = (
     "reporter",
+    "request_protocol",
     "destination_service_name",
     "destination_service_namespace",
     "destination_workload",
     "response_flags",
 )
 HTTP_LABELS = ("response_code",)
-SCRAPE_LABELS = ("pod", "instance")  # of the scrape; one of them tells the pods apart
+SCRAPE_LABELS = ("pod", "namespace", "job", "instance")  # of the scrape; they tell pods and their targets apart
 _ISTIO, _ISTIO_HTTP = "istio_", "istio_request"
 
 
-class BuiltIn(NumberProvider):
+class BuiltIn(Provider):
     """Success rate and percentiles, without PromQL of the user."""
 
     option = "metric"
     options = {
         "metric": {"type": "str", "choices": list(metrics.BUILT_IN)},
         "reporter": {"type": "str", "choices": list(metrics.REPORTERS)},
+        "grpc_failures": {"type": "list", "elements": "int"},
         "max_age": {"type": "float"},
     }
     needs_prometheus = True
@@ -55,32 +70,56 @@ class BuiltIn(NumberProvider):
     def findings(self, entry: Options) -> list[str]:
         if entry["metric"] not in metrics.BUILT_IN:
             return [f"metric is {entry['metric']!r}; expected one of {', '.join(metrics.BUILT_IN)}"]
-        return []
+        unknown = sorted(set(entry.get("grpc_failures") or ()) - set(GRPC_STATUSES))
+        return (
+            [f"grpc_failures has {', '.join(map(str, unknown))}; expected statuses of gRPC, 0 to 16"] if unknown else []
+        )
 
     def reporters(self, entry: Options) -> tuple[str, ...]:
         """Both when none is given: calls that never reached a pod are only counted at the source."""
         return (str(entry["reporter"]),) if entry.get("reporter") else metrics.REPORTERS
 
     def query(self, metric: Metric, subject: Subject, window: float) -> str:
-        return metrics.promql(str(metric.source), subject, window, metric.reporter)
+        """The counters that are read; the whole queries are too long for a record of each window."""
+        return f"{queries.counters(str(metric.source), subject, metric.reporter)}[{metrics.seconds(window)}]"
 
-    def measure(self, servers: Servers, request: Request) -> Sample:
-        metric, subject, window = request.metric, request.subject, request.window
-        newest = metrics.freshness(subject, metric.reporter)
-        query = self.query(metric, subject, window)
-        sample = asked(servers, query, newest, prometheus.max_age(metric), request.deadline)
-        if sample.status not in (Status.MISSING, Status.NAN):
-            return sample
-        counted = requests(servers, subject, window, metric.reporter, request.deadline)
-        if counted.status is Status.MISSING or counted.value == 0:
-            return Sample(sample.status, detail=no_requests(subject, window, metric.reporter))
-        return sample
+    def judged(self, servers: Servers, request: Request, stable: Subject) -> Outcome:
+        limits = request.metric.limits
+        canary = self._read(servers, request)
+        other = self._read(servers, dataclasses.replace(request, subject=stable)) if limits.compares else None
+        found, reason = counts.judge(limits, canary, other, request.window)
+        return Outcome(
+            found,
+            reason,
+            value=canary.value.value,
+            stable=other.value.value if other else None,
+            requests=canary.requests_low,
+        )
+
+    def _read(self, servers: Servers, request: Request) -> Reading:
+        metric, window = request.metric, request.window
+        own = metric.options.get("grpc_failures")
+        found = read(
+            servers,
+            str(metric.source),
+            request.subject,
+            window,
+            metric.reporter,
+            request.deadline,
+            failures=Failures(grpc=GRPC_FAILURES if own is None else frozenset(own)),
+            max_age=prometheus.max_age(metric),
+        )
+        if found.value.status is not Status.MISSING or found.requests_high > 0:
+            return found
+        why = Sample(Status.MISSING, detail=no_requests(request.subject, window, metric.reporter))
+        return dataclasses.replace(found, value=why, low=why, high=why) if found.low.value is None else found
 
     def tried(self, servers: Servers, metric: Metric, subject: Subject, known: Known | None) -> Trial:
         if servers.prometheus is None or known is None:
             return Trial()
         trial = Trial()
-        for query in (self.query(metric, subject, 60.0), metrics.freshness(subject, metric.reporter)):
+        asked = (str(metric.source), subject, 60.0, metric.reporter)
+        for query in (queries.promql(*asked), queries.trust(*asked)):
             trial += prometheus.tried_query(servers.prometheus, metric.name, query, one=False)
             if trial.findings:
                 return trial
@@ -110,9 +149,7 @@ def _tried_series(selector: Selector, metric: Metric, subject: Subject, known: K
             "check that its telemetry is on (Istio's standard metrics), and that Prometheus scrapes the proxies",
         ))  # fmt: skip
     wanted = (*LABELS, *(HTTP_LABELS if name.startswith(_ISTIO_HTTP) else ()))
-    missing = [label for label in wanted if label not in have]
-    if not set(SCRAPE_LABELS) & set(have):
-        missing.append(" or ".join(SCRAPE_LABELS))
+    missing = [label for label in (*wanted, *SCRAPE_LABELS) if label not in have]
     if missing:
         return Trial((
             f"{where}: {name} in Prometheus has no label {', '.join(missing)}, which the built-in metrics need. "

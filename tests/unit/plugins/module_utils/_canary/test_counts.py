@@ -19,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.counts import Reading
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import (
     SUCCESS,
+    TCP_SUCCESS,
     Subject,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
@@ -407,7 +408,7 @@ CASES = [
         ],
         [found("sure", 54, "", request_protocol="tcp"), found("sure", 6, "", "UF,URX", request_protocol="tcp")],
         at=SOURCE,
-        metric=queries.TCP_SUCCESS,
+        metric=TCP_SUCCESS,
         expected=(0.9, 0.9),
         verdict=FAIL,
         words="server: UF (6)",
@@ -468,7 +469,7 @@ def test_a_window_is_judged_only_when_no_doubt_can_change_it(case: Case) -> None
         if expected is not None:
             assert bound.value == pytest.approx(expected)
     # Without a sample at the end the case has no time; its age is that of the window's end.
-    result, reason = counts.judge(Limits(min=0.95), reading, None, END, 60)
+    result, reason = counts.judge(Limits(min=0.95), reading)
     assert result is case.verdict, reason
     assert case.words in reason
 
@@ -523,23 +524,24 @@ def rate(**numbers: Any) -> Reading:
 def test_bounds_against_limits(
     limits: dict[str, Any], canary: Reading, stable: Reading | None, result: Verdict, words: str
 ) -> None:
-    verdict, reason = counts.judge(Limits(**limits), canary, stable, END, 60)
+    verdict, reason = counts.judge(Limits(**limits), canary, stable)
     assert verdict is result, reason
     assert words in reason
 
 
 def test_no_request_is_what_the_user_says_it_is() -> None:
     limits = Limits(min=0.9, min_requests=5, otherwise={Status.MISSING: PASS})
-    assert counts.judge(limits, rate(), None, END, 60)[0] is PASS
-    assert counts.judge(limits, rate(served=1), None, END, 60)[0] is INCONCLUSIVE
+    assert counts.judge(limits, rate())[0] is PASS
+    assert counts.judge(limits, rate(served=1))[0] is INCONCLUSIVE
 
 
 def test_an_old_sample_is_stale_and_the_user_may_say_what_that_is() -> None:
-    assert counts.judge(Limits(min=0.9), rate(served=9), None, LAST + 61, 60) == (
+    old = counts.reading(SUCCESS, answer([found("sure", 9), said("newest", END - 61), said("asked")]), max_age=60)
+    assert counts.judge(Limits(min=0.9), old) == (
         INCONCLUSIVE,
         "the newest sample is 61 s old; expected at most 60 s",
     )
-    assert counts.judge(Limits(min=0.9, otherwise={Status.STALE: FAIL}), rate(served=9), None, 999, 60)[0] is FAIL
+    assert counts.judge(Limits(min=0.9, otherwise={Status.STALE: FAIL}), old)[0] is FAIL
 
 
 @pytest.mark.parametrize(
@@ -551,7 +553,7 @@ def test_an_old_sample_is_stale_and_the_user_may_say_what_that_is() -> None:
     ],
 )
 def test_an_answer_that_is_not_one_of_the_queries_is_no_number(answered: list[Any], words: str) -> None:
-    result, reason = counts.judge(Limits(min=0), counts.reading(SUCCESS, answer(answered)), None, END, 60)
+    result, reason = counts.judge(Limits(min=0), counts.reading(SUCCESS, answer(answered)))
     assert (result, words in reason) == (INCONCLUSIVE, True)
 
 
@@ -572,7 +574,7 @@ def test_no_way_to_count_what_is_not_sure_lies_outside_the_bounds(
         assert reading.high.value is not None
         value = true_served / (true_served + true_failed)
         assert reading.low.value - 1e-9 <= value <= reading.high.value + 1e-9
-    result, _reason = counts.judge(Limits(min=0.5), reading, None, END, 60)
+    result, _reason = counts.judge(Limits(min=0.5), reading)
     if result is PASS:
         assert true_served >= true_failed
         assert unknown == 0

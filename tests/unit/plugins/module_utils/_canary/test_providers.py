@@ -332,6 +332,9 @@ def test_a_prometheus_with_a_byte_now_and_then_has_a_time_limit(
     assert time.monotonic() - start < 3
 
 
+SERVED = {"part": "sure", "request_protocol": "http", "response_code": "200", "response_flags": "-"}
+
+
 class Asked:
     """A Prometheus with these metrics. `numbers`: answers to queries that contain a text, else nothing."""
 
@@ -346,8 +349,12 @@ class Asked:
         if name in self.broken:
             return 422, {"status": "error", "error": "too much"}, {}
         if name == "/api/v1/query":
-            found = [value for text, value in self.numbers.items() if text in query["query"][0]]
-            return ok(**vector(*({"metric": {}, "value": [100.0, value]} for value in found[:1])))
+            text = query["query"][0]
+            if '"asked"' in text:
+                return ok(**vector({"metric": {"part": "asked"}, "value": [100.0, "1"]}))
+            labels = SERVED if '"sure"' in text else {}
+            found = [value for name, value in self.numbers.items() if name in text]
+            return ok(**vector(*({"metric": labels, "value": [100.0, value]} for value in found[:1])))
         if name == "/api/v1/label/__name__/values":
             return ok(status="success", data=list(self.names))
         if name == "/api/v1/labels":
@@ -398,7 +405,7 @@ def test_a_list_that_prometheus_does_not_give_refuses_nothing(faulty: FaultyServ
 
 
 ISTIO = ["__name__", "reporter", "destination_service_name", "destination_service_namespace", "destination_workload",
-         "response_code", "response_flags", "pod", "instance"]  # fmt: skip
+         "request_protocol", "response_code", "response_flags", "pod", "namespace", "job", "instance"]  # fmt: skip
 TOTAL = "istio_requests_total"
 
 
@@ -406,13 +413,13 @@ TOTAL = "istio_requests_total"
     ("labels", "place", "words"),
     [
         ([*ISTIO, "web"], "", ""),
-        ([*ISTIO[:-1], "web"], "", ""),
+        ([*ISTIO[:-1], "web"], "findings", "no label instance"),
         (None, "no_samples", "no istio_requests_total yet, of any service"),
         (ISTIO, "no_samples", "no istio_requests_total of shop/web yet (reporter source)"),
         ([name for name in ISTIO if name != "reporter"], "findings", "no label reporter"),
         ([*(name for name in ISTIO if "workload" not in name), "web"], "findings", "no label destination_workload"),
-        ([*ISTIO[:-2], "web"], "findings", "no label pod or instance"),
-        (["__name__", "web"], "findings", "response_code, pod or instance"),
+        ([*ISTIO[:-4], "web"], "findings", "no label pod, namespace, job, instance"),
+        (["__name__", "web"], "findings", "response_code, pod"),
     ],
 )
 def test_the_labels_of_the_built_in_metrics_are_tried(
@@ -451,6 +458,66 @@ def test_a_number_that_is_0_stays_in_a_check() -> None:
         "name": "x", "verdict": "fail", "reason": "0 is below 1", "value": 0.0, "stable": 0.0, "requests": 0.0,
         "reporter": "source",
     }  # fmt: skip
+
+
+def counted(status: str) -> Any:
+    """A Prometheus with 30 gRPC calls that ended with a status, as both queries of a built-in metric answer."""
+
+    def answer(_method: str, path: str) -> Any:
+        text = parse_qs(urlsplit(path).query)["query"][0]
+        if '"asked"' in text:
+            return ok(**vector({"metric": {"part": "asked"}, "value": [100.0, "1"]}))
+        labels = {**SERVED, "request_protocol": "grpc", "grpc_response_status": status}
+        return ok(**vector({"metric": labels, "value": [100.0, "30"]}))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "verdict", "words"),
+    [
+        ("0", {}, Verdict.PASS, "1, expected"),
+        ("13", {}, Verdict.FAIL, "server: gRPC status 13 INTERNAL (30)"),
+        ("13", {"grpc_failures": [14]}, Verdict.INCONCLUSIVE, "every answer blames its request"),
+        ("5", {"grpc_failures": [5]}, Verdict.FAIL, "NOT_FOUND"),
+        ("99", {}, Verdict.INCONCLUSIVE, "grpc_response_status='99'"),
+    ],
+)
+def test_a_grpc_version_is_judged_by_its_status(
+    faulty: FaultyServer, status: str, more: Obj, verdict: Verdict, words: str
+) -> None:
+    faulty.script = counted(status)
+    check = checked({**ENTRIES["metric"], **more}, measurer(Prometheus(Endpoint(url=faulty.url))))
+    assert (check.verdict, check.requests) == (verdict, 30.0)
+    assert words in check.reason
+
+
+def test_a_status_that_grpc_does_not_have_is_refused() -> None:
+    found = entries.findings([{**ENTRIES["metric"], "grpc_failures": [2, 17]}], prometheus=True)
+    assert found == ["analysis[0] (success_rate): grpc_failures has 17; expected statuses of gRPC, 0 to 16"]
+
+
+def test_the_built_in_metrics_ask_for_the_pods_of_the_newest_replica_set(faulty: FaultyServer) -> None:
+    asked: list[str] = []
+
+    def answer(method: str, path: str) -> Any:
+        asked.append(parse_qs(urlsplit(path).query)["query"][0])
+        return counted("0")(method, path)
+
+    faulty.script = answer
+    sets = [
+        {"metadata": {"name": f"web-canary-{revision}", "ownerReferences": [{"uid": "u"}],
+                      "annotations": {"deployment.kubernetes.io/revision": revision}}}
+        for revision in ("9", "10")
+    ]  # fmt: skip
+    cluster = MagicMock()
+    cluster.each = Cluster().each
+    cluster.get.return_value = {"metadata": {"namespace": "shop", "uid": "u"}, "spec": {"selector": {}}}
+    cluster.list_all.return_value = (sets, "1")
+    checked({"metric": "success_rate", "min": 0.9}, measurer(Prometheus(Endpoint(url=faulty.url)), cluster))
+    destination = [query for query in asked if 'reporter="destination"' in query]
+    assert len(destination) == 2
+    assert all('pod=~"web-canary-10-[a-z0-9]{5}"' in query for query in destination)
 
 
 @pytest.mark.parametrize("text", ["1", "-1.5", "+2", ".5", "1e-3", "5.", "1E+9"])

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, selectors
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import metrics, queries, selectors
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Matcher, Selector
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,9 +94,10 @@ def test_a_tree_of_prometheus_has_the_same_selectors() -> None:
 @pytest.mark.parametrize("metric", [metrics.REQUESTS, *metrics.BUILT_IN])
 def test_the_built_in_queries_are_understood(metric: str) -> None:
     subject = metrics.Subject("web", "shop", "canary", "web-canary")
-    found = selectors.selectors_of_text(metrics.promql(metric, subject, 60))
-    assert found
-    assert all(selector.name.startswith("istio_request") for selector in found)
+    for query in (queries.promql(metric, subject, 60), queries.trust(metric, subject, 60)):
+        found = selectors.selectors_of_text(query)
+        assert found
+        assert {selector.name.partition("_")[0] for selector in found} == {"istio", "up"}
 
 
 def test_what_is_unknown_comes_with_what_there_is() -> None:
