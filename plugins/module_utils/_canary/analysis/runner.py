@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.faults import DESTINATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.asking import (
+    asked,
     read,
     requests,
 )
@@ -24,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.registry import PROVIDERS
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.scrapes import Scrapes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Check,
     Pending,
@@ -37,6 +39,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.evidenc
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
 
 CHECK_SECONDS = 10.0  # that all requests of one metric may take, in one window
+_SHARE = 4  # and at most this part of the window (but 2 s), so that the decision comes in time
 SHOWN = (metrics.SUCCESS, "p99")
 
 
@@ -81,7 +84,7 @@ class Measurer:
         """
 
         def check(metric: Metric) -> Check:
-            deadline = Deadline(CHECK_SECONDS)
+            deadline = _deadline(window)
             try:
                 request = Request(metric, self._with_pods(self.canary), window, deadline, job=name, waited=waited)
                 return self._check(request)
@@ -102,7 +105,7 @@ class Measurer:
         def ask(pair: tuple[Subject, str]) -> counts.Reading:
             who, what = pair
             try:
-                deadline = Deadline(CHECK_SECONDS)
+                deadline = _deadline(window)
                 return read(self._servers, what, self._with_pods(who), window, DESTINATION, deadline, checked=False)
             except Exception as error:  # as in `measure`
                 return counts.unmeasured(Sample(Status.ERROR, detail=_in_words(error)))
@@ -119,7 +122,28 @@ class Measurer:
     def requests(self, who: Subject, window: float, reporter: str = DESTINATION) -> Sample:
         """Number of requests to a version in the window."""
         try:
-            return requests(self._servers, self._with_pods(who), window, reporter, Deadline(CHECK_SECONDS))
+            return requests(self._servers, self._with_pods(who), window, reporter, _deadline(window))
+        except Exception as error:  # as in `measure`
+            return Sample(Status.ERROR, detail=f"the measurement failed: {_in_words(error)}")
+
+    def requests_inside(self, who: Subject, window: float) -> Sample:
+        """Number of requests to a version that were counted between two scrapes of the window."""
+        return self._asked(queries.inside(self._with_pods(who), window), window)
+
+    def scrapes(self, who: Subject, reporters: Sequence[str], interval: float) -> list[Scrapes]:
+        """How long ago the proxies were scraped, by reporter. `interval`: of the windows, in seconds."""
+        subject = self._with_pods(who)
+
+        def age(query: str) -> Sample:
+            return self._asked(f"time() - {query}", interval)
+
+        wanted = [query(subject, reporter) for reporter in reporters for query in (queries.freshness, queries.oldest)]
+        ages = self._client.each(age, wanted)
+        return [Scrapes(*pair) for pair in zip(ages[::2], ages[1::2], strict=True)]
+
+    def _asked(self, query: str, window: float) -> Sample:
+        try:
+            return asked(self._servers, query, "", 0.0, _deadline(window))
         except Exception as error:  # as in `measure`
             return Sample(Status.ERROR, detail=f"the measurement failed: {_in_words(error)}")
 
@@ -145,6 +169,10 @@ class Measurer:
         query = provider.query(metric, request.subject, request.window)
         check = Check(metric.name, found.verdict, found.reason, found.value, found.stable, found.requests, query)
         return _labelled(metric, check)
+
+
+def _deadline(window: float) -> Deadline:
+    return Deadline(min(CHECK_SECONDS, max(1.0, window / _SHARE)))
 
 
 def _labelled(metric: Metric, check: Check) -> Check:
