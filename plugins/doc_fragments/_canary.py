@@ -53,6 +53,14 @@ options:
     description: Passed windows in a row that are required before the next step.
     type: int
     default: 1
+  blind_limit:
+    description:
+      - Seconds without a usable sample after which the rollout does what O(on_failure) says. A window that passes or fails is a usable
+        sample.
+      - The time counts while the new version gets requests and its metrics should be judged. It includes the proof of a new weight.
+        Pauses, approvals and the start of pods do not count.
+      - At least two intervals. The default is three intervals, or as many as O(inconclusives) when that is more, and not less than 30.
+    type: float
   analysis:
     description:
       - Metrics that judge the new version. Each entry has one of O(analysis[].metric), O(analysis[].query), O(analysis[].url) and

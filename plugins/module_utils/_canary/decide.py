@@ -36,6 +36,7 @@ class ActionKind(StrEnum):
     SET_WEIGHT = "set_weight"
     PROVE = "prove"
     CHECK_APPROVALS = "check_approvals"
+    OPEN_WINDOW = "open_window"
     JUDGE = "judge"
     WATCH = "watch"
     APPLY_CANARY = "apply_canary"
@@ -96,6 +97,8 @@ def decide(state: State, observed: ObservedState, now: float) -> Action:
             return _transition(transitions.failed(state, "it did not end within max_duration", now))
         if why := _off_plan(state, observed):
             return Action(ActionKind.STOP, why=why)
+    if state.phase is Phase.SHIFTING and now >= transitions.blind_end(state):
+        return _transition(transitions.blind(state, now))
     match state.phase:
         case Phase.RESETTING:
             return _reset(state, observed)
@@ -150,7 +153,7 @@ def _weigh(state: State, observed: ObservedState) -> Action | None:
     if observed.weights != frozenset({state.weight}):
         return Action(ActionKind.SET_WEIGHT, state, weight=state.weight)
     if not state.proved:
-        return Action(ActionKind.PROVE, weight=state.weight)
+        return Action(ActionKind.PROVE, state, weight=state.weight)
     return None
 
 
@@ -215,17 +218,24 @@ def _shift(state: State, observed: ObservedState, now: float) -> Action:
     needed = plans.pods_needed(state.weight, state.baseline)
     if short := _enough(state, observed.canary, needed, now, ActionKind.SCALE_CANARY):
         return _or_fail(state, short, "canary", now)
-    return _weigh(state, observed) or _transition(state.entered(Phase.ANALYSING, now))
+    return _weigh(transitions.exposed(state, now), observed) or _transition(
+        transitions.proved(state, now, scraped=False)
+    )
 
 
 def _analyse(state: State, observed: ObservedState, now: float) -> Action:
     if observed.canary is None or observed.canary.ready == 0:
         why = observed.canary.failure or observed.canary.waiting if observed.canary else "its Deployment does not exist"
         return _transition(transitions.failed(state, f"canary: no pod is ready ({why or 'reason unknown'})", now))
-    left = state.since + state.plan.interval - now
-    if left > 0:
-        return _wait(left, "the window is open")
-    return Action(ActionKind.JUDGE)
+    # A window that is due is judged first: its sample may be usable, also when a driver calls late.
+    due, blind = state.since + state.plan.interval, transitions.blind_end(state)
+    if state.opened and now >= due:
+        return Action(ActionKind.JUDGE)
+    if now >= blind:
+        return _transition(transitions.blind(state, now))
+    if not state.opened:
+        return Action(ActionKind.OPEN_WINDOW)
+    return _wait(min(due, blind) - now, "the window is open")
 
 
 # Promotion -------------------------------------------------------------------------------------------------------------
@@ -315,8 +325,7 @@ def _roll_back(state: State, observed: ObservedState, now: float) -> Action:
         case Stage.CAPACITY:
             return _give_back(state, observed, now)
         case Stage.WATCH:
-            left = state.since + state.plan.interval - now
-            return _wait(left, "errors have to decrease") if left > 0 else Action(ActionKind.WATCH)
+            return _watch(state, observed, now)
         case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
             return _end(state, state.stage, now)
         case Stage.COVER | Stage.SWITCH | Stage.UPDATE | Stage.RETURN | None:
@@ -358,4 +367,18 @@ def _give_back(state: State, observed: ObservedState, now: float) -> Action:
         return short
     if not state.proved:
         return Action(ActionKind.PROVE, weight=0)
-    return _transition(transitions.staged(state, Stage.WATCH, now))
+    return _transition(transitions.staged(state, Stage.WATCH, now, opened=False))
+
+
+def _watch(state: State, observed: ObservedState, now: float) -> Action:
+    """Requests to the canary have to end. They are counted from the first scrape after the proof of weight 0."""
+    if not state.exposed:
+        return _transition(transitions.watched(state, now, ended=True, said="the canary never had a weight above 0 %"))
+    canary = observed.canary
+    if canary is None or not (canary.desired or canary.ready or canary.ending):
+        return _transition(transitions.watched(state, now, ended=True, said="the canary has no pods"))
+    if not state.opened:
+        return Action(ActionKind.OPEN_WINDOW)
+    # Half an interval has at least one scrape: an interval has two.
+    left = state.since + state.plan.interval / 2 - now
+    return _wait(left, "requests to the canary must end") if left > 0 else Action(ActionKind.WATCH)

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries, verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import (
+    approvals,
+    entries,
+    scrapes,
+    verdict,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import OnTimeout
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.runner import Measurer
@@ -19,6 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Pending,
     Status,
     Verdict,
+    Window,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
@@ -29,16 +35,21 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
-_PENDING = 1.0  # seconds between two looks at a Job or an approval
+_PENDING = 1.0  # seconds between two looks at a Job, an approval or a scrape
+_WATCHED = "destination"  # the reporter of requests that a version got
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """State after an action. `changed`: something was written. `retry_in`: seconds until it is tried again, 0 when it is complete."""
+    """State after an action. `changed`: something was written.
+
+    `retry_in`: seconds until it is tried again, 0 when it is complete. `waiting`: for what, until then.
+    """
 
     state: State
     changed: bool = False
     retry_in: float = 0.0
+    waiting: str = "a check has not finished"
 
 
 class Executor:
@@ -57,10 +68,12 @@ class Executor:
                 return Outcome(self._prove(action.weight, state, observation))
             case ActionKind.CHECK_APPROVALS:
                 return self._check_approvals(action, state, observation)
+            case ActionKind.OPEN_WINDOW:
+                return self._open_window(state, observation)
             case ActionKind.JUDGE:
                 return self._judge(state, observation)
             case ActionKind.WATCH:
-                return Outcome(self._watch(state))
+                return self._watch(state)
             case ActionKind.TRANSITION:
                 return Outcome(state, changed=True)
             case ActionKind.SET_WEIGHT:
@@ -97,7 +110,10 @@ class Executor:
 
     def _prove(self, weight: int, state: State, observation: Observation) -> State:
         samples = int(self._settings["proof_samples"])
-        prover = Prover(self._client, samples, float(self._settings["proof_timeout"]))
+        timeout = float(self._settings["proof_timeout"])
+        if state.phase is Phase.SHIFTING:  # a proof must not take longer than the run may be without a usable sample
+            timeout = max(0.0, min(timeout, transitions.blind_end(state) - self._clock.now()))
+        prover = Prover(self._client, samples, timeout)
         proof = prover.prove(observation.virtual_services, observation.aim, weight)
         now = self._clock.now()
         after = state.replace(proved=now, proof=proof.as_dict())
@@ -106,22 +122,56 @@ class Executor:
         if not proof.proved and samples > 0:
             why = "; ".join(proof.missing) or proof.why
             return transitions.failed(after, f"weight {weight} % is not in the proxies: {why}", now)
-        return after.entered(Phase.ANALYSING, now)
+        return transitions.proved(after, now, scraped=not state.before or not self._reporters())
 
     # Verdicts ------------------------------------------------------------------------------------------------------
 
+    def _wanted(self) -> list[Metric]:
+        return entries.metrics_of(self._settings["analysis"])
+
+    def _reporters(self) -> list[str]:
+        """The reporters whose scrapes a window needs: those of the built-in metrics."""
+        return sorted({metric.reporter for metric in self._wanted() if metric.reporter})
+
+    def _open_window(self, state: State, observation: Observation) -> Outcome:
+        """Begins the window when a scrape since the proof is in: the increase of a counter begins at the last scrape before the window."""
+        watching = state.phase is Phase.ROLLING_BACK
+        now = self._clock.now()
+        found = self._measurer.scrapes(
+            self._measurer.canary, [_WATCHED] if watching else self._reporters(), state.plan.interval
+        )
+        why = scrapes.why_not_since(found, now - state.proved, state.plan.interval / 2)
+        if not why:
+            return Outcome(transitions.opened(state, self._clock.now()))
+        waiting = f"no scrape since the weight was proved: {why}"
+        if now < state.since + state.plan.interval:
+            return Outcome(state, retry_in=_PENDING, waiting=waiting)
+        if watching:
+            return Outcome(
+                self._watched(state, ended=False, said=f"the number of requests to the canary is unknown: {waiting}")
+            )
+        return self._decided(
+            state, observation, Window(Verdict.INCONCLUSIVE, waiting), [], transitions.window_end(state, now)
+        )
+
     def _judge(self, state: State, observation: Observation) -> Outcome:
-        interval = state.plan.interval
-        wanted = entries.metrics_of(self._settings["analysis"])
+        now, interval = self._clock.now(), state.plan.interval
         # `since` is the start of this window, which no other window of the run has.
         name = f"{self._job_prefix(state)}-{state.index}-{state.since:.0f}"
-        waited = max(0.0, self._clock.now() - state.since - interval)
+        waited = max(0.0, now - state.since - interval)
         try:
-            checks = self._measurer.measure(wanted, interval, name, waited)
+            checks = self._measurer.measure(self._wanted(), interval, name, waited)
         except Pending:
             return Outcome(state, retry_in=_PENDING)
-        window = verdict.combine(checks)
-        shown = self._measurer.shown(interval)
+        return self._decided(state, observation, verdict.combine(checks), checks, transitions.window_end(state, now))
+
+    def _decided(
+        self, state: State, observation: Observation, window: Window, checks: Sequence[Check], end: float
+    ) -> Outcome:
+        """The verdict on a window that ended at `end`, in the history and as an Event."""
+        # Numbers for people. A Prometheus that has just not answered is not asked again: that would delay the decision.
+        answered = any(check.value is not None or check.requests is not None for check in checks)
+        shown = self._measurer.shown(state.plan.interval) if answered else {}
         now = self._clock.now()
         noted = state.noted(
             now,
@@ -138,7 +188,7 @@ class Executor:
             observation.stable,
             warning=window.verdict is not Verdict.PASS,
         )
-        return Outcome(transitions.judged(noted, window, now))
+        return Outcome(transitions.judged(noted, window, end, now))
 
     def _check_approvals(self, action: Action, state: State, observation: Observation) -> Outcome:
         if action.milestone is None:
@@ -178,22 +228,32 @@ class Executor:
     def _job_prefix(self, state: State) -> str:
         return f"{object_name(state.service)}-{state.run[:6]}"
 
-    def _watch(self, state: State) -> State:
-        """After a rollback: whether requests to the canary have ended."""
-        # Half of the time that has passed is completely after the weight was set to 0, scrape delays included.
-        window = state.plan.interval / 2
-        sample = self._measurer.requests(self._measurer.canary, max(1.0, window))
-        if sample.status is Status.OK and sample.value is not None:
-            gone, said = sample.value == 0, f"{verdict.number(sample.value)} requests to the canary"
-        elif sample.status is Status.MISSING:
-            gone, said = True, "no requests to the canary"
+    def _watch(self, state: State) -> Outcome:
+        """In a rollback: whether requests to the canary have ended. Counts what came between two scrapes after the proof of weight 0."""
+        now, canary = self._clock.now(), self._measurer.canary
+        late = scrapes.why_not_since(
+            self._measurer.scrapes(canary, [_WATCHED], state.plan.interval), now - state.since, 0.0
+        )
+        if late and now < state.since + state.plan.interval:
+            return Outcome(state, retry_in=_PENDING, waiting=f"requests to the canary must end: {late}")
+        sample = self._measurer.requests_inside(canary, now - state.proved)
+        requests = f"requests to {state.version or 'the canary'}"
+        unknown = f"the number of {requests} is unknown"
+        if late:
+            ended, said = False, f"{unknown}: {late}"
+        elif sample.status is Status.OK and sample.value is not None:
+            ended, said = sample.value == 0, f"{verdict.number(sample.value)} {requests}"
+        elif sample.status is Status.MISSING and not transitions.had_requests(state):
+            ended, said = True, f"no {requests}"
         else:
-            gone, said = False, f"the number of requests to the canary is unknown: {sample}"
-        proved = bool(state.proof.get("proved")) and gone
-        proof = {**state.proof, "errors_ended": gone, "errors": said, "proved": proved}
+            ended, said = False, f"{unknown}: {sample}"
+        return Outcome(self._watched(state, ended=ended, said=said))
+
+    def _watched(self, state: State, *, ended: bool, said: str) -> State:
         now = self._clock.now()
-        noted = state.noted(now, "watch", f"after the rollback: {said}", shown=self._measurer.shown(window))
-        return transitions.staged(noted.replace(proof=proof), Stage.DRAIN, now)
+        shown = self._measurer.shown(now - state.proved) if ended else {}
+        noted = state.noted(now, "watch", f"after the rollback: {said}", shown=shown)
+        return transitions.watched(noted, now, ended=ended, said=said)
 
     # Workloads -----------------------------------------------------------------------------------------------------
 

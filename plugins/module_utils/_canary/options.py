@@ -91,6 +91,7 @@ OPTIONS: dict[str, Option] = {
     "failures": {"type": "int", "default": 1},
     "inconclusives": {"type": "int", "default": 3},
     "passes": {"type": "int", "default": 1, "no_log": False},  # a number, not a password
+    "blind_limit": _number(),
     "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
     "approvals": {"type": "list", "elements": "dict", "options": APPROVAL},

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 FULL = 100  # percent
+BLIND_INTERVALS = 3  # intervals without a usable sample, after which a run ends by default
+BLIND_LEAST = 30.0  # seconds, because proofs and scrapes do not become faster with a shorter interval
 
 
 class OnFailure(StrEnum):
@@ -51,6 +53,7 @@ class Plan:
     `steps` rise strictly and end at 100 or below; whatever the last one is, promotion comes after it.
     `pause_at`: weight after whose window the run pauses until `resume` or `promote` is called; 0 pauses nowhere.
     `failures`, `inconclusives`: this many windows in a row with that verdict end the run. `passes`: this many are required for each step.
+    `blind_limit`: seconds without a usable sample that end the run; None is the default, see `blind_seconds`.
     """
 
     steps: tuple[int, ...]
@@ -64,6 +67,18 @@ class Plan:
     failures: int = 1
     inconclusives: int = 3
     passes: int = 1
+    blind_limit: float | None = None
+
+    @property
+    def blind_seconds(self) -> float:
+        """Seconds since the last usable sample after which the run ends.
+
+        The default is three intervals, and not less than 30 s. More inconclusive windows than three are allowed by `inconclusives` alone,
+        so it follows them.
+        """
+        if self.blind_limit is not None:
+            return self.blind_limit
+        return max(BLIND_LEAST, max(BLIND_INTERVALS, self.inconclusives) * self.interval)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record in the cluster; `plan_of` reads it back."""
@@ -108,6 +123,7 @@ _NUMBERS = (
     ("failures", 1, 1000, "windows"),
     ("inconclusives", 1, 1000, "windows"),
     ("passes", 1, 1000, "windows"),
+    ("blind_limit", 1, 30 * 86400, "seconds"),
 )
 
 
@@ -130,6 +146,8 @@ def _relation_findings(options: Mapping[str, Any]) -> list[str]:
     on_failure = options.get("on_failure", OnFailure.ROLLBACK)
     if on_failure not in tuple(OnFailure):
         found.append(f"on_failure: {on_failure!r} is neither rollback nor freeze")
+    if blind := _blind_finding(options):
+        found.append(blind)
     interval, passes, warmup, longest = (options.get(name) for name in ("interval", "passes", "warmup", "max_duration"))
     numbers = all(isinstance(value, (int, float)) for value in (interval, passes, warmup, longest))
     if isinstance(steps, Sequence) and numbers:
@@ -139,6 +157,17 @@ def _relation_findings(options: Mapping[str, Any]) -> list[str]:
                 f"max_duration: {longest} seconds is less than the windows of all steps take; expected at least {least:g} seconds"
             )
     return found
+
+
+def _blind_finding(options: Mapping[str, Any]) -> str:
+    """Why `blind_limit` ends every run: the weight has to be proved and scraped before the window of an interval begins."""
+    limit, interval = options.get("blind_limit"), options.get("interval")
+    if not isinstance(limit, (int, float)) or not isinstance(interval, (int, float)) or limit >= 2 * interval:
+        return ""
+    return (
+        f"blind_limit: {limit:g} seconds is less than two intervals, in which the first window of a step may end; "
+        f"expected at least {2 * interval:g} seconds"
+    )
 
 
 def make(options: Mapping[str, Any]) -> Plan:

@@ -29,6 +29,8 @@ def state_of(state: State | None) -> dict[str, Any]:
         "started": state.started,
         "since": state.since,
         "deadline": state.deadline,
+        "blind_since": state.blind_since,
+        "blind_limit": state.plan.blind_seconds,
         "reason": state.reason,
         "proof": dict(state.proof),
         "virtual_services": list(state.settings.get("virtual_services") or []),

@@ -8,6 +8,7 @@ A call is short. A driver calls `step` again and again, and sleeps in between fo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -16,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
@@ -95,9 +96,10 @@ class Rollout:
                 case ActionKind.WAIT:
                     self._result.next_in, self._result.waiting = action.seconds, action.why
                     break
-            state, retry_in = self._advance(state, executor, action, observation)
-            if retry_in:
-                self._result.next_in, self._result.waiting = retry_in, "a check has not finished"
+            outcome = self._advance(state, executor, action, observation)
+            state = outcome.state
+            if outcome.retry_in:
+                self._result.next_in, self._result.waiting = outcome.retry_in, outcome.waiting
                 break
             if not state.active or state.phase in WAITING:
                 self._result.done = True
@@ -107,19 +109,17 @@ class Rollout:
         self._result.state = state
         return self._context.ended()
 
-    def _advance(
-        self, state: State, executor: Executor, action: Action, observation: Observation
-    ) -> tuple[State, float]:
-        """Records the intent, executes the action, records the outcome. Returns (state, seconds until the action is tried again)."""
+    def _advance(self, state: State, executor: Executor, action: Action, observation: Observation) -> Outcome:
+        """Records the intent, executes the action, records the outcome."""
         noted = len(state.history)
         if action.state is not None and action.state != state:
             state = self._saved(state, action.state, observation)
         outcome = executor.execute(action, state, observation)
         self._result.changed = self._result.changed or outcome.changed
         if outcome.state != state:
-            state = self._saved(state, outcome.state, observation)
-        self._result.notes += state.history[noted:]
-        return state, outcome.retry_in
+            outcome = dataclasses.replace(outcome, state=self._saved(state, outcome.state, observation))
+        self._result.notes += outcome.state.history[noted:]
+        return outcome
 
     def _saved(self, before: State, after: State, observation: Observation) -> State:
         """Records a state. A change of phase or weight is added to the history and becomes an Event."""
@@ -227,9 +227,9 @@ def _change(before: State, after: State) -> tuple[str, str] | None:
                 return None
             return "proved", f"{after.weight} % is proved in {len(after.proof.get('proxies') or [])} proxies"
         case Phase.PREPARING:
-            message = "the new version becomes ready"
+            message = f"{after.version or 'the new version'} becomes ready"
         case Phase.PROMOTING:
-            message = "the new version takes over"
+            message = f"{after.version or 'the new version'} takes over"
         case Phase.PROMOTED:
             message = f"{after.version or 'the new version'} is live"
         case Phase.RESETTING | Phase.PAUSED | Phase.ROLLING_BACK | Phase.FROZEN | Phase.ROLLED_BACK:

@@ -25,7 +25,7 @@ Params = Mapping[str, Any]
 
 PLAN = (
     "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "pause_at", "on_failure",
-    "failures", "inconclusives", "passes",
+    "failures", "inconclusives", "passes", "blind_limit",
 )  # fmt: skip
 _PROMETHEUS_SECRETS = frozenset({"headers", "password"})
 DEFAULT_ANALYSIS: list[dict[str, Any]] = [

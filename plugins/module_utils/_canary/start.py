@@ -98,7 +98,9 @@ def _continue(context: Context, state: State) -> Result:
     again = context.record.read()
     if again is None or (again.run, again.phase) != (state.run, state.phase):
         return context.ended()  # `step` reads it
-    after = after.noted(context.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})")
+    after = transitions.continued(after, context.clock.now()).noted(
+        context.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})"
+    )
     context.record.write(after)
     context.result.state = after
     return context.ended()
@@ -148,7 +150,7 @@ def _new_state(
         namespace=settings["namespace"],
         plan=plan,
         wanted=wanted,
-        version=str(context.params.get("version") or ""),
+        version=str(context.params.get("version") or _new_version(context.params, observation)),
         old_version=_version_of(observation.stable),
         before=max(observation.observed.weights, default=0),
         weight=0,
@@ -159,6 +161,8 @@ def _new_state(
         baseline=restart.baseline if restart else max(stable.ready, stable.desired) if stable else 1,
         restore=restore,
         settings=settings,
+        # A run that this one replaces may have sent requests to the canary.
+        exposed=bool(observation.observed.weights - {0}),
     )
 
 
@@ -176,6 +180,12 @@ def _is_live(context: Context, state: State, wanted: str) -> bool:
     if wanted:
         return bool(live) and live == state.template
     return observed.canary is None or observed.canary.desired == 0
+
+
+def _new_version(params: Mapping[str, Any], observation: Observation) -> str:
+    """Name of the version of the canary's Deployment."""
+    given = [entry for entry in params.get("canary_definitions") or [] if (entry or {}).get("kind") == "Deployment"]
+    return _version_of(given[0] if given else observation.canary)
 
 
 def _version_of(deployment: Mapping[str, Any] | None) -> str:

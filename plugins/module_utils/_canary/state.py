@@ -77,9 +77,12 @@ class State:
     """One rollout. Times are Unix seconds of the API server's clock, weights are percent of the requests.
 
     `weight` is the canary's planned weight, `before` the one before it. Any other weight in a route was set by somebody else.
-    `since`: start of the present phase or stage. `proved`: time at which the proxies had the weight, 0 before that.
+    `since`: start of the present phase, stage or window. `proved`: time at which the proxies had the weight, 0 before that.
     `baseline`: number of stable's pods at the start, which carry all requests. `template`: digest of the canary's pod template.
     `touched`: stable has begun to take the new version. `applied`: what the stage writes to stable is written.
+    `blind_since`: time of the last usable sample of this step, or the beginning of its weight; 0 while no sample is due.
+    `opened`: the window has begun, because a scrape after the proof is in.
+    `exposed`: the canary may have had requests.
     `approved`: the approvals before the present step are given. `restore`: what stable had (`template`, `configs`), for a rollback.
     `pause_cause`: why the phase is PAUSED, None in other phases. `settings`: names and options of the run, without secrets.
     """
@@ -107,6 +110,9 @@ class State:
     passes: int = 0
     failures: int = 0
     inconclusives: int = 0
+    blind_since: float = 0.0
+    opened: bool = False
+    exposed: bool = True
     approved: bool = False
     reason: str = ""
     pause_cause: PauseCause | None = None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
@@ -26,20 +27,73 @@ def shift_to(state: State, index: int, now: float) -> State:
     weight = plans.weight_at(state.plan, index)
     return state.entered(
         Phase.SHIFTING, now, index=index, before=state.weight, weight=weight, proved=0.0, passes=0, failures=0,
-        inconclusives=0, approved=False,
+        inconclusives=0, approved=False, blind_since=0.0, opened=False,
     )  # fmt: skip
 
 
-def judged(state: State, window: Window, now: float) -> State:
-    """After the verdict on a window: another window, the next step, a pause, promotion, rollback or freeze."""
+def exposed(state: State, now: float) -> State:
+    """Before a step's weight is written: from now on the canary gets its requests, and samples are due."""
+    return state if state.blind_since else state.replace(blind_since=now, exposed=True)
+
+
+def proved(state: State, now: float, *, scraped: bool) -> State:
+    """A step's weight is in the proxies. `scraped`: the window begins now, and not with the next scrape."""
+    return state.entered(Phase.ANALYSING, now, proved=now, opened=scraped)
+
+
+def opened(state: State, now: float) -> State:
+    """A window begins now."""
+    return state.replace(since=now, opened=True)
+
+
+def window_end(state: State, now: float) -> float:
+    """Time at which the window that is judged now ends; the next one begins then.
+
+    Windows follow each other without gaps, however long their queries take. One that is judged an interval late or more (the run was
+    killed, or a Job took longer) is the last interval before now.
+    """
+    end = state.since + state.plan.interval
+    return end if now - end < state.plan.interval else now
+
+
+def blind_end(state: State) -> float:
+    """Time at which the run has had no usable sample for `blind_limit`; infinite while none is due."""
+    match state.phase:
+        case Phase.SHIFTING:
+            since = state.blind_since
+        case Phase.ANALYSING:
+            since = state.blind_since or state.since
+        case (
+            Phase.RESETTING | Phase.PREPARING | Phase.PAUSED | Phase.PROMOTING | Phase.ROLLING_BACK | Phase.FROZEN
+            | Phase.PROMOTED | Phase.ROLLED_BACK
+        ):  # fmt: skip
+            since = 0.0
+        case _:
+            assert_never(state.phase)
+    return since + state.plan.blind_seconds if since else math.inf
+
+
+def blind(state: State, now: float) -> State:
+    """After `blind_limit` without a usable sample."""
+    reasons = [
+        str(entry.get("message"))
+        for entry in state.history
+        if entry.get("verdict") == Verdict.INCONCLUSIVE and entry["time"] >= state.blind_since
+    ]
+    why = reasons[-1] if reasons else "no window has ended"
+    return failed(state, f"no usable sample for {state.plan.blind_seconds:g} s (blind_limit): {why}", now)
+
+
+def judged(state: State, window: Window, end: float, now: float) -> State:
+    """After the verdict on a window that ended at `end`: another window, the next step, a pause, promotion, rollback or freeze."""
     plan = state.plan
-    again = state.entered(Phase.ANALYSING, now)
+    again = state.entered(Phase.ANALYSING, end)
     match window.verdict:
         case Verdict.PASS:
-            counted = again.replace(passes=state.passes + 1, failures=0, inconclusives=0)
+            counted = again.replace(passes=state.passes + 1, failures=0, inconclusives=0, blind_since=end)
             return counted if counted.passes < plan.passes else _after_step(counted, now)
         case Verdict.FAIL:
-            counted = again.replace(failures=state.failures + 1, passes=0, inconclusives=0)
+            counted = again.replace(failures=state.failures + 1, passes=0, inconclusives=0, blind_since=end)
             if window.critical or counted.failures >= plan.failures:
                 return failed(counted, window.reason, now)
             return counted
@@ -48,7 +102,7 @@ def judged(state: State, window: Window, now: float) -> State:
             if counted.inconclusives >= plan.inconclusives:
                 why = f"{counted.inconclusives} windows in a row were inconclusive: {window.reason}"
                 return failed(counted, why, now)
-            return counted
+            return blind(counted, now) if now >= blind_end(counted) else counted
         case _:
             assert_never(window.verdict)
 
@@ -85,7 +139,7 @@ def failed(state: State, reason: str, now: float) -> State:
 def rolling_back(state: State, reason: str, now: float) -> State:
     """To the rollback. Where stable has begun to take the new version, it gets its old version back first."""
     stage = Stage.RESTORE if state.touched else Stage.CAPACITY
-    return state.entered(Phase.ROLLING_BACK, now, stage=stage, reason=reason, proved=0.0, applied=False)
+    return state.entered(Phase.ROLLING_BACK, now, stage=stage, reason=reason, proved=0.0, applied=False, opened=False)
 
 
 def staged(state: State, stage: Stage, now: float, **changes: Any) -> State:
@@ -95,7 +149,20 @@ def staged(state: State, stage: Stage, now: float, **changes: Any) -> State:
 
 def aimed(state: State, weight: int) -> State:
     """With another planned weight; unchanged when it is the same weight."""
-    return state if weight == state.weight else state.replace(before=state.weight, weight=weight, proved=0.0)
+    if weight == state.weight:
+        return state
+    return state.replace(before=state.weight, weight=weight, proved=0.0, exposed=state.exposed or weight > 0)
+
+
+def watched(state: State, now: float, *, ended: bool, said: str) -> State:
+    """After the look for requests that the canary still gets in a rollback. `said`: what was found."""
+    proof = {**state.proof, "errors_ended": ended, "errors": said, "proved": bool(state.proof.get("proved")) and ended}
+    return staged(state.replace(proof=proof), Stage.DRAIN, now)
+
+
+def had_requests(state: State) -> bool:
+    """Whether a window of this run has counted requests to the canary."""
+    return any(((entry.get("shown") or {}).get("canary") or {}).get("requests") for entry in state.history)
 
 
 # Operations ------------------------------------------------------------------------------------------------------------
@@ -113,6 +180,11 @@ def frozen(state: State, now: float, reason: str = "frozen by hand") -> State:
     if not state.active or state.phase is Phase.FROZEN:
         return state
     return state.entered(Phase.FROZEN, now, reason=reason)
+
+
+def continued(state: State, now: float) -> State:
+    """Another run continues this one. Nobody could judge while none drove it, so that `blind_limit` begins again."""
+    return state.replace(blind_since=now) if state.blind_since else state
 
 
 def resumed(state: State, now: float) -> State:
@@ -139,12 +211,17 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     return resumed(state, now)
 
 
-def interrupted(state: State, now: float) -> State:
+def interrupted(state: State, now: float, reason: str = "the step was taken back after a signal") -> State:
     """`interrupt`: pauses, and takes back a step that has no verdict yet."""
     if state.phase not in (Phase.SHIFTING, Phase.ANALYSING) or state.index < 0 or state.passes:
         return state
     index = state.index - 1
     return state.entered(
         Phase.PAUSED, now, index=index, before=state.weight, weight=plans.weight_at(state.plan, index), proved=0.0,
-        reason="the step was taken back after a signal", pause_cause=PauseCause.INTERRUPTED,
+        reason=reason, pause_cause=PauseCause.INTERRUPTED,
     )  # fmt: skip
+
+
+def stopped_by_error(state: State, now: float, error: str) -> State:
+    """After an error that this collection did not expect: takes back a step without a verdict, and says why."""
+    return interrupted(state, now, f"the step was taken back after {error}").noted(now, "error", f"stopped by {error}")

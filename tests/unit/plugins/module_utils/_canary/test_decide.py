@@ -121,15 +121,20 @@ def run(cluster: Cluster, verdicts: list[str], limit: int = 400) -> states.State
                 following = state.entered(ended, cluster.now)
             case ActionKind.PROVE:
                 following = state.replace(proved=cluster.now)
+                if state.phase is Phase.SHIFTING:
+                    following = transitions.proved(following, cluster.now, scraped=not state.before)
+            case ActionKind.OPEN_WINDOW:
+                following = transitions.opened(state, cluster.now)
             case ActionKind.CHECK_APPROVALS:
                 expected = BeforePromotion() if state.phase is Phase.PROMOTING else BeforeStep(state.weight)
                 assert action.milestone == expected
                 following = state.replace(approved=True)
             case ActionKind.WATCH:
-                following = transitions.staged(state, Stage.DRAIN, cluster.now)
+                following = transitions.watched(state, cluster.now, ended=True, said="")
             case ActionKind.JUDGE:
                 verdict = verdicts.pop(0) if len(verdicts) > 1 else verdicts[0]
-                following = transitions.judged(state, Window(Verdict(verdict), "why"), cluster.now)
+                end = transitions.window_end(state, cluster.now)
+                following = transitions.judged(state, Window(Verdict(verdict), "why"), end, cluster.now)
             case _:
                 assert_never(action.kind)
         if following != state:

@@ -9,14 +9,18 @@ from typing import Any, cast
 from unittest.mock import MagicMock
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import executor as executors
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import OnTimeout
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.scrapes import Scrapes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Check,
     Pending,
+    Sample,
+    Status,
     Verdict,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
@@ -30,6 +34,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.execu
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import BeforePromotion, BeforeStep
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Proof
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollout import Rollout
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -44,7 +49,13 @@ OBSERVATION = Observation(
 )
 STATE = State("run", "web", "shop", plans.Plan((50,)), phase=Phase.ROLLING_BACK, restore={"template": {}})
 ENDING = (ActionKind.WAIT, ActionKind.STOP, ActionKind.DONE)
-READING = (ActionKind.PROVE, ActionKind.CHECK_APPROVALS, ActionKind.JUDGE, ActionKind.WATCH)
+READING = (
+    ActionKind.PROVE,
+    ActionKind.CHECK_APPROVALS,
+    ActionKind.OPEN_WINDOW,
+    ActionKind.JUDGE,
+    ActionKind.WATCH,
+)
 
 
 def executor(annotations: Obj | None = None, **options: Any) -> tuple[Executor, MagicMock]:
@@ -176,3 +187,117 @@ def test_an_approval_that_is_not_given_in_time_does_what_was_declared(on_timeout
     assert (late.state.phase, late.state.approved) == (phase, on_timeout is OnTimeout.CONTINUE)
     promotion = acting.execute(Action(ActionKind.CHECK_APPROVALS, milestone=BeforePromotion()), state, OBSERVATION)
     assert promotion.state.approved, "no approval stands before the promotion"
+
+
+# Scrapes -------------------------------------------------------------------------------------------------------------
+
+
+class Measured:
+    """Answers of Prometheus: ages of the scrapes (newest, oldest) and requests since the proof."""
+
+    def __init__(self, age: float | None, requests: Sample) -> None:
+        sample = Sample(Status.OK, age) if age is not None else Sample(Status.ERROR, detail="it is gone")
+        self.canary, self.ages, self.inside, self.windows = "canary", Scrapes(sample, sample), requests, [0.0]
+
+    def scrapes(self, _who: Any, reporters: list[str], _interval: float) -> list[Scrapes]:
+        return [self.ages for _reporter in reporters]
+
+    def requests_inside(self, _who: Any, window: float) -> Sample:
+        self.windows.append(window)
+        return self.inside
+
+    def shown(self, _window: float) -> Obj:
+        return {}
+
+
+NOTHING = Sample(Status.MISSING, detail="the query returned no series")
+SEEN = {"time": 1.0, "event": "window", "shown": {"canary": {"requests": 5.0}}}
+
+
+def judging(age: float | None, requests: Sample = NOTHING) -> tuple[Executor, Measured]:
+    acting, _writer = executor(prometheus={"service": "a/b:1"})
+    measured = Measured(age, requests)
+    acting._measurer = cast(Any, measured)
+    acting._clock = cast(Any, MagicMock(now=lambda: 1000.0))
+    return acting, measured
+
+
+@pytest.mark.parametrize(
+    ("age", "since", "opened", "inconclusives", "waits"),
+    [
+        (2.0, 995.0, True, 0, False),
+        (7.0, 995.0, False, 0, True),  # it is older than the proof
+        (None, 995.0, False, 0, True),
+        (None, 989.0, False, 1, False),  # an interval without a scrape is a window without an answer
+    ],
+)
+def test_a_step_begins_its_window_with_the_first_scrape_after_the_proof(
+    age: float | None, since: float, opened: bool, inconclusives: int, waits: bool
+) -> None:
+    acting, _measured = judging(age)
+    plan = plans.Plan((10, 50), interval=10.0, blind_limit=100.0)
+    state = State(
+        "run", "web", "shop", plan, phase=Phase.ANALYSING, index=1, before=10, weight=50, since=since, proved=since
+    )
+    outcome = acting.execute(Action(ActionKind.OPEN_WINDOW), state.replace(blind_since=since), OBSERVATION)
+    assert (outcome.state.opened, outcome.state.inconclusives, outcome.retry_in > 0) == (opened, inconclusives, waits)
+    assert outcome.state.since == (1000.0 if opened else 999.0 if inconclusives else since)
+
+
+@pytest.mark.parametrize(
+    ("age", "requests", "history", "proved", "words"),
+    [
+        (1.0, Sample(Status.OK, 0.0), (SEEN,), True, "0 requests to"),
+        (1.0, Sample(Status.OK, 4.0), (SEEN,), False, "4 requests to"),
+        (1.0, NOTHING, (), True, "no requests to"),
+        (1.0, NOTHING, (SEEN,), False, "unknown: the query returned no series"),  # Prometheus lost what it had
+        (1.0, Sample(Status.ERROR, detail="it is gone"), (), False, "unknown: it is gone"),
+        (9.0, Sample(Status.OK, 0.0), (SEEN,), None, "the last scrape was 9 s ago"),
+        (90.0, Sample(Status.OK, 0.0), (SEEN,), False, "unknown: the last scrape was 90 s ago"),
+    ],
+)
+def test_a_rollback_is_proved_by_what_was_counted_between_two_scrapes_after_the_proof(
+    age: float, requests: Sample, history: tuple[Obj, ...], proved: bool | None, words: str
+) -> None:
+    acting, measured = judging(age, requests)
+    since = 985.0 if age > 50 else 994.0
+    state = STATE.replace(
+        plan=plans.Plan((50,), interval=10.0), stage=Stage.WATCH, since=since, proved=since - 3, opened=True, history=history,
+        proof={"proved": True},
+    )  # fmt: skip
+    outcome = acting.execute(Action(ActionKind.WATCH), state, OBSERVATION)
+    if proved is None:
+        assert (outcome.state, outcome.retry_in > 0) == (state, True)
+        assert words in outcome.waiting
+        return
+    assert (outcome.state.stage, outcome.state.proof["proved"]) == (Stage.DRAIN, proved)
+    assert words in outcome.state.proof["errors"]
+    assert measured.windows[-1] == 1000.0 - state.proved, "nothing from before the proof is counted"
+
+
+def test_without_a_scrape_a_rollback_is_not_proved_and_ends() -> None:
+    acting, _measured = judging(None)
+    state = STATE.replace(plan=plans.Plan((50,), interval=10.0), stage=Stage.WATCH, since=990.0, proved=989.0)
+    outcome = acting.execute(Action(ActionKind.OPEN_WINDOW), state.replace(proof={"proved": True}), OBSERVATION)
+    assert (outcome.state.stage, outcome.state.proof["proved"]) == (Stage.DRAIN, False)
+    assert "unknown" in outcome.state.proof["errors"]
+
+
+def test_a_proof_does_not_take_longer_than_the_run_may_be_blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    acting, _measured = judging(1.0)
+    timeouts: list[float] = []
+
+    class Prover:
+        def __init__(self, _client: Any, _samples: int, timeout: float) -> None:
+            timeouts.append(timeout)
+
+        def prove(self, *_args: Any) -> Proof:
+            return Proof(True)
+
+    monkeypatch.setattr(executors, "Prover", Prover)
+    plan = plans.Plan((10, 50), interval=10.0)
+    state = State("run", "web", "shop", plan, phase=Phase.SHIFTING, index=1, before=10, weight=50, blind_since=980.0)
+    after = acting.execute(Action(ActionKind.PROVE, weight=50), state, OBSERVATION).state
+    assert (timeouts, after.phase, after.opened) == ([10.0], Phase.ANALYSING, False)
+    first = acting.execute(Action(ActionKind.PROVE, weight=50), state.replace(before=0), OBSERVATION).state
+    assert first.opened, "there was no other weight whose requests could be counted"

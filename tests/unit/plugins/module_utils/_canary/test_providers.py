@@ -118,7 +118,7 @@ def test_an_error_of_the_numbers_for_people_is_no_error_of_the_run() -> None:
     prometheus = MagicMock()
     prometheus.query.side_effect = ZeroDivisionError
     assert measurer(prometheus).shown(60.0) == {"canary": {}, "stable": {}}
-    assert "ZeroDivisionError" in measurer(prometheus).requests(CANARY, 60.0).detail
+    assert "ZeroDivisionError" in measurer(prometheus).requests_inside(CANARY, 60.0).detail
 
 
 ENTRIES: dict[str, Obj] = {

@@ -55,14 +55,14 @@ def test_every_verdict_leads_on_or_to_what_a_failure_does(
 ) -> None:
     plan = plans.Plan((50,), on_failure=on_failure, failures=1, inconclusives=1)
     state = states.State("r", "s", "n", plan, phase=Phase.ANALYSING, index=0, weight=50)
-    after = transitions.judged(state, Window(verdict, "why"), 5.0)
+    after = transitions.judged(state, Window(verdict, "why"), 5.0, 5.0)
     assert after.phase is (Phase.PROMOTING if verdict is Verdict.PASS else phase)
 
 
 def test_a_pause_says_its_cause_and_no_other_phase_has_one() -> None:
     plan = plans.Plan((10, 50), pause_at=10)
     state = states.State("r", "s", "n", plan, phase=Phase.ANALYSING, index=0, weight=10)
-    planned = transitions.judged(state, Window(Verdict.PASS, "why"), 5.0)
+    planned = transitions.judged(state, Window(Verdict.PASS, "why"), 5.0, 5.0)
     by_hand = transitions.paused(state, 5.0)
     interrupted = transitions.interrupted(state, 5.0)
     assert [paused.pause_cause for paused in (planned, by_hand, interrupted)] == list(PauseCause)
