@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import STAYING, Operation
@@ -87,6 +87,22 @@ class ActionModule(InProcessAction):
     def _stay(self, operation: Operation) -> Result:
         service = str(self._args.get("service"))
         self._holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
+        try:
+            return self._driven(operation, service)
+        except Exception as error:
+            # Without this, the canary would keep its traffic and nobody would judge it until the lease expires and somebody runs again.
+            if self._fencing_token:
+                for last in (Operation.INTERRUPT, Operation.GIVE_UP_LEASE):
+                    with contextlib.suppress(Exception):
+                        self._call(last)
+            if isinstance(error, AnsibleError):
+                raise
+            raise AnsibleActionFail(
+                f"The run of the canary of {service} stopped at an unexpected error: {type(error).__name__}: {error}. A step without a "
+                "verdict was taken back. Run again to continue, or roll back (rollback.yml); please report this error"
+            ) from error
+
+    def _driven(self, operation: Operation, service: str) -> Result:
         lease = float(self._args.get("lease_duration") or 30)
         first = result = self._call(Operation.START if operation is Operation.RUN else operation)
         notes = result.get("notes") or []
@@ -136,11 +152,15 @@ class ActionModule(InProcessAction):
     def _say(self, text: str, colour: str | None = None) -> None:
         # After a signal, the parent process that prints may have exited.
         with contextlib.suppress(OSError, ValueError):
-            display.display(f"  {text}", color=colour)
+            display.display("  " + text.replace("\n", "\n  "), color=colour)
 
     def _tell(self, notes: t.Iterable[Mapping[str, t.Any]], result: Result) -> None:
         for note in notes:
-            if text := lines.line(note, result):
+            try:
+                text = lines.line(note, result)
+            except Exception as error:  # a line that cannot be made must not end a run
+                text = f"{note.get('event')}: {note.get('message')} ({type(error).__name__} in the line)"
+            if text:
                 self._say(text, constants.COLOR_ERROR if lines.is_bad(note) else None)
         waiting, seconds = str(result.get("waiting") or ""), float(result.get("next_in") or 0)
         busy = result.get("phase") in (Phase.PREPARING, Phase.PROMOTING, Phase.ROLLING_BACK)
@@ -170,8 +190,13 @@ class ActionModule(InProcessAction):
     def _write_files(self, result: Result, service: str) -> None:
         namespace = str(self._args.get("namespace") or "ecommerce")
         if path := self._args.get("report"):
-            self._write(str(path), page(result, service, namespace))
-            self._say(f"report: {path}")
+            try:
+                text = page(result, service, namespace)
+            except Exception as error:  # the rollout has ended, and its end is the result
+                display.warning(f"The report cannot be made: {type(error).__name__}: {error}")
+            else:
+                self._write(str(path), text)
+                self._say(f"report: {path}")
         if path := self._args.get("metrics_file"):
             self._write(str(path), str(result.get("metrics") or ""))
 

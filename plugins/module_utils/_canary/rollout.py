@@ -8,6 +8,7 @@ A call is short. A driver calls `step` again and again, and sleeps in between fo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, assert_never
@@ -22,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.obser
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
@@ -38,7 +40,24 @@ class Rollout:
         self._record, self._clock, self._result = context.record, context.clock, context.result
 
     def run(self, operation: Operation) -> Result:
-        """Does one operation."""
+        """Does one operation. Raises KubeError, with the lease given up when nobody else can do it."""
+        try:
+            return self._run(operation)
+        except KubeError:
+            # A caller that has the fencing token of an earlier call gives the lease up itself, or goes on.
+            if not self._params.get("fencing_token"):
+                self._let_go()
+            raise
+        except Exception as error:
+            raise after_error(self._context, operation, error) from error
+
+    def _let_go(self) -> None:
+        """Gives up the lease that this call took; the error that ends the call is more important than one of this."""
+        if self._result.lease_holder is not None:
+            with contextlib.suppress(KubeError):
+                self._context.lease.give_up(self._result.lease_holder)
+
+    def _run(self, operation: Operation) -> Result:
         match operation:
             case Operation.RUN | Operation.START:
                 return start(self._context)
