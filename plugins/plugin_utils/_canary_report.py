@@ -10,10 +10,18 @@ from __future__ import annotations
 import html
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import QUANTILES
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration, summary
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import (
+    duration,
+    metric_of,
+    summary,
+    value_of,
+    versions,
+)
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 860, 150, 66, 22  # pixels of a chart and of its margins
 _STYLE = """
@@ -24,31 +32,44 @@ h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#5b6b79}dd{margin:0}
 table{border-collapse:collapse;width:100%;font-size:13px}
 td,th{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #e1e7ec;vertical-align:top}
-td.n{text-align:right;white-space:nowrap}code{font-size:12px;color:#44525f;overflow-wrap:anywhere}
+.n{text-align:right!important;white-space:nowrap}code{font-size:12px;color:#44525f;overflow-wrap:anywhere}
 .pass{color:#1f8a4c}.fail{color:#c0392b;font-weight:600}.inconclusive{color:#a66a00}
 svg text{font:11px system-ui,sans-serif;fill:#5b6b79}details{margin:.1rem 0}
 """
-_COLOURS = {"canary": "#d9730d", "stable": "#3b6fb6", "weight": "#5b4bb5"}
+_NEW, _OLD, _WEIGHT = "#d9730d", "#3b6fb6", "#5b4bb5"  # colours of lines
+# Metrics that every window has numbers of: title, factor and unit of the chart.
+_ALWAYS = {"success_rate": ("Success rate", 100, "%"), "p99": ("99th percentile of the duration", 1, " ms")}
 
 Point = tuple[float, float]
 Entry = Mapping[str, t.Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a chart: its name in the legend, and its points (Unix seconds, value). `dots`: each point is marked."""
+
+    name: str
+    colour: str
+    points: Sequence[Point]
+    dots: bool = True
+    dashed: bool = False
+
+
 def page(result: Mapping[str, t.Any], service: str, namespace: str) -> str:
     """The report for a module's result."""
     history: Sequence[Entry] = result.get("history") or []
-    title = f"Canary of {service}: {result.get('old_version') or 'stable'} → {result.get('version') or 'canary'}"
+    new, old = versions(result)
+    title = f"Canary of {service}: {old} → {new}"
     phase = str(result.get("phase") or "")
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="end {_text(phase)}">{_text(summary(result, service))}</p>',
         _facts(result, service, namespace, history),
-        "<h2>Weight of the new version</h2>",
-        chart([("weight", _weights(history))], 0, 100, "%", _span(history)),
-        "<h2>Success rate</h2>",
-        _metric_chart(history, "success_rate", 100, "%"),
-        "<h2>99th percentile of the duration</h2>",
-        _metric_chart(history, "p99", 1, " ms"),
+        f"<h2>Weight of {_text(new)}</h2>",
+        chart([Line("weight", _WEIGHT, _weights(history), dots=False)], 0, 100, "%", _span(history)),
+        *_metric_charts(history, new, old),
+        "<h2>What was judged</h2>",
+        _values(history, new, old),
         "<h2>Decisions</h2>",
         _decisions(history),
         "<h2>Where the objects are</h2>",
@@ -101,16 +122,54 @@ def _weights(history: Sequence[Entry]) -> list[Point]:
     return points
 
 
-def _metric_chart(history: Sequence[Entry], name: str, factor: float, unit: str) -> str:
-    rows = [(who, _points(history, who, name, factor)) for who in ("stable", "canary")]
-    values = [value for _who, points in rows for _time, value in points]
+def _metric_charts(history: Sequence[Entry], new: str, old: str) -> list[str]:
+    """A chart for each metric: those that every window has numbers of, then all others that were judged."""
+    judged, span = _judged(history, new, old), _span(history)
+    parts = []
+    for name, (title, factor, unit) in _ALWAYS.items():
+        both = [(old, _OLD, "stable"), (new, _NEW, "canary")]
+        rows = [Line(label, colour, _points(history, who, name, factor)) for label, colour, who in both]
+        rows += [_scaled(line, factor) for line in judged.pop(name, []) if line.dashed]
+        parts += [f"<h2>{title}</h2>", _metric_chart(rows, unit, span)]
+    for name, rows in judged.items():
+        unit = " ms" if name in QUANTILES else ""
+        parts += [f"<h2>{_text(name)}</h2>", _metric_chart(rows, unit, span)]
+    return parts
+
+
+def _scaled(line: Line, factor: float) -> Line:
+    return replace(line, points=[(time, factor * value) for time, value in line.points])
+
+
+def _judged(history: Sequence[Entry], new: str, old: str) -> dict[str, list[Line]]:
+    """Values that were judged, as lines by metric. What the source reported is a line of its own where it differs."""
+    found: dict[str, dict[str, list[Point]]] = {}
+    for entry in history:
+        for check in entry.get("checks") or []:
+            name, reporter = metric_of(check)
+            who = "source" if reporter == "source" else "canary"
+            for key, field in ((who, "value"), ("stable", "stable")):
+                if check.get(field) is not None and (key != "stable" or reporter != "source"):
+                    points = found.setdefault(name, {}).setdefault(key, [])
+                    points.append((float(entry["time"]), float(check[field])))
+    lines: dict[str, list[Line]] = {}
+    for name, series in found.items():
+        rows = [Line(old, _OLD, series.get("stable", [])), Line(new, _NEW, series.get("canary", []))]
+        if series.get("source") != series.get("canary"):
+            rows.append(Line(f"{new} at the callers", _NEW, series.get("source", []), dashed=True))
+        lines[name] = rows
+    return lines
+
+
+def _metric_chart(rows: Sequence[Line], unit: str, span: Point) -> str:
+    values = [value for line in rows for _time, value in line.points]
     if not values:
         return "<p>Nothing was measured.</p>"
     if unit == "%":
         low, high = min(99.0, *values), 100.0
     else:
-        low, high = 0.0, max(values) * 1.1 or 1.0
-    return chart(rows, low, high, unit, _span(history))
+        low, high = min(0.0, *values), max(0.0, *values) * 1.1 or 1.0
+    return chart(rows, low, high, unit, span)
 
 
 def _points(history: Sequence[Entry], who: str, name: str, factor: float) -> list[Point]:
@@ -124,9 +183,9 @@ def _span(history: Sequence[Entry]) -> Point:
     return min(times), max(times)
 
 
-def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, unit: str, span: Point) -> str:
-    """Lines over time as SVG. `rows`: names with points (Unix seconds, value). `low` and `high` limit the values, `span` the times."""
-    rows = [(name, list(points)) for name, points in rows if points]
+def chart(rows: Iterable[Line], low: float, high: float, unit: str, span: Point) -> str:
+    """Lines over time as SVG. `low` and `high` limit the values, `span` the times."""
+    rows = [line for line in rows if line.points]
     if not rows:
         return "<p>Nothing was recorded.</p>"
     begin, end = span[0], max(span[1], span[0] + 1)
@@ -150,21 +209,44 @@ def chart(rows: Iterable[tuple[str, Sequence[Point]]], low: float, high: float, 
         marks.append(
             f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_clock(begin + share * (end - begin))}</text>'
         )
-    lines = []
-    for number, (name, points) in enumerate(rows):
-        colour = _COLOURS.get(name, "#333")
-        path = " ".join(place(point) for point in points)
-        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
-        if name != "weight":
-            dots = [place(point).split(",") for point in points]
-            lines += [f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>' for x, y in dots]
+    lines, left = [], LEFT + 80
+    for line in rows:
+        path = " ".join(place(point) for point in line.points)
+        dashes = ' stroke-dasharray="5 4"' if line.dashed else ""
+        lines.append(f'<polyline fill="none" stroke="{line.colour}" stroke-width="2"{dashes} points="{path}"/>')
+        if line.dots:
+            places = [place(point).split(",") for point in line.points]
+            lines += [f'<circle cx="{x}" cy="{y}" r="3" fill="{line.colour}"/>' for x, y in places]
+            sign = "○" if line.dashed else "●"
             lines.append(
-                f'<text x="{LEFT + 90 * number + 320}" y="{HEIGHT - 6}" style="fill:{colour}">● {_text(name)}</text>'
+                f'<text x="{left}" y="{HEIGHT - 6}" style="fill:{line.colour}">{sign} {_text(line.name)}</text>'
             )
+            left += 30 + 7 * len(line.name)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" width="100%">{"".join(marks)}{"".join(lines)}</svg>'
 
 
 # Tables ----------------------------------------------------------------------------------------------------------------
+
+
+def _values(history: Sequence[Entry], new: str, old: str) -> str:
+    """The values that each window was judged by."""
+    rows = []
+    for entry in history:
+        for number, check in enumerate(entry.get("checks") or []):
+            name, reporter = metric_of(check)
+            verdict, dry = _text(check.get("verdict") or ""), " (dry run)" if check.get("dry_run") else ""
+            when = f"<td>{_clock(float(entry['time']))}</td>" if not number else "<td></td>"
+            weight = f"{_text(entry.get('weight') or 0)} %" if not number else ""
+            numbers = "".join(f'<td class="n">{_text(value_of(check, field))}</td>' for field in ("value", "stable"))
+            rows.append(
+                f'<tr>{when}<td class="n">{weight}</td><td>{_text(name)}{dry}</td><td>{_text(reporter)}</td>{numbers}'
+                f'<td class="{verdict}">{verdict}</td></tr>'
+            )
+    if not rows:
+        return "<p>Nothing was judged.</p>"
+    heads = '<th>UTC</th><th class="n">weight</th><th>metric</th><th>reporter</th>'
+    heads += "".join(f'<th class="n">{_text(name)}</th>' for name in (new, old)) + "<th>verdict</th>"
+    return f"<table><tr>{heads}</tr>{''.join(rows)}</table>"
 
 
 def _decisions(history: Sequence[Entry]) -> str:

@@ -48,7 +48,9 @@ RESULT: dict[str, Any] = {
 
 def test_a_windows_line_has_what_people_ask_for() -> None:
     text = lines.line(WINDOW, RESULT)
-    for words in (" 20%", "####", "PASS", "241 req 99.59 % p99 231 ms", "963 req 100.00 %", "step 1/2", "1m00s left"):
+    for words in (
+        " 20%", "####", "PASS", "v1.1 241 req 99.59 % p99 231 ms", "v1.0 963 req 100.00 %", "step 1/2", "1m00s left",
+    ):  # fmt: skip
         assert words in text, text
 
 
@@ -57,6 +59,66 @@ def test_a_window_without_numbers_is_still_a_line() -> None:
     assert "INCONCLUSIVE" in text
     assert "- req" in text
     assert "no series" in text
+
+
+def check(name: str, value: float | None = None, stable: float | None = None, **more: Any) -> dict[str, Any]:
+    return {"name": name, "verdict": "pass", "reason": "", "value": value, "stable": stable, **more}
+
+
+@pytest.mark.parametrize(
+    ("checks", "texts"),
+    [
+        ([check("success_rate", 0.9959), check("p99", 231.4)], []),  # the first line has them
+        ([check("success_rate/destination", 0.9959), check("success_rate/source", 0.9959)], []),
+        (
+            [check("success_rate/destination", 0.9959), check("success_rate/source", 0.9)],
+            ["success_rate destination 99.59 %, source 90.00 %"],
+        ),
+        ([check("p95", 120.4, 110, reporter="source")], ["p95 120 ms (v1.0 110 ms)"]),
+        ([check("p99", 0.25)], ["p99 0.25"]),  # a metric of the user's own, in seconds
+        (
+            [check("basket", 0.0123, 0.0119), check("odd", 7, dry_run=True)],
+            ["basket 0.0123 (v1.0 0.0119)", "odd 7 (dry run)"],
+        ),
+        ([check("smoke"), check("basket", verdict="inconclusive")], ["smoke pass", "basket inconclusive"]),
+        ([check("p99", 231.4, 210)], []),
+        ([check("p99", 231.4, 99)], ["p99 231.4 (v1.0 99)"]),
+    ],
+)
+def test_what_was_judged_is_shown_unless_the_line_has_it(checks: list[dict[str, Any]], texts: list[str]) -> None:
+    assert lines.measured(checks, WINDOW["shown"], "v1.0") == texts
+    text = lines.line({**WINDOW, "checks": checks}, RESULT)
+    assert all(part in text for part in texts)
+    assert len(text.splitlines()) == (2 if texts else 1)
+
+
+@given(
+    st.lists(st.builds(check, st.text("abc/_", min_size=1, max_size=30), st.floats(0, 1e9)), max_size=9),
+    st.sampled_from(["pass", "fail", "inconclusive"]),
+    st.lists(st.text("abc:.", min_size=1, max_size=40), max_size=40),
+    st.text("v1.", max_size=60),
+)
+def test_lines_are_not_wider_than_a_terminal_and_what_follows_is_aligned(
+    checks: list[dict[str, Any]], verdict: str, words: list[str], version: str
+) -> None:
+    note = {**WINDOW, "checks": checks, "verdict": verdict, "message": " ".join(words)}
+    first, *rest = lines.line(note, {**RESULT, "version": version}).splitlines()
+    assert all(len(text) <= lines.WIDTH for text in (first, *rest))
+    indent = first.index(lines.versions({**RESULT, "version": version})[0])
+    assert all(text[:indent].isspace() for text in rest if text.strip())
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "named"),
+    [
+        ("v1.1", "v1.0", ("v1.1", "v1.0")),
+        ("v1.0", "v1.0", ("new v1.0", "old v1.0")),
+        ("", "", ("new", "old")),
+        ("v1.1", "", ("v1.1", "old")),
+    ],
+)
+def test_versions_have_different_names(new: str, old: str, named: tuple[str, str]) -> None:
+    assert lines.versions({"version": new, "old_version": old}) == named
 
 
 @given(st.floats(0, 100))
@@ -95,6 +157,31 @@ def test_the_report_is_one_page_that_needs_nothing_else() -> None:
     ET.fromstring(body.replace("<br>", "<br/>"))  # noqa: S314  # of our own making
 
 
+def test_the_report_names_versions_and_has_all_values() -> None:
+    checks = [
+        check("success_rate/destination", 0.9959),
+        check("success_rate/source", 0.9, verdict="fail"),
+        check("basket", 0.0123, 0.0119),
+        check("smoke"),
+    ]
+    text = report.page({**RESULT, "history": [{**WINDOW, "checks": checks}]}, "user-service", "shop")
+    assert "<h2>Weight of v1.1</h2>" in text
+    assert "<h2>basket</h2>" in text
+    assert text.count("<svg") == 4
+    assert "○ v1.1 at the callers" in text, "the reporters differ"
+    assert "● v1.0" in text
+    assert "● canary" not in text
+    for words in (
+        ">90.00 %<",
+        ">source<",
+        ">0.0123<",
+        ">0.0119<",
+        ">smoke<",
+        '<th class="n">v1.1</th><th class="n">v1.0</th>',
+    ):
+        assert words in text, words
+
+
 texts = st.text(max_size=20)
 entries = st.fixed_dictionaries(
     {"time": st.floats(0, 2e9), "event": texts, "message": texts, "weight": st.integers(0, 100)},
@@ -103,6 +190,9 @@ entries = st.fixed_dictionaries(
         "shown": st.dictionaries(
             st.sampled_from(["canary", "stable"]),
             st.dictionaries(st.sampled_from(["requests", "success_rate", "p99"]), st.floats(0, 1e6), max_size=3),
+        ),
+        "checks": st.lists(
+            st.builds(check, texts, st.none() | st.floats(-1e9, 1e9), st.none() | st.floats(-1e9, 1e9)), max_size=3
         ),
     },
 )

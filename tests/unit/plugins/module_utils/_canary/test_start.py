@@ -153,7 +153,7 @@ def test_what_a_start_finds_out_about_metrics_is_noted(faulty: FaultyServer, che
     notes = start(context).notes
     assert [note["event"] for note in notes] == ["start", "note"]
     assert "Prometheus has no istio_requests_total yet" in notes[1]["message"]
-    assert lines.line(notes[1], {}).endswith(notes[1]["message"])
+    assert " ".join(lines.line(notes[1], {}).split()).endswith(notes[1]["message"])
 
 
 @pytest.mark.parametrize(
