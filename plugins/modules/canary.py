@@ -82,7 +82,8 @@ options:
     type: list
     elements: dict
   version:
-    description: Name of the new version in messages.
+    description:
+      - Name of the new version in messages. Without it, the label C(version) of the new pods, or the tag of their image.
     type: str
     default: ""
   release:
@@ -228,6 +229,16 @@ steps:
   type: list
   elements: int
   sample: [5, 20, 50]
+blind_since:
+  description:
+    - Unix time of the last usable sample of the present step, or of the beginning of its weight; 0 while no sample is due.
+  returned: when there is one
+  type: float
+blind_limit:
+  description: Seconds after RV(blind_since) at which the rollout fails without a usable sample.
+  returned: when there is one
+  type: float
+  sample: 180
 reason:
   description: Why the rollout is paused, frozen or rolled back.
   returned: when there is one

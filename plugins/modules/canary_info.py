@@ -110,6 +110,15 @@ version:
   returned: when there was one
   type: str
   sample: v1.1
+blind_since:
+  description: Time of the last usable sample, see RV(servicemesh.platform.canary#module:blind_since).
+  returned: when there was one
+  type: float
+blind_limit:
+  description: Seconds after RV(blind_since) at which the rollout fails without a usable sample.
+  returned: when there was one
+  type: float
+  sample: 180
 reason:
   description: Why the rollout is paused, frozen or rolled back.
   returned: when there was one
