@@ -120,8 +120,7 @@ def _pushes(bed: Any) -> list[float]:
     from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 
     def counted() -> float:
-        answer = bed.client._send("GET", ISTIOD, None, None, "application/json", None, 30.0, False)
-        lines = answer.data.decode().splitlines()
+        lines = bed.client.read(ISTIOD, seconds=30, most=50_000_000).decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("pilot_xds_pushes{"))
 
     def waited(work: Any) -> float:

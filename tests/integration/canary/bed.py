@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
@@ -353,10 +354,9 @@ class Bed:
         pods = self.client.list_all(f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": "app=load"})[0]
         query = {"container": "load", "sinceSeconds": max(1, int(time.time() - since) + 2)}
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pods[0]['metadata']['name']}/log"
-        answer = self.client._send("GET", path, query, None, "application/json", None, 30.0, False)
+        answer = self.client.read(f"{path}?{urlencode(query)}", seconds=30, most=50_000_000)
         total: Counter[str] = Counter()
-        assert answer.status == 200, answer.data
-        for line in answer.data.decode().splitlines():
+        for line in answer.decode().splitlines():
             entry = json.loads(line)
             if since <= entry.pop("time") <= (until or time.time()):
                 total.update(entry)

@@ -20,8 +20,9 @@ def windows(result: Obj) -> list[Obj]:
 
 
 def flags(bed: Bed) -> set[tuple[str, str, str]]:
-    """Reporter, response code and flags of what Prometheus has of the canary."""
-    found = query(bed.client, bed.namespace, 'istio_requests_total{destination_workload="web-canary"}')
+    """Reporter, response code and flags of what Prometheus has had of the canary."""
+    recent = 'last_over_time(istio_requests_total{destination_workload="web-canary"}[1m])'
+    found = query(bed.client, bed.namespace, recent)
     return {tuple(entry["metric"][key] for key in ("reporter", "response_code", "response_flags")) for entry in found}  # type: ignore[misc]
 
 
