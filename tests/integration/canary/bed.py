@@ -35,18 +35,19 @@ LIFE = 1500  # seconds after which the stream of requests ends by itself
 APP = r"""
 import http.server, os, random, sys, threading, time
 version, rate, delay = os.environ["VERSION"], float(os.environ["ERROR_RATE"]), float(os.environ["LATENCY_MS"])
-left, deaf = int(os.environ["CRASH_AFTER"]), int(os.environ["DEAF_AFTER"])
+left, hears, closed = int(os.environ["CRASH_AFTER"]), int(os.environ["DEAF_AFTER"]), False
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        global left, deaf
+        global left, hears, closed
         work = self.path.startswith("/work")
         if work:
-            left, deaf = left - 1, deaf - 1
+            left, hears = left - 1, hears - 1
             if left == 0:
                 os._exit(1)
-            if deaf == 0:
+            if hears == 0:
                 server.socket.close()
+                closed = True
             time.sleep(0.6 if self.path == "/work/slow" else delay / 1000)
         body = version.encode()
         grpc = self.headers.get("content-type") == "application/grpc"
@@ -55,6 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("content-type", "application/grpc")
             self.send_header("grpc-status", os.environ["GRPC_STATUS"])
         self.send_header("x-version", version)
+        if closed:
+            self.send_header("connection", "close")  # and what is open ends
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -93,12 +93,15 @@ def service_entry(
 
 
 def _at(endpoint: Endpoint, address: str, by_host: Mapping[str, Service]) -> list[Endpoint]:
-    """An endpoint, once for each group behind the Service that its address is the DNS name of."""
+    """An endpoint, once for each group behind the Service that its address is the DNS name of.
+
+    Who connects to the Service's own address does not get to what only istiod adds to it.
+    """
     named = by_host.get(address)
     if named is None:
         return [endpoint]
     ports = [port for port in named.ports if port.number == endpoint.port]
-    reached = [point for port in ports for point in port.endpoints]
+    reached = [point for port in ports for point in port.endpoints if not point.by_istio]
     if not reached:
         return [replace(endpoint, unread=f"nothing is known behind port {endpoint.port} of {named.key}")]
     return [replace(endpoint, port=point.port, behind=point.pods) for point in reached]

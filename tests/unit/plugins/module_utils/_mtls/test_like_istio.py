@@ -87,6 +87,11 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], str, str, str]] = {
         [WEB_SERVICE, entry(EXT, "a", location="MESH_EXTERNAL", resolution="STATIC"), route(HOST, to=EXT, namespace="a")],
         *({}, "a/web", "b/far", "unknown"),
     ),
+    "the DNS name of a Service that only istiod has endpoints for": (
+        [service("a", "vm", [], selector={"app": "web"}), workload_entry(OUTSIDE), service("b", "far", [FAR]),
+         entry(EXT, resolution="DNS", endpoints=[{"address": "vm.a.svc.cluster.local"}])],
+        *({}, "b/ext.example", "b/far", "unknown"),
+    ),
     # A port's protocol is declared by services that istiod reads.
     "an unread service declares nothing": (
         [as_http(WEB_SERVICE), namespace("a"), namespace("b", tier="x"), service("b", "web", [WEB]),
