@@ -34,13 +34,13 @@ def run(path: str, number: int, how: str) -> None:
     options = json.loads(Path(path).read_text())
     original, seen = Client._send, 0
 
-    def send(self: Client, method: str, path: str, *rest: Any) -> Any:
+    def send(self: Client, method: str, path: str, *rest: Any, **more: Any) -> Any:
         nonlocal seen
         counts = method != "GET" and "/leases" not in path and "/events" not in path
         seen += counts
         if counts and seen == number and how == "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
-        answer = original(self, method, path, *rest)
+        answer = original(self, method, path, *rest, **more)
         if counts and seen == number and how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
