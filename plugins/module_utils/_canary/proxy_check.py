@@ -24,7 +24,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods im
 
 Obj = Mapping[str, Any]
 PROXY = "istio-proxy"
-_DUMP = "/config_dump?resource=dynamic_route_configs"
+_DUMP = "/config_dump?resource="
+_ROUTES, _LISTENERS = "dynamic_route_configs", "dynamic_listeners"
 _PAUSE = 0.25  # seconds between two reads
 
 
@@ -63,14 +64,33 @@ def shares(dump: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
         name = str(route.get("name") or "")
         if name.endswith(EXTRA_SUFFIX) or (name not in wanted and "" not in wanted):
             continue
-        clusters = _clusters(route.get("route") or {})
-        mine = {subset: weight for subset, weight in clusters if subset}
-        total = sum(mine.values())
-        ours = {key: value for key, value in mine.items() if _is(key, aim)}
-        if ours and total:
-            canary = sum(value for key, value in ours.items() if key.split("|")[2] == aim.canary)
-            found.add(round(FULL * canary / total))
+        found |= _share(route.get("route") or {}, aim)
     return found
+
+
+def connection_shares(dump: Obj, aim: Aim) -> set[int]:
+    """Percent of the canary in each filter chain of a proxy that leads connections to one of the two subsets: TCP and TLS routes.
+
+    They stand in the listeners themselves (istio pilot/pkg/networking/core/networkfilter.go).
+    """
+    found = set[int]()
+    for config in dump.get("configs") or []:
+        listener = (config.get("active_state") or {}).get("listener") or {}
+        for chain in (*(listener.get("filter_chains") or ()), listener.get("default_filter_chain") or {}):
+            for part in chain.get("filters") or []:
+                found |= _share(part.get("typed_config") or {}, aim)
+    return found
+
+
+def _share(action: Obj, aim: Aim) -> set[int]:
+    """Percent of the canary in a route or a TCP proxy, nothing when it leads elsewhere."""
+    mine = {name: weight for name, weight in _clusters(action) if name}
+    total = sum(mine.values())
+    ours = {name: weight for name, weight in mine.items() if _is(name, aim)}
+    if not ours or not total:
+        return set()
+    canary = sum(weight for name, weight in ours.items() if name.split("|")[2] == aim.canary)
+    return {round(FULL * canary / total)}
 
 
 def _routes(dump: Obj) -> Iterable[Obj]:
@@ -123,11 +143,9 @@ class Prover:
         """Reads proxies until all of them have the weight, or until the timeout."""
         if self._samples < 1:
             return Proof(False, why="no proxy was read (proof_samples is 0)")
-        names = {
-            place.name for item in virtual_services for place in find(item, aim).places if place.protocol == "http"
-        }
-        if not names:
-            return Proof(False, why="only HTTP routes can be proved")
+        places = [place for item in virtual_services for place in find(item, aim).places]
+        names = {place.name for place in places if place.protocol == "http"}
+        connections = any(place.protocol != "http" for place in places)
         begin = time.monotonic()
         pods = sampled(self._gateways(virtual_services), self._sidecars(aim), self._samples, self._choose)
         if not pods:
@@ -135,7 +153,7 @@ class Prover:
         shown: dict[str, set[int]] = {}
 
         def ask(pod: Obj) -> set[int]:
-            return self._shares(pod, aim, names)
+            return self._shares(pod, aim, names, connections)
 
         while True:
             left: list[Obj] = [pod for pod in pods if shown.get(_named(pod)) != {weight}]
@@ -152,17 +170,26 @@ class Prover:
                 return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
             time.sleep(_PAUSE)
 
-    def _shares(self, pod: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
+    def _shares(self, pod: Obj, aim: Aim, names: set[str], connections: bool) -> set[int]:
+        """The shares of a proxy's HTTP routes with these names, and of its connections. Nothing while it cannot be read."""
+        routes = self._dump(pod, _ROUTES) if names else {}
+        listeners = self._dump(pod, _LISTENERS) if connections else {}
+        if routes is None or listeners is None:
+            return set()
+        return shares(routes, aim, names) | connection_shares(listeners, aim)
+
+    def _dump(self, pod: Obj, resource: str) -> Obj | None:
+        """One part of a proxy's configuration, None while it cannot be read."""
         meta = pod["metadata"]
         try:
-            dump = admin_json(self._client, meta["namespace"], meta["name"], _DUMP)
+            found: Obj = admin_json(self._client, meta["namespace"], meta["name"], _DUMP + resource)
         except PodError as error:
             if error.right:
                 raise KubeError(
                     f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
                 ) from None
-            return set()  # read again until the timeout
-        return shares(dump, aim, names)
+            return None  # read again until the timeout
+        return found
 
     def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
         found: dict[str, Obj] = {}

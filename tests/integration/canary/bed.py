@@ -66,6 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads, request_queue_size = True, 128
+threading.Thread(target=Server(("", 9090), Handler).serve_forever, daemon=True).start()
 server = Server(("", 8080), Handler)
 server.serve_forever()
 """
@@ -91,6 +92,14 @@ GRPC = r"""
 def call():
     connection = http.client.HTTPConnection("web", timeout=5)
     connection.request("POST", "/work", headers={"content-type": "application/grpc", "te": "trailers", "content-length": "0"})
+    connection.getresponse().read()
+    connection.close()
+repeat(call)
+"""
+RAW = r"""
+def call():
+    connection = http.client.HTTPConnection("raw", 90, timeout=5)
+    connection.request("GET", "/")
     connection.getresponse().read()
     connection.close()
 repeat(call)
@@ -248,6 +257,37 @@ class Bed:
             },
         ]
 
+    def raw(self) -> list[Obj]:
+        """A Service for connections to the same pods, with its routes."""
+        meta, host = {"name": "raw", "namespace": self.namespace}, f"raw.{self.namespace}.svc.cluster.local"
+        ports = [{"name": "tcp", "port": 90, "targetPort": 9090}]
+        subsets = [{"name": track, "labels": {"track": track}} for track in ("stable", "canary")]
+        split = [
+            {"destination": {"host": host, "subset": subset, "port": {"number": 90}}, "weight": share}
+            for subset, share in (("stable", 100), ("canary", 0))
+        ]
+        istio = "networking.istio.io/v1"
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": meta,
+                "spec": {"selector": {"app": "web"}, "ports": ports},
+            },
+            {
+                "apiVersion": istio,
+                "kind": "DestinationRule",
+                "metadata": meta,
+                "spec": {"host": host, "subsets": subsets},
+            },
+            {
+                "apiVersion": istio,
+                "kind": "VirtualService",
+                "metadata": meta,
+                "spec": {"hosts": [host], "tcp": [{"route": split}]},
+            },
+        ]
+
     def tools(self) -> list[Obj]:
         """The stream of requests and Prometheus."""
         ns = self.namespace
@@ -308,7 +348,7 @@ class Bed:
         if result.get("fencing_token"):
             self.call(
                 "give_up_lease",
-                service="web",
+                service=options["service"],
                 namespace=self.namespace,
                 holder=holder,
                 fencing_token=result["fencing_token"],

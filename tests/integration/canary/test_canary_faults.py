@@ -9,7 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.integration.canary.bed import ERRORS, GRPC, HANG_UP, Bed, assert_back, query, spec_of, up, wait_for
+from tests.integration.canary.bed import (
+    ERRORS,
+    GRPC,
+    HANG_UP,
+    RAW,
+    Bed,
+    apply,
+    assert_back,
+    delete,
+    query,
+    spec_of,
+    up,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 Obj = dict[str, Any]
@@ -42,6 +55,21 @@ def test_a_version_that_fails_every_grpc_call_goes_back(bed: Bed) -> None:
     assert "success_rate" in result["reason"]
     assert {("source", "200", "-"), ("destination", "200", "-")} <= flags(bed)
     assert result["proof"]["proved"], result["proof"]
+
+
+def test_connections_are_shifted_proved_and_judged(bed: Bed) -> None:
+    """A TCP service: its weights stand in the listeners of the proxies."""
+    apply(bed, bed.raw())
+    definition = bed.app("canary", "v2")
+    analysis = [{"metric": "tcp_success_rate", "min": 0.95, "min_requests": 10}]
+    options = bed.options(interval=5, service="raw", canary_definitions=[definition], analysis=analysis)
+    with bed.callers(RAW):
+        result = bed.drive(**options, stable_deployment="web", canary_deployment="web-canary")
+    assert result["phase"] == "promoted", result["reason"]
+    proofs = [note["message"] for note in result["all_notes"] if note["event"] == "proved"]
+    assert proofs[0].startswith("50 % is proved"), proofs
+    assert all(window["verdict"] == "pass" for window in windows(result))
+    delete(bed, f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-raw")
 
 
 def test_a_version_that_does_not_listen_goes_back(bed: Bed) -> None:

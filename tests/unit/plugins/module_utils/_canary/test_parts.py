@@ -193,6 +193,28 @@ def test_routes_that_do_not_agree_yet_are_told_apart() -> None:
     assert envoy.shares(found, AIM, ["api", "mesh"]) == {0, 20}
 
 
+def listener(*chains: dict[str, Any], default: dict[str, Any] | None = None) -> dict[str, Any]:
+    filters = [
+        {"filters": [{"name": "envoy.filters.network.rbac"}, {"typed_config": chain}] if chain else []}
+        for chain in (*chains, default)
+    ]
+    whole = {"filter_chains": filters[:-1], "default_filter_chain": filters[-1] if default else None}
+    return {"active_state": {"listener": whole}}
+
+
+@given(st.integers(0, 100))
+def test_the_weights_of_connections_are_read_from_listeners(weight: int) -> None:
+    """A destination with weight 0 is left out by istiod, or not."""
+    both = route("", (STABLE, 100 - weight), (NEW, weight))["route"]
+    only = {"cluster": NEW if weight else STABLE}
+    http = {"rds": {"route_config_name": "80"}}
+    other = {"cluster": STABLE.replace("user", "other")}
+    for one in (both, only) if weight in (0, 100) else (both,):
+        found = {"configs": [listener(http, other, one), listener(http, default=one), {"name": "warming"}]}
+        assert envoy.connection_shares(found, AIM) == {weight}
+    assert envoy.connection_shares({"configs": [listener(http, other)]}, AIM) == set()
+
+
 def test_a_gateway_is_always_among_the_sample() -> None:
     def pod(name: str, ready: bool = True, proxy: str = "istio-proxy") -> dict[str, Any]:
         conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
