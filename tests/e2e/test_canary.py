@@ -260,7 +260,8 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     assert "product-service is paused at 50 %" in run.text
     assert "The canary of user-service was rolled back to v1.0" in run.text
     assert (
-        "The canary of product-service was rolled back to v1.0: another service of the release plan failed" in run.text
+        "The canary of product-service was rolled back to v1.0 from v1.1: another service of the release plan failed"
+        in run.text
     )
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
