@@ -33,8 +33,9 @@ RATE = 30  # requests a second
 LIFE = 1500  # seconds after which the stream of requests ends by itself
 
 APP = r"""
-import http.server, os, random, sys, threading, time
+import http.server, os, random, socket, sys, threading, time
 version, rate, delay = os.environ["VERSION"], float(os.environ["ERROR_RATE"]), float(os.environ["LATENCY_MS"])
+cut = float(os.environ["CUT_RATE"])
 left, hears, closed = int(os.environ["CRASH_AFTER"]), int(os.environ["DEAF_AFTER"]), False
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -48,6 +49,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if hears == 0:
                 server.socket.close()
                 closed = True
+            if random.random() < cut:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             time.sleep(0.6 if self.path == "/work/slow" else delay / 1000)
         body = version.encode()
         grpc = self.headers.get("content-type") == "application/grpc"
@@ -177,13 +182,14 @@ class Bed:
     # Objects -----------------------------------------------------------------------------------------------------------
 
     def app(self, track: str, version: str, replicas: int = 1, image: str = IMAGE, **env: Any) -> Obj:
-        """Deployment of a version; `env`: ERROR_RATE, LATENCY_MS, GRPC_STATUS; CRASH_AFTER and DEAF_AFTER a number of requests."""
+        """Deployment of a version; `env`: ERROR_RATE, CUT_RATE, LATENCY_MS, GRPC_STATUS; CRASH_AFTER, DEAF_AFTER a number of requests."""
         labels = {"app": "web", "track": track}
         values = {
             "VERSION": version,
             "ERROR_RATE": 0,
             "LATENCY_MS": 0,
             "GRPC_STATUS": 0,
+            "CUT_RATE": 0,
             "CRASH_AFTER": 0,
             "DEAF_AFTER": 0,
             **env,

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -79,6 +83,71 @@ def test_a_version_that_does_not_listen_goes_back(bed: Bed) -> None:
     assert_back(bed, spec, result)
     assert "success_rate" in result["reason"]
     assert any(code == "503" and "UF" in flag for _reporter, code, flag in flags(bed)), flags(bed)
+
+
+def test_a_version_that_breaks_off_its_answers_goes_back(bed: Bed) -> None:
+    spec = spec_of(bed)
+    result = bed.drive(**bed.options(new={"CUT_RATE": 0.4}, interval=5, analysis=ERRORS))
+    assert_back(bed, spec, result)
+    assert "server: UC" in result["reason"]
+    assert ("destination", "503", "UC") in flags(bed)
+
+
+class Between(http.server.BaseHTTPRequestHandler):
+    """Prometheus, as somebody between gives it back."""
+
+    bed: Bed
+    mode = "whole"
+
+    def do_GET(self) -> None:
+        """Its answer: whole, late, cut off, or a page instead."""
+        path = f"/api/v1/namespaces/{self.bed.namespace}/services/prometheus:9090/proxy{self.path}"
+        body = self.bed.client.read(path, seconds=20, most=50_000_000)
+        if self.mode == "late":
+            time.sleep(6)
+        if self.mode == "page":
+            body = b"<html>Please log in</html>"
+        with contextlib.suppress(ConnectionError):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if self.mode == "cut" else body)
+
+    def log_message(self, *_args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("mode", ["late", "cut", "page"])
+def test_answers_of_prometheus_that_are_none_end_in_time(bed: Bed, mode: str) -> None:
+    spec = spec_of(bed)
+    between = type("Here", (Between,), {"bed": bed})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), between)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def spoil(result: Obj) -> bool:
+        between.mode = mode if result["phase"] == "analysing" else between.mode
+        return False
+
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        result = bed.drive(
+            until=spoil, **bed.options(interval=4, inconclusives=2, prometheus={"url": url}, analysis=ERRORS)
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert_back(bed, spec, result)
+    notes = {note["event"]: note["time"] for note in result["all_notes"]}
+    assert {note["verdict"] for note in windows(result)} <= {"inconclusive"}, result["all_notes"]
+    assert notes["rolling_back"] - notes["proved"] <= 30 + 4, "blind_limit, and a check under way"
+
+
+def test_too_few_requests_are_no_pass(bed: Bed) -> None:
+    spec = spec_of(bed)
+    few = [{"metric": "success_rate", "min": 0.95, "min_requests": 100000}]
+    result = bed.drive(**bed.options(interval=3, inconclusives=2, analysis=few))
+    assert_back(bed, spec, result)
+    assert "requests in 3 s; expected at least 100000" in result["reason"]
 
 
 def test_a_prometheus_that_lost_its_data_fails_no_good_version(bed: Bed) -> None:
