@@ -109,21 +109,21 @@ def counters(metric: str, subject: Subject, reporter: str = faults.DESTINATION) 
 
 
 def freshness(subject: Subject, reporter: str = faults.DESTINATION) -> str:
-    """Query of the Unix time of the newest sample of the request counters."""
-    return f"max(timestamp({_requests(subject, reporter)}))"
+    """Query of the Unix time of the newest sample of the counters of requests or connections."""
+    return f"max(timestamp({_traffic(subject, reporter)}))"
 
 
 def oldest(subject: Subject, reporter: str = faults.DESTINATION) -> str:
-    """Query of the Unix time of the oldest present sample of the request counters: that of the proxy which was scraped longest ago."""
-    return f"min(timestamp({_requests(subject, reporter)}))"
+    """Query of the Unix time of the oldest present sample of these counters: that of the proxy which was scraped longest ago."""
+    return f"min(timestamp({_traffic(subject, reporter)}))"
 
 
 def inside(subject: Subject, window: float, reporter: str = faults.DESTINATION) -> str:
-    """Query of the requests that were counted between two scrapes of the window: those that surely came after its beginning.
+    """Query of the requests or connections that were counted between two scrapes of the window, and so surely came after its beginning.
 
     No series when no proxy was scraped in the window. It proves that requests have ended; a verdict counts from the scrape before.
     """
-    counter, duration = _requests(subject, reporter), seconds(window)
+    counter, duration = _traffic(subject, reporter), seconds(window)
     grown = f"last_over_time({counter}[{duration}]) - min_over_time({counter}[{duration}])"
     return f"sum(max by(namespace,pod,{_OUTCOME_LABELS})(sum by({_TARGET},{_OUTCOME_LABELS})({grown})))"
 
@@ -158,8 +158,9 @@ def _joined(parts: Mapping[Part, str]) -> str:
     return " or ".join(f'label_replace({query},"part","{part}","","")' for part, query in parts.items())
 
 
-def _requests(subject: Subject, reporter: str) -> str:
-    return f"istio_requests_total{{{_selector(subject, reporter)}}}"
+def _traffic(subject: Subject, reporter: str) -> str:
+    """Selector of what counts requests or connections, whichever the service has. Labels tell the two apart."""
+    return f'{{__name__=~"istio_requests_total|istio_tcp_connections_opened_total",{_selector(subject, reporter)}}}'
 
 
 def _selector(subject: Subject, reporter: str, *, pod: bool = True, nowhere: bool = False) -> str:

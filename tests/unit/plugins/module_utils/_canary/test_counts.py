@@ -641,6 +641,10 @@ def test_no_part_of_the_doubtful_requests_has_a_percentile_outside_the_bounds(
 def test_the_other_queries(tmp_path: Path) -> None:
     first = Case("one", [up(POD), http(POD, "0+10x24"), http(OTHER, "_x19 7+10x3 stale"), http(OLD, "0+99x24")])
     gone = Case("gone", [http(POD, "0+10x17 stale")])
+    opened = {"name": "istio_tcp_connections_opened_total", "request_protocol": "tcp", "code": ""}
+    tcp = Case(
+        "tcp", [http(POD, "0+2x24", **opened), http(POD, "0+9x24", **{**opened, "name": "istio_tcp_sent_bytes_total"})]
+    )
     promtool(
         [
             given_(
@@ -650,6 +654,13 @@ def test_the_other_queries(tmp_path: Path) -> None:
                     expression(queries.oldest(CANARY), [({}, 120)]),
                     # Between the first and the last scrape of the window: 50, and 30 of the pod that has ended.
                     expression(queries.inside(CANARY, WINDOW), [({}, 50 + 30)]),
+                ],
+            ),
+            given_(
+                tcp,
+                [
+                    expression(queries.freshness(CANARY), [({}, 120)]),
+                    expression(queries.inside(CANARY, WINDOW), [({}, 10)]),
                 ],
             ),
             given_(gone, [expression(queries.inside(CANARY, WINDOW), []), expression(queries.freshness(CANARY), [])]),
