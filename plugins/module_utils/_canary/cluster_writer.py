@@ -48,10 +48,10 @@ class ClusterWriter:
             )
         return all(value == self._annotation for value in present)
 
-    def set_weight(
-        self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int, *, extra: Obj | None, mirror: float = 0.0
-    ) -> None:
-        """Gives the canary `weight` percent in all routes, and writes its extra routes. `mirror`: percent of the requests."""
+    def set_weight(self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int) -> None:
+        """Gives the canary `weight` percent in all routes. Unless that is 0, the routes of the run's `match` and its `mirror` are there."""
+        extra = self._settings.get("match") if weight else None
+        mirror = float(self._settings.get("mirror") or 0) if weight else 0.0
         known = [(item, {place.canary_weight for place in routes.find(item, aim).places}) for item in virtual_services]
 
         def change(pair: tuple[Obj, set[int]]) -> None:

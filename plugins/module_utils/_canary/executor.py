@@ -77,7 +77,7 @@ class Executor:
             case ActionKind.TRANSITION:
                 return Outcome(state, changed=True)
             case ActionKind.SET_WEIGHT:
-                self._set_weight(action.weight, observation)
+                self._writer.set_weight(observation.virtual_services, observation.aim, action.weight)
                 return Outcome(state, changed=True)
             case ActionKind.APPLY_CANARY:
                 return self._apply_canary(state, observation)
@@ -102,11 +102,6 @@ class Executor:
                 assert_never(action.kind)
 
     # Weights -------------------------------------------------------------------------------------------------------
-
-    def _set_weight(self, weight: int, observation: Observation) -> None:
-        extra = self._settings.get("match") if weight else None
-        mirror = float(self._settings.get("mirror") or 0) if weight else 0.0
-        self._writer.set_weight(observation.virtual_services, observation.aim, weight, extra=extra, mirror=mirror)
 
     def _prove(self, weight: int, state: State, observation: Observation) -> State:
         samples = int(self._settings["proof_samples"])

@@ -179,7 +179,7 @@ class Rollout:
             self._result.state = self._saved(state, after, observation)
             if operation is Operation.INTERRUPT and after.weight != state.weight:
                 writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
-                writer.set_weight(observation.virtual_services, observation.aim, after.weight, extra=None)
+                writer.set_weight(observation.virtual_services, observation.aim, after.weight)
             self._result.notes = list(self._result.state.history[noted:])
         return self._context.ended()
 

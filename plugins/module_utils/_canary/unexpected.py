@@ -70,5 +70,5 @@ def _written(context: Context, before: State, after: State) -> Any:
     observation = observe(context.client, before.settings)
     if after.weight != before.weight:
         writer = ClusterWriter(context.client, before.settings, context.annotation(after))
-        writer.set_weight(observation.virtual_services, observation.aim, after.weight, extra=None)
+        writer.set_weight(observation.virtual_services, observation.aim, after.weight)
     return observation.stable

@@ -73,6 +73,23 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
     assert (again["changed"], again["done"], again["phase"]) == (False, True, "promoted")
 
 
+def test_a_step_that_is_taken_back_leaves_the_testers_their_version(bed: Bed) -> None:
+    spec = spec_of(bed)
+    header = {"headers": {"x-tester": {"exact": "yes"}}}
+    second = {"phase": "analysing", "weight": 60}
+    options = bed.options(
+        steps=[20, 60], interval=3, match=header, analysis=[{"name": "x", "query": "vector(1)", "max": 1}]
+    )
+    result = bed.drive(until=lambda found: second.items() <= found.items(), **options)
+    assert result["weight"] == 60
+    assert bed.call("interrupt", service="web", namespace=bed.namespace)["changed"]
+    names = [route["name"] for route in bed.virtual_service()["spec"]["http"]]
+    assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
+    assert [route["route"][1]["weight"] for route in bed.virtual_service()["spec"]["http"][2:]] == [20, 20]
+    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    assert_back(bed, spec, finish(bed))
+
+
 # Bad versions ----------------------------------------------------------------------------------------------------------
 
 
