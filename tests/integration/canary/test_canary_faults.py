@@ -85,12 +85,20 @@ def test_a_version_that_does_not_listen_goes_back(bed: Bed) -> None:
     assert any(code == "503" and "UF" in flag for _reporter, code, flag in flags(bed)), flags(bed)
 
 
-def test_a_version_that_breaks_off_its_answers_goes_back(bed: Bed) -> None:
+@pytest.mark.parametrize(
+    ("new", "interval", "seen"),
+    [({"CUT_RATE": 0.4}, 5, ("destination", "503", "UC")), ({"LATENCY_MS": 8000}, 12, ("source", "504", "UT"))],
+    ids=["broken off", "later than the route's timeout"],
+)
+def test_a_version_whose_answers_do_not_come_goes_back(
+    bed: Bed, new: Obj, interval: float, seen: tuple[str, str, str]
+) -> None:
     spec = spec_of(bed)
-    result = bed.drive(**bed.options(new={"CUT_RATE": 0.4}, interval=5, analysis=ERRORS))
+    analysis = [{"metric": "success_rate", "min": 0.95, "min_requests": 2}]
+    result = bed.drive(**bed.options(new=new, interval=interval, analysis=analysis))
     assert_back(bed, spec, result)
-    assert "server: UC" in result["reason"]
-    assert ("destination", "503", "UC") in flags(bed)
+    assert f"server: {seen[2]}" in result["reason"]
+    assert seen in flags(bed)
 
 
 class Between(http.server.BaseHTTPRequestHandler):
