@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import run_module
 from tests.integration.metrics import prometheus, query
-from tests.integration.mtls.bed import Bed, deployment, service, steady
+from tests.integration.mtls.bed import Bed, calls_of, deployment, service, steady
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -107,6 +107,11 @@ def test_tcp_has_the_labels_of_istio(metered: Bed) -> None:
         assert (target["request_protocol"], target["connection_security_policy"]) == ("tcp", "mutual_tls")
 
 
+def plain_callers(result: dict[str, Any]) -> list[str]:
+    """Who called `solo` in plain text."""
+    return [row["caller"] for row in result["callers"] if row["service"].endswith("/solo") and row["plaintext"]]
+
+
 def test_metrics_are_evidence_for_mutual_tls_and_of_plain_text(metered: Bed) -> None:
     bed = metered
     asked = {"service": f"{bed.namespace}/prometheus:9090", "window": 60}
@@ -125,6 +130,7 @@ def test_metrics_are_evidence_for_mutual_tls_and_of_plain_text(metered: Bed) -> 
     _mutual, plain = steady(lambda: heard("outside", url), lambda pair: "plain text" in pair[1]["evidence"], still=0)
     assert plain["verdict"] == "plaintext_allowed"
     assert "metrics: " in plain["evidence"]
-    result = bed.judged(prometheus=asked)
-    (row,) = [entry for entry in result["callers"] if entry["service"].endswith("/solo") and entry["plaintext"]]
-    assert row["caller"] == "unknown/unknown"
+    assert plain_callers(bed.judged(prometheus=asked)) == ["unknown/unknown"]
+    probed = run_module("mtls_probe", namespaces=[bed.namespace], probes=["listener"], prometheus=asked)
+    assert calls_of(probed)[("*", "solo", 80)]["proof"] == "claimed"
+    assert plain_callers(probed) == ["unknown/unknown"]
