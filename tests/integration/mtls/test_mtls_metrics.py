@@ -24,11 +24,12 @@ LABELS = {
     "destination_service_name", "destination_service_namespace", "destination_canonical_service", "destination_canonical_revision",
     "destination_cluster", "request_protocol", "response_code", "response_flags", "connection_security_policy", "grpc_response_status",
 }  # fmt: skip
-# What upstream Envoy cannot tell: at the destination who called, but for the principal; at the source what the role drops anyway.
-AT_DESTINATION = {
-    label for label in LABELS if label.startswith("source_") and "principal" not in label and "workload" not in label
+# What the local cluster leaves out, and the role drops elsewhere.
+LEFT_OUT = {
+    f"{side}_{label}"
+    for side in ("source", "destination")
+    for label in ("canonical_service", "canonical_revision", "cluster")
 }
-AT_SOURCE = {"destination_canonical_service", "destination_canonical_revision", "destination_cluster"}
 ONLY_HTTP = {"response_code", "grpc_response_status"}
 SCRAPED = {"__name__", "instance", "job", "namespace", "pod"}
 
@@ -80,14 +81,15 @@ def test_http_and_grpc_have_the_labels_of_istio(metered: Bed) -> None:
     http, grpc = ', request_protocol="http"', ', grpc_response_status="13"'
     source = one(bed, "istio_requests_total", "source", "solo", http)
     assert {**common, "source_workload": "meshed", "connection_security_policy": "unknown"}.items() <= source.items()
-    assert source.keys() == LABELS - AT_SOURCE - {"grpc_response_status"}
+    assert source.keys() == LABELS - LEFT_OUT - {"grpc_response_status"}
     target = one(bed, "istio_requests_total", "destination", "solo", http)
     expected = {**common, "source_workload": "unknown", "connection_security_policy": "mutual_tls"}
     assert expected.items() <= target.items()
-    assert target.keys() == LABELS - AT_DESTINATION - {"grpc_response_status"}
+    assert target.keys() == LABELS - LEFT_OUT - {"grpc_response_status"}
     for reporter in ("source", "destination"):
         assert one(bed, "istio_requests_total", reporter, "solo", grpc)["request_protocol"] == "grpc"
-        for kind in ("request_duration_milliseconds", "request_bytes", "response_bytes"):
+        sizes = ("request_bytes", "response_bytes") if reporter == "destination" else ()
+        for kind in ("request_duration_milliseconds", *sizes):
             (labels,) = found(
                 bed, f'istio_{kind}_count{{reporter="{reporter}", destination_service_name="solo"{http}}}'
             )
@@ -100,10 +102,11 @@ def test_tcp_has_the_labels_of_istio(metered: Bed) -> None:
     url = f"http://{bed.host('raw')}:90/"
     assert steady(lambda: bed.call("meshed", url), lambda heard: heard.came_through, still=0).came_through
     for metric in ("connections_opened", "connections_closed", "sent_bytes", "received_bytes"):
-        source = one(bed, f"istio_tcp_{metric}_total", "source", "raw")
-        assert source.keys() == LABELS - AT_SOURCE - ONLY_HTTP, metric
+        if not metric.endswith("bytes"):  # sizes are those of the destination
+            source = one(bed, f"istio_tcp_{metric}_total", "source", "raw")
+            assert source.keys() == LABELS - LEFT_OUT - ONLY_HTTP, metric
         target = one(bed, f"istio_tcp_{metric}_total", "destination", "raw")
-        assert target.keys() == LABELS - AT_DESTINATION - ONLY_HTTP, metric
+        assert target.keys() == LABELS - LEFT_OUT - ONLY_HTTP, metric
         assert (target["request_protocol"], target["connection_security_policy"]) == ("tcp", "mutual_tls")
 
 
