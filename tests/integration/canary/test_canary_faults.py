@@ -32,6 +32,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 Obj = dict[str, Any]
 
 
+# A busy machine has windows without enough scrapes; they are to be followed by others.
+PATIENT = {"inconclusives": 8, "blind_limit": 80}
+
+
 def windows(result: Obj) -> list[Obj]:
     return [note for note in result["all_notes"] if note["event"] == "window"]
 
@@ -45,7 +49,7 @@ def flags(bed: Bed) -> set[tuple[str, str, str]]:
 
 def test_callers_that_hang_up_do_not_fail_a_good_version(bed: Bed) -> None:
     with bed.callers(HANG_UP):
-        result = bed.drive(**bed.options(interval=5, analysis=ERRORS))
+        result = bed.drive(**bed.options(interval=5, analysis=ERRORS, **PATIENT))
     assert result["phase"] == "promoted", result["reason"]
     assert {("source", "0", "DC"), ("destination", "0", "DC")} <= flags(bed)
 
@@ -54,7 +58,7 @@ def test_a_version_that_fails_every_grpc_call_goes_back(bed: Bed) -> None:
     """The status is in the trailers; each response is 200."""
     spec = spec_of(bed)
     with bed.callers(GRPC):
-        result = bed.drive(**bed.options(new={"GRPC_STATUS": 13}, interval=5, analysis=ERRORS))
+        result = bed.drive(**bed.options(new={"GRPC_STATUS": 13}, interval=5, analysis=ERRORS, **PATIENT))
     assert_back(bed, spec, result)
     assert "success_rate" in result["reason"]
     assert {("source", "200", "-"), ("destination", "200", "-")} <= flags(bed)
@@ -66,20 +70,20 @@ def test_connections_are_shifted_proved_and_judged(bed: Bed) -> None:
     apply(bed, bed.raw())
     definition = bed.app("canary", "v2")
     analysis = [{"metric": "tcp_success_rate", "min": 0.95, "min_requests": 10}]
-    options = bed.options(interval=5, service="raw", canary_definitions=[definition], analysis=analysis)
+    options = bed.options(interval=5, service="raw", canary_definitions=[definition], analysis=analysis, **PATIENT)
     with bed.callers(RAW):
         result = bed.drive(**options, stable_deployment="web", canary_deployment="web-canary")
     assert result["phase"] == "promoted", result["reason"]
     proofs = [note["message"] for note in result["all_notes"] if note["event"] == "proved"]
     assert proofs[0].startswith("50 % is proved"), proofs
-    assert all(window["verdict"] == "pass" for window in windows(result))
+    assert "fail" not in {window["verdict"] for window in windows(result)}
     delete(bed, f"/api/v1/namespaces/{bed.namespace}/configmaps/canary-raw")
 
 
 def test_a_version_that_does_not_listen_goes_back(bed: Bed) -> None:
     """Its sidecar cannot connect to it; it is ready until the probe has failed often enough."""
     spec = spec_of(bed)
-    result = bed.drive(**bed.options(new={"DEAF_AFTER": 20}, interval=5, analysis=ERRORS))
+    result = bed.drive(**bed.options(new={"DEAF_AFTER": 20}, interval=5, analysis=ERRORS, **PATIENT))
     assert_back(bed, spec, result)
     assert "success_rate" in result["reason"]
     assert any(code == "503" and "UF" in flag for _reporter, code, flag in flags(bed)), flags(bed)
@@ -95,7 +99,7 @@ def test_a_version_whose_answers_do_not_come_goes_back(
 ) -> None:
     spec = spec_of(bed)
     analysis = [{"metric": "success_rate", "min": 0.95, "min_requests": 2}]
-    result = bed.drive(**bed.options(new=new, interval=interval, analysis=analysis))
+    result = bed.drive(**bed.options(new=new, interval=interval, analysis=analysis, **PATIENT))
     assert_back(bed, spec, result)
     assert f"server: {seen[2]}" in result["reason"]
     assert seen in flags(bed)
