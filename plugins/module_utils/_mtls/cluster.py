@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import root_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
@@ -55,11 +56,11 @@ class Cluster:
     def _offered(self, kinds: Sequence[Kind]) -> dict[str, tuple[str, ...]]:
         """The versions of each optional kind that may be tried: one request for each group, not one for each version of each kind."""
         optional = [kind for kind in kinds if kind.optional]
-        groups = dict.fromkeys(_group(version) for kind in optional for version in kind.versions)
+        groups = dict.fromkeys(group_of(version) for kind in optional for version in kind.versions)
         served = {group: self._served(group) for group in groups}
 
         def tried(version: str) -> bool:
-            known = served[_group(version)]
+            known = served[group_of(version)]
             return known is None or version in known
 
         return {kind.name: tuple(filter(tried, kind.versions)) for kind in optional}
@@ -89,7 +90,7 @@ class Cluster:
                 if error.status == 404 or (error.status == 403 and not self._known(version, kind.plural)):
                     continue
                 if error.status == 403:
-                    group = _group(version)
+                    group = group_of(version)
                     where = "" if kind is TAGS else " in all namespaces"
                     right = f"verb list on {kind.plural}{'.' if group else ''}{group}{where}"
                     return Missing(kind.name, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
@@ -142,15 +143,11 @@ class Cluster:
             if error.status == 401:
                 raise
             if error.status == 403:
-                group = _group(version)
+                group = group_of(version)
                 right = f"verb get on {plural}{'.' if group else ''}{group} in namespace {namespace}"
                 return Missing(where, MissingCause.NO_PERMISSION, f"no permission: {right} is missing", right)
             return Missing(where, MissingCause.FAILED, str(error))
         return found if found is not None else Missing(where, MissingCause.NOT_INSTALLED, "it does not exist")
-
-
-def _group(version: str) -> str:
-    return version.rpartition("/")[0]
 
 
 def _run(job: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, texts
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
@@ -153,8 +154,3 @@ def _wrong(where: str, obj: Obj, field: str, value: Any, expected: str) -> KubeE
     return KubeError(
         f"{where} has {obj['kind']} {obj['metadata']['name']} with {field}: {value!r}. Expected {expected}."
     )
-
-
-def group_of(api_version: str) -> str:
-    """API group of an apiVersion, empty for the core one."""
-    return api_version.rpartition("/")[0]

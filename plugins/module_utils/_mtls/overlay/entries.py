@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import checked, flattened, group_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import checked, flattened
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import is_injector
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (

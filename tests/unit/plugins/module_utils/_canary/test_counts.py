@@ -74,6 +74,12 @@ def http(
     return series(name, labels), values
 
 
+def nowhere(**more: str) -> tuple[str, str]:
+    """Calls for which no pod was chosen, as the caller's proxy reports them."""
+    unknown = {"destination_workload": "unknown", "destination_service_namespace": "unknown"}
+    return http(CALLER, "0+1x24", "503", "UH", SOURCE, **unknown, **more)
+
+
 def found(part: str, value: float, code: str = "200", flags: str = "-", **more: str) -> tuple[dict[str, str], float]:
     """A series of the answer with a count."""
     labels = {"request_protocol": "http", "response_code": code, "response_flags": flags}
@@ -355,15 +361,7 @@ CASES = [
         [
             up(CALLER),
             http(CALLER, "0+10x24", at=SOURCE),
-            http(
-                CALLER,
-                "0+1x24",
-                "503",
-                "UH",
-                SOURCE,
-                destination_workload="unknown",
-                destination_service_namespace="unknown",
-            ),
+            nowhere(),
         ],
         [found("sure", 60), found("sure", 6, "503", "UH", destination_workload="unknown")],
         at=SOURCE,
@@ -375,16 +373,7 @@ CASES = [
         [
             up(CALLER),
             http(CALLER, "0+10x24", at=SOURCE),
-            http(
-                CALLER,
-                "0+1x24",
-                "503",
-                "UH",
-                SOURCE,
-                destination_workload="unknown",
-                destination_service_namespace="unknown",
-                destination_service="web.other.svc.cluster.local",
-            ),
+            nowhere(destination_service="web.other.svc.cluster.local"),
         ],
         [found("sure", 60)],
         at=SOURCE,
