@@ -32,7 +32,8 @@ class Fault:
     """What happens to one request instead of, or beside, the real answer.
 
     `status` (with `headers`): answered by the proxy. `cut`: `before` the API server sees the request, or `after` it did, so
-    that the answer is lost. `delay`: seconds before it is passed on. For a watch: `events` are sent first, then the stream is
+    that the answer is lost. `delay`: seconds before it is passed on; `together`: it waits until so many are under way at once
+    (20 s at most, however slow the machine). For a watch: `events` are sent first, then the stream is
     `cut` ("stream"), or is `silent` for ever.
     """
 
@@ -40,6 +41,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     cut: str = ""
     delay: float = 0.0
+    together: int = 0
     events: tuple[Any, ...] = ()
     silent: bool = False
 
@@ -73,7 +75,7 @@ class FaultProxy:
     def __init__(self, script: Script) -> None:
         self.script, self.seen, self.faults = script, list[Request](), 0
         self.running, self.most = 0, 0
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._stopped = threading.Event()
         identity = _identity.plain(os.environ["KUBECONFIG"], None)
         assert identity is not None, "the local cluster's kubeconfig has a client certificate"
@@ -124,6 +126,7 @@ class FaultProxy:
             if not request.watch:
                 self.running += 1
                 self.most = max(self.most, self.running)
+                self._lock.notify_all()
         try:
             self._answer(handler, request, body, fault or Fault())
         finally:
@@ -133,6 +136,8 @@ class FaultProxy:
 
     def _answer(self, handler: BaseHTTPRequestHandler, request: Request, body: bytes, fault: Fault) -> None:
         time.sleep(fault.delay)
+        with self._lock:
+            self._lock.wait_for(lambda: self.most >= fault.together, timeout=20)
         if fault.cut == "before":
             _reset(handler)
         elif fault.status:

@@ -110,7 +110,7 @@ def test_requests_at_once_halve_while_the_server_has_too_much_to_do(namespace: s
     def script(request: Request) -> Fault | None:
         if request.method != "PATCH":
             return None
-        return Fault(status=429, delay=0.5) if request.number <= 3 + 16 else Fault(delay=0.05)
+        return Fault(status=429, together=16) if request.number <= 3 + 16 else Fault(delay=0.05)
 
     with FaultProxy(script) as proxy:
         result = through(proxy, *many(namespace), concurrency=16)
