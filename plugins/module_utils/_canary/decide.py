@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
 
 POLL = 1.0  # seconds between two looks at pods that become ready
+QUICK = 0.4  # the same in a promotion, in which the new version has all requests and stable has none
 _MOVING = frozenset({Phase.RESETTING, Phase.PREPARING, Phase.SHIFTING, Phase.ANALYSING})
 
 
@@ -39,6 +40,7 @@ class ActionKind(StrEnum):
     OPEN_WINDOW = "open_window"
     JUDGE = "judge"
     WATCH = "watch"
+    DRAIN = "drain"
     APPLY_CANARY = "apply_canary"
     SCALE_CANARY = "scale_canary"
     REMOVE_CANARY = "remove_canary"
@@ -78,7 +80,7 @@ class Action:
     """What to do now. `state`, when it is not None, is written before that.
 
     `weight`: percent, for SET_WEIGHT and PROVE. `pods`: for SCALE_CANARY and SCALE_STABLE. `milestone`: for CHECK_APPROVALS.
-    `seconds`: until the next look, for WAIT. `why`: for WAIT, STOP and DONE.
+    `seconds`: until the next look, for WAIT; at most, for DRAIN. `why`: for WAIT, STOP and DONE.
     """
 
     kind: ActionKind
@@ -235,7 +237,16 @@ def _analyse(state: State, observed: ObservedState, now: float) -> Action:
         return _transition(transitions.blind(state, now))
     if not state.opened:
         return Action(ActionKind.OPEN_WINDOW)
-    return _wait(min(due, blind) - now, "the window is open")
+    return _ahead(state, observed) or _wait(min(due, blind) - now, "the window is open")
+
+
+def _ahead(state: State, observed: ObservedState) -> Action | None:
+    """In the last window of the last step, the canary gets the pods that the promotion needs: it then waits for none of them."""
+    canary, needed = observed.canary, _full_load(state, observed)
+    last = plans.next_index(state.plan, state.index) is None and state.passes + 1 >= state.plan.passes
+    if not last or state.plan.pause_at == state.weight or canary is None or canary.desired >= needed:
+        return None
+    return Action(ActionKind.SCALE_CANARY, pods=needed)
 
 
 # Promotion -------------------------------------------------------------------------------------------------------------
@@ -291,7 +302,7 @@ def _update(state: State, observed: ObservedState, now: float) -> Action:
         return _transition(transitions.failed(state, f"stable: {why}", now))
     if not observed.stable.complete:
         if now - state.since <= state.plan.progress_deadline:
-            return _wait(POLL, observed.stable.waiting or "stable takes the new version")
+            return _wait(QUICK, observed.stable.waiting or "stable takes the new version")
         late = f"stable: not ready with the new version after {state.plan.progress_deadline:g} s ({observed.stable.waiting})"
         return _transition(transitions.failed(state, late, now))
     if short := _enough(state, observed.stable, max(1, state.baseline), now, ActionKind.SCALE_STABLE):
@@ -304,8 +315,8 @@ def _end(state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], 
     match stage:
         case Stage.DRAIN:
             left = max(state.since, state.proved) + state.plan.drain - now
-            if left > 0:
-                return _wait(left, "open requests complete")
+            if left > 0 and state.exposed:
+                return Action(ActionKind.DRAIN, seconds=left)
             return _transition(transitions.staged(state, Stage.REMOVE, now))
         case Stage.REMOVE:
             return Action(ActionKind.REMOVE_CANARY)

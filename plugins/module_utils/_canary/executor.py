@@ -29,12 +29,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.drain import Drain
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import has_ended, owned_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
+_LOOK = 5.0  # seconds that a call looks for open requests at most
 _PENDING = 1.0  # seconds between two looks at a Job, an approval or a scrape
 _WATCHED = "destination"  # the reporter of requests that a version got
 
@@ -74,6 +77,8 @@ class Executor:
                 return self._judge(state, observation)
             case ActionKind.WATCH:
                 return self._watch(state)
+            case ActionKind.DRAIN:
+                return self._drain(action.seconds, state, observation)
             case ActionKind.TRANSITION:
                 return Outcome(state, changed=True)
             case ActionKind.SET_WEIGHT:
@@ -118,6 +123,17 @@ class Executor:
             why = "; ".join(proof.missing) or proof.why
             return transitions.failed(after, f"weight {weight} % is not in the proxies: {why}", now)
         return transitions.proved(after, now, scraped=not state.before or not self._reporters())
+
+    def _drain(self, seconds: float, state: State, observation: Observation) -> Outcome:
+        """The canary's open requests complete, for at most `seconds`; it ends earlier when its proxies show that there are none."""
+        canary = observation.canary
+        owned = owned_pods({**canary, "kind": "Deployment"}, observation.pods) if canary is not None else []
+        pods = [pod for pod in owned if not has_ended(pod)]
+        # Where the weight 0 is not proved, proxies may still send requests.
+        known = bool(state.proof.get("proved")) and int(self._settings["proof_samples"]) > 0
+        if pods and not (known and Drain(self._client).quiet(pods, min(seconds, _LOOK))):
+            return Outcome(state, retry_in=min(seconds, _PENDING), waiting="open requests complete")
+        return Outcome(transitions.staged(state, Stage.REMOVE, self._clock.now()), changed=True)
 
     # Verdicts ------------------------------------------------------------------------------------------------------
 

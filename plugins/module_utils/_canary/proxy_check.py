@@ -114,15 +114,16 @@ def _is(cluster: str, aim: Aim) -> bool:
 
 def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
     """Pods to read: gateways first, because all traffic from outside passes them, then sidecars at random."""
-    pods = [pod for pod in gateways if _has_proxy(pod)]
+    pods = [pod for pod in gateways if has_proxy(pod)]
     choose.shuffle(pods)
     pods = pods[: max(1, number - 1)]
-    rest = [pod for pod in sidecars if _has_proxy(pod)]
+    rest = [pod for pod in sidecars if has_proxy(pod)]
     choose.shuffle(rest)
     return (pods + rest)[:number]
 
 
-def _has_proxy(pod: Obj) -> bool:
+def has_proxy(pod: Obj) -> bool:
+    """Whether a pod is ready and has Istio's proxy."""
     spec = pod.get("spec") or {}
     containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
     return is_ready(pod) and any(entry.get("name") == PROXY for entry in containers)
