@@ -48,8 +48,11 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
             names.extend(route["name"] for route in bed.virtual_service()["spec"]["http"])
         return False
 
-    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=8, match=header))
+    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=8, match=header, drain=20))
     assert result["phase"] == "promoted", result
+    when = {note["message"]: note["time"] for note in result["all_notes"] if note["event"] == "stage"}
+    drained = when["promoting: remove"] - when["promoting: drain"]
+    assert 1 <= drained < 15, "the pods have no requests any more, which their proxies say"
     assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
     assert (bed.weights(), bed.version()) == ([0, 0], "v2")
     assert_untouched(bed, spec)
