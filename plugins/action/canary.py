@@ -15,7 +15,6 @@ import types
 import typing as t
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -25,7 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles, cluster_of
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     InProcessAction,
     as_module_sees,
@@ -39,6 +38,14 @@ _TELL = 15.0  # seconds between two lines about the same wait
 _BACK = 30.0  # seconds that a rollback may take after a signal
 
 
+def user() -> str:
+    """Name of the user that runs Ansible, or its number: in a container it may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid{os.getuid()}"
+
+
 class ActionModule(InProcessAction):
     """Action plugin of ``servicemesh.platform.canary``; the module of that name documents it."""
 
@@ -47,19 +54,24 @@ class ActionModule(InProcessAction):
     _fencing_token = 0
     _changed = False
     _last_tell = ("", 0.0)
+    _files = CanaryFiles()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """The module's result, that of the last call when there were several."""
         operation = str(self._task.args.get("operation") or Operation.RUN.value)
+        name = ""
+        if operation in STAYING:
+            name = self._files_checked(Operation(operation), task_vars or {})
         if operation not in STAYING or self._task.check_mode or self._task.async_val:
-            return super().run(tmp, task_vars)
+            called = super().run(tmp, task_vars)
+            return {**called, **lines.ending(called, name)} if operation in STAYING else called
         result: Result = ActionBase.run(self, tmp, task_vars)
         self._vars = task_vars or {}
         self._apart = bool(self._reason_for_a_process(self._vars))
         self._args = as_module_sees(self._task.args)
         before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            result.update(self._stay(Operation(operation)))
+            result.update(lines.ending(self._stay(Operation(operation)), name))
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -86,7 +98,7 @@ class ActionModule(InProcessAction):
 
     def _stay(self, operation: Operation) -> Result:
         service = str(self._args.get("service"))
-        self._holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
+        self._holder = f"{user()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
         try:
             return self._driven(operation, service)
         except Exception as error:
@@ -169,45 +181,44 @@ class ActionModule(InProcessAction):
             self._say(f"     {str(result['phase']).replace('_', ' ')}: {waiting}")
             self._last_tell = (waiting, time.monotonic())
 
+    def _files_checked(self, operation: Operation, task_vars: Mapping[str, t.Any]) -> str:
+        """The rollout's name. Raises AnsibleActionFail when a file that is asked for cannot be written, before anything is done.
+
+        A rollback is not refused for that: what it writes goes to a temporary file.
+        """
+        args, cluster = as_module_sees(self._task.args), cluster_of(task_vars)
+        self._files = CanaryFiles.of(args, cluster)
+        service = str(args.get("service"))
+        if self._files.refused and operation is not Operation.ROLLBACK:
+            raise AnsibleActionFail(
+                f"Nothing was changed, and {service} has no new canary: {self._files.refused}. Give a file in a folder that can be "
+                "written, or omit the option"
+            )
+        for problem in self._files.problems:
+            self._warn(problem)
+        return f"{cluster}/{service}" if cluster else service
+
+    def _warn(self, text: str) -> None:
+        # As in `_say`: nobody may be there to read it.
+        with contextlib.suppress(OSError, ValueError):
+            display.warning(text)
+
     def _ended(self, operation: Operation, result: Result, service: str) -> Result:
         if self._fencing_token:
             self._call(Operation.GIVE_UP_LEASE)
         result = {**result, "changed": self._changed}
-        result.pop("notes", None)
-        if "history" not in result and result.get("failed"):
-            return result
         if result.get("history") and self._changed:
-            self._write_files(result, service)
+            found, wrong = self._files.write(result, service, str(self._args.get("namespace") or "ecommerce"))
+            for text in wrong:
+                self._warn(text)
+            for option, path in found.items():
+                self._say(f"{option.replace('_', ' ')}: {path}")
+            result |= found
         if not result.get("failed"):
-            text = lines.summary(result, service)
-            self._say(text)
-            result["msg"] = text
             phase = result.get("phase")
+            result["msg"] = lines.summary(result, service)
             if phase == Phase.FROZEN or (phase == Phase.ROLLED_BACK and operation is not Operation.ROLLBACK):
-                result["failed"] = True
-        return result
-
-    def _write_files(self, result: Result, service: str) -> None:
-        namespace = str(self._args.get("namespace") or "ecommerce")
-        if path := self._args.get("report"):
-            try:
-                text = page(result, service, namespace)
-            except Exception as error:  # the rollout has ended, and its end is the result
-                display.warning(f"The report cannot be made: {type(error).__name__}: {error}")
+                result["failed"] = True  # and Ansible prints the sentence
             else:
-                self._write(str(path), text)
-                self._say(f"report: {path}")
-        if path := self._args.get("metrics_file"):
-            self._write(str(path), str(result.get("metrics") or ""))
-
-    def _write(self, path: str, text: str) -> None:
-        target = Path(path).expanduser()
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
-        except OSError as error:
-            raise AnsibleActionFail(
-                f"{path} cannot be written: {error.strerror}; set the option to another file, or omit it"
-            ) from error
+                self._say(result["msg"])
+        return result

@@ -125,7 +125,7 @@ class ActionModule(ActionBase):
                 continue
             yield from range_findings(name, value)
             for variable, path in chart_paths(name, value):
-                if not Path(path).expanduser().exists():
+                if not os.path.exists(os.path.expanduser(path)):
                     yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
 
     @staticmethod
@@ -150,5 +150,5 @@ class ActionModule(ActionBase):
         if not isinstance(value, str):
             return
         for path in filter(None, value.split(os.pathsep)):
-            if not Path(path).expanduser().is_file():
+            if not os.path.isfile(os.path.expanduser(path)):
                 yield f"platform_kubeconfig: there is no file {path}; give the path of a kubeconfig, or leave it empty for ~/.kube/config"

@@ -16,8 +16,8 @@ description:
     rolls it back. Only weights in existing VirtualServices are changed.
   - The state of a rollout is in the cluster, in a ConfigMap and a Lease named C(canary-SERVICE). When a run is killed, the next run
     continues the rollout, or rolls it back after O(max_duration).
-  - The operations V(run), V(promote) and V(rollback) drive the rollout until it has ended, and print a line for each step. Each other
-    operation is one short call.
+  - The operations V(run), V(promote) and V(rollback) drive the rollout until it has ended, and print a line for each step. Their result is
+    short; M(servicemesh.platform.canary_info) and the report have all of it. Each other operation is one short call.
 options:
   operation:
     description:
@@ -127,10 +127,22 @@ options:
     type: str
     default: ""
   report:
-    description: File on the controller for an HTML report, written at the end of V(run), V(promote) and V(rollback).
+    description:
+      - File on the controller for an HTML report, written at the end of V(run), V(promote) and V(rollback). Without this option and
+        O(report_folder), none is written. A relative path is relative to the current directory of C(ansible-playbook), folders that are
+        missing are created, and an empty string counts as not set.
+      - A path that cannot be written is refused before anything is done. V(rollback) is not refused; it warns. When the file cannot be
+        written at the end, it goes to a temporary file, which is named with a warning. A report never changes how the rollout ends.
+    type: path
+  report_folder:
+    description:
+      - Folder on the controller for a report C(canary-SERVICE.html), or C(canary-SERVICE-HOST.html) in a play with several hosts, when
+        O(report) is not set. When the folder cannot be written, a warning says so, and the report goes to a temporary file.
     type: path
   metrics_file:
-    description: File on the controller for the rollout's own metrics in Prometheus' text format, for a textfile collector.
+    description:
+      - File on the controller for the rollout's own metrics in Prometheus' text format, for a textfile collector. What is said about the
+        path of O(report) holds for it too.
     type: path
   lease_duration:
     description: Seconds after which another run may take the lease of a run that does not renew it.
@@ -173,7 +185,20 @@ EXAMPLES = r"""
     analysis:
       - {metric: success_rate, min: 0.99, min_requests: 50}
       - {metric: p99, max_ratio: 1.5, max: 800}
-    report: user-service-canary.html
+    report: reports/user-service-canary.html
+  register: __canary
+  failed_when: false
+
+- name: Tell the next node of a workflow
+  ansible.builtin.set_stats:
+    data:
+      canary_results: "{{ __canary.workflow | default({}) }}"
+    per_host: false
+
+- name: Fail with the sentence alone
+  ansible.builtin.fail:
+    msg: "{{ __canary.msg }}"
+  when: not (__canary.succeeded | default(false))
 
 - name: Pause at 20 % for an approval
   servicemesh.platform.canary:
@@ -196,6 +221,33 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: How the rollout ended, in a sentence or two.
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback), and on failure
+  type: str
+  sample: user-service v1.1 is live.
+succeeded:
+  description:
+    - Whether the operation ended as it was meant to. A task with C(failed_when=false) knows by it whether the canary failed. It does not
+      exist when the call ended by an error.
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback)
+  type: bool
+workflow:
+  description:
+    - C(phase), C(version), C(weight) and C(report) of the rollout, by the name of the service. In a play with several hosts the name is
+      C(HOST/SERVICE). The playbooks hand this to M(ansible.builtin.set_stats).
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback)
+  type: dict
+  sample: {user-service: {phase: promoted, version: v1.1, weight: 0, report: /runner/project/canary-user-service.html}}
+report:
+  description: The file of the report.
+  returned: when one was written
+  type: str
+  sample: /runner/project/canary-user-service.html
+metrics_file:
+  description: The file of the metrics.
+  returned: when it was written
+  type: str
 phase:
   description:
     - Phase of the rollout (V(resetting), V(preparing), V(shifting), V(analysing), V(paused), V(promoting), V(promoted),
@@ -225,18 +277,18 @@ old_version:
   sample: v1.0
 steps:
   description: Weights of the plan.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: list
   elements: int
   sample: [5, 20, 50]
 blind_since:
   description:
     - Unix time of the last usable sample of the present step, or of the beginning of its weight; 0 while no sample is due.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: float
 blind_limit:
   description: Seconds after RV(blind_since) at which the rollout fails without a usable sample.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: float
   sample: 180
 reason:
@@ -247,7 +299,7 @@ proof:
   description:
     - What the sampled proxies had as the last weight. After a rollback, RV(proof.proved) means that the weight is 0 in these proxies and
       that requests to the canary have ended.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: dict
   contains:
     proved: {description: Whether the weight is proved., type: bool}
@@ -261,42 +313,42 @@ history:
     - A check has C(name), C(verdict) and C(reason), and as far as they are known C(value) and C(stable) (the numbers of both versions),
       C(requests) (of the new version in the window), C(reporter) (of a built-in metric), C(query) (PromQL or URL), C(critical) and
       C(dry_run).
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: list
   elements: dict
 notes:
   description: The part of the history that this call added.
-  returned: success
+  returned: with operations that are one short call
   type: list
   elements: dict
 done:
   description: Whether no other V(step) is needed.
-  returned: success
+  returned: with operations that are one short call
   type: bool
 next_in:
   description: Seconds until another V(step) is useful.
-  returned: success
+  returned: with operations that are one short call
   type: float
 waiting:
   description: What the rollout waits for.
-  returned: success
+  returned: with operations that are one short call
   type: str
 holder:
   description: Holder of the lease, for the next call.
-  returned: when the call took the lease
+  returned: with operations that are one short call, when the call took the lease
   type: str
 fencing_token:
   description: Fencing token of the lease, for the next call. It increases with every holder, and writes of an earlier holder fail.
-  returned: when the call took the lease
+  returned: with operations that are one short call, when the call took the lease
   type: int
 seconds:
   description: Seconds that the call took.
-  returned: success
+  returned: with operations that are one short call
   type: float
   sample: 0.21
 requests:
   description: Number of requests made to the API server.
-  returned: success
+  returned: with operations that are one short call
   type: int
   sample: 14
 """

@@ -33,12 +33,36 @@ class Written:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a text is going to be written (empty: nowhere). `problem`: why it will be in a temporary file instead."""
+
+    path: str
+    problem: str = ""
+
+    def write(self, text: str) -> Written:
+        """Writes a text there, or to a temporary file. Raises no error of the system."""
+        if not self.path:
+            return Written("")
+        return temporary(Path(self.path).name, text, self.problem) if self.problem else written(self.path, text)
+
+
+NOWHERE = Destination("")
+
+
+def destination(path: str) -> Destination:
+    """Where a text for a path is going to be: what cannot be written is known before the run."""
+    return Destination(path, "; ".join(findings_of_path(path)) if path else "")
+
+
 def absolute(path: str) -> Path:
     """The file that a path means: relative to the current directory, with links followed, so that a link stays one.
 
+    `~` and variables of the environment are replaced as in all of Ansible's options that are paths.
+
     Raises OSError, RuntimeError or ValueError for a path that means none.
     """
-    return Path(path).expanduser().resolve()
+    return Path(os.path.expandvars(path)).expanduser().resolve()
 
 
 def findings_of_path(path: str) -> list[str]:

@@ -104,6 +104,7 @@ OPTIONS: dict[str, Option] = {
     "full": {"type": "bool", "default": False},
     "reason": _text(default=""),
     "report": {"type": "path"},
+    "report_folder": {"type": "path"},
     "metrics_file": {"type": "path"},
     "lease_duration": _number(default=30),
     "holder": _text(),

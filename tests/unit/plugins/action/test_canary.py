@@ -5,12 +5,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.servicemesh.platform.plugins.action import canary
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import configuration_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_files
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles
+
+from tests.users import UID, as_unknown_user
 
 Obj = dict[str, Any]
 GOING: Obj = {"phase": "analysing", "weight": 50, "fencing_token": 7, "next_in": 0, "notes": []}
@@ -22,6 +31,7 @@ class Loop(canary.ActionModule):
 
     def __init__(self, script: list[Any], **args: Any) -> None:
         self._args, self.script = {"service": "web", **args}, script
+        self._files = CanaryFiles.of(self._args, "")
         self.calls: list[Operation] = []
         self.said: list[str] = []
 
@@ -65,10 +75,83 @@ def test_what_people_see_never_ends_a_run(part: str, monkeypatch: pytest.MonkeyP
     def broken(*_args: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(canary.lines if part == "line" else cast(Any, canary), part, broken)
+    monkeypatch.setattr(canary.lines if part == "line" else cast(Any, _canary_files), part, broken)
     note = {"event": "step", "message": "weight 0 % -> 50 %"}
     loop = Loop([{**GOING, "notes": [note]}], report=str(tmp_path / "report.html"))
     result = loop._stay(Operation.RUN)
     assert (result.get("failed"), result["phase"]) == (None, "promoted")
     assert any("weight 0 % -> 50 %" in text for text in loop.said)
     assert (tmp_path / "report.html").exists() == (part == "line")
+
+
+FROZEN: Obj = {**GOING, "phase": "frozen", "done": True, "version": "v2", "reason": "bad", "history": DONE["history"]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "end", "succeeded"),
+    [
+        (Operation.RUN, DONE, True),
+        (Operation.RUN, {**FROZEN, "phase": "paused"}, True),
+        (Operation.RUN, FROZEN, False),
+        (Operation.RUN, {**FROZEN, "phase": "rolled_back"}, False),
+        (Operation.ROLLBACK, {**FROZEN, "phase": "rolled_back"}, True),
+        (Operation.RUN, {**FROZEN, "failed": True, "msg": "The canary stopped: bad"}, False),
+    ],
+)
+def test_a_whole_runs_result_is_short_and_says_its_sentence_once(
+    operation: Operation, end: Obj, succeeded: bool
+) -> None:
+    loop = Loop([GOING, end])
+    result = canary.lines.ending(loop._stay(operation), "web")
+    assert set(result) <= {
+        "changed", "failed", "msg", "phase", "weight", "version", "reason", "succeeded", "workflow",
+    }  # fmt: skip
+    assert (result["succeeded"], result["changed"]) == (succeeded, True)
+    assert loop.said.count(result["msg"]) == (1 if succeeded else 0), "a failed task shows its message itself"
+    assert result["workflow"] == {"web": {"phase": end["phase"], "version": "v2", "weight": 50, "report": ""}}
+
+
+def test_what_becomes_unwritable_is_in_a_temporary_file_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(canary.display, "warning", warned.append)
+    folder = tmp_path / "gone"
+    loop = Loop([GOING, DONE], report=str(folder / "report.html"), metrics_file=str(folder / "canary.prom"))
+    assert loop._files.refused == ""
+    folder.write_text("a file by now")
+    result = loop._stay(Operation.RUN)
+    assert (result.get("failed"), result["phase"]) == (None, "promoted")
+    assert [text.partition(": ")[0] for text in warned] == ["report", "metrics_file"]
+    for name in ("report", "metrics_file"):
+        assert Path(result[name]).is_file()
+        assert f"{name.replace('_', ' ')}: {result[name]}" in loop.said
+        shutil.rmtree(Path(result[name]).parent)
+
+
+@pytest.mark.parametrize(("cluster", "name"), [("", "canary-web.html"), ("prod", "canary-web-prod.html")])
+def test_the_default_report_has_the_name_of_the_service(cluster: str, name: str, tmp_path: Path) -> None:
+    files = CanaryFiles.of({"service": "web", "report_folder": str(tmp_path)}, cluster)
+    assert (files.report.path, files.problems) == (str(tmp_path / name), [])
+    assert CanaryFiles.of({"service": "web", "report": "", "report_folder": ""}, cluster).report.path == ""
+    assert CanaryFiles.of({"service": "web", "report": "x", "report_folder": "y"}, cluster).report.path == "x"
+
+
+@pytest.mark.parametrize("environment", [{}, {"HOME": "/"}, {"HOME": "/root"}])
+def test_a_user_without_a_name_may_run_a_canary(environment: dict[str, str]) -> None:
+    """As in a container of OpenShift, and in an execution environment of AWX."""
+
+    def work() -> list[str]:
+        loop = Loop([GOING, DONE])
+        loop._stay(Operation.RUN)
+        try:
+            configuration_of({}, "")
+        except KubeError as error:
+            return [loop._holder, str(error)]
+        return [loop._holder, ""]
+
+    with pytest.raises(KubeError, match="no such file"):  # imports what that user may not be able to read
+        configuration_of({"kubeconfig": "/nowhere"}, "")
+    holder, error = as_unknown_user(work, **environment)
+    assert holder.startswith(f"uid{UID if os.getuid() == 0 else os.getuid()}@")
+    assert "No cluster is given" in error
