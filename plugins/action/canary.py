@@ -194,8 +194,8 @@ class ActionModule(InProcessAction):
                 f"Nothing was changed, and {service} has no new canary: {self._files.refused}. Give a file in a folder that can be "
                 "written, or omit the option"
             )
-        for problem in self._files.problems:
-            self._warn(problem)
+        for finding in self._files.findings:
+            self._warn(finding)
         return f"{cluster}/{service}" if cluster else service
 
     def _warn(self, text: str) -> None:

@@ -36,13 +36,13 @@ class ActionModule(ActionBase):
         )
         files = {os.path.join(args["folder"], name): str(text) for name, text in args["files"].items()}
         write = args["state"] == "written" and not self._task.check_mode
-        paths, problems = self._write(files) if write else self._check(files)
-        if problems and args["state"] == "checked" and not args["fallback"]:
+        paths, findings = self._write(files) if write else self._check(files)
+        if findings and args["state"] == "checked" and not args["fallback"]:
             raise AnsibleActionFail(
-                f"Nothing was done. {'; '.join(problems)}. Give a folder that can be written, or none to get no report"
+                f"Nothing was done. {'; '.join(findings)}. Give a folder that can be written, or none to get no report"
             )
-        for problem in problems:
-            display.warning(problem if write else f"{problem}; it will be a temporary file")
+        for finding in findings:
+            display.warning(finding if write else f"{finding}; it will be a temporary file")
         result.update(changed=False, paths=paths)
         return result
 
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
     @staticmethod
     def _write(files: dict[str, str]) -> tuple[list[str], list[str]]:
         done = [written(path, text) for path, text in files.items()]
-        problems = [
-            f"{file.problem}; it is now {file.path}" if file.path else file.problem for file in done if file.problem
+        findings = [
+            f"{file.finding}; it is now {file.path}" if file.path else file.finding for file in done if file.finding
         ]
-        return [file.path for file in done if file.path], problems
+        return [file.path for file in done if file.path], findings

@@ -123,6 +123,10 @@ reason:
   description: Why the rollout is paused, frozen or rolled back.
   returned: when there was one
   type: str
+proof:
+  description: What the sampled proxies had as the last weight, see RV(servicemesh.platform.canary#module:proof).
+  returned: when there was one
+  type: dict
 history:
   description: Events of the last rollout.
   returned: when there was one

@@ -32,7 +32,7 @@ class CanaryFiles:
     def of(cls, args: Mapping[str, t.Any], cluster: str) -> CanaryFiles:
         """Those that the module's arguments name, and the report in `report_folder` when it has no name. Looks at the folders."""
         given = {name: destination(str(args.get(name) or "")) for name in ("report", "metrics_file")}
-        refused = "; ".join(f"{name}: {file.problem}" for name, file in given.items() if file.problem)
+        refused = "; ".join(f"{name}: {file.finding}" for name, file in given.items() if file.finding)
         report, folder = given["report"], str(args.get("report_folder") or "")
         if folder and not report.path:
             name = "-".join(filter(None, ("canary", str(args.get("service")), cluster)))
@@ -40,10 +40,10 @@ class CanaryFiles:
         return cls(report, given["metrics_file"], refused)
 
     @property
-    def problems(self) -> list[str]:
+    def findings(self) -> list[str]:
         """What will not be where it is meant to be."""
         named = {"report": self.report, "metrics_file": self.metrics_file}
-        return [f"{name}: {file.problem}; it will be a temporary file" for name, file in named.items() if file.problem]
+        return [f"{name}: {file.finding}; it will be a temporary file" for name, file in named.items() if file.finding]
 
     def write(self, result: Mapping[str, t.Any], service: str, namespace: str) -> tuple[dict[str, str], list[str]]:
         """(file of each option that was written, what went wrong). The rollout has ended, and its end stays whatever happens here."""
@@ -61,8 +61,8 @@ class CanaryFiles:
             except Exception as error:
                 wrong.append(f"{name}: it cannot be made: {type(error).__name__}: {error}")
                 continue
-            if done.problem and (done.problem != file.problem or not done.path):
-                wrong.append(f"{name}: {done.problem}")
+            if done.finding and (done.finding != file.finding or not done.path):
+                wrong.append(f"{name}: {done.finding}")
             if done.path:
                 found[name] = done.path
         return found, wrong

@@ -30,21 +30,21 @@ class Written:
     """Where a text is now (empty: nowhere), and why it is not where it was meant to be (empty: it is)."""
 
     path: str
-    problem: str = ""
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a text is going to be written (empty: nowhere). `problem`: why it will be in a temporary file instead."""
+    """Where a text is going to be written (empty: nowhere). `finding`: why it will be in a temporary file instead."""
 
     path: str
-    problem: str = ""
+    finding: str = ""
 
     def write(self, text: str) -> Written:
         """Writes a text there, or to a temporary file. Raises no error of the system."""
         if not self.path:
             return Written("")
-        return temporary(Path(self.path).name, text, self.problem) if self.problem else written(self.path, text)
+        return temporary(Path(self.path).name, text, self.finding) if self.finding else written(self.path, text)
 
 
 NOWHERE = Destination("")
@@ -69,16 +69,16 @@ def findings_of_path(path: str) -> list[str]:
     """Why no file can be written at a path; empty when one can. It creates nothing, but writes to a file without a name."""
     try:
         target = absolute(path)
-        problem = _problem(target)
+        finding = _finding(target)
     except (OSError, RuntimeError, ValueError) as error:
-        problem = _reason(error)
-    return [f"{path} cannot be written: {problem}"] if problem else []
+        finding = _reason(error)
+    return [f"{path} cannot be written: {finding}"] if finding else []
 
 
-def _problem(target: Path) -> str:
+def _finding(target: Path) -> str:
     """Why a file cannot be written there, found out by a file without a name in the nearest folder that exists."""
-    if problem := _kind_problem(target):
-        return problem
+    if finding := _kind_finding(target):
+        return finding
     folder = next(parent for parent in target.parents if os.path.lexists(parent))
     if not folder.is_dir():
         return f"{folder} is no folder"
@@ -92,7 +92,7 @@ def _problem(target: Path) -> str:
     return ""
 
 
-def _kind_problem(target: Path) -> str:
+def _kind_finding(target: Path) -> str:
     """Why nothing may be written there, whoever writes."""
     if _COLLECTION in target.parents and (_COLLECTION / "MANIFEST.json").is_file():
         return f"it is in the installed collection ({_COLLECTION})"
@@ -115,20 +115,20 @@ def written(path: str, text: str) -> Written:
     return Written(str(target))
 
 
-def temporary(name: str, text: str, problem: str) -> Written:
-    """Writes a text to a new temporary file, whose name ends with `name`. `problem`: why it is not where it was meant to be."""
+def temporary(name: str, text: str, finding: str) -> Written:
+    """Writes a text to a new temporary file, whose name ends with `name`. `finding`: why it is not where it was meant to be."""
     try:
         folder = tempfile.mkdtemp(prefix="servicemesh-")
         path = Path(folder, re.sub(r"[^\w.-]", "_", name)[-_NAME:] or "report")
         path.write_text(text, encoding="utf-8", errors="replace")
     except (OSError, ValueError) as error:
-        return Written("", f"{problem}; nor can a temporary file: {_reason(error)}")
-    return Written(str(path), problem)
+        return Written("", f"{finding}; nor can a temporary file: {_reason(error)}")
+    return Written(str(path), finding)
 
 
 def _replace(target: Path, data: bytes) -> None:
-    if problem := _kind_problem(target):
-        raise ValueError(problem)
+    if finding := _kind_finding(target):
+        raise ValueError(finding)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{uuid.uuid4().hex[:12]}.partial")
     try:

@@ -132,7 +132,7 @@ def test_what_becomes_unwritable_is_in_a_temporary_file_and_changes_nothing(
 @pytest.mark.parametrize(("cluster", "name"), [("", "canary-web.html"), ("prod", "canary-web-prod.html")])
 def test_the_default_report_has_the_name_of_the_service(cluster: str, name: str, tmp_path: Path) -> None:
     files = CanaryFiles.of({"service": "web", "report_folder": str(tmp_path)}, cluster)
-    assert (files.report.path, files.problems) == (str(tmp_path / name), [])
+    assert (files.report.path, files.findings) == (str(tmp_path / name), [])
     assert CanaryFiles.of({"service": "web", "report": "", "report_folder": ""}, cluster).report.path == ""
     assert CanaryFiles.of({"service": "web", "report": "x", "report_folder": "y"}, cluster).report.path == "x"
 

@@ -59,7 +59,9 @@ def test_what_cannot_be_written_is_elsewhere_and_the_play_goes_on(tmp_path: Path
         assert not reports.exists()
         return
     assert {path.name: path.read_text() for path in reports.iterdir()} == {"a.json": "{}", "b.xml": "<x/>"}
-    moved = Path(text.partition("/dev/null/x/a.json cannot be written: Not a directory; it is now ")[2].partition(" ")[0])
+    moved = Path(
+        text.partition("/dev/null/x/a.json cannot be written: Not a directory; it is now ")[2].partition(" ")[0]
+    )
     assert moved.read_text() == "{}"
     for path in {moved.parent, Path(text.rpartition("; it is now ")[2].partition(" ")[0]).parent}:
         shutil.rmtree(path)

@@ -114,7 +114,7 @@ def test_what_cannot_be_written_is_refused_before_and_goes_elsewhere_after(
     assert words in found[0].lower()
     done = files.written(str(path), "text")
     assert Path(done.path).read_text() == "text"
-    assert done.problem.startswith(f"{path} cannot be written: ")
+    assert done.finding.startswith(f"{path} cannot be written: ")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     shutil.rmtree(Path(done.path).parent)
 
@@ -144,19 +144,19 @@ def test_another_users_folder_is_refused_and_a_file_that_is_open_is_written(open
         done = files.written(str(closed / "new.html"), "new")
         kept = Path(done.path).read_text()
         shutil.rmtree(Path(done.path).parent)
-        return [files.findings_of_path(str(closed / name)) for name in ("new.html", "old.html")], done.problem, kept
+        return [files.findings_of_path(str(closed / name)) for name in ("new.html", "old.html")], done.finding, kept
 
-    (new, old), problem, kept = as_unknown_user(found)
+    (new, old), finding, kept = as_unknown_user(found)
     assert new == [f"{closed}/new.html cannot be written: Permission denied (folder {closed})"]
     assert len(old) == 1
-    assert problem.startswith(f"{closed}/new.html cannot be written: Permission denied")
+    assert finding.startswith(f"{closed}/new.html cannot be written: Permission denied")
     assert (kept, content(closed)) == ("new", ["old.html"])
     # A file that may be written, in a folder that may not: one that is mounted by itself, for example.
     (closed / "old.html").chmod(0o666)
 
     def replaced() -> Any:
         path = str(closed / "old.html")
-        return files.findings_of_path(path), files.written(path, "new").problem
+        return files.findings_of_path(path), files.written(path, "new").finding
 
     assert as_unknown_user(replaced) == [[], ""]
     assert (closed / "old.html").read_text() == "new"
@@ -174,7 +174,7 @@ def test_a_full_disk_is_found_before_and_keeps_the_old_file_after(tmp_path: Path
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert found == [f"{path} cannot be written: File too large (folder {tmp_path})"]
     assert done.path == ""
-    assert done.problem == f"{path} cannot be written: File too large; nor can a temporary file: File too large"
+    assert done.finding == f"{path} cannot be written: File too large; nor can a temporary file: File too large"
     assert (path.read_text(), content(tmp_path)) == ("old", ["report.html"])
 
 
@@ -185,11 +185,11 @@ def test_without_space_the_text_goes_where_there_is_some(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "write_bytes", full)
     done = files.written(str(tmp_path / "report.html"), "text")
     assert Path(done.path).read_text() == "text"
-    assert done.problem == f"{tmp_path}/report.html cannot be written: No space left on device"
+    assert done.finding == f"{tmp_path}/report.html cannot be written: No space left on device"
     assert Path(done.path).name == "report.html"
     shutil.rmtree(Path(done.path).parent)
 
 
 def test_text_that_is_no_text_is_written_all_the_same(tmp_path: Path) -> None:
-    assert files.written(str(tmp_path / "a"), "\ud800 x").problem == ""
+    assert files.written(str(tmp_path / "a"), "\ud800 x").finding == ""
     assert (tmp_path / "a").read_text() == "? x"
