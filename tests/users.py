@@ -49,7 +49,7 @@ def _become() -> None:
         os.setgid(UID)
         os.setuid(UID)
     else:  # nobody but root can be somebody else
-        pwd.getpwuid = _unknown  # type: ignore[assignment]
+        pwd.getpwuid = _unknown
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
