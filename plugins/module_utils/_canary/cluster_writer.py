@@ -12,9 +12,10 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options, Wait
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch, routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_record import record_for
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
@@ -49,37 +50,42 @@ class ClusterWriter:
         return all(value == self._annotation for value in present)
 
     def set_weight(self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int) -> None:
-        """Gives the canary `weight` percent in all routes. Unless that is 0, the routes of the run's `match` and its `mirror` are there."""
-        extra = self._settings.get("match") if weight else None
-        mirror = float(self._settings.get("mirror") or 0) if weight else 0.0
-        known = [(item, {place.canary_weight for place in routes.find(item, aim).places}) for item in virtual_services]
+        """Gives the canary `weight` percent in all routes. Unless that is 0, the run's recorded copies and mirrors are there.
+
+        Weight is given to the canary only in routes that are as they were at the start; it is taken back from all that there are.
+        """
+        known = [(item, self._weights(item, aim)) for item in virtual_services]
 
         def change(pair: tuple[Obj, set[int]]) -> None:
             item, before = pair
 
             def operations(live: Obj) -> list[Obj]:
                 self.check_annotation([live])
-                found = routes.find(live, aim)
-                if found.findings:
-                    raise KubeError("The routes changed since the start: " + "; ".join(found.findings))
-                unexpected = {place.canary_weight for place in found.places} - before - {weight}
+                record = record_for(self._settings, live)
+                if weight > max(before, default=0) and (found := route_patch.changed(live, aim, record)):
+                    raise KubeError("The routes changed since the start: " + "; ".join(found))
+                unexpected = self._weights(live, aim) - before - {weight}
                 if unexpected:
                     raise KubeError(
                         f"{routes.named(live)}: somebody else set the canary's weight to {min(unexpected)} %; expected "
                         f"{' or '.join(str(number) for number in sorted(before))} %. Run again to continue from the recorded state"
                     )
-                return routes.patch(live, aim, weight, annotation=self._annotation, extra=extra, mirror=mirror)
+                return route_patch.patch(live, aim, weight, record, annotation=self._annotation)
 
             self._patch(_path(item), item, operations)
 
         self._client.each(change, known)
+
+    def _weights(self, virtual_service: Obj, aim: routes.Aim) -> set[int]:
+        copies = record_for(self._settings, virtual_service).copies
+        return {place.canary_weight for place in routes.find(virtual_service, aim, copies).places}
 
     def put_annotation(self, virtual_services: Sequence[Obj]) -> None:
         """Writes this run's annotation. From then on, the API server refuses each patch that an earlier holder computed before."""
 
         def operations(live: Obj) -> list[Obj]:
             self.check_annotation([live])
-            return routes.annotated(live, self._annotation)
+            return route_patch.annotated(live, self._annotation)
 
         self._all(virtual_services, operations)
 
@@ -88,7 +94,7 @@ class ClusterWriter:
 
         def operations(live: Obj) -> list[Obj]:
             self.check_annotation([live])
-            return routes.annotated(live, "")
+            return route_patch.annotated(live, "", record_for(self._settings, live))
 
         self._all(virtual_services, operations)
         paths = [_path(item) for item in virtual_services]
@@ -96,7 +102,7 @@ class ClusterWriter:
         for path in paths:
             live = self._client.get(path)
             if live is not None:
-                self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+                self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
 
     def _all(self, virtual_services: Sequence[Obj], operations: Callable[[Obj], list[Obj]]) -> None:
         def change(item: Obj) -> None:
@@ -160,7 +166,7 @@ class ClusterWriter:
                 self._patch(path, live, functools.partial(_replaced, path="/data", value=entry["data"]))
                 live = self._client.get(path)
                 if live is not None:
-                    self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+                    self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
         self._set_template(stable, saved["template"])
 
     def _set_template(self, stable: Obj, template: Mapping[str, Any]) -> None:
@@ -169,7 +175,7 @@ class ClusterWriter:
         version = ((template.get("metadata") or {}).get("labels") or {}).get("version")
         if version and "version" in (live["metadata"].get("labels") or {}):
             live = self._patch(path, live, lambda obj: _replaced(obj, "/metadata/labels/version", version))
-        self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+        self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
 
 
 def _replaced(obj: Mapping[str, Any], path: str, value: Any) -> list[Obj]:

@@ -68,11 +68,17 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """What is observed in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist)."""
+    """What is observed in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist).
+
+    `changed`: what somebody else changed in the routes since the start, so that no weight can be given to the canary. `elsewhere`: routes
+    that somebody else has added and that lead to the canary.
+    """
 
     weights: frozenset[int]
     stable: Workload | None
     canary: Workload | None
+    changed: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,8 @@ def _off_plan(state: State, observed: ObservedState) -> str:
             f"the canary's weight is {unexpected[0]} %, but this run had set {expected}: somebody else changed the routes. "
             f"Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)"
         )
+    if observed.changed:
+        return _changed(observed)
     if not state.template or state.phase in (Phase.RESETTING, Phase.PREPARING) or observed.canary is None:
         return ""
     if observed.canary.template != state.template:
@@ -148,6 +156,13 @@ def _off_plan(state: State, observed: ObservedState) -> str:
             "Nothing was done. Start again with that version (on_new_version: restart), or roll back (rollback.yml)"
         )
     return ""
+
+
+def _changed(observed: ObservedState) -> str:
+    return (
+        f"the routes changed since the start: {'; '.join(observed.changed)}. Nothing was done. Set them back and run again, "
+        "or roll back (rollback.yml)"
+    )
 
 
 def _weigh(state: State, observed: ObservedState) -> Action | None:
@@ -260,6 +275,8 @@ def _promote(state: State, observed: ObservedState, now: float) -> Action:
             why=f"the canary's weight is {unexpected[0]} %, but the promotion had set {state.weight} %: somebody else changed the "
             f"routes. Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)",
         )
+    if observed.changed and state.stage in (Stage.COVER, Stage.SWITCH):
+        return Action(ActionKind.STOP, why=_changed(observed))
     match state.stage:
         case Stage.COVER:
             return _cover(state, observed, now)
@@ -272,7 +289,7 @@ def _promote(state: State, observed: ObservedState, now: float) -> Action:
         case Stage.RETURN:
             return _weigh(state, observed) or _transition(transitions.staged(state, Stage.DRAIN, now))
         case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
-            return _end(state, state.stage, now)
+            return _end(state, state.stage, observed, now)
         case Stage.RESTORE | Stage.CAPACITY | Stage.WATCH | None:
             raise ValueError(f"a promotion has no stage {state.stage}")
         case _:
@@ -310,8 +327,10 @@ def _update(state: State, observed: ObservedState, now: float) -> Action:
     return _transition(transitions.staged(transitions.aimed(state, 0), Stage.RETURN, now))
 
 
-def _end(state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], now: float) -> Action:
-    """The last stages of a promotion and of a rollback."""
+def _end(
+    state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], observed: ObservedState, now: float
+) -> Action:
+    """The last stages of a promotion and of a rollback. The canary's pods stay while a route that somebody else added leads to them."""
     match stage:
         case Stage.DRAIN:
             left = max(state.since, state.proved) + state.plan.drain - now
@@ -319,6 +338,12 @@ def _end(state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], 
                 return Action(ActionKind.DRAIN, seconds=left)
             return _transition(transitions.staged(state, Stage.REMOVE, now))
         case Stage.REMOVE:
+            if observed.elsewhere:
+                why = (
+                    f"{'; '.join(observed.elsewhere)}: somebody else added this route, which leads to the canary. The canary's pods stay. "
+                    "Remove the route or let it lead to another subset, and run again"
+                )
+                return Action(ActionKind.STOP, why=why)
             return Action(ActionKind.REMOVE_CANARY)
         case Stage.FINISH:
             return Action(ActionKind.CLEAN_UP)
@@ -338,7 +363,7 @@ def _roll_back(state: State, observed: ObservedState, now: float) -> Action:
         case Stage.WATCH:
             return _watch(state, observed, now)
         case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
-            return _end(state, state.stage, now)
+            return _end(state, state.stage, observed, now)
         case Stage.COVER | Stage.SWITCH | Stage.UPDATE | Stage.RETURN | None:
             raise ValueError(f"a rollback has no stage {state.stage}")
         case _:

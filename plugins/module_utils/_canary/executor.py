@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch, route_record, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import (
     approvals,
     entries,
@@ -114,7 +114,7 @@ class Executor:
         if state.phase is Phase.SHIFTING:  # a proof must not take longer than the run may be without a usable sample
             timeout = max(0.0, min(timeout, transitions.blind_end(state) - self._clock.now()))
         prover = Prover(self._client, samples, timeout)
-        proof = prover.prove(observation.virtual_services, observation.aim, weight)
+        proof = prover.prove(observation.virtual_services, observation.aim, weight, observation.copies)
         now = self._clock.now()
         after = state.replace(proved=now, proof=proof.as_dict())
         if state.phase is not Phase.SHIFTING:
@@ -312,6 +312,10 @@ class Executor:
         others = None if self._settings["defined"] else observation.canary
         self._writer.clean_up(observation.virtual_services, [observation.stable, others])
         ended = Phase.PROMOTED if state.phase is Phase.PROMOTING else Phase.ROLLED_BACK
+        for item in observation.virtual_services:
+            record = route_record.record_for(self._settings, item)
+            for text in route_patch.left_behind(item, observation.aim, record):
+                state = state.noted(self._clock.now(), "note", text)
         stable = observation.observed.stable
         template = stable.template if stable else ""
         return state.entered(ended, self._clock.now(), template=template, stage=None, touched=False, applied=False)

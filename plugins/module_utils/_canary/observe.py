@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
+    preconditions,
+    route_patch,
+    route_record,
+    routes,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import ObservedState, Workload
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
@@ -48,6 +53,7 @@ class Observation:
     canary: Obj | None
     pods: list[Obj]
     observed: ObservedState
+    copies: frozenset[str] = frozenset()  # names of the run's own routes
 
 
 def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
@@ -80,12 +86,20 @@ def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
 
     rules, pods = client.each(listed, lists)
     items = [item for item in found if item is not None]
+    records = [(item, route_record.record_for(settings, item)) for item in items]
     observed = ObservedState(
         frozenset(routes.weights(items, aim)),
         _workload(stable, pods, service, rules, aim, aim.stable),
         _workload(canary, pods, service, rules, aim, aim.canary),
+        tuple(text for item, record in records for text in route_patch.changed(item, aim, record)),
+        tuple(
+            f"{routes.named(item)}, {text}"
+            for item, record in records
+            for text in route_record.elsewhere(item, aim, record)
+        ),
     )
-    return Observation(aim, items, rules, service, stable, canary, pods, observed)
+    copies = frozenset(name for _item, record in records for name in record.copies)
+    return Observation(aim, items, rules, service, stable, canary, pods, observed, copies)
 
 
 def _workload(

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_match
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
@@ -54,6 +55,7 @@ def findings(params: Params) -> list[str]:
         )
     if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
         found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
+    found += route_match.findings(params.get("match"))
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
         found.append(f"canary_definitions: has {len(deployments)} Deployments; expected one")
@@ -75,7 +77,10 @@ def _analysis(params: Params) -> list[Any]:
 
 
 def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, Any]:
-    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name."""
+    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name.
+
+    The start adds `route_records`: what the run records of their routes before it writes any (`route_record`).
+    """
     service = str(params["service"])
     kept: dict[str, Any] = {
         "service": service,

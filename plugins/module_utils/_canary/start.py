@@ -45,13 +45,18 @@ def start(context: Context) -> Result:
     elif state is not None and state.phase is Phase.PROMOTED and _is_live(context, state, wanted):
         context.result.state, context.result.done = state, True
         return context.ended()
+    run = uuid.uuid4().hex[:12]
     settings, observation, findings, notes = start_checks.checked_settings(
-        context.client, context.params, restarting=restart is not None
+        context.client,
+        context.params,
+        restarting=restart is not None,
+        replaced=restart.settings if restart else None,
+        run=run,
     )
     if findings:
         raise KubeError(numbered(_REFUSED, list(dict.fromkeys(str(finding) for finding in findings))))
     context.result.changed, context.result.before = True, 0
-    fresh = _new_state(context, settings, observation, wanted, restart)
+    fresh = _new_state(context, run, settings, observation, wanted, restart)
     now = context.clock.now()
     fresh = fresh.noted(now, "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
     for note in notes:
@@ -136,7 +141,12 @@ def _restartable(params: Mapping[str, Any], state: State) -> State:
 
 
 def _new_state(
-    context: Context, settings: dict[str, Any], observation: Observation, wanted: str, restart: State | None
+    context: Context,
+    run: str,
+    settings: dict[str, Any],
+    observation: Observation,
+    wanted: str,
+    restart: State | None,
 ) -> State:
     now = context.clock.now()
     plan = plans.make({name: context.params.get(name) for name in run_settings.PLAN})
@@ -145,7 +155,7 @@ def _new_state(
     if restore is None and observation.stable is not None:
         restore = restorable(context.client, observation.stable, context.params.get("stable_definitions") or [])
     return State(
-        run=uuid.uuid4().hex[:12],
+        run=run,
         service=settings["service"],
         namespace=settings["namespace"],
         plan=plan,

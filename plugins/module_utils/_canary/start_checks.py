@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as observing
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes, start_routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import approvals_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.entries import metrics_of
@@ -27,21 +27,25 @@ Obj = dict[str, Any]
 
 
 def checked_settings(
-    client: Client, params: Mapping[str, Any], *, restarting: bool
+    client: Client,
+    params: Mapping[str, Any],
+    *,
+    restarting: bool,
+    replaced: Mapping[str, Any] | None = None,
+    run: str = "trial",
 ) -> tuple[dict[str, Any], Observation, list[Finding], list[Finding]]:
     """(settings of a new run, what is observed, why it cannot start, what to know when it starts).
 
-    `restarting`: it replaces a run that is under way.
+    `restarting`: it replaces a run that is under way, whose recorded settings are `replaced`. `run`: the ID of the new run.
     """
     aim = run_settings.aim_of(run_settings.settings_of(params, []))
     items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
     names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
     settings = run_settings.settings_of(params, names)
-    observation = observing.observe(client, settings)
+    observation = start_routes.without_former(observing.observe(client, settings), replaced)
     findings += _observation_findings(client, observation, params.get("takeover") or [])
-    if settings["mirror"]:
-        mirrors = [text for item in observation.virtual_services for text in routes.mirrors_elsewhere(item, aim)]
-        findings += findings_of(FindingCode.MIRROR, mirrors)
+    settings["route_records"], refused_routes = start_routes.records(client, observation, settings, replaced, run)
+    findings += refused_routes
     if restarting:
         # The run that is replaced set the weight; the new run first sets it to 0.
         findings = [finding for finding in findings if finding.code is not FindingCode.WEIGHT]
