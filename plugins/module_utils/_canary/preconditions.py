@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.merged_rules import Merged, merged, visible
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import selects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
@@ -69,51 +70,81 @@ def _is_left_alone(key: str, value: str) -> bool:
     return key.endswith("/ssa") and value in ("Ignore", "IfNotPresent")
 
 
-def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Obj | None, list[Obj]]:
-    """(the service's own DestinationRule, rules with a wildcard host that it shadows).
+def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Merged | None, list[Obj]]:
+    """(the service's own DestinationRule as Istio merges it, rules with a wildcard host that it shadows).
 
     An exact host wins over wildcards (pilot/pkg/model/push_context.go, destinationRule); the winner inherits nothing.
     """
-    own, shadowed = [], []
-    for rule in rules:
-        host = str((rule.get("spec") or {}).get("host") or "")
-        if aim.means(host, rule["metadata"].get("namespace") or ""):
-            own.append(rule)
-        elif host.startswith("*") and aim.host.endswith(host[1:]):
-            shadowed.append(rule)
-    own.sort(key=lambda rule: (rule["metadata"].get("creationTimestamp") or "", rule["metadata"]["name"]))
-    return (own[0] if own else None), shadowed
+    rules = list(rules)
+    own = [rule for rule in _exact(rules, aim) if rule["metadata"].get("namespace") in (aim.namespace, None)]
+    shadowed = [
+        rule
+        for rule in rules
+        if (host := str((rule.get("spec") or {}).get("host") or "")).startswith("*") and aim.host.endswith(host[1:])
+    ]
+    return visible(merged(own), aim.namespace), shadowed
+
+
+def _exact(rules: Iterable[Obj], aim: Aim) -> list[Obj]:
+    return [
+        rule
+        for rule in rules
+        if aim.means(str((rule.get("spec") or {}).get("host") or ""), rule["metadata"].get("namespace") or "")
+    ]
 
 
 def rule_findings(rules: Sequence[Obj], aim: Aim) -> list[str]:
-    """Findings on the service's DestinationRule: a missing subset, or the TLS mode of a wildcard rule that it drops."""
+    """Findings on the DestinationRules of the service: a missing subset, or the TLS mode of a wildcard rule that they drop.
+
+    Besides the one of the service's namespace there may be others, for proxies with some labels and for callers of other namespaces.
+    """
     rule, shadowed = rule_for(rules, aim)
     if rule is None:
         return [
             f"DestinationRule: none in namespace {aim.namespace} has host {aim.host}; expected one with both subsets"
         ]
-    who = f"DestinationRule {rule['metadata'].get('namespace', '')}/{rule['metadata']['name']}"
-    subsets = {str(entry.get("name")): entry for entry in (rule["spec"].get("subsets") or [])}
-    findings = [
-        f"{who} has no subset {name}; expected it with the labels of its pods"
-        for name in (aim.stable, aim.canary)
-        if name not in subsets
-    ]
-    if not findings and (subsets[aim.stable].get("labels") or {}) == (subsets[aim.canary].get("labels") or {}):
-        findings.append(
-            f"{who}: subsets {aim.stable} and {aim.canary} have the same labels; expected labels that differ"
-        )
-    modes = {_tls_mode(entry) for name, entry in subsets.items() if name in (aim.stable, aim.canary)} - {""}
-    mine = _tls_mode(rule["spec"])
+    findings = _subset_findings(rule, aim)
+    for other in _others(rules, aim, rule):
+        findings += [f"{text}. Some callers get it instead of {rule}" for text in _subset_findings(other, aim, rule)]
+    modes = {_tls_mode(entry) for name in (aim.stable, aim.canary) if (entry := rule.subset(name))} - {""}
+    mine = _tls_mode(rule.spec)
     for wider in shadowed:
         mode = _tls_mode(wider["spec"])
         if mode and mode not in ({mine} | modes):
             where = f"{wider['metadata'].get('namespace', '')}/{wider['metadata']['name']}"
             findings.append(
-                f"{who} shadows DestinationRule {where} ({wider['spec']['host']}) and has "
+                f"{rule} shadows DestinationRule {where} ({wider['spec']['host']}) and has "
                 f"{'TLS mode ' + mine if mine else 'no trafficPolicy.tls'}; expected its mode {mode}, otherwise calls lose it"
             )
     return findings
+
+
+def _subset_findings(rule: Merged, aim: Aim, main: Merged | None = None) -> list[str]:
+    """`main`: the rule whose subsets have to be the same."""
+    found = {name: rule.subset(name) for name in (aim.stable, aim.canary)}
+    findings = [
+        f"{rule} has no subset {name}; expected it with the labels of its pods"
+        for name, entry in found.items()
+        if not entry
+    ]
+    labels = {name: (entry or {}).get("labels") or {} for name, entry in found.items()}
+    if not findings and labels[aim.stable] == labels[aim.canary]:
+        findings.append(
+            f"{rule}: subsets {aim.stable} and {aim.canary} have the same labels; expected labels that differ"
+        )
+    for name, entry in found.items():
+        there = main.subset(name) if main else None
+        if entry and there and labels[name] != (there.get("labels") or {}):
+            findings.append(f"{rule}: subset {name} has other labels than that of {main}; expected the same")
+    return findings
+
+
+def _others(rules: Sequence[Obj], aim: Aim, main: Merged) -> list[Merged]:
+    """Rules of the host that some callers get: by labels, by another exportTo, or in the namespace of the callers."""
+    by_namespace: dict[str, list[Obj]] = {}
+    for rule in _exact(rules, aim):
+        by_namespace.setdefault(rule["metadata"].get("namespace") or aim.namespace, []).append(rule)
+    return [one for group in by_namespace.values() for one in merged(group) if one != main]
 
 
 def _tls_mode(spec: Obj) -> str:
@@ -123,10 +154,8 @@ def _tls_mode(spec: Obj) -> str:
 def subset_labels(rules: Sequence[Obj], aim: Aim, subset: str) -> dict[str, str]:
     """Labels of a subset; empty when the subset does not exist."""
     rule, _shadowed = rule_for(rules, aim)
-    for entry in ((rule or {}).get("spec") or {}).get("subsets") or []:
-        if entry.get("name") == subset:
-            return dict(entry.get("labels") or {})
-    return {}
+    entry = rule.subset(subset) if rule else None
+    return dict((entry or {}).get("labels") or {})
 
 
 def is_ready(pod: Obj) -> bool:

@@ -88,7 +88,7 @@ def _observation_findings(client: Client, observation: Observation, takeover: Se
         findings.append(
             Finding(FindingCode.ROUTE, f"no route leads to both subsets of {aim.host}; expected one that does")
         )
-    rules = [*observation.rules, *_wildcard_rules(client, observation)]
+    rules = [*observation.rules, *_rules_elsewhere(client, observation)]
     findings += findings_of(FindingCode.DESTINATION_RULE, preconditions.rule_findings(rules, aim))
     pods = preconditions.pod_findings(observation.service, observation.pods, observation.rules, aim, {aim.stable: 1})
     findings += findings_of(FindingCode.PODS, pods)
@@ -104,16 +104,12 @@ def _observation_findings(client: Client, observation: Observation, takeover: Se
     return findings
 
 
-def _wildcard_rules(client: Client, observation: Observation) -> list[Obj]:
-    """DestinationRules of other namespaces whose wildcard host may include the service; none without the right to list them."""
+def _rules_elsewhere(client: Client, observation: Observation) -> list[Obj]:
+    """DestinationRules of other namespaces that may be for the service; none without the right to list them."""
     try:
         client.request("GET", f"{ISTIO}/destinationrules", query={"limit": 1})
     except ApiError as error:
         if error.status == 403:
             return []
         raise
-    return [
-        rule
-        for rule in client.list_all(f"{ISTIO}/destinationrules")[0]
-        if rule not in observation.rules and str((rule.get("spec") or {}).get("host", "")).startswith("*")
-    ]
+    return [rule for rule in client.list_all(f"{ISTIO}/destinationrules")[0] if rule not in observation.rules]

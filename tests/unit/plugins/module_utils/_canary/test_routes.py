@@ -362,3 +362,41 @@ def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
     )
     both = [rule(subsets=[SUBSETS[0], {"name": "canary", "labels": {"app": "user-service"}}])]
     assert "is in both subsets" in str(preconditions.pod_findings(service, pods, both, AIM, {}))
+
+
+def test_two_rules_with_a_subset_each_are_one_as_istio_merges_them() -> None:
+    rules = [rule(name=f"dr-{entry['name']}", subsets=[entry]) for entry in SUBSETS]
+    assert preconditions.rule_findings(rules, AIM) == []
+    assert preconditions.subset_labels(rules, AIM, "canary") == {"track": "canary"}
+
+
+def older(obj: Obj, day: int) -> Obj:
+    return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": f"2026-01-0{day}T00:00:00Z"}}
+
+
+def test_the_first_of_two_subsets_and_the_first_policy_stay() -> None:
+    wrong = [{"name": "canary", "labels": {"track": "stable"}}]
+    rules = [older(rule(name="b", subsets=wrong), 2), older(rule(name="c", subsets=SUBSETS), 1)]
+    assert preconditions.subset_labels(rules, AIM, "canary") == {"track": "canary"}
+    assert preconditions.subset_labels([rules[0], older(rules[1], 3)], AIM, "canary") == {"track": "stable"}
+    modes = [older(rule(name="b", mode="SIMPLE", subsets=SUBSETS), 2), older(rule(name="c", mode="DISABLE"), 1)]
+    assert "has TLS mode DISABLE" in str(
+        preconditions.rule_findings([*modes, rule("*.local", "ISTIO_MUTUAL", "wide")], AIM)
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (rule(name="b", subsets=SUBSETS[1:], exportTo=["."]), "has no subset"),
+        (rule(name="b", subsets=SUBSETS[1:], workloadSelector={"matchLabels": {"app": "x"}}), "has no subset stable"),
+        (rule(name="b", namespace="callers", subsets=SUBSETS[:1]), "DestinationRule callers/b has no subset canary"),
+        (
+            rule(name="b", namespace="callers", subsets=[SUBSETS[0], {"name": "canary", "labels": {"x": "y"}}]),
+            "subset canary has other labels",
+        ),
+    ],
+)
+def test_a_rule_that_some_callers_get_is_told(second: Obj, words: str) -> None:
+    first = rule(name="a", subsets=SUBSETS[:1] if words == "has no subset" else SUBSETS)
+    assert words in "; ".join(preconditions.rule_findings([first, second], AIM))
