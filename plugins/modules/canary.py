@@ -96,13 +96,15 @@ options:
     default: refuse
   match:
     description:
-      - Match of a VirtualService, for example a header. Requests that match all go to the new version from the first step on, by
-        extra routes that are removed at the end.
+      - Match of a VirtualService, for example a header, without C(name) and C(statPrefix). Requests that match all go to the new
+        version from the first step on, by copies of the routes, directly before them, that are removed at the end.
+      - A start is refused where no copy can take exactly the requests that match both this and the route's own match.
     type: dict
   mirror:
     description:
       - Percent of the requests that are also copied to the new version while its weight is not 0. The responses to copies are discarded,
         but count in its metrics. Use this only for services that do not change data.
+      - A start is refused for routes that have a mirror already. Such a mirror is never changed.
     type: float
     default: 0
   takeover:
