@@ -102,4 +102,5 @@ def visible(rules: Sequence[Merged], namespace: str) -> Merged | None:
             or ("." in one.export_to and namespace == one.namespace)
         )
     ]
-    return (found or plain or [None])[-1]
+    chosen = found or plain
+    return chosen[-1] if chosen else None

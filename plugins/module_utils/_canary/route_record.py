@@ -32,7 +32,7 @@ MIRROR_KEYS = ("mirror", "mirrors", "mirrorPercentage", "mirrorPercent", "mirror
 class Original:
     """A route to shift, as it was at the start. `digest`: its content without the two weights.
 
-    `weight`: the key `weight` of its canary destination and its value (absent, null or 0), which the end puts back.
+    `weight`: the key `weight` of its canary destination and its value (absent, None or 0), which the end puts back.
     `copy`: the route that this run puts before it. `mirror`: the keys and values that this run adds to it.
     """
 
