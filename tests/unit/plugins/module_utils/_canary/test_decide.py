@@ -373,3 +373,43 @@ def test_only_a_version_that_had_traffic_drains(exposed: bool) -> None:
     else:
         assert action.state is not None
         assert action.state.stage is Stage.REMOVE
+
+
+@pytest.mark.parametrize(
+    ("phase", "stage", "stops"),
+    [
+        (Phase.SHIFTING, None, True),
+        (Phase.ANALYSING, None, True),
+        (Phase.PROMOTING, Stage.COVER, True),
+        (Phase.PROMOTING, Stage.SWITCH, True),
+        (Phase.PROMOTING, Stage.RETURN, False),
+        (Phase.ROLLING_BACK, Stage.CAPACITY, False),
+    ],
+)
+def test_routes_that_somebody_changed_get_no_more_weight_but_give_it_back(
+    phase: Phase, stage: Stage | None, stops: bool
+) -> None:
+    target = 0 if phase is Phase.ROLLING_BACK or stage is Stage.RETURN else 50
+    state = states.State(
+        "r", "s", "n", plans.Plan((10, 50)), phase=phase, stage=stage, index=1, before=10, weight=target, deadline=1e9, since=1.0,
+        baseline=1, approved=True,
+    )  # fmt: skip
+    pods = Workload(2, 2)
+    action = decide(state, ObservedState(frozenset({10}), pods, pods, changed=("route api: was moved",)), 2.0)
+    if phase is Phase.ANALYSING:
+        assert action.kind is ActionKind.STOP
+    elif stops:
+        assert (action.kind, "route api: was moved" in action.why) == (ActionKind.STOP, True)
+    else:
+        assert (action.kind, action.weight) == (ActionKind.SET_WEIGHT, 0)
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.ROLLING_BACK])
+def test_the_canary_is_not_removed_while_somebodys_route_leads_to_it(phase: Phase) -> None:
+    state = states.State("r", "s", "n", plans.Plan((10,)), phase=phase, stage=Stage.REMOVE, proved=1.0)
+    pods = Workload(1, 1)
+    observed = ObservedState(frozenset({0}), pods, pods, elsewhere=("VirtualService n/v, http route beta",))
+    action = decide(state, observed, 1e6)
+    assert action.kind is ActionKind.STOP
+    assert "http route beta" in action.why
+    assert decide(state, dataclasses.replace(observed, elsewhere=()), 1e6).kind is ActionKind.REMOVE_CANARY

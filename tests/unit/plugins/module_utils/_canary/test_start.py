@@ -18,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_checks import checked_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 
 from tests.unit.plugins.module_utils._canary.test_parts import params
@@ -125,6 +125,50 @@ def test_findings_have_the_code_of_what_they_are_about() -> None:
     reader = Reader()
     reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["http"][0]["mirror"] = {"host": "shadow"}
     assert codes(reader, options(mirror=5)) == [FindingCode.MIRROR]
+
+
+def test_a_match_that_cannot_be_copied_is_refused_before_anything_changes() -> None:
+    tester = {"headers": {"x-tester": {"exact": "yes"}}}
+    assert codes(Reader(), options(match=tester)) == []
+    assert codes(Reader(), options(match={"uri": {"prefix": "/a"}})) == []
+    reader = Reader()
+    route = reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["http"][0]
+    route["match"] = [{"uri": {"regex": "/a.*"}}]
+    assert codes(reader, options(match={"uri": {"prefix": "/a"}})) == [FindingCode.ROUTE]
+    route["match"] = [{"headers": {"x-tester": {"exact": "no"}}}]
+    assert codes(reader, options(match=tester)) == [FindingCode.ROUTE]  # no request can match
+
+
+def test_a_delegate_is_refused_where_what_delegates_to_it_is_not_known() -> None:
+    reader = Reader()
+    del reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["hosts"]
+    given = options(match={"headers": {"x-tester": {"exact": "yes"}}}, virtual_services=["user-service"])
+    assert codes(reader, given) == []
+    root = {"hosts": ["x"], "http": [{"delegate": {"name": "user-service"}, "match": [{"sourceNamespace": "a"}]}]}
+    reader.objects[f"{VIRTUAL_SERVICES}/root"] = {"metadata": {**META, "name": "root"}, "spec": root}
+    assert codes(reader, given) == [FindingCode.ROUTE]
+    listed = reader.list_all
+
+    def refused(path: str, query: Any = None) -> tuple[list[Obj], str]:
+        if path.endswith("istio.io/v1/virtualservices"):
+            raise ApiError("GET", path, 403, {})
+        return listed(path, query)
+
+    reader.list_all = refused  # type: ignore[method-assign]
+    assert codes(reader, given) == [FindingCode.ROUTE]
+    assert codes(reader, {**given, "match": None}) == []
+
+
+def test_a_run_takes_over_only_the_routes_that_it_shifts_itself() -> None:
+    reader = Reader(20)
+    settings = checked_settings(cast(Client, Reader()), options(), restarting=False)[0]
+    again = {**options(), "routes": []}
+    found = checked_settings(cast(Client, reader), again, restarting=True, replaced=settings)
+    assert found[2] == []
+    assert found[1].virtual_services[0]["spec"]["http"][0]["route"][1]["weight"] == 0  # what it was before
+    other = {**settings, "virtual_services": ["ecommerce/user-service", "shop/gone"]}
+    (finding,) = checked_settings(cast(Client, reader), again, restarting=True, replaced=other)[2]
+    assert "VirtualService shop/gone" in finding.text
 
 
 def test_all_findings_are_in_the_error_of_a_start() -> None:
