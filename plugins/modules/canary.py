@@ -27,8 +27,8 @@ options:
       - V(promote) continues after a pause with the remaining steps and then promotes. With O(full) it promotes at once.
       - V(rollback) sends all traffic back to stable. After a promotion it gives stable its former pod template.
       - V(status) only returns the recorded state.
-      - V(interrupt) takes back a step that has no verdict yet. V(give_up_lease) gives the lease up. V(forget_promotion) removes the
-        record of a promoted release. These three are for drivers and roles.
+      - V(interrupt) records that the driver stops, and takes back a step that has no verdict yet. V(give_up_lease) gives the lease up.
+        V(forget_promotion) removes the record of a promoted release. These three are for drivers and roles.
     type: str
     choices: [run, start, step, pause, resume, promote, rollback, freeze, status, interrupt, give_up_lease, forget_promotion]
     default: run
@@ -125,7 +125,7 @@ options:
     type: bool
     default: false
   reason:
-    description: Reason of O(operation=rollback), for the history.
+    description: Reason of O(operation=rollback) or O(operation=interrupt), for the history.
     type: str
     default: ""
   report:
@@ -147,9 +147,14 @@ options:
         path of O(report) holds for it too.
     type: path
   lease_duration:
-    description: Seconds after which another run may take the lease of a run that does not renew it.
+    description:
+      - Seconds after which another run may take the lease of a run that does not renew it. It is renewed every third of this time, also
+        during long calls.
+      - V(run), V(promote) and V(rollback) wait for this time when the run before was killed, and go on as soon as its lease has expired.
+        A run that renews its lease is refused.
+      - It is between 3 and 600. An outage of the API server may be longer, as long as no other run takes the lease.
     type: float
-    default: 30
+    default: 15
   holder:
     description: Name of the caller, which holds the lease over several calls. Without it, each call takes the lease and gives it up.
     type: str
@@ -343,6 +348,16 @@ fencing_token:
   description: Fencing token of the lease, for the next call. It increases with every holder, and writes of an earlier holder fail.
   returned: with operations that are one short call, when the call took the lease
   type: int
+lease:
+  description: The lease that another run has.
+  returned: when the call failed because of it
+  type: dict
+  contains:
+    holder: {description: Its holder., type: str}
+    fencing_token: {description: Its fencing token., type: int}
+    age: {description: Seconds since the holder took it., type: float}
+    renewed: {description: Time of the last renewal., type: str}
+    expires_in: {description: Seconds until another run may take it., type: float}
 seconds:
   description: Seconds that the call took.
   returned: with operations that are one short call
@@ -355,10 +370,12 @@ requests:
   sample: 14
 """
 
+import functools
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import LeaseHeldError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
@@ -367,17 +384,22 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollo
 ARGUMENTS = _args.spec(**OPTIONS)
 
 
-def work(module: _module.Invocation) -> dict[str, Any]:
-    """The module's result."""
+def work(module: _module.Invocation, *, alone: bool = False) -> dict[str, Any]:
+    """The module's result. `alone`: in a process of its own."""
     client = _module.connected(module)
-    context = Context(client, module.params, check=module.check_mode)
-    result = Rollout(context).run(Operation(module.params["operation"]))
+    context = Context(client, module.params, check=module.check_mode, alone=alone)
+    try:
+        result = Rollout(context).run(Operation(module.params["operation"]))
+    except LeaseHeldError as error:
+        module.fail_json(msg=str(error), lease=error.present)
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    _module.run(
+        _module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), functools.partial(work, alone=True)
+    )
 
 
 if __name__ == "__main__":

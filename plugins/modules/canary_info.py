@@ -146,7 +146,7 @@ runs:
   type: list
   elements: dict
 lease:
-  description: The present lease (C(holder), C(fencing_token), C(age), C(expires_in)); null when nobody holds it.
+  description: The present lease (C(holder), C(fencing_token), C(age), C(renewed), C(expires_in)); null when nobody holds it.
   returned: success
   type: dict
 live:

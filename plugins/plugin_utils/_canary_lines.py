@@ -27,6 +27,7 @@ _SHOWN = frozenset(
         "watch",
         "resume",
         "error",
+        "interrupted",
         Phase.PAUSED,
         Phase.FROZEN,
         Phase.PROMOTING,

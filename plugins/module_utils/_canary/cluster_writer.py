@@ -23,7 +23,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 
 Obj = dict[str, Any]
 _PATCH = "application/json-patch+json"
-_MERGE = "application/merge-patch+json"
 _QUERY = {"fieldManager": CANARY_MANAGER}
 _TRIES = 4
 
@@ -136,14 +135,10 @@ class ClusterWriter:
         return applier.run(checked(list(definitions)), []).changed
 
     def scale(self, name: str, number: int) -> None:
-        """Sets a Deployment's number of pods."""
-        self._client.request(
-            "PATCH",
-            f"{self._deployments}/{name}/scale",
-            query=_QUERY,
-            body={"spec": {"replicas": number}},
-            content_type=_MERGE,
-        )
+        """Sets a Deployment's number of pods. Refused when it changed since it was read, so that no old number comes late."""
+        path = f"{self._deployments}/{name}/scale"
+        live = self._client.request("GET", path)[1]
+        self._patch(path, live, functools.partial(_replaced, path="/spec/replicas", value=number))
 
     def remove(self, canary: Obj | None) -> None:
         """Removes the canary's pods: deletes the objects of canary_definitions, or scales somebody else's Deployment to 0."""

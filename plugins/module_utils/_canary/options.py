@@ -106,7 +106,7 @@ OPTIONS: dict[str, Option] = {
     "report": {"type": "path"},
     "report_folder": {"type": "path"},
     "metrics_file": {"type": "path"},
-    "lease_duration": _number(default=30),
+    "lease_duration": _number(default=15),
     "holder": _text(),
     "fencing_token": {"type": "int", "no_log": False},  # a number, not a secret
 }

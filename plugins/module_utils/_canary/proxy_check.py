@@ -16,7 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preco
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_copies import is_delegate
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import place_names
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, go_on
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 
@@ -188,6 +188,7 @@ class Prover:
                 why = "" if have else "none of the proxies has a route to the service"
                 return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
             time.sleep(_PAUSE)
+            go_on()
 
     def _shares(self, pod: Obj, aim: Aim, wanted: _Wanted) -> set[int]:
         """The shares of a proxy's HTTP routes with these names, and of its connections. Nothing while it cannot be read."""

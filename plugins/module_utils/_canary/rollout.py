@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
@@ -24,11 +26,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
 _BUDGET = 15.0
 _ACTIONS = 60
+_CLEAN_UP = 15.0  # seconds that a call may take to leave things as the next run expects them, after it was stopped
 
 
 class Rollout:
@@ -43,6 +46,11 @@ class Rollout:
         """Does one operation. Raises KubeError, with the lease given up when nobody else can do it."""
         try:
             return self._run(operation)
+        except StoppedError as error:
+            # Else the driver does it: it has the fencing token, and knows why it stops.
+            if self._context.alone or not self._params.get("fencing_token"):
+                self._take_back(str(error))
+            raise
         except KubeError:
             # A caller that has the fencing token of an earlier call gives the lease up itself, or goes on.
             if not self._params.get("fencing_token"):
@@ -50,6 +58,17 @@ class Rollout:
             raise
         except Exception as error:
             raise after_error(self._context, operation, error) from error
+        finally:
+            self._context.close()
+
+    def _take_back(self, why: str) -> None:
+        """Takes back a step without a verdict and gives the lease up; the error that ends the call is more important than one of this."""
+        if self._result.lease_holder is None:
+            return
+        with contextlib.suppress(Exception), _parent.cleaning_up(_CLEAN_UP):
+            self._interrupted(self._record.read(), why)
+        with _parent.cleaning_up(_CLEAN_UP):
+            self._let_go()
 
     def _let_go(self) -> None:
         """Gives up the lease that this call took; the error that ends the call is more important than one of this."""
@@ -76,7 +95,9 @@ class Rollout:
             case Operation.ROLLBACK:
                 return self._by_hand(operation, self._rolled_back)
             case Operation.INTERRUPT:
-                return self._by_hand(operation, transitions.interrupted)
+                return self._by_hand(
+                    operation, functools.partial(transitions.interrupted, reason=self._why_interrupted())
+                )
             case Operation.GIVE_UP_LEASE:
                 return self._give_up_lease()
             case Operation.FORGET_PROMOTION:
@@ -173,15 +194,33 @@ class Rollout:
         self._result.changed = True
         if not self._context.check:
             state = self._context.leased_state()
+            if operation is Operation.INTERRUPT:
+                self._interrupted(state, self._why_interrupted())
+                return self._context.ended()
             after = transition(state, self._clock.now())
             observation = observe(self._client, state.settings)
             noted = len(state.history)
             self._result.state = self._saved(state, after, observation)
-            if operation is Operation.INTERRUPT and after.weight != state.weight:
-                writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
-                writer.set_weight(observation.virtual_services, observation.aim, after.weight)
             self._result.notes = list(self._result.state.history[noted:])
         return self._context.ended()
+
+    def _why_interrupted(self) -> str:
+        return str(self._params.get("reason") or "its driver was stopped")
+
+    def _interrupted(self, state: State | None, why: str) -> None:
+        """Records why a driver stops, takes back a step that has no verdict, and tells it by an Event. The state is written first."""
+        if state is None or not state.active or state.phase in WAITING:
+            return
+        after = transitions.interrupted(state, self._clock.now(), why)
+        self._record.write(after)
+        observation = observe(self._client, state.settings)
+        if after.weight != state.weight:
+            writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
+            writer.set_weight(observation.virtual_services, observation.aim, after.weight)
+        message = str(after.history[-1]["message"])
+        self._record.event("CanaryInterrupted", message, observation.stable, warning=True)
+        self._result.state, self._result.changed = after, True
+        self._result.notes = list(after.history[len(state.history) :])
 
     def _promoted(self, state: State, now: float) -> State:
         return transitions.promoted_by_hand(state, now, full=bool(self._params.get("full")))

@@ -28,6 +28,7 @@ PLAN = (
     "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "pause_at", "on_failure",
     "failures", "inconclusives", "passes", "blind_limit",
 )  # fmt: skip
+_LEASE = (3.0, 600.0)  # seconds
 _PROMETHEUS_SECRETS = frozenset({"headers", "password"})
 DEFAULT_ANALYSIS: list[dict[str, Any]] = [
     {"metric": "success_rate", "min": 0.99, "min_requests": 10},
@@ -53,6 +54,9 @@ def findings(params: Params) -> list[str]:
         found.append(
             "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
         )
+    lease = params.get("lease_duration")
+    if lease is not None and not _LEASE[0] <= float(lease) <= _LEASE[1]:
+        found.append(f"lease_duration: {lease:g} is out of range; expected {_LEASE[0]:g} to {_LEASE[1]:g} (seconds)")
     if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
         found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
     found += route_match.findings(params.get("match"))

@@ -103,12 +103,20 @@ def _continue(context: Context, state: State) -> Result:
     again = context.record.read()
     if again is None or (again.run, again.phase) != (state.run, state.phase):
         return context.ended()  # `step` reads it
-    after = transitions.continued(after, context.clock.now()).noted(
-        context.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})"
-    )
+    said = f"continued at {after.weight} % ({after.phase})" + _how_it_ended(context, again)
+    after = transitions.continued(after, context.clock.now()).noted(context.clock.now(), "resume", said)
     context.record.write(after)
-    context.result.state = after
+    context.result.state, context.result.notes = after, [after.history[-1]]
     return context.ended()
+
+
+def _how_it_ended(context: Context, state: State) -> str:
+    """How the driver before this one ended, for people; empty when it ended in order."""
+    holder = context.result.lease_holder
+    if holder is not None and holder.after:
+        return f"; its last driver ({holder.after}) ended without giving its lease up"
+    last = state.history[-1] if state.history else {}
+    return f"; its last driver stopped, {last['message']}" if last.get("event") == "interrupted" else ""
 
 
 def _resumes(state: State, pause_at: int) -> bool:

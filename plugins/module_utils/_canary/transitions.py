@@ -211,8 +211,17 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     return resumed(state, now)
 
 
-def interrupted(state: State, now: float, reason: str = "the step was taken back after a signal") -> State:
-    """`interrupt`: pauses, and takes back a step that has no verdict yet."""
+def interrupted(state: State, now: float, reason: str) -> State:
+    """`interrupt`: the driver stops. Notes why; takes back a step that has no verdict yet, and pauses."""
+    if not state.active or state.phase in WAITING:
+        return state
+    after = taken_back(state, now, reason)
+    said = f"the step to {state.weight} % was taken back" if after.weight != state.weight else "nothing was taken back"
+    return after.noted(now, "interrupted", f"{reason}: {said}; {after.phase} at {after.weight} %")
+
+
+def taken_back(state: State, now: float, reason: str) -> State:
+    """Pauses, and takes back a step that has no verdict yet; unchanged without such a step."""
     if state.phase not in (Phase.SHIFTING, Phase.ANALYSING) or state.index < 0 or state.passes:
         return state
     index = state.index - 1
@@ -224,4 +233,4 @@ def interrupted(state: State, now: float, reason: str = "the step was taken back
 
 def stopped_by_error(state: State, now: float, error: str) -> State:
     """After an error that this collection did not expect: takes back a step without a verdict, and says why."""
-    return interrupted(state, now, f"the step was taken back after {error}").noted(now, "error", f"stopped by {error}")
+    return taken_back(state, now, f"the step was taken back after {error}").noted(now, "error", f"stopped by {error}")

@@ -80,6 +80,13 @@ class UnreachableError(KubeError):
     """The API server gave no answer."""
 
 
+class StoppedError(KubeError):
+    """The work ended early, because the run that it belongs to has ended or was asked to."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Stopped: {why}. What was done until then stays; run again to continue")
+
+
 class AnswerError(KubeError):
     """An answer that is not complete, takes too long, or is too large."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_files
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._worker import Stop
 
 from tests.users import UID, as_unknown_user
 
@@ -40,7 +42,7 @@ class Loop(canary.ActionModule):
         found = self.script.pop(0) if self.script else DONE
         if isinstance(found, Exception):
             raise found
-        self._fencing_token, self._changed = found["fencing_token"], True
+        self._fencing_token, self._changed = found.get("fencing_token", 0), True
         return dict(found)
 
     def _say(self, text: str, _colour: str | None = None) -> None:
@@ -68,6 +70,87 @@ def test_nothing_is_given_up_before_there_is_a_lease() -> None:
     with pytest.raises(AnsibleActionFail):
         loop._stay(Operation.RUN)
     assert loop.calls == [Operation.START]
+
+
+def held(renewed: str, expires_in: float = 0.1, holder: str = "ci@host/1") -> Obj:
+    lease = {"holder": holder, "renewed": renewed, "expires_in": expires_in, "fencing_token": 3, "age": 9.0}
+    return {"failed": True, "msg": f"under way: {holder}", "lease": lease}
+
+
+def test_a_restart_waits_for_the_lease_of_a_dead_holder_and_says_so() -> None:
+    loop = Loop([held("2026-01-02T03:04:05.6Z"), held("2026-01-02T03:04:05.6Z"), GOING])
+    assert loop._stay(Operation.RUN)["phase"] == "promoted"
+    assert loop.calls[:3] == [Operation.START] * 3
+    waiting = "waiting 1 s for the lease of ci@host/1, which has not renewed it since 03:04:05 UTC"
+    assert [text for text in loop.said if text.startswith("waiting")] == [waiting]
+
+
+@pytest.mark.parametrize("second", [held("b", 15), held("b", 15, "other"), held("a", 0.1)])
+def test_a_holder_that_renews_its_lease_is_refused_by_name(second: Obj) -> None:
+    """The last one: a lease that does not expire when it should is not waited for without end."""
+    loop = Loop([held("a", 0.1), second, *[held("a", 0.1)] * 30])
+    begin = time.monotonic()
+    result = loop._stay(Operation.RUN)
+    assert result["failed"]
+    assert second["lease"]["holder"] in result["msg"]
+    assert Operation.INTERRUPT not in loop.calls
+    assert time.monotonic() - begin < 5
+
+
+class Told(Stop):
+    """Told to stop after a number of looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def heard(self) -> bool:
+        self.looks -= 1
+        if self.looks < 0:
+            self.reason = "it got SIGTERM"
+        return bool(self.reason)
+
+
+PAUSED: Obj = {
+    **GOING,
+    "phase": "paused",
+    "weight": 0,
+    "reason": "it got SIGTERM",
+    "history": [{"message": "x" * 200_000}],
+}
+
+
+def test_told_to_stop_it_takes_the_step_back_and_returns_little() -> None:
+    loop = Loop([GOING, PAUSED, PAUSED])
+    loop._stop = Told(0)
+    result = loop._stay(Operation.RUN)
+    assert loop.calls == [Operation.START, Operation.INTERRUPT, Operation.GIVE_UP_LEASE]
+    assert (result["failed"], result["phase"]) == (True, "paused")
+    assert "stopped, it got SIGTERM" in result["msg"]
+    assert len(str(result)) < 2000, "nobody may read the pipe any more"
+
+
+def test_told_to_stop_while_it_waits_for_a_lease_it_does_nothing() -> None:
+    loop = Loop([held("a", 60)])
+    loop._stop = Told(0)
+    result = loop._stay(Operation.RUN)
+    assert loop.calls == [Operation.START]
+    assert "under way: ci@host/1" in result["msg"]
+
+
+def test_told_to_stop_in_a_rollback_it_goes_on_to_weight_0() -> None:
+    back = {**GOING, "phase": "rolling_back", "stage": "capacity"}
+    loop = Loop([back, back, back, {**back, "stage": "watch", "weight": 0}, back])
+    loop._stop = Told(0)
+    loop._stay(Operation.RUN)
+    steps = [Operation.STEP, Operation.STEP]
+    assert loop.calls == [Operation.START, Operation.INTERRUPT, *steps, Operation.GIVE_UP_LEASE]
+
+
+def test_a_run_that_has_ended_is_reported_as_such_though_it_was_told_to_stop() -> None:
+    loop = Loop([DONE])
+    loop._stop = Told(0)
+    assert loop._stay(Operation.RUN).get("failed") is None
 
 
 @pytest.mark.parametrize("part", ["line", "page"])
