@@ -147,15 +147,16 @@ class ActionModule(InProcessAction):
     def _first(self, operation: Operation) -> Result:
         """Result of the first call. Waits for the lease of a run that was killed; a run that renews its lease is another live one."""
         result = self._call(operation)
-        seen = lease = result.get("lease")
+        lease: t.Any = result.get("lease")
         if not result.get("failed") or not lease:
             return result
+        renewed = lease["renewed"]
         end = time.monotonic() + lease["expires_in"] + _LEASE_SPARE
         self._say(
             f"waiting {max(1, round(lease['expires_in']))} s for the lease of {lease['holder']}, which has not renewed it since "
             f"{str(lease['renewed']).partition('.')[0].partition('T')[2]} UTC"
         )
-        while lease and lease["renewed"] == seen["renewed"] and time.monotonic() < end:
+        while lease and lease["renewed"] == renewed and time.monotonic() < end:
             self._stop.sleep(min(_LEASE_LOOK, max(0.2, lease["expires_in"] + 0.2)))
             if self._stop.heard():
                 break
@@ -186,7 +187,7 @@ class ActionModule(InProcessAction):
         text = f"stopped, {why}: {state} Run the playbook again to continue."
         self._say(text)
         # Short: after Ctrl-C, ansible-playbook waits for this process, but does not read what it sends.
-        short = {key: result[key] for key in ("phase", "weight", "version", "reason") if key in result}
+        short: Result = {key: result[key] for key in ("phase", "weight", "version", "reason") if key in result}
         return {**short, "failed": True, "changed": self._changed, "msg": text}
 
     # What people see -----------------------------------------------------------------------------------------------
@@ -233,7 +234,8 @@ class ActionModule(InProcessAction):
 
     def _ended(self, operation: Operation, result: Result, service: str) -> Result:
         if self._fencing_token:
-            self._call(Operation.GIVE_UP_LEASE)
+            with _parent.cleaning_up(_LETTING_GO):
+                self._call(Operation.GIVE_UP_LEASE)
         result = {**result, "changed": self._changed}
         if result.get("history") and self._changed:
             found, wrong = self._files.write(result, service, str(self._args.get("namespace") or "ecommerce"))

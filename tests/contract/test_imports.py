@@ -45,8 +45,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "doc_fragments": frozenset(),
 }
 MOST_SINGLE_FILES = 8
-# Names of Ansible's own classes that have an underscore and no public form.
-ANSIBLES = frozenset({"_diff"})
+# Names of Ansible's own classes and of Python that have an underscore and no public form.
+FOREIGN = frozenset({"_diff", "_exit"})
 
 
 class Import:
@@ -113,7 +113,7 @@ def private_reads(path: str, tree: ast.AST, imports: Iterable[Import]) -> Iterat
             yield f"{path}:{entry.line}: imports {entry.name}, which is private to {entry.module}"
     mine = own_names(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in ANSIBLES:
+        if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in FOREIGN:
             continue
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         if owner in ("self", "cls"):

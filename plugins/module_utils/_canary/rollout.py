@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -66,7 +65,8 @@ class Rollout:
         if self._result.lease_holder is None:
             return
         with contextlib.suppress(Exception), _parent.cleaning_up(_CLEAN_UP):
-            self._interrupted(self._record.read(), why)
+            if (state := self._record.read()) is not None:
+                self._write_interruption(state, transitions.interrupted(state, self._clock.now(), why))
         with _parent.cleaning_up(_CLEAN_UP):
             self._let_go()
 
@@ -95,9 +95,7 @@ class Rollout:
             case Operation.ROLLBACK:
                 return self._by_hand(operation, self._rolled_back)
             case Operation.INTERRUPT:
-                return self._by_hand(
-                    operation, functools.partial(transitions.interrupted, reason=self._why_interrupted())
-                )
+                return self._by_hand(operation, self._interruption)
             case Operation.GIVE_UP_LEASE:
                 return self._give_up_lease()
             case Operation.FORGET_PROMOTION:
@@ -195,7 +193,7 @@ class Rollout:
         if not self._context.check:
             state = self._context.leased_state()
             if operation is Operation.INTERRUPT:
-                self._interrupted(state, self._why_interrupted())
+                self._write_interruption(state, self._interruption(state, self._clock.now()))
                 return self._context.ended()
             after = transition(state, self._clock.now())
             observation = observe(self._client, state.settings)
@@ -204,14 +202,14 @@ class Rollout:
             self._result.notes = list(self._result.state.history[noted:])
         return self._context.ended()
 
-    def _why_interrupted(self) -> str:
-        return str(self._params.get("reason") or "its driver was stopped")
+    def _interruption(self, state: State, now: float) -> State:
+        why = self._params.get("reason")
+        return transitions.interrupted(state, now, why) if why else transitions.interrupted(state, now)
 
-    def _interrupted(self, state: State | None, why: str) -> None:
+    def _write_interruption(self, state: State, after: State) -> None:
         """Records why a driver stops, takes back a step that has no verdict, and tells it by an Event. The state is written first."""
-        if state is None or not state.active or state.phase in WAITING:
+        if after == state:
             return
-        after = transitions.interrupted(state, self._clock.now(), why)
         self._record.write(after)
         observation = observe(self._client, state.settings)
         if after.weight != state.weight:

@@ -211,9 +211,10 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     return resumed(state, now)
 
 
-def interrupted(state: State, now: float, reason: str) -> State:
+def interrupted(state: State, now: float, reason: str = "its driver was stopped") -> State:
     """`interrupt`: the driver stops. Notes why; takes back a step that has no verdict yet, and pauses."""
-    if not state.active or state.phase in WAITING:
+    noted = state.history[-1].get("event") == "interrupted" if state.history else False
+    if not state.active or state.phase in WAITING or noted:
         return state
     after = taken_back(state, now, reason)
     said = f"the step to {state.weight} % was taken back" if after.weight != state.weight else "nothing was taken back"
