@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.holding import Holding, boot_seconds
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease_keeper import LeaseKeeper, boot_seconds
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, RUNS_LIMIT, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -54,7 +54,7 @@ class Context:
     ) -> None:
         self.client, self.params, self.check, self.alone = client, params, check, alone
         self._connect = connect or functools.partial(Client, params, concurrency=1)
-        self._holding: Holding | None = None
+        self._keeper: LeaseKeeper | None = None
         self.namespace, self.service = str(params["namespace"]), str(params["service"])
         self.clock = ServerClock(client)
         self.lease = Lease(client, self.clock, self.namespace, self.service)
@@ -83,8 +83,8 @@ class Context:
             name = str(self.params.get("holder") or f"call-{uuid.uuid4().hex[:12]}")
             holder = self.lease.acquire(name, duration)
         self.result.lease_holder = holder
-        self._holding = Holding(self.lease, holder, duration, begin, self._other_lease)
-        self.client.before_write = self._holding.check
+        self._keeper = LeaseKeeper(self.lease, holder, duration, begin, self._other_lease)
+        self.client.before_write = self._keeper.check
 
     def _other_lease(self) -> Lease:
         """The same Lease over a connection of its own."""
@@ -93,9 +93,9 @@ class Context:
 
     def close(self) -> None:
         """Ends the renewals of the lease, at the end of the call. The lease stays."""
-        if self._holding is not None:
-            self._holding.close()
-            self._holding = None
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
             self.client.before_write = None
 
     def leased_state(self) -> State:

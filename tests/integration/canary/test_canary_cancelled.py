@@ -154,14 +154,14 @@ def test_after_a_run_whose_container_was_killed_the_next_one_waits_for_its_lease
     played.process.kill()
     begin = time.time()
     wait_for(lambda: not played.processes(), "the processes of the namespace")
-    held = lease_of(whole)
-    assert held["holderIdentity"], "nobody was left to give it up"
+    lease = lease_of(whole)
+    assert lease["holderIdentity"], "nobody was left to give it up"
     (tmp_path / "next").mkdir()
     after = Played(whole, tmp_path / "next", "plain")
     try:
-        wait_for(lambda: lease_of(whole)["leaseTransitions"] > held["leaseTransitions"], "the next run", LIMIT)
+        wait_for(lambda: lease_of(whole)["leaseTransitions"] > lease["leaseTransitions"], "the next run", LIMIT)
         wait_for(lambda: "ended without giving its lease up" in after.text(), "its word about the run before")
-        assert f"s for the lease of {held['holderIdentity']}, which has not renewed it since" in after.text()
+        assert f"s for the lease of {lease['holderIdentity']}, which has not renewed it since" in after.text()
         assert state_of(whole)["weight"] == 50
         assert time.time() - begin < LIMIT
         begin = time.time()

@@ -72,23 +72,23 @@ def test_nothing_is_given_up_before_there_is_a_lease() -> None:
     assert loop.calls == [Operation.START]
 
 
-def held(renewed: str, expires_in: float = 0.1, holder: str = "ci@host/1") -> Obj:
+def refused(renewed: str, expires_in: float = 0.1, holder: str = "ci@host/1") -> Obj:
     lease = {"holder": holder, "renewed": renewed, "expires_in": expires_in, "fencing_token": 3, "age": 9.0}
     return {"failed": True, "msg": f"under way: {holder}", "lease": lease}
 
 
 def test_a_restart_waits_for_the_lease_of_a_dead_holder_and_says_so() -> None:
-    loop = Loop([held("2026-01-02T03:04:05.6Z"), held("2026-01-02T03:04:05.6Z"), GOING])
+    loop = Loop([refused("2026-01-02T03:04:05.6Z"), refused("2026-01-02T03:04:05.6Z"), GOING])
     assert loop._stay(Operation.RUN)["phase"] == "promoted"
     assert loop.calls[:3] == [Operation.START] * 3
     waiting = "waiting 1 s for the lease of ci@host/1, which has not renewed it since 03:04:05 UTC"
     assert [text for text in loop.said if text.startswith("waiting")] == [waiting]
 
 
-@pytest.mark.parametrize("second", [held("b", 15), held("b", 15, "other"), held("a", 0.1)])
+@pytest.mark.parametrize("second", [refused("b", 15), refused("b", 15, "other"), refused("a", 0.1)])
 def test_a_holder_that_renews_its_lease_is_refused_by_name(second: Obj) -> None:
     """The last one: a lease that does not expire when it should is not waited for without end."""
-    loop = Loop([held("a", 0.1), second, *[held("a", 0.1)] * 30])
+    loop = Loop([refused("a", 0.1), second, *[refused("a", 0.1)] * 30])
     begin = time.monotonic()
     result = loop._stay(Operation.RUN)
     assert result["failed"]
@@ -131,7 +131,7 @@ def test_told_to_stop_it_takes_the_step_back_and_returns_little() -> None:
 
 
 def test_told_to_stop_while_it_waits_for_a_lease_it_does_nothing() -> None:
-    loop = Loop([held("a", 60)])
+    loop = Loop([refused("a", 60)])
     loop._stop = Told(0)
     result = loop._stay(Operation.RUN)
     assert loop.calls == [Operation.START]

@@ -246,10 +246,10 @@ def test_a_call_that_is_stopped_leaves_the_clean_up_to_its_driver_if_that_can_do
     with pytest.raises(StoppedError, match="killed"):
         rollouts.Rollout(Context(cast(Client, server), given, alone=alone)).run(Operation.STEP)
     after = states.from_json(server.objects[CONFIG]["data"]["state"])
-    held = server.objects[LEASE]["spec"]["holderIdentity"]
+    holder = server.objects[LEASE]["spec"]["holderIdentity"]
     if not takes_back:
-        assert (after, written, held) == (state, [], "me")
+        assert (after, written, holder) == (state, [], "me")
         return
-    assert (after.phase, after.weight, written, held) == (Phase.PAUSED, 10, [10], "")
+    assert (after.phase, after.weight, written, holder) == (Phase.PAUSED, 10, [10], "")
     assert after.history[-1]["event"] == "interrupted"
     assert [event["reason"] for event in server.events] == ["CanaryInterrupted"]

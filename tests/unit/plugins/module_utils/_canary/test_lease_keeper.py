@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import holding as holdings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import lease_keeper
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.holding import Holding, boot_seconds
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease_keeper import LeaseKeeper, boot_seconds
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import UnreachableError
@@ -42,16 +42,16 @@ def lease_on(server: Server) -> Lease:
     return Lease(client, ServerClock(client), "shop", "web")
 
 
-class Held:
-    """A call that holds the lease; `passed`: seconds that its process was frozen."""
+class Call:
+    """A call with the lease; `passed`: seconds that its process was frozen."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, duration: float) -> None:
         self.server, self.frozen = Flaky(), 0.0
-        monkeypatch.setattr(holdings, "boot_seconds", lambda: boot_seconds() + self.frozen)
+        monkeypatch.setattr(lease_keeper, "boot_seconds", lambda: boot_seconds() + self.frozen)
         self.lease = lease_on(self.server)
         self.holder = self.lease.acquire("a", 30)
-        begin = holdings.boot_seconds()
-        self.holding = Holding(self.lease, self.holder, duration, begin, lambda: lease_on(self.server))
+        begin = lease_keeper.boot_seconds()
+        self.keeper = LeaseKeeper(self.lease, self.holder, duration, begin, lambda: lease_on(self.server))
 
     def taken(self) -> LeaseHolder:
         """Another run takes the lease when it has expired."""
@@ -60,10 +60,10 @@ class Held:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Held]:
-    made = Held(monkeypatch, getattr(request, "param", 60.0))
+def call(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Call]:
+    made = Call(monkeypatch, getattr(request, "param", 60.0))
     yield made
-    made.holding.close()
+    made.keeper.close()
 
 
 def wait_for(condition: Any) -> None:
@@ -73,63 +73,63 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("held", [0.3], indirect=True)
-def test_a_long_call_renews_the_lease_every_third_of_its_duration(held: Held) -> None:
-    wait_for(lambda: held.server.renewals >= 3)
-    held.holding.close()
+@pytest.mark.parametrize("call", [0.3], indirect=True)
+def test_a_long_call_renews_the_lease_every_third_of_its_duration(call: Call) -> None:
+    wait_for(lambda: call.server.renewals >= 3)
+    call.keeper.close()
     time.sleep(0.15)
-    renewals = held.server.renewals
+    renewals = call.server.renewals
     time.sleep(0.3)
-    assert held.server.renewals == renewals, "the call has ended"
+    assert call.server.renewals == renewals, "the call has ended"
 
 
-@pytest.mark.parametrize("held", [0.3], indirect=True)
-def test_an_outage_ends_no_renewals(held: Held) -> None:
-    held.server.down = True
+@pytest.mark.parametrize("call", [0.3], indirect=True)
+def test_an_outage_ends_no_renewals(call: Call) -> None:
+    call.server.down = True
     time.sleep(0.3)
-    held.server.down = False
-    renewals = held.server.renewals
-    wait_for(lambda: held.server.renewals > renewals)
+    call.server.down = False
+    renewals = call.server.renewals
+    wait_for(lambda: call.server.renewals > renewals)
 
 
-@pytest.mark.parametrize("held", [0.3], indirect=True)
-def test_a_call_whose_run_has_ended_renews_nothing(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", [0.3], indirect=True)
+def test_a_call_whose_run_has_ended_renews_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_parent, "why_stop", lambda: "ended")
     time.sleep(0.15)
-    renewals = held.server.renewals
+    renewals = call.server.renewals
     time.sleep(0.3)
-    assert held.server.renewals == renewals
+    assert call.server.renewals == renewals
 
 
-def test_a_write_of_a_fresh_lease_asks_nobody(held: Held) -> None:
-    held.server.down = True
-    held.holding.check(WRITE)
+def test_a_write_of_a_fresh_lease_asks_nobody(call: Call) -> None:
+    call.server.down = True
+    call.keeper.check(WRITE)
 
 
-def test_a_process_that_was_frozen_looks_at_its_lease_before_it_writes(held: Held) -> None:
-    held.frozen = 50.0
-    held.holding.check(WRITE)
-    assert held.server.renewals == 1, "nobody has had it: it is renewed"
-    held.holding.check(WRITE)
-    assert held.server.renewals == 1
+def test_a_process_that_was_frozen_looks_at_its_lease_before_it_writes(call: Call) -> None:
+    call.frozen = 50.0
+    call.keeper.check(WRITE)
+    assert call.server.renewals == 1, "nobody has had it: it is renewed"
+    call.keeper.check(WRITE)
+    assert call.server.renewals == 1
 
 
-def test_a_process_that_was_frozen_writes_nothing_when_another_run_has_the_lease(held: Held) -> None:
-    held.taken()
-    held.frozen = 50.0
+def test_a_process_that_was_frozen_writes_nothing_when_another_run_has_the_lease(call: Call) -> None:
+    call.taken()
+    call.frozen = 50.0
     for _write in range(2):
         with pytest.raises(OtherRunError, match="its holder is b"):
-            held.holding.check(WRITE)
-    held.holding.check(LEASE)  # which fails at the API server's own check
+            call.keeper.check(WRITE)
+    call.keeper.check(LEASE)  # which fails at the API server's own check
 
 
-@pytest.mark.parametrize("held", [0.3], indirect=True)
-def test_a_loss_that_the_renewals_notice_ends_the_writes(held: Held) -> None:
-    held.taken()
+@pytest.mark.parametrize("call", [0.3], indirect=True)
+def test_a_loss_that_the_renewals_notice_ends_the_writes(call: Call) -> None:
+    call.taken()
 
     def refused() -> bool:
         try:
-            held.holding.check(WRITE)
+            call.keeper.check(WRITE)
         except OtherRunError:
             return True
         return False
@@ -137,9 +137,9 @@ def test_a_loss_that_the_renewals_notice_ends_the_writes(held: Held) -> None:
     wait_for(refused)
 
 
-def test_without_an_answer_nothing_is_written(held: Held) -> None:
-    held.frozen = 50.0
-    held.server.down = True
-    held.server.get = lambda *_args, **_more: (_ for _ in ()).throw(UnreachableError("down"))  # type: ignore[method-assign]
+def test_without_an_answer_nothing_is_written(call: Call) -> None:
+    call.frozen = 50.0
+    call.server.down = True
+    call.server.get = lambda *_args, **_more: (_ for _ in ()).throw(UnreachableError("down"))  # type: ignore[method-assign]
     with pytest.raises(UnreachableError):
-        held.holding.check(WRITE)
+        call.keeper.check(WRITE)

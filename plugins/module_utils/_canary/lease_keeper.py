@@ -22,7 +22,7 @@ def boot_seconds() -> float:
     return time.clock_gettime(_CLOCK)
 
 
-class Holding:
+class LeaseKeeper:
     """The lease during one call.
 
     A thread renews it every third of its duration over a connection of its own, as the one of the call may be busy. `begin`: time at which
@@ -47,7 +47,7 @@ class Holding:
         self._closed.set()
 
     def check(self, path: str) -> None:
-        """Before each write of the call: the lease is held for at least another third of its duration. Raises OtherRunError.
+        """Before each write of the call: the run has the lease for at least another third of its duration. Raises OtherRunError.
 
         A process that was stopped (SIGSTOP, a frozen cgroup, a machine that slept) goes on in the middle of a call, and looks here first.
         """
