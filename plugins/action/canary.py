@@ -185,7 +185,6 @@ class ActionModule(InProcessAction):
                 self._call(Operation.GIVE_UP_LEASE)
         state = lines.summary(result, service) if result.get("phase") else str(result.get("msg") or "Nothing was done.")
         text = f"stopped, {why}: {state} Run the playbook again to continue."
-        self._say(text)
         # Short: after Ctrl-C, ansible-playbook waits for this process, but does not read what it sends.
         short: Result = {key: result[key] for key in ("phase", "weight", "version", "reason") if key in result}
         return {**short, "failed": True, "changed": self._changed, "msg": text}
