@@ -129,8 +129,8 @@ def judge(limits: Limits, canary: Reading, stable: Reading | None = None, window
         return Verdict.INCONCLUSIVE, "; ".join(dict.fromkeys(broken))
     found = {
         verdict.judge(limits, one, other, requests, window)[0]
-        for other in ((compared[0].low, compared[0].high) if compared else (None,))
-        for one in (canary.low, canary.high, *_between(limits, canary, other))
+        for other in (_bounds(compared[0]) if compared else (None,))
+        for one in (*_bounds(canary), *_between(limits, canary, other))
         for requests in (_requests(canary, canary.requests_low), _requests(canary, canary.requests_high))
     }
     doubts = list(dict.fromkeys(doubt for entry in readings for doubt in entry.doubts))
@@ -143,6 +143,11 @@ def judge(limits: Limits, canary: Reading, stable: Reading | None = None, window
     other = compared[0].high if compared else None
     reason = verdict.judge(limits, canary.high, other, _requests(canary, canary.requests_high), window)[1]
     return only, "; ".join((reason, *canary.ways)) if only is Verdict.FAIL else reason
+
+
+def _bounds(found: Reading) -> tuple[Sample, ...]:
+    """Its bounds, and that there is no number where no request is known to be of the window."""
+    return (found.low, found.high, *(() if found.value.value is not None else (found.value,)))
 
 
 def _requests(found: Reading, count: float) -> Sample:
