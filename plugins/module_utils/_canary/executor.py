@@ -26,9 +26,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Verdict,
     Window,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.drain import Drain
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
@@ -58,7 +58,7 @@ class Outcome:
 class Executor:
     """Actions of one call. `settings` are those of the run, with their secrets."""
 
-    def __init__(self, context: Context, settings: Mapping[str, Any], writer: ClusterWriter) -> None:
+    def __init__(self, context: Context, settings: Mapping[str, Any], writer: DefinitionsWriter) -> None:
         self._client, self._params = context.client, context.params
         self._clock, self._record = context.clock, context.record
         self._settings, self._writer = settings, writer

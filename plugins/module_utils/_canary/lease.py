@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objec
     object_meta,
     object_name,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 _EPOCH = 1_700_000_000  # keeps the transitions of a Lease within 32 bits
@@ -39,7 +39,7 @@ class LeaseHolder:
 class Lease:
     """The Lease of one service."""
 
-    def __init__(self, client: Client, clock: ServerClock, namespace: str, service: str) -> None:
+    def __init__(self, client: Api, clock: ServerClock, namespace: str, service: str) -> None:
         self._client, self._clock = client, clock
         self._canary = f"canary of {namespace}/{service}"
         self._meta = object_meta(namespace, service)

@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
@@ -97,7 +98,7 @@ class Rollout:
             self._result.state, self._result.done = state, True
             return self._context.ended()
         settings = run_settings.with_secrets(state.settings, self._params)
-        writer = ClusterWriter(self._client, settings, self._context.annotation(state))
+        writer = DefinitionsWriter(self._client, settings, self._context.annotation(state))
         executor = Executor(self._context, settings, writer)
         for _turn in range(_ACTIONS):
             observation = observe(self._client, settings)
