@@ -36,6 +36,17 @@ class LeaseHolder:
         return f"{run}/{self.fencing_token}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Lease as it is read. `holder` is empty when it was given up. `late`: seconds since it expired, negative until then.
+
+    `late` is None when the Lease does not say when it expires.
+    """
+
+    holder: str
+    late: float | None
+
+
 class Lease:
     """The Lease of one service."""
 
@@ -109,6 +120,16 @@ class Lease:
             "age": round(_age(spec.get("acquireTime"), now), 1),
             "expires_in": round(left, 1),
         }
+
+    def look(self) -> Seen | None:
+        """The Lease as it is now, expired or not; None when it does not exist."""
+        lease = self._clock.get(self._path)
+        if lease is None:
+            return None
+        spec = lease.get("spec") or {}
+        known = _seconds(spec.get("renewTime")) > 0 and spec.get("leaseDurationSeconds")
+        late = self._clock.now() - _expiry(spec) if known else None
+        return Seen(str(spec.get("holderIdentity") or ""), late)
 
     def _write(
         self, lease: Mapping[str, Any], name: str, duration: float, fencing_token: int, *, create: bool = False
