@@ -34,6 +34,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objec
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import has_ended, owned_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
@@ -311,6 +312,7 @@ class Executor:
     def _clean_up(self, state: State, observation: Observation) -> State:
         others = None if self._settings["defined"] else observation.canary
         self._writer.clean_up(observation.virtual_services, [observation.stable, others])
+        watchdog.remove(self._client, state)
         ended = Phase.PROMOTED if state.phase is Phase.PROMOTING else Phase.ROLLED_BACK
         for item in observation.virtual_services:
             record = route_record.record_for(self._settings, item)

@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
@@ -105,7 +106,8 @@ class Rollout:
             if not writer.check_annotation(observation.virtual_services):
                 writer.put_annotation(observation.virtual_services)
                 continue
-            action = decide(state, observation.observed, self._clock.now())
+            observed = dataclasses.replace(observation.observed, watchdog=watchdog.ensure(self._client, state))
+            action = decide(state, observed, self._clock.now())
             match action.kind:
                 case ActionKind.STOP:
                     self._result.stopped = action.why

@@ -99,6 +99,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "prometheus": _bare(params.get("prometheus") or {}, _PROMETHEUS_SECRETS),
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
+        "watchdog": _bare(params.get("watchdog") or {}, ()) or None,
         "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
         "defined": bool(params.get("canary_definitions")),
     }

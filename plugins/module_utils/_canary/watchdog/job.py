@@ -21,6 +21,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 
 Obj = dict[str, Any]
 _LIMITS = Limits(restarts=2)
+_EARLY = (Phase.RESETTING, Phase.PREPARING)
 _TRIES, _PAUSE = 20, 0.25  # of the creation of an object whose former one is still there; seconds
 _PLURALS = {
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
@@ -40,6 +41,17 @@ def ensure(api: Api, state: State) -> Workload | None:
     """Creates the watchdog's objects where they are missing, and tells how its pod is. None: no watchdog is wanted."""
     if not wanted(state):
         return None
+    try:
+        return _ensured(api, state)
+    except KubeError as error:
+        early = state.phase in _EARLY
+        if early and not (isinstance(error, ApiError) and error.status < 429):
+            raise
+        # What was refused fails the run before its first step. Later, no rollback waits for a watchdog.
+        return Workload(1, 0, complete=False, failure=str(error))
+
+
+def _ensured(api: Api, state: State) -> Workload:
     path = _path("Job", state.namespace, manifests.name_of(state))
     job = api.get(path)
     if job is not None and _is_over(job, state):
@@ -64,7 +76,7 @@ def _is_over(job: Obj, state: State) -> bool:
     if failed.get("status") != "True":
         return False
     # One that cannot run fails the run before its first step. Later it is tried again with each call.
-    return failed.get("reason") == "DeadlineExceeded" or state.phase not in (Phase.RESETTING, Phase.PREPARING)
+    return failed.get("reason") == "DeadlineExceeded" or state.phase not in _EARLY
 
 
 def _seen(api: Api, state: State, job: Obj) -> Workload:

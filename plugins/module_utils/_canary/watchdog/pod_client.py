@@ -75,7 +75,8 @@ class PodClient:
                 if answer.status < 400:
                     return answer.status, parsed(data)
                 error = ApiError(method, path, answer.status, status_body(data))
-                limit, asked = budgets.after_answer(error), retry_after(answer.headers)
+                limit = budgets.after_answer(error)
+                asked = retry_after({"Retry-After": answer.headers.get("Retry-After", "")})
             wait = pause(attempt, random.random(), asked=asked)  # noqa: S311  # spreads load, no secret
             if limit is None or time.monotonic() - begin + wait > limit:
                 raise error

@@ -111,7 +111,7 @@ class Takeover:
                     told = self._waited(action, observation, told)
                 case (
                     ActionKind.DONE | ActionKind.PROVE | ActionKind.CHECK_APPROVALS | ActionKind.OPEN_WINDOW | ActionKind.JUDGE
-                    | ActionKind.WATCH | ActionKind.APPLY_CANARY | ActionKind.SCALE_CANARY | ActionKind.REMOVE_CANARY
+                    | ActionKind.WATCH | ActionKind.DRAIN | ActionKind.APPLY_CANARY | ActionKind.SCALE_CANARY | ActionKind.REMOVE_CANARY
                     | ActionKind.APPLY_STABLE | ActionKind.CLEAN_UP
                 ):  # fmt: skip
                     return state, observation  # the next run does this
