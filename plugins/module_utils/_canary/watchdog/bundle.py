@@ -81,4 +81,4 @@ def source_of(module: str) -> str:
     text = getattr(spec.loader, "get_source", lambda _name: None)(module) if spec else None
     if text is None:
         raise ValueError(f"the source of {module} cannot be read")
-    return str(text)
+    return text.decode("utf-8") if isinstance(text, bytes) else str(text)  # Ansible's loader returns bytes

@@ -37,6 +37,7 @@ def run(environ: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _stopped)
     takeover = Takeover(PodClient(environ), run_id, (f"watchdog/{pod}", namespace, service), say)
     said = ""
+    say(f"watches run {run_id} of the canary of {namespace}/{service}")
     try:
         while True:
             try:
