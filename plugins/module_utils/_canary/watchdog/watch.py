@@ -19,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 POLL = 2.0  # seconds between two looks
 READY = Path("/tmp/watchdog/ready")  # noqa: S108  # a volume of its own pod; the startup probe looks for it
+MOVED = 143  # exit code: not a success, after which the Job would make no other pod
 _ENVIRONMENT = ("WATCHDOG_NAMESPACE", "WATCHDOG_SERVICE", "WATCHDOG_RUN", "WATCHDOG_POD")
 
 
@@ -58,8 +59,8 @@ def run(environ: Mapping[str, str]) -> int:
                 say(f"{type(error).__name__}: {error}; tried again")
             time.sleep(POLL)
     except _Stop:
-        say("SIGTERM")
-        return 0
+        say("SIGTERM: the Job makes another pod while the rollout goes on")
+        return MOVED
 
 
 def _stopped(_number: int, _frame: types.FrameType | None) -> None:
