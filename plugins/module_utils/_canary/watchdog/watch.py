@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 import types
 from collections.abc import Mapping
@@ -23,10 +24,6 @@ MOVED = 143  # exit code: not a success, after which the Job would make no other
 _ENVIRONMENT = ("WATCHDOG_NAMESPACE", "WATCHDOG_SERVICE", "WATCHDOG_RUN", "WATCHDOG_POD")
 
 
-class _Stop(Exception):  # noqa: N818  # not an error
-    """SIGTERM: the pod is moved or deleted."""
-
-
 def say(text: str) -> None:
     """A line of the log."""
     print(time.strftime("%H:%M:%SZ", time.gmtime()), text, flush=True)
@@ -37,31 +34,28 @@ def run(environ: Mapping[str, str]) -> int:
     namespace, service, run_id, pod = (environ[name] for name in _ENVIRONMENT)
     signal.signal(signal.SIGTERM, _stopped)
     takeover = Takeover(PodClient(environ), run_id, (f"watchdog/{pod}", namespace, service), say)
-    said = ""
     say(f"watches run {run_id} of the canary of {namespace}/{service}")
-    try:
-        while True:
-            try:
-                state, lease = takeover.record.read(), takeover.lease.look()
-                decision = duty(state, lease, run_id, f"watchdog/{pod}")
-                READY.touch()
-                if decision.why != said:
-                    said = decision.why
-                    say(f"{decision.duty}: {said}")
-                if decision.duty is Duty.END:
-                    return 0
-                if decision.duty is Duty.TAKE_OVER:
-                    takeover.take(decision.why)
-                    return 0
-            except OtherRunError as error:
-                say(str(error))
-            except KubeError as error:
-                say(f"{type(error).__name__}: {error}; tried again")
-            time.sleep(POLL)
-    except _Stop:
-        say("SIGTERM: the Job makes another pod while the rollout goes on")
-        return MOVED
+    said = ""
+    while True:
+        try:
+            state, lease = takeover.record.read(), takeover.lease.look()
+            decision = duty(state, lease, run_id, f"watchdog/{pod}")
+            READY.touch()
+            if decision.why != said:
+                said = decision.why
+                say(f"{decision.duty}: {said}")
+            if decision.duty is Duty.END:
+                return 0
+            if decision.duty is Duty.TAKE_OVER:
+                takeover.take(decision.why)
+                return 0
+        except OtherRunError as error:
+            say(str(error))
+        except KubeError as error:
+            say(f"{type(error).__name__}: {error}; tried again")
+        time.sleep(POLL)
 
 
 def _stopped(_number: int, _frame: types.FrameType | None) -> None:
-    raise _Stop
+    """SIGTERM: the pod is moved or deleted."""
+    sys.exit(MOVED)
