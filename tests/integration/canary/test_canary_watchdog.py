@@ -35,7 +35,7 @@ from tests.integration.canary.bed import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[3]
-LEASE = 6  # seconds
+LEASE = 5  # seconds
 PROMISED = LEASE + 40  # seconds
 KINDS = {
     "jobs": "/apis/batch/v1",
@@ -140,12 +140,12 @@ def test_a_lease_that_was_given_up_and_a_pause_are_left_alone_and_the_next_run_c
     given = options(bed, interval=60, max_duration=600)
     begun = bed.drive(until=lambda result: result["phase"] == "analysing", **given)  # which gives the lease up
     assert begun["phase"] == "analysing", begun
-    time.sleep(LEASE + 6)
+    time.sleep(LEASE + 5)
     assert bed.weights() == [50, 50]
     assert bed.call("pause", service="web", namespace=bed.namespace)["changed"]
     dead = bed.call("step", service="web", namespace=bed.namespace, holder="dead", lease_duration=1)
     assert dead["phase"] == "paused"
-    time.sleep(6)
+    time.sleep(5)
     assert bed.weights() == [50, 50]
     assert state_of(bed)["phase"] == "paused"
     # A watchdog of which only parts are left: its Job is gone without what it owns.

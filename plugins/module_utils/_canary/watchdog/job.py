@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 
 Obj = dict[str, Any]
-_LIMITS = Limits(restarts=2)
+_LIMITS = Limits(restarts=1)
 _EARLY = (Phase.RESETTING, Phase.PREPARING)
 _TRIES, _PAUSE = 20, 0.25  # of the creation of an object whose former one is still there; seconds
 _PLURALS = {
