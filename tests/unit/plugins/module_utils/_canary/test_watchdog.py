@@ -49,7 +49,7 @@ Obj = dict[str, Any]
 SETTINGS: Obj = {
     "service": "web",
     "namespace": "shop",
-    "virtual_services": ["shop/web", "edge/shop", "edge/other"],
+    "virtual_services": ["shop/web", "ingress/shop", "ingress/other"],
     "stable_deployment": "web",
     "canary_deployment": "web-canary",
     "watchdog": {"image": "registry.example.com/python:3.12"},
@@ -137,16 +137,16 @@ class FakeRecord:
 
 class FakeWriter:
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster, self._fenced = cluster, False
+        self._cluster, self._token_written = cluster, False
 
     def check_annotation(self, _items: Any) -> bool:
-        return self._fenced
+        return self._token_written
 
     def put_annotation(self, _items: Any) -> None:
-        self._fenced = True
+        self._token_written = True
 
     def set_weight(self, _items: Any, _aim: Any, weight: int) -> None:
-        assert self._fenced, "a late write of the driver would not fail"
+        assert self._token_written, "a late write of the driver would not fail"
         self._cluster.write({"weight": weight})
 
     def scale(self, name: str, number: int) -> None:
@@ -387,7 +387,7 @@ def test_it_is_created_once_and_all_of_it_is_removed() -> None:
     assert (found.ready, found.waiting, found.failure) == (0, "its Job has no pod yet", "")
     kinds = sorted((item["metadata"]["namespace"], item["kind"]) for item in server.objects.values())
     here = ["ConfigMap", "Job", "Role", "RoleBinding", "ServiceAccount"]
-    assert kinds == [("edge", "Role"), ("edge", "RoleBinding"), *(("shop", kind) for kind in here)]
+    assert kinds == [("ingress", "Role"), ("ingress", "RoleBinding"), *(("shop", kind) for kind in here)]
     (made,) = [item for item in server.objects.values() if item["kind"] == "Job"]
     assert made["spec"]["suspend"] is False
     for item in server.objects.values():
@@ -462,9 +462,9 @@ def test_everything_that_its_account_may_write_has_a_name() -> None:
         for rule in manifests.rules(state, namespace):
             if set(rule["verbs"]) - written and rule["resources"] != ["events"]:
                 assert rule["resourceNames"], rule
-    edge = manifests.rules(state, "edge")
-    assert [rule["resourceNames"] for rule in edge] == [["other", "shop"]]
-    assert "secrets" not in json.dumps(edge + manifests.rules(state, "shop"))
+    ingress = manifests.rules(state, "ingress")
+    assert [rule["resourceNames"] for rule in ingress] == [["other", "shop"]]
+    assert "secrets" not in json.dumps(ingress + manifests.rules(state, "shop"))
 
 
 def test_a_given_account_is_used_as_it_is() -> None:
