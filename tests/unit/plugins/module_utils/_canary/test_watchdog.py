@@ -160,7 +160,7 @@ class FakeWriter:
 def taken(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> FakeRecord:
     """The watchdog takes the run over, without a pause."""
 
-    def observed(_api: Any, _settings: Any) -> Observation:
+    def observed(_api: Any, _settings: Any, *_more: Any) -> Observation:
         seen: ObservedState = cluster.observed()
         cluster.now += 0.1
         return Observation(AIM, [], [], None, {"metadata": {"name": "web"}}, None, [], seen)
