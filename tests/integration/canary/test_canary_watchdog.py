@@ -95,7 +95,7 @@ def driver(bed: Bed, path: Path, given: dict[str, Any]) -> Iterator[Callable[[],
 def test_a_killed_driver_is_noticed_and_the_weight_goes_to_0(bed: Bed, tmp_path: Path) -> None:
     """The watchdog's first pod is deleted as well: its Job makes another one, as when a node is drained."""
     spec, begin = spec_of(bed), time.time()
-    with driver(bed, tmp_path, options(bed, interval=60, max_duration=600)) as kill:
+    with driver(bed, tmp_path, options(bed, interval=20, max_duration=600)) as kill:
         wait_for(lambda: bed.weights() == [50, 50], "the step", 90)
         wait_for(lambda: state_of(bed)["phase"] == "analysing", "the window")
         (pod,) = pods(bed)
@@ -137,7 +137,7 @@ def test_killed_in_the_promotion_stable_gets_its_old_version_back_before_the_req
 
 def test_a_lease_that_was_given_up_and_a_pause_are_left_alone_and_the_next_run_cleans_up(bed: Bed) -> None:
     spec = spec_of(bed)
-    given = options(bed, interval=60, max_duration=600)
+    given = options(bed, interval=20, max_duration=600)
     begun = bed.drive(until=lambda result: result["phase"] == "analysing", **given)  # which gives the lease up
     assert begun["phase"] == "analysing", begun
     time.sleep(LEASE + 5)
