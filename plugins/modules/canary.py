@@ -120,6 +120,35 @@ options:
     description: Seconds until these proxies must have a new weight.
     type: float
     default: 30
+  watchdog:
+    description:
+      - Runs a Job in the service's namespace for the time of the rollout, which takes the weight back to 0 when the driver died, that is,
+        when the holder of the lease does not renew it. Nothing is shifted before its pod runs.
+      - Its pod has no sidecar, complies with the Pod Security Standard C(restricted), and must reach the API server. It runs the code of
+        this collection, which it gets in a ConfigMap. Its account may change this service's VirtualServices, stable Deployment, Lease and
+        record only; the driver needs all of these rights itself, and may create and delete Jobs, ConfigMaps, ServiceAccounts, Roles and
+        RoleBindings.
+    type: dict
+    suboptions:
+      image:
+        description: An image with Python 3.11 or newer. Nothing but its standard library is used.
+        type: str
+        required: true
+      image_pull_secrets:
+        description: Names of Secrets of the service's namespace with which the image is pulled.
+        type: list
+        elements: str
+      python:
+        description: Python's name or path in the image.
+        type: str
+        default: python3
+      run_as_user:
+        description: User ID of the pod. With 0 the image or the cluster decides (OpenShift); it must not be root.
+        type: int
+        default: 65532
+      service_account:
+        description: An account that has the rights already. Without it, an account, a Role and a RoleBinding are made for each rollout.
+        type: str
   full:
     description: Whether O(operation=promote) skips the remaining steps and windows.
     type: bool

@@ -9,15 +9,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options, Wait
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch, routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_record import record_for
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER
 
@@ -30,7 +27,7 @@ _TRIES = 4
 class ClusterWriter:
     """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token."""
 
-    def __init__(self, client: Client, settings: Mapping[str, Any], annotation: str) -> None:
+    def __init__(self, client: Api, settings: Mapping[str, Any], annotation: str) -> None:
         self._client, self._settings, self._annotation = client, settings, annotation
         self._namespace = settings["namespace"]
         self._deployments = f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
@@ -129,24 +126,11 @@ class ClusterWriter:
 
     # Deployments ---------------------------------------------------------------------------------------------------
 
-    def apply(self, definitions: Sequence[Obj]) -> bool:
-        """Applies definitions as the roles do, without waiting. Returns whether anything changed."""
-        applier = Applier(self._client, Options(name=self._settings["service"], wait=Wait(False)))
-        return applier.run(checked(list(definitions)), []).changed
-
     def scale(self, name: str, number: int) -> None:
         """Sets a Deployment's number of pods. Refused when it changed since it was read, so that no old number comes late."""
         path = f"{self._deployments}/{name}/scale"
         live = self._client.request("GET", path)[1]
         self._patch(path, live, functools.partial(_replaced, path="/spec/replicas", value=number))
-
-    def remove(self, canary: Obj | None) -> None:
-        """Removes the canary's pods: deletes the objects of canary_definitions, or scales somebody else's Deployment to 0."""
-        if self._settings["defined"]:
-            applier = Applier(self._client, Options(name=self._settings["service"], state="absent", wait=Wait(False)))
-            applier.run(checked(self._settings["remove"]), [])
-        elif canary is not None and canary["spec"].get("replicas", 1):
-            self.scale(canary["metadata"]["name"], 0)
 
     def copy_template(self, stable: Obj, canary: Obj) -> None:
         """Gives stable the canary's pod template with stable's own labels, for runs without definitions."""

@@ -72,6 +72,7 @@ class ObservedState:
 
     `changed`: what somebody else changed in the routes since the start, so that no weight can be given to the canary. `elsewhere`: routes
     that somebody else has added and that lead to the canary.
+    `watchdog`: the pod that watches over the run; None when none is wanted.
     """
 
     weights: frozenset[int]
@@ -79,6 +80,7 @@ class ObservedState:
     canary: Workload | None
     changed: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    watchdog: Workload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,8 @@ def _prepare(state: State, observed: ObservedState, now: float) -> Action:
     if observed.canary.ending and in_time:
         # Proxies may still have them as endpoints: a request of the first step would reach a terminating pod of an earlier version.
         return _wait(POLL, f"{observed.canary.ending} pods of an earlier canary terminate")
+    if observed.watchdog and (late := _enough(state, observed.watchdog, 1, now, ActionKind.WAIT)):
+        return _or_fail(state, late, "watchdog", now)  # nothing is shifted before it runs
     if not state.proved:
         return _transition(state.replace(proved=now, template=observed.canary.template))
     left = state.proved + state.plan.warmup - now

@@ -26,14 +26,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Verdict,
     Window,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.drain import Drain
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import has_ended, owned_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
@@ -58,7 +59,7 @@ class Outcome:
 class Executor:
     """Actions of one call. `settings` are those of the run, with their secrets."""
 
-    def __init__(self, context: Context, settings: Mapping[str, Any], writer: ClusterWriter) -> None:
+    def __init__(self, context: Context, settings: Mapping[str, Any], writer: DefinitionsWriter) -> None:
         self._client, self._params = context.client, context.params
         self._clock, self._record = context.clock, context.record
         self._settings, self._writer = settings, writer
@@ -311,6 +312,7 @@ class Executor:
     def _clean_up(self, state: State, observation: Observation) -> State:
         others = None if self._settings["defined"] else observation.canary
         self._writer.clean_up(observation.virtual_services, [observation.stable, others])
+        watchdog.remove(self._client, state)
         ended = Phase.PROMOTED if state.phase is Phase.PROMOTING else Phase.ROLLED_BACK
         for item in observation.virtual_services:
             record = route_record.record_for(self._settings, item)

@@ -18,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objec
     object_meta,
     object_name,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 _EPOCH = 1_700_000_000  # keeps the transitions of a Lease within 32 bits
@@ -39,10 +39,21 @@ class LeaseHolder:
         return f"{run}/{self.fencing_token}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Lease as it is read. `holder` is empty when it was given up. `late`: seconds since it expired, negative until then.
+
+    `late` is None when the Lease does not say when it expires.
+    """
+
+    holder: str
+    late: float | None
+
+
 class Lease:
     """The Lease of one service."""
 
-    def __init__(self, client: Client, clock: ServerClock, namespace: str, service: str) -> None:
+    def __init__(self, client: Api, clock: ServerClock, namespace: str, service: str) -> None:
         self._client, self._clock = client, clock
         self._canary = f"canary of {namespace}/{service}"
         self._meta = object_meta(namespace, service)
@@ -120,6 +131,16 @@ class Lease:
         if not spec.get("holderIdentity") or _expiry(spec) <= now:
             return None
         return _present(spec, now)
+
+    def look(self) -> Seen | None:
+        """The Lease as it is now, expired or not; None when it does not exist."""
+        lease = self._clock.get(self._path)
+        if lease is None:
+            return None
+        spec = lease.get("spec") or {}
+        known = _seconds(spec.get("renewTime")) > 0 and spec.get("leaseDurationSeconds")
+        late = self._clock.now() - _expiry(spec) if known else None
+        return Seen(str(spec.get("holderIdentity") or ""), late)
 
     def _write(
         self,

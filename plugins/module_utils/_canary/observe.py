@@ -16,7 +16,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
     route_record,
     routes,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import ObservedState, Workload
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
     Finding,
@@ -25,7 +24,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
     Limits,
     owned_pods,
@@ -56,9 +56,9 @@ class Observation:
     copies: frozenset[str] = frozenset()  # names of the run's own routes
 
 
-def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
+def observe(client: Api, settings: Mapping[str, Any]) -> Observation:
     """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist."""
-    aim, namespace = run_settings.aim_of(settings), settings["namespace"]
+    aim, namespace = aim_of(settings), settings["namespace"]
     deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     names = [name.split("/", 1) for name in settings["virtual_services"]]
     paths = [
@@ -139,7 +139,7 @@ def _age(pod: Obj) -> float:
     return (datetime.now(UTC) - made).total_seconds()
 
 
-def virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
+def virtual_services(client: Api, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
     """(VirtualServices of a run, findings). The named ones (`name` or `namespace/name`), or all that lead to the canary subset."""
     if named:
         full = [name if "/" in name else f"{aim.namespace}/{name}" for name in named]
@@ -175,7 +175,7 @@ def _delegates(item: Obj) -> bool:
     return any(route.get("delegate") for route in (item.get("spec") or {}).get("http") or [])
 
 
-def restorable(client: Client, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def restorable(client: Api, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a rollback restores: stable's present pod template, and the ConfigMaps that `definitions` change."""
     namespace = stable["metadata"]["namespace"]
     names = [entry["metadata"]["name"] for entry in definitions if entry and entry.get("kind") == "ConfigMap"]

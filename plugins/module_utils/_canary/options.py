@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.manifests import USER
 
 Option = dict[str, Any]
 
@@ -64,6 +65,14 @@ PROMETHEUS: dict[str, Option] = {
     "ca_cert": {"type": "path"},
 }
 
+WATCHDOG: dict[str, Option] = {
+    "image": _text(required=True),
+    "image_pull_secrets": {"type": "list", "elements": "str"},
+    "python": _text(default="python3"),
+    "run_as_user": {"type": "int", "default": USER},
+    "service_account": _text(),
+}
+
 OPTIONS: dict[str, Option] = {
     "operation": _text(choices=_values(Operation), default=Operation.RUN.value),
     "service": _text(required=True),
@@ -101,6 +110,7 @@ OPTIONS: dict[str, Option] = {
     "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},
     "proof_samples": {"type": "int", "default": 3},
     "proof_timeout": _number(default=30),
+    "watchdog": {"type": "dict", "options": WATCHDOG},
     "full": {"type": "bool", "default": False},
     "reason": _text(default=""),
     "report": {"type": "path"},

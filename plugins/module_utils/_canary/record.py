@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objec
     object_name,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER
 
@@ -28,7 +28,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 class Record:
     """The record of one service's rollouts."""
 
-    def __init__(self, client: Client, clock: ServerClock, namespace: str, service: str) -> None:
+    def __init__(self, client: Api, clock: ServerClock, namespace: str, service: str) -> None:
         self._client, self._clock = client, clock
         self._namespace, self._service = namespace, service
         self._name = object_name(service)

@@ -19,12 +19,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
@@ -116,14 +118,15 @@ class Rollout:
             self._result.state, self._result.done = state, True
             return self._context.ended()
         settings = run_settings.with_secrets(state.settings, self._params)
-        writer = ClusterWriter(self._client, settings, self._context.annotation(state))
+        writer = DefinitionsWriter(self._client, settings, self._context.annotation(state))
         executor = Executor(self._context, settings, writer)
         for _turn in range(_ACTIONS):
             observation = observe(self._client, settings)
             if not writer.check_annotation(observation.virtual_services):
                 writer.put_annotation(observation.virtual_services)
                 continue
-            action = decide(state, observation.observed, self._clock.now())
+            observed = dataclasses.replace(observation.observed, watchdog=watchdog.ensure(self._client, state))
+            action = decide(state, observed, self._clock.now())
             match action.kind:
                 case ActionKind.STOP:
                     self._result.stopped = action.why

@@ -18,7 +18,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
 
@@ -104,6 +103,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "prometheus": _bare(params.get("prometheus") or {}, _PROMETHEUS_SECRETS),
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
+        "watchdog": _bare(params.get("watchdog") or {}, ()) or None,
         "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
         "defined": bool(params.get("canary_definitions")),
     }
@@ -139,19 +139,6 @@ def _key(entry: Params) -> tuple[str, ...]:
     """What tells an entry of `analysis` or `approvals` from the others, and is recorded."""
     sources = [json.dumps(entry[name], sort_keys=True) for name in registry.chosen(entry)]
     return str(entry.get("name") or entry.get("before") or ""), *sources
-
-
-def aim_of(settings: Params) -> Aim:
-    """Whose traffic is shifted."""
-    return Aim(
-        settings["service"],
-        settings["namespace"],
-        settings["stable_subset"],
-        settings["canary_subset"],
-        int(settings["port"] or 0),
-        settings["cluster_domain"],
-        tuple(settings["routes"]),
-    )
 
 
 def subjects(settings: Params) -> tuple[Subject, Subject]:

@@ -26,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
     State,
     digest,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, numbered
 
 _REFUSED = "The canary cannot start; nothing was changed"
@@ -77,6 +78,8 @@ def _recorded(context: Context, fresh: State, observation: Observation, before: 
             f"Another run ({again.run}) started on {fresh.namespace}/{fresh.service} at the same moment. Nothing was done; "
             "wait until that run has ended"
         )
+    if again is not None:
+        watchdog.remove(context.client, again)  # that of a run that this one replaces, or that was killed at its end
     context.record.write(fresh, runs=context.runs(again), release=context.params.get("release"))
     writer = ClusterWriter(context.client, fresh.settings, context.annotation(fresh))
     writer.put_annotation(observation.virtual_services)

@@ -20,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
     findings_of,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
@@ -38,7 +39,7 @@ def checked_settings(
 
     `restarting`: it replaces a run that is under way, whose recorded settings are `replaced`. `run`: the ID of the new run.
     """
-    aim = run_settings.aim_of(run_settings.settings_of(params, []))
+    aim = aim_of(run_settings.settings_of(params, []))
     items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
     names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
     settings = run_settings.settings_of(params, names)

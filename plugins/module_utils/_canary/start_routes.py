@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_copies, route_record
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
     Finding,
     FindingCode,
@@ -19,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import restored
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find, named
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
@@ -29,7 +29,7 @@ def without_former(observation: Observation, replaced: Mapping[str, Any] | None)
     """What is observed, with the routes as they were before the run that is replaced (its recorded settings)."""
     if not replaced:
         return observation
-    aim = run_settings.aim_of(replaced)
+    aim = aim_of(replaced)
     items = [
         restored(item, aim, route_record.record_for(replaced, item))
         if route_record.key_of(item) in replaced["virtual_services"]
@@ -83,7 +83,7 @@ def _not_taken_over(settings: Mapping[str, Any], aim: Aim, replaced: Mapping[str
     if not replaced:
         return []
     lost = sorted(set(replaced["virtual_services"]) - set(settings["virtual_services"]))
-    if not lost and run_settings.aim_of(replaced) == aim:
+    if not lost and aim_of(replaced) == aim:
         return []
     what = f"VirtualService {', '.join(lost)}" if lost else "other routes, subsets or another port"
     return [

@@ -133,7 +133,7 @@ def test_the_next_run_continues_whichever_weights_the_routes_have(weights: set[i
 
 @pytest.mark.parametrize(
     "where",
-    [(rollouts, "observe"), (rollouts, "decide"), (rollouts, "ClusterWriter"), (executors.Measurer, "of")],
+    [(rollouts, "observe"), (rollouts, "decide"), (rollouts, "DefinitionsWriter"), (executors.Measurer, "of")],
     ids=lambda where: str(where[1]),
 )
 def test_an_error_outside_of_the_actions_is_one_of_the_step(
