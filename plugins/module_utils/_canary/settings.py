@@ -53,8 +53,7 @@ def findings(params: Params) -> list[str]:
         found.append(
             "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
         )
-    if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
-        found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
+    found += _range_findings(params)
     found += route_match.findings(params.get("match"))
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
@@ -63,6 +62,25 @@ def findings(params: Params) -> list[str]:
         if any((entry or {}).get("kind") == "Secret" for entry in params.get(name) or []):
             found.append(f"{name}: has a Secret; expected only other kinds, with their Secrets created before")
     return found
+
+
+# (option, least, most, what it is)
+_RANGES = (
+    ("mirror", 0, plans.FULL, "percent"),
+    ("port", 0, 65535, "a port of the Service, 0 for all"),
+    ("proof_samples", 0, 1000, "proxies"),
+    ("proof_timeout", 0, 3600, "seconds"),
+    ("lease_duration", 1, 3600, "seconds"),
+)
+
+
+def _range_findings(params: Params) -> list[str]:
+    # Written so that NaN is out of range.
+    return [
+        f"{name}: {params[name]:g} is out of range; expected {least} to {most} ({what})"
+        for name, least, most, what in _RANGES
+        if params.get(name) is not None and not least <= float(params[name]) <= most
+    ]
 
 
 def prometheus_given(params: Params) -> bool:
