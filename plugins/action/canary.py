@@ -24,6 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles, cluster_of
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_settings import SettingsError, expanded
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     InProcessAction,
     as_module_sees,
@@ -63,6 +64,10 @@ class ActionModule(InProcessAction):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """The module's result, that of the last call when there were several."""
+        try:
+            self._task.args = expanded(self._task.args)
+        except SettingsError as error:
+            raise AnsibleActionFail(f"Nothing was changed: {error}") from error
         operation = str(self._task.args.get("operation") or Operation.RUN.value)
         name = ""
         if operation in STAYING:

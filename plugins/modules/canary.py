@@ -190,6 +190,13 @@ options:
   fencing_token:
     description: Fencing token that an earlier call returned, see RV(fencing_token).
     type: int
+  settings:
+    description:
+      - Options of this module as one dict, as C(platform_canary) of the roles has them. Each of them is checked as the option itself is.
+        An option that is given by itself takes precedence.
+      - Options that state what one call does for which service (O(operation), O(service), O(namespace), O(version), the definitions,
+        subsets and Deployments, O(holder) and O(fencing_token), for example) are not settings.
+    type: dict
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes

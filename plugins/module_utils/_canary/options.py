@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the module `canary`, which documents them."""
+"""Options of the module `canary`, which documents them, and which of them are settings of a canary."""
 
 from __future__ import annotations
 
@@ -119,4 +119,14 @@ OPTIONS: dict[str, Option] = {
     "lease_duration": _number(default=15),
     "holder": _text(),
     "fencing_token": {"type": "int", "no_log": False},  # a number, not a secret
+    "settings": {"type": "dict"},
 }
+
+# What one call states for one service. The caller (the role `microservice`, a playbook, a driver) knows these values; all other options
+# are settings, which an inventory or a command line gives.
+_OF_A_CALL = frozenset({
+    "operation", "service", "namespace", "cluster_domain", "stable_subset", "canary_subset", "stable_deployment", "canary_deployment",
+    "canary_definitions", "stable_definitions", "version", "release", "full", "reason", "holder", "fencing_token", "settings",
+})  # fmt: skip
+
+SETTINGS: dict[str, Option] = {name: option for name, option in OPTIONS.items() if name not in _OF_A_CALL}

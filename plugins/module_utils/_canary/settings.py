@@ -27,7 +27,6 @@ PLAN = (
     "steps", "interval", "warmup", "max_duration", "progress_deadline", "drain", "pause_at", "on_failure",
     "failures", "inconclusives", "passes", "blind_limit",
 )  # fmt: skip
-_LEASE = (3.0, 600.0)  # seconds
 _PROMETHEUS_SECRETS = frozenset({"headers", "password"})
 DEFAULT_ANALYSIS: list[dict[str, Any]] = [
     {"metric": "success_rate", "min": 0.99, "min_requests": 10},
@@ -53,11 +52,7 @@ def findings(params: Params) -> list[str]:
         found.append(
             "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
         )
-    lease = params.get("lease_duration")
-    if lease is not None and not _LEASE[0] <= float(lease) <= _LEASE[1]:
-        found.append(f"lease_duration: {lease:g} is out of range; expected {_LEASE[0]:g} to {_LEASE[1]:g} (seconds)")
-    if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
-        found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
+    found += _range_findings(params)
     found += route_match.findings(params.get("match"))
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
@@ -66,6 +61,25 @@ def findings(params: Params) -> list[str]:
         if any((entry or {}).get("kind") == "Secret" for entry in params.get(name) or []):
             found.append(f"{name}: has a Secret; expected only other kinds, with their Secrets created before")
     return found
+
+
+# (option, least, most, what it is)
+_RANGES = (
+    ("mirror", 0, plans.FULL, "percent"),
+    ("port", 0, 65535, "a port of the Service, 0 for all"),
+    ("proof_samples", 0, 1000, "proxies"),
+    ("proof_timeout", 0, 3600, "seconds"),
+    ("lease_duration", 3, 600, "seconds"),
+)
+
+
+def _range_findings(params: Params) -> list[str]:
+    # Written so that NaN is out of range.
+    return [
+        f"{name}: {params[name]:g} is out of range; expected {least} to {most} ({what})"
+        for name, least, most, what in _RANGES
+        if params.get(name) is not None and not least <= float(params[name]) <= most
+    ]
 
 
 def prometheus_given(params: Params) -> bool:
