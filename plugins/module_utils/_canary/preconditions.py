@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.merged_rules import Merged, merged, visible
@@ -15,26 +16,77 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 
 Obj = Mapping[str, Any]
 
-# Tool -> its managers (managedFields), prefixes of its labels and annotations, and its kinds of owners.
-_TOOLS: dict[str, tuple[frozenset[str], tuple[str, ...], frozenset[str]]] = {
-    "flagger": (frozenset({"flagger"}), ("flagger.app/",), frozenset({"Canary"})),
-    "argo-rollouts": (
+
+@dataclass(frozen=True, slots=True)
+class _Exemption:
+    """A label or annotation by which a tool leaves an object alone. `live`: whoever set it; else only when the tool itself wrote it.
+
+    Flux compares keys and values of labels and annotations, values without regard to case (fluxcd/pkg, ssa/utils, AnyInMetadata).
+    """
+
+    key: str
+    value: str
+    live: bool
+
+    def holds(self, meta: Obj, managers: frozenset[str]) -> bool:
+        """Whether an object has it. `managers`: those of the tool."""
+        for kind in ("labels", "annotations"):
+            value = (meta.get(kind) or {}).get(self.key)
+            if value is None or str(value).casefold() != self.value.casefold():
+                continue
+            if self.live or any(
+                entry.get("manager") in managers and _owns(entry, "f:metadata", f"f:{kind}", f"f:{self.key}")
+                for entry in meta.get("managedFields") or []
+            ):
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Controller:
+    """A controller of a tool: its managers (managedFields), prefixes of its labels and annotations, and its kinds of owners."""
+
+    tool: str
+    managers: frozenset[str]
+    prefixes: tuple[str, ...]
+    owners: frozenset[str] = frozenset()
+    exemptions: tuple[_Exemption, ...] = ()
+
+
+_KUSTOMIZE, _HELM = "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/"
+_CONTROLLERS = (
+    _Controller("flagger", frozenset({"flagger"}), ("flagger.app/",), frozenset({"Canary"})),
+    _Controller(
+        "argo-rollouts",
         frozenset({"rollouts-controller", "argo-rollouts"}),
         ("rollout.argoproj.io/", "argo-rollouts.argoproj.io/"),
         frozenset({"Rollout"}),
     ),
-    "argocd": (
-        frozenset({"argocd-controller", "argocd-application-controller"}),
-        ("argocd.argoproj.io/",),
-        frozenset(),
+    # No label or annotation of an object keeps Argo CD from syncing it: `skip-reconcile` is one of an Application, `compare-options`
+    # and `sync-options` change how it compares, prunes and applies (Argo CD's documentation, "Annotations and Labels").
+    _Controller("argocd", frozenset({"argocd-controller", "argocd-application-controller"}), ("argocd.argoproj.io/",)),
+    # `reconcile` and `ssa: Ignore` count in the cluster and in the source, `ssa: IfNotPresent` only in the source, from which the
+    # controller copies it when it creates the object (fluxcd/pkg, ssa/manager_apply.go, shouldSkipApply).
+    _Controller(
+        "flux",
+        frozenset({"kustomize-controller"}),
+        (_KUSTOMIZE,),
+        exemptions=(
+            _Exemption(f"{_KUSTOMIZE}reconcile", "disabled", live=True),
+            _Exemption(f"{_KUSTOMIZE}ssa", "Ignore", live=True),
+            _Exemption(f"{_KUSTOMIZE}ssa", "IfNotPresent", live=False),
+        ),
     ),
-    "flux": (
-        frozenset({"kustomize-controller", "helm-controller"}),
-        ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/"),
-        frozenset(),
+    # What drift is corrected in is decided by the manifest of the release (helm-controller, internal/action/diff.go, and fluxcd/pkg,
+    # ssa/jsondiff, UnstructuredList). An upgrade of the release still writes the object; it is then somebody else's change.
+    _Controller(
+        "flux",
+        frozenset({"helm-controller"}),
+        (_HELM,),
+        exemptions=(_Exemption(f"{_HELM}driftDetection", "disabled", live=False),),
     ),
-}
-TOOLS = tuple(_TOOLS)
+)
+TOOLS = tuple(dict.fromkeys(controller.tool for controller in _CONTROLLERS))
 
 
 def other_tools(obj: Obj, accepted: Iterable[str] = ()) -> list[str]:
@@ -42,32 +94,32 @@ def other_tools(obj: Obj, accepted: Iterable[str] = ()) -> list[str]:
     meta = obj["metadata"]
     who = f"{obj.get('kind', 'object')} {meta.get('namespace', '')}/{meta['name']}"
     keys = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
-    writers = {str(entry.get("manager") or "") for entry in meta.get("managedFields") or [] if _owns_spec(entry)}
+    writers = {str(entry.get("manager") or "") for entry in meta.get("managedFields") or [] if _owns(entry, "f:spec")}
     owners = {str(entry.get("kind") or "") for entry in meta.get("ownerReferences") or []}
-    found = []
-    for tool, (managers, prefixes, kinds) in _TOOLS.items():
-        if tool in accepted:
+    signs: dict[str, list[str]] = {}
+    for controller in _CONTROLLERS:
+        if controller.tool in accepted or any(rule.holds(meta, controller.managers) for rule in controller.exemptions):
             continue
-        signs = [f"manager {name}" for name in sorted(writers & managers)]
-        signs += [f"owner {kind}" for kind in sorted(owners & kinds)]
-        signs += [key for key in sorted(keys) if key.startswith(prefixes) and not _is_left_alone(key, str(keys[key]))]
-        if signs:
-            found.append(
-                f"{who} is managed by {tool} ({', '.join(signs)}), which would set the weights back. "
-                f"Configure {tool} to ignore spec.http, then set takeover: [{tool}]"
-            )
-    return found
+        found = [f"manager {name}" for name in sorted(writers & controller.managers)]
+        found += [f"owner {kind}" for kind in sorted(owners & controller.owners)]
+        found += [key for key in sorted(keys) if key.startswith(controller.prefixes)]
+        if found:
+            signs.setdefault(controller.tool, []).extend(found)
+    return [
+        f"{who} is managed by {tool} ({', '.join(found)}), which would set the weights back. "
+        f"Configure {tool} to ignore spec.http, then set takeover: [{tool}]"
+        for tool, found in signs.items()
+    ]
 
 
-def _owns_spec(entry: Obj) -> bool:
-    return "f:spec" in (entry.get("fieldsV1") or {})
-
-
-def _is_left_alone(key: str, value: str) -> bool:
-    """Whether the tool is configured to leave the object alone (Flux: `kustomize.toolkit.fluxcd.io/reconcile: disabled`)."""
-    if key.endswith("/reconcile"):
-        return value == "disabled"
-    return key.endswith("/ssa") and value in ("Ignore", "IfNotPresent")
+def _owns(entry: Obj, *path: str) -> bool:
+    """Whether an entry of managedFields has a field, or one below it."""
+    node: Any = entry.get("fieldsV1") or {}
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
 
 
 def rule_for(rules: Iterable[Obj], aim: Aim) -> tuple[Merged | None, list[Obj]]:

@@ -338,11 +338,57 @@ def test_another_tools_object_is_refused_unless_accepted(meta: Obj, tool: str) -
     assert preconditions.other_tools(obj, [tool]) == []
 
 
-def test_an_object_of_ours_or_one_that_flux_leaves_alone_is_nobody_elses() -> None:
+def test_an_object_of_ours_is_nobody_elses() -> None:
     ours = virtual_service([], managedFields=[{"manager": "servicemesh-platform", "fieldsV1": {"f:spec": {}}}])
     assert preconditions.other_tools(ours) == []
-    left = virtual_service([], annotations={"kustomize.toolkit.fluxcd.io/reconcile": "disabled"})
-    assert preconditions.other_tools(left) == []
+
+
+KUSTOMIZE, HELM = "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
+
+
+def by_flux(group: str, manager: str, key: str, value: str, *, kind: str = "annotations", source: bool = True) -> Obj:
+    """An object of Flux with a label or annotation, from its source or set in the cluster."""
+    meta: Obj = {"labels": {f"{group}/name": "shop", f"{group}/namespace": "flux-system"}}
+    meta[kind] = {**meta.get(kind, {}), key: value}
+    fields = {"f:spec": {}, "f:metadata": {f"f:{kind}": {f"f:{key}": {}}}} if source else {"f:spec": {}}
+    return virtual_service([], **meta, managedFields=[{"manager": manager, "fieldsV1": fields}])
+
+
+@pytest.mark.parametrize("source", [True, False])
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    ("group", "manager", "key", "value", "left_alone"),
+    [
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "disabled", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "Disabled", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "enabled", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "Ignore", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "Merge", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "IfNotPresent", "source"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/prune", "disabled", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{HELM}/driftDetection", "disabled", "never"),
+        (HELM, "helm-controller", f"{HELM}/driftDetection", "disabled", "source"),
+        (HELM, "helm-controller", f"{KUSTOMIZE}/reconcile", "disabled", "never"),
+    ],
+)
+def test_what_flux_leaves_alone_is_not_managed_by_flux(
+    group: str, manager: str, key: str, value: str, left_alone: str, kind: str, source: bool
+) -> None:
+    found = preconditions.other_tools(by_flux(group, manager, key, value, kind=kind, source=source))
+    assert (found == []) == (left_alone == "always" or (left_alone == "source" and source)), found
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sync-options", "Prune=false"),
+        ("compare-options", "IgnoreExtraneous"),
+        ("skip-reconcile", "true"),
+        ("ignore-resource-updates", "true"),
+    ],
+)
+def test_no_annotation_of_an_object_keeps_argo_cd_from_syncing_it(key: str, value: str) -> None:
+    assert preconditions.other_tools(virtual_service([], annotations={f"argocd.argoproj.io/{key}": value}))
 
 
 def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
