@@ -25,10 +25,15 @@ _TRIES = 4
 
 
 class ClusterWriter:
-    """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token."""
+    """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token.
 
-    def __init__(self, client: Api, settings: Mapping[str, Any], annotation: str) -> None:
-        self._client, self._settings, self._annotation = client, settings, annotation
+    `trial`: each write of the client is a dry run. What is there already is then written as well, and what only a write before would have
+    left is not removed.
+    """
+
+    def __init__(self, client: Api, settings: Mapping[str, Any], annotation: str, *, trial: bool = False) -> None:
+        self._client = client
+        self._settings, self._annotation, self._trial = settings, annotation, trial
         self._namespace = settings["namespace"]
         self._deployments = f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
 
@@ -98,7 +103,7 @@ class ClusterWriter:
         for path in paths:
             live = self._client.get(path)
             if live is not None:
-                self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
+                self._disown(path, live)
 
     def _all(self, virtual_services: Sequence[Obj], operations: Callable[[Obj], list[Obj]]) -> None:
         def change(item: Obj) -> None:
@@ -130,7 +135,7 @@ class ClusterWriter:
         """Sets a Deployment's number of pods. Refused when it changed since it was read, so that no old number comes late."""
         path = f"{self._deployments}/{name}/scale"
         live = self._client.request("GET", path)[1]
-        self._patch(path, live, functools.partial(_replaced, path="/spec/replicas", value=number))
+        self._patch(path, live, functools.partial(self._replaced, values={"/spec/replicas": number}))
 
     def copy_template(self, stable: Obj, canary: Obj) -> None:
         """Gives stable the canary's pod template with stable's own labels, for runs without definitions."""
@@ -141,31 +146,45 @@ class ClusterWriter:
         for entry in saved.get("configs") or []:
             path = f"/api/v1/namespaces/{self._namespace}/configmaps/{entry['name']}"
             live = self._client.get(path)
-            if live is not None and live.get("data") != entry["data"]:
-                self._patch(path, live, functools.partial(_replaced, path="/data", value=entry["data"]))
-                live = self._client.get(path)
-                if live is not None:
-                    self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
+            if live is not None and (self._trial or live.get("data") != entry["data"]):
+                values = {"/data": entry["data"]}
+                self._disown(path, self._patch(path, live, functools.partial(self._replaced, values=values)))
         self._set_template(stable, saved["template"])
 
     def _set_template(self, stable: Obj, template: Mapping[str, Any]) -> None:
         path = f"{self._deployments}/{stable['metadata']['name']}"
-        live = self._patch(path, stable, lambda obj: _replaced(obj, "/spec/template", template))
         version = ((template.get("metadata") or {}).get("labels") or {}).get("version")
-        if version and "version" in (live["metadata"].get("labels") or {}):
-            live = self._patch(path, live, lambda obj: _replaced(obj, "/metadata/labels/version", version))
-        self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
+
+        def operations(obj: Obj) -> list[Obj]:
+            values: dict[str, Any] = {"/spec/template": template}
+            if version and "version" in (obj["metadata"].get("labels") or {}):
+                values["/metadata/labels/version"] = version
+            return self._replaced(obj, values)
+
+        self._disown(path, self._patch(path, stable, operations))
+
+    def _replaced(self, obj: Mapping[str, Any], values: Mapping[str, Any]) -> list[Obj]:
+        """Operations that replace values (JSON Pointer -> value); empty when the object has them already."""
+        changes = [
+            {"op": "add", "path": path, "value": value}
+            for path, value in values.items()
+            if self._trial or _at(obj, path) != value
+        ]
+        guard = {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
+        return [guard, *changes] if changes else []
+
+    def _disown(self, path: str, live: Obj) -> None:
+        """Gives up the ownership of the fields that a patch wrote."""
+        if not self._trial:
+            self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
 
 
-def _replaced(obj: Mapping[str, Any], path: str, value: Any) -> list[Obj]:
-    """Operations that replace a value; empty when the object has it already."""
+def _at(obj: Mapping[str, Any], path: str) -> Any:
+    """The value at a JSON Pointer without escapes; None when there is none."""
     node: Any = obj
     for part in path.split("/")[1:]:
         node = (node or {}).get(part)
-    if node == value:
-        return []
-    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
-    return [guard, {"op": "add", "path": path, "value": value}]
+    return node
 
 
 def _as_stable(template: Mapping[str, Any], stable: Mapping[str, Any]) -> Obj:

@@ -20,14 +20,18 @@ Obj = dict[str, Any]
 class DefinitionsWriter(ClusterWriter):
     """All writes of one run."""
 
-    def __init__(self, client: Client, settings: Mapping[str, Any], annotation: str) -> None:
-        super().__init__(client, settings, annotation)
+    def __init__(self, client: Client, settings: Mapping[str, Any], annotation: str, *, trial: bool = False) -> None:
+        super().__init__(client, settings, annotation, trial=trial)
         self._whole_client = client
 
-    def apply(self, definitions: Sequence[Obj]) -> bool:
-        """Applies definitions as the roles do, without waiting. Returns whether anything changed."""
-        applier = Applier(self._whole_client, Options(name=self._settings["service"], wait=Wait(False)))
-        return applier.run(checked(list(definitions)), []).changed
+    def apply(self, definitions: Sequence[Obj]) -> list[str]:
+        """Applies definitions as the roles do, without waiting. Returns notes on single objects: fields that were taken over.
+
+        Unlike a role, a release takes over what single commands of kubectl set. Raises ApplyError.
+        """
+        options = Options(name=self._settings["service"], wait=Wait(False), over_commands=True)
+        outcomes = Applier(self._whole_client, options).run(checked(list(definitions)), []).outcomes
+        return [f"{outcome.ref}: {outcome.note}" for outcome in outcomes if outcome.note]
 
     def remove(self, canary: Obj | None) -> None:
         """Removes the canary's pods: deletes the objects of canary_definitions, or scales somebody else's Deployment to 0."""

@@ -84,6 +84,15 @@ class Lease:
         after = other if other != name else ""
         return self._write(lease, name, duration, int(spec.get("leaseTransitions") or 0) + 1, after=after)
 
+    def tried(self, name: str, duration: float) -> LeaseHolder:
+        """Writes the Lease as `acquire` does, whoever has it: with a client that only tries. Returns the holder that a run would be."""
+        lease = self._clock.get(self._path)
+        if lease is None:
+            token = int(self._clock.now()) - _EPOCH
+            return self._write({"metadata": self._meta}, name, duration, token, create=True)
+        token = int((lease.get("spec") or {}).get("leaseTransitions") or 0) + 1
+        return self._write(lease, name, duration, token)
+
     def renew(self, holder: LeaseHolder, duration: float) -> None:
         """Keeps the Lease for `duration` seconds more. Raises OtherRunError when another run has it, or has had it.
 

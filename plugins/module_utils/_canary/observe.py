@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
@@ -56,8 +56,11 @@ class Observation:
     copies: frozenset[str] = frozenset()  # names of the run's own routes
 
 
-def observe(client: Api, settings: Mapping[str, Any]) -> Observation:
-    """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist."""
+def observe(client: Api, settings: Mapping[str, Any], now: float) -> Observation:
+    """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist.
+
+    `now`: Unix seconds of the API server's clock, as the times of pods are.
+    """
     aim, namespace = aim_of(settings), settings["namespace"]
     deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     names = [name.split("/", 1) for name in settings["virtual_services"]]
@@ -89,8 +92,8 @@ def observe(client: Api, settings: Mapping[str, Any]) -> Observation:
     records = [(item, route_record.record_for(settings, item)) for item in items]
     observed = ObservedState(
         frozenset(routes.weights(items, aim)),
-        _workload(stable, pods, service, rules, aim, aim.stable),
-        _workload(canary, pods, service, rules, aim, aim.canary),
+        _workload(stable, pods, service, rules, aim, aim.stable, now),
+        _workload(canary, pods, service, rules, aim, aim.canary, now),
         tuple(text for item, record in records for text in route_patch.changed(item, aim, record)),
         tuple(
             f"{routes.named(item)}, {text}"
@@ -103,7 +106,7 @@ def observe(client: Api, settings: Mapping[str, Any]) -> Observation:
 
 
 def _workload(
-    obj: Obj | None, pods: Sequence[Obj], service: Obj | None, rules: Sequence[Obj], aim: Aim, subset: str
+    obj: Obj | None, pods: Sequence[Obj], service: Obj | None, rules: Sequence[Obj], aim: Aim, subset: str, now: float
 ) -> Workload | None:
     if obj is None:
         return None
@@ -116,7 +119,7 @@ def _workload(
         if (finding := pod_finding(pod, _LIMITS)) is not None
     ]
     # An error that may pass (a registry that does not answer) is final when the pod is older than its patience.
-    ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
+    ages = {pod["metadata"]["name"]: _age(pod, now) for pod in pods}
     final = [
         str(finding) for finding in found if finding.patience == 0 or ages[finding.pod] > finding.patience + _GRACE
     ]
@@ -133,10 +136,9 @@ def _workload(
     )
 
 
-def _age(pod: Obj) -> float:
+def _age(pod: Obj, now: float) -> float:
     """Seconds since a pod was created."""
-    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
-    return (datetime.now(UTC) - made).total_seconds()
+    return now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00")).timestamp()
 
 
 def virtual_services(client: Api, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:

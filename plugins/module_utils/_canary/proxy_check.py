@@ -17,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import place_names
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, go_on
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 
 Obj = Mapping[str, Any]
@@ -115,6 +115,17 @@ def _is(cluster: str, aim: Aim) -> bool:
     return len(parts) == 4 and parts[0] == "outbound" and parts[3] == aim.host and parts[2] in (aim.stable, aim.canary)
 
 
+def gateways_of(virtual_services: Iterable[Obj]) -> list[str]:
+    """`namespace/name` of the Gateways that VirtualServices are bound to, each once."""
+    found: dict[str, None] = {}
+    for item in virtual_services:
+        for name in (item.get("spec") or {}).get("gateways") or []:
+            namespace, _slash, short = str(name).rpartition("/")
+            if name != "mesh":
+                found[f"{namespace if namespace not in ('', '.') else item['metadata']['namespace']}/{short}"] = None
+    return list(found)
+
+
 def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
     """Pods to read: gateways first, because all traffic from outside passes them, then sidecars at random."""
     pods = [pod for pod in gateways if has_proxy(pod)]
@@ -154,7 +165,21 @@ class Prover:
         self._choose = random.Random()  # noqa: S311  # a sample, not a secret
 
     def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str] = ()) -> Proof:
-        """Reads proxies until all of them have the weight, or until the timeout. `copies`: names of the run's own routes."""
+        """Reads proxies until all of them have the weight, or until the timeout. `copies`: names of the run's own routes.
+
+        A missing right is the reason of a proof that is none.
+        """
+        try:
+            return self._prove(virtual_services, aim, weight, copies)
+        except KubeError as error:
+            if not isinstance(error, PodError) and not (isinstance(error, ApiError) and error.refused):
+                raise
+            why = (
+                f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
+            )
+            return Proof(False, why=why)
+
+    def _prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str]) -> Proof:
         if self._samples < 1:
             return Proof(False, why="no proxy was read (proof_samples is 0)")
         places = [(item, place) for item in virtual_services for place in find(item, aim, copies).places]
@@ -206,26 +231,20 @@ class Prover:
             found: Obj = admin_json(self._client, meta["namespace"], meta["name"], _DUMP + resource)
         except PodError as error:
             if error.right:
-                raise KubeError(
-                    f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
-                ) from None
+                raise
             return None  # read again until the timeout
         return found
 
     def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
         found: dict[str, Obj] = {}
-        for item in virtual_services:
-            for name in (item.get("spec") or {}).get("gateways") or []:
-                if name == "mesh":
-                    continue
-                namespace, _slash, short = name.rpartition("/")
-                namespace = namespace if namespace not in ("", ".") else item["metadata"]["namespace"]
-                gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
-                selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
-                if selector:
-                    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
-                    for pod in self._client.list_all("/api/v1/pods", query)[0]:
-                        found[_named(pod)] = pod
+        for name in gateways_of(virtual_services):
+            namespace, _slash, short = name.partition("/")
+            gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
+            selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
+            if selector:
+                query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
+                for pod in self._client.list_all("/api/v1/pods", query)[0]:
+                    found[_named(pod)] = pod
         return list(found.values())
 
     def _sidecars(self, aim: Aim) -> Sequence[Obj]:

@@ -93,6 +93,15 @@ class Record:
 
     def event(self, reason: str, message: str, subject: Mapping[str, Any] | None, *, warning: bool = False) -> None:
         """An Event about the stable Deployment, for `kubectl describe`. A failure to write it is ignored."""
+        try:
+            self.write_event(reason, message, subject, warning=warning)
+        except KubeError:
+            return
+
+    def write_event(
+        self, reason: str, message: str, subject: Mapping[str, Any] | None, *, warning: bool = False
+    ) -> None:
+        """The same; raises KubeError when it cannot be written."""
         moment = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         about = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": self._namespace}
         meta = (subject or {}).get("metadata") or {}
@@ -108,7 +117,4 @@ class Record:
             "lastTimestamp": moment,
             "count": 1,
         }
-        try:
-            self._client.request("POST", f"/api/v1/namespaces/{self._namespace}/events", body=body, budget=2.0)
-        except KubeError:
-            return
+        self._client.request("POST", f"/api/v1/namespaces/{self._namespace}/events", body=body, budget=2.0)

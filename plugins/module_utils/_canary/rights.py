@@ -49,6 +49,8 @@ class When(StrEnum):
     METRICS = "with metrics of Prometheus"
     PROXIED = "with prometheus.service"
     JOBS = "with a job in analysis or approvals"
+    WATCHDOG = "with watchdog"
+    ACCOUNT = "with watchdog, without watchdog.service_account"
     PROVED = "with proof_samples above 0"
     GATEWAYS = "with proof_samples above 0, and a Gateway"
 
@@ -67,14 +69,16 @@ class Right:
     needed: bool = True
 
 
-_ISTIO, _LEASES = "networking.istio.io", "coordination.k8s.io"
+_ISTIO, _LEASES, _RBAC = "networking.istio.io", "coordination.k8s.io", "rbac.authorization.k8s.io"
 TABLE = (
     Right("get", "", "services", "its selector", named=Named.SERVICE),
     Right("list", "", "pods", "which pods are ready"),
     Right("get", "apps", "deployments", "pods and pod template of stable", named=Named.STABLE),
     Right("get", "apps", "deployments", "pods and pod template of the canary", named=Named.CANARY),
     Right("patch", "apps", "deployments", "the promotion gives stable the new version", named=Named.STABLE),
+    Right("get", "apps", "deployments/scale", "as many pods as the requests need", named=Named.STABLE),
     Right("patch", "apps", "deployments/scale", "as many pods as the requests need", named=Named.STABLE),
+    Right("get", "apps", "deployments/scale", "as many pods as the weight needs", named=Named.CANARY),
     Right("patch", "apps", "deployments/scale", "as many pods as the weight needs", named=Named.CANARY),
     Right("create", "apps", "deployments", "the canary", when=When.DEFINED),
     Right("patch", "apps", "deployments", "the canary", named=Named.CANARY, when=When.DEFINED),
@@ -100,6 +104,13 @@ TABLE = (
     Right("get", "", "services/proxy", "queries", Where.PROMETHEUS, Named.PROMETHEUS, When.PROXIED),
     Right("get", "batch", "jobs", "measurements by Jobs", when=When.JOBS),
     Right("create", "batch", "jobs", "measurements by Jobs", when=When.JOBS),
+    *(Right(verb, "batch", "jobs", "the watchdog", when=When.WATCHDOG) for verb in ("get", "create", "patch", "delete")),
+    *(Right(verb, "", "configmaps", "the watchdog's code", when=When.WATCHDOG) for verb in ("get", "create", "delete")),
+    *(
+        Right(verb, group, resource, "the watchdog's own rights", when=When.ACCOUNT)
+        for group, resource in (("", "serviceaccounts"), (_RBAC, "roles"), (_RBAC, "rolebindings"))
+        for verb in ("get", "create", "delete")
+    ),
     Right("create", "", "events", "Events on stable are not written", needed=False),
     Right(
         "list", _ISTIO, "virtualservices", "routes in other namespaces are not seen", Where.CLUSTER,
@@ -169,6 +180,10 @@ def _applies(when: When, settings: Mapping[str, Any], gateways: Sequence[str], k
             return _proxied(settings)
         case When.JOBS:
             return any(entry.get("job") for entry in [*settings["analysis"], *settings["approvals"]])
+        case When.WATCHDOG:
+            return bool(settings.get("watchdog"))
+        case When.ACCOUNT:
+            return bool(settings.get("watchdog")) and not settings["watchdog"].get("service_account")
         case When.PROVED:
             return int(settings["proof_samples"]) > 0
         case When.GATEWAYS:

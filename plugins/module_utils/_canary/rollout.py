@@ -23,8 +23,20 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.defin
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import (
+    given_back,
+    is_refused,
+    recorded,
+    traffic,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import (
+    FINAL,
+    WAITING,
+    Phase,
+    State,
+    digest,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
@@ -113,7 +125,7 @@ class Rollout:
 
     def _step(self) -> Result:
         """Does everything that is due now."""
-        state = self._context.leased_state()
+        state = self._leased()
         if not state.active:
             self._result.state, self._result.done = state, True
             return self._context.ended()
@@ -121,10 +133,13 @@ class Rollout:
         writer = DefinitionsWriter(self._client, settings, self._context.annotation(state))
         executor = Executor(self._context, settings, writer)
         for _turn in range(_ACTIONS):
-            observation = observe(self._client, settings)
-            if not writer.check_annotation(observation.virtual_services):
-                writer.put_annotation(observation.virtual_services)
-                continue
+            try:
+                observation = observe(self._client, settings, self._clock.now())
+                if not writer.check_annotation(observation.virtual_services):
+                    writer.put_annotation(observation.virtual_services)
+                    continue
+            except KubeError as error:
+                raise _placed(error, state) from None
             observed = dataclasses.replace(observation.observed, watchdog=watchdog.ensure(self._client, state))
             action = decide(state, observed, self._clock.now())
             match action.kind:
@@ -137,8 +152,15 @@ class Rollout:
                 case ActionKind.WAIT:
                     self._result.next_in, self._result.waiting = action.seconds, action.why
                     break
-            outcome = self._advance(state, executor, action, observation)
+            try:
+                outcome = self._advance(state, executor, action, observation)
+            except KubeError as error:
+                if not is_refused(error):
+                    raise
+                raise self._unrecorded(state, writer, observation, error) from None
             state = outcome.state
+            if self._result.stopped:
+                break
             if outcome.retry_in:
                 self._result.next_in, self._result.waiting = outcome.retry_in, outcome.waiting
                 break
@@ -155,12 +177,56 @@ class Rollout:
         noted = len(state.history)
         if action.state is not None and action.state != state:
             state = self._saved(state, action.state, observation)
-        outcome = executor.execute(action, state, observation)
+        try:
+            outcome = executor.execute(action, state, observation)
+        except KubeError as error:
+            if not is_refused(error):
+                raise
+            outcome = self._refused(state, action, error)
         self._result.changed = self._result.changed or outcome.changed
         if outcome.state != state:
             outcome = dataclasses.replace(outcome, state=self._saved(state, outcome.state, observation))
         self._result.notes += outcome.state.history[noted:]
         return outcome
+
+    def _leased(self) -> State:
+        """The recorded state, under the lease. Where the lease cannot be had, the error says where the traffic is."""
+        try:
+            return self._context.leased_state()
+        except KubeError as error:
+            if not is_refused(error):
+                raise
+            state = self._record.read()
+            raise _placed(error, state) if state is not None and state.active else error from None
+
+    def _refused(self, state: State, action: Action, error: KubeError) -> Outcome:
+        """After a write that the API server refused: back to what runs. Where that does not help, the run stops and says where it is."""
+        now, reason = self._clock.now(), f"{action.kind} was refused: {str(error)[:700]}"
+        observation = observe(self._client, state.settings, now)
+        stable = observation.observed.stable
+        old = digest((state.restore or {}).get("template") or {})
+        unchanged = stable is not None and stable.complete and stable.template == old
+        after = transitions.refused(state, reason, now, unchanged=unchanged)
+        if after is not None:
+            return Outcome(after.noted(now, "error", reason) if after.phase is state.phase else after, changed=True)
+        where = traffic(observation, state)
+        self._result.stopped = f"{reason}. {where} Remove what refuses it and run again to continue"
+        self._record.event("CanaryRefused", f"{reason}. {where}", observation.stable, warning=True)
+        return Outcome(state.noted(now, "error", f"{reason}. {where}"))
+
+    def _unrecorded(self, state: State, writer: ClusterWriter, seen: Observation, error: KubeError) -> KubeError:
+        """The run cannot go on, mostly without a record: stable gets back the requests that its pods carry."""
+        try:
+            given_back(writer, seen, state)
+        except KubeError as second:
+            return KubeError(
+                f"The run cannot go on ({error}), and the weights cannot be written either ({second}). {traffic(seen, state)}"
+            )
+        where = traffic(observe(self._client, state.settings, self._clock.now()), state)
+        return KubeError(
+            f"The run cannot go on ({error}); the requests that stable carries were given back to it. {where} "
+            "Remove what refuses it, then roll back (rollback.yml) and start again"
+        )
 
     def _saved(self, before: State, after: State, observation: Observation) -> State:
         """Records a state. A change of phase or weight is added to the history and becomes an Event."""
@@ -199,7 +265,7 @@ class Rollout:
                 self._write_interruption(state, self._interruption(state, self._clock.now()))
                 return self._context.ended()
             after = transition(state, self._clock.now())
-            observation = observe(self._client, state.settings)
+            observation = observe(self._client, state.settings, self._clock.now())
             noted = len(state.history)
             self._result.state = self._saved(state, after, observation)
             self._result.notes = list(self._result.state.history[noted:])
@@ -214,10 +280,15 @@ class Rollout:
         if after == state:
             return
         self._record.write(after)
-        observation = observe(self._client, state.settings)
+        observation = observe(self._client, state.settings, self._clock.now())
         if after.weight != state.weight:
             writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
-            writer.set_weight(observation.virtual_services, observation.aim, after.weight)
+            try:
+                writer.set_weight(observation.virtual_services, observation.aim, after.weight)
+            except KubeError as error:
+                if not is_refused(error):
+                    raise
+                raise KubeError(f"{error}. The step could not be taken back. {traffic(observation, state)}") from None
         message = str(after.history[-1]["message"])
         self._record.event("CanaryInterrupted", message, observation.stable, warning=True)
         self._result.state, self._result.changed = after, True
@@ -269,6 +340,11 @@ class Rollout:
         if not stated or stated.get("version") == before.old_version or not images:
             return None
         return {"image": images[0], "version": before.old_version, "inventory": stated}
+
+
+def _placed(error: KubeError, state: State) -> KubeError:
+    """An error of a call that could not read or annotate the routes; a refusal says where the traffic is by the record."""
+    return KubeError(f"{error}. Nothing more was done. {recorded(state)}") if is_refused(error) else error
 
 
 def _change(before: State, after: State) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import start_checks, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import refusal
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import (
     Observation,
     observe,
@@ -26,16 +27,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
     State,
     digest,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.trial import Trial
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, numbered
-
-_REFUSED = "The canary cannot start; nothing was changed"
 
 
 def start(context: Context) -> Result:
     """Starts a rollout, or continues the recorded one of the same version."""
     if found := run_settings.findings(context.params):
-        raise KubeError(numbered(_REFUSED, found))
+        raise KubeError(numbered("The canary cannot start; nothing was changed", found))
     wanted = _wanted(context.params)
     state = context.record.read()
     restart: State | None = None
@@ -50,14 +50,21 @@ def start(context: Context) -> Result:
     settings, observation, findings, notes = start_checks.checked_settings(
         context.client,
         context.params,
+        context.clock.now(),
         restarting=restart is not None,
         replaced=restart.settings if restart else None,
         run=run,
     )
     if findings:
-        raise KubeError(numbered(_REFUSED, list(dict.fromkeys(str(finding) for finding in findings))))
-    context.result.changed, context.result.before = True, 0
+        raise refusal(findings)
     fresh = _new_state(context, run, settings, observation, wanted, restart)
+    # A run that is replaced has written routes of its own, and the proxies may just get its weight.
+    seen = observation if restart is None else observe(context.client, settings, context.clock.now())
+    findings, told = Trial(context, fresh, seen).run(restarting=restart is not None)
+    if findings:
+        raise refusal(findings)
+    notes += told
+    context.result.changed, context.result.before = True, 0
     now = context.clock.now()
     fresh = fresh.noted(now, "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
     for note in notes:
@@ -196,7 +203,7 @@ def _is_live(context: Context, state: State, wanted: str) -> bool:
     """Whether the version of this call is the one that was promoted, and stable still has it."""
     if wanted != state.wanted:
         return False
-    observed = observe(context.client, state.settings).observed
+    observed = observe(context.client, state.settings, context.clock.now()).observed
     live = observed.stable.template if observed.stable else ""
     if wanted:
         return bool(live) and live == state.template

@@ -142,6 +142,27 @@ def rolling_back(state: State, reason: str, now: float) -> State:
     return state.entered(Phase.ROLLING_BACK, now, stage=stage, reason=reason, proved=0.0, applied=False, opened=False)
 
 
+def refused(state: State, reason: str, now: float, *, unchanged: bool) -> State | None:
+    """After the API server refused a write of the rollout; None when only a person can help.
+
+    `unchanged`: stable has its old pod template. Until the new version is live on stable, the run ends as `on_failure` says. After that,
+    and while a rollback is under way, nothing is won by going back: the same right or rule would refuse it.
+    """
+    match state.phase:
+        case Phase.RESETTING | Phase.PREPARING | Phase.SHIFTING | Phase.ANALYSING:
+            return failed(state, reason, now)
+        case Phase.PROMOTING:
+            before = state.stage in (Stage.COVER, Stage.SWITCH, Stage.UPDATE)
+            return failed(state, reason, now) if before else None
+        case Phase.ROLLING_BACK:
+            # What cannot be written need not be: stable runs its old version, and can take its requests back.
+            return staged(state, Stage.CAPACITY, now) if state.stage is Stage.RESTORE and unchanged else None
+        case Phase.PAUSED | Phase.FROZEN | Phase.PROMOTED | Phase.ROLLED_BACK:
+            return None
+        case _:
+            assert_never(state.phase)
+
+
 def staged(state: State, stage: Stage, now: float, **changes: Any) -> State:
     """To another stage of a promotion or rollback."""
     return state.replace(stage=stage, since=now, **changes)

@@ -53,11 +53,11 @@ class Takeover:
             self.lease.give_up(holder)
             return
         writer = ClusterWriter(self._api, state.settings, holder.annotation(state.run))
-        observation = observe(self._api, state.settings)
+        observation = observe(self._api, state.settings, self._clock.now())
         # From now on, the API server refuses what the former holder has still on its way.
         if not writer.check_annotation(observation.virtual_services):
             writer.put_annotation(observation.virtual_services)
-            observation = observe(self._api, state.settings)
+            observation = observe(self._api, state.settings, self._clock.now())
         state = self._begun(state, observation, why)
         if state.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
             state, observation = self._driven(state, writer, holder)
@@ -90,7 +90,7 @@ class Takeover:
         told: tuple[str, float] = ("", 0.0)
         while True:
             self._renew(holder)
-            observation = observe(self._api, state.settings)
+            observation = observe(self._api, state.settings, self._clock.now())
             action = decide(state, observation.observed, self._clock.now())
             if action.state is not None and action.state != state:
                 state = action.state

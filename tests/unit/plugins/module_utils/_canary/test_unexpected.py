@@ -58,7 +58,7 @@ class Recording(Server):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    def observe(_client: Client, _settings: Obj) -> Observation:
+    def observe(_client: Client, _settings: Obj, _now: float) -> Observation:
         return OBSERVATION
 
     for module in (rollouts, unexpected):
