@@ -181,7 +181,7 @@ def rules(state: State, namespace: str) -> list[Obj]:
         _rule("", "configmaps", ["get", "update"], [record]),
         _rule("apps", "deployments", ["get", "patch"], [stable]),
         _rule("apps", "deployments", ["get"], [canary]),
-        _rule("apps", "deployments/scale", ["patch"], [stable]),
+        _rule("apps", "deployments/scale", ["get", "patch"], [stable]),
         _rule("", "services", ["get"], [state.service]),
         _rule("", "pods", ["list"]),
         _rule(_ISTIO, "destinationrules", ["list"]),
