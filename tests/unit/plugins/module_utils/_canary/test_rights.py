@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import (
     TABLE,
@@ -17,6 +18,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.right
     cluster_role,
     reviews,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import manifests
 
 from tests import canary_role
 from tests.unit.plugins.module_utils._canary.test_parts import params
@@ -45,6 +48,21 @@ def test_the_cluster_role_has_each_right_and_no_other() -> None:
     assert "*" not in str(have)
 
 
+def test_a_driver_has_every_right_that_it_gives_to_its_watchdog() -> None:
+    """Kubernetes lets nobody grant what they do not have."""
+    settings = run_settings.settings_of(params(watchdog={"image": "x"}), ["ecommerce/user-service", "front/shop"])
+    state = State("run", "user-service", "ecommerce", plans.Plan((50,)), settings=settings)
+    have = {(right.verb, right.group, right.resource) for right in TABLE}
+    given = {
+        (verb, rule["apiGroups"][0], rule["resources"][0])
+        for namespace in manifests.namespaces_of(state)
+        for rule in manifests.rules(state, namespace)
+        for verb in rule["verbs"]
+    }
+    assert given
+    assert given <= have
+
+
 @pytest.mark.parametrize("values", [Where, Named, When])
 def test_no_value_of_the_table_is_unused(values: Any) -> None:
     used = {value for right in TABLE for value in (right.where, right.named, right.when)}
@@ -66,6 +84,8 @@ def test_no_value_of_the_table_is_unused(values: Any) -> None:
             {"approvals": [{"before": "promotion", "job": {"spec": {"template": {}}}}]},
             "create jobs.batch in namespace ecommerce",
         ),
+        ({"watchdog": {"image": "x"}}, "create roles.rbac.authorization.k8s.io in namespace ecommerce"),
+        ({"watchdog": {"image": "x", "service_account": "mine"}}, "delete jobs.batch in namespace ecommerce"),
         ({"prometheus": {"url": "http://p"}}, "list replicasets.apps in namespace ecommerce"),
     ],
 )
