@@ -351,7 +351,7 @@ proof:
     errors: {description: Requests to the canary after a rollback., type: str}
 history:
   description:
-    - Events of the rollout. V(window) has C(checks), one for each metric, V(note) says what a start found out: metrics that have no
+    - Events of the rollout. V(window) has C(checks), one for each metric, V(note) says what a start found out, such as metrics that have no
       samples yet, what could not be tried, fields that are taken over.
     - A check has C(name), C(verdict) and C(reason), and as far as they are known C(value) and C(stable) (the numbers of both versions),
       C(requests) (of the new version in the window), C(reporter) (of a built-in metric), C(query) (PromQL or URL), C(critical) and

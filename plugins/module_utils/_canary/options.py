@@ -67,7 +67,7 @@ PROMETHEUS: dict[str, Option] = {
 
 WATCHDOG: dict[str, Option] = {
     "image": _text(required=True),
-    "image_pull_secrets": {"type": "list", "elements": "str"},
+    "image_pull_secrets": {"type": "list", "elements": "str", "no_log": False},  # names
     "python": _text(default="python3"),
     "run_as_user": {"type": "int", "default": USER},
     "service_account": _text(),
