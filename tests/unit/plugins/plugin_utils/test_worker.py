@@ -48,6 +48,8 @@ worker.start()
 say(f"worker {worker.pid}")
 worker.join()
 """
+# Under nohup, what tests start would ignore SIGHUP as they do.
+HEARS = ("env", "--default-signal=HUP")
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
@@ -69,7 +71,7 @@ class Run:
 
     def __init__(self, folder: Path, script: str) -> None:
         self.out = folder / "said"
-        self.process = subprocess.Popen([sys.executable, "-c", HEAD + script, str(self.out)])
+        self.process = subprocess.Popen([*HEARS, sys.executable, "-c", HEAD + script, str(self.out)])
 
     @property
     def said(self) -> dict[str, str]:
@@ -262,7 +264,13 @@ PLAY = [
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_long_build_ends_with_the_playbook(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "play.yml").write_text(json.dumps(PLAY))
-    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(tmp_path / "play.yml")]
+    argv = [
+        *HEARS,
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        "-i",
+        "localhost,",
+        str(tmp_path / "play.yml"),
+    ]
     play = subprocess.Popen([*argv, "-e", f"folder={tmp_path}"], cwd=ROOT, stdout=subprocess.DEVNULL)
     child = tmp_path / "child"
     try:
