@@ -30,18 +30,14 @@ class Api(Protocol):
 
         `headers_to`: takes the headers of the answer.
         """
-        ...
 
     def get(self, path: str, **options: Any) -> dict[str, Any] | None:
         """One object, or None when it does not exist; `options` are those of `request`."""
-        ...
 
     def list_all(
         self, path: str, query: Mapping[str, Any] | None = None, headers_to: dict[str, str] | None = None
     ) -> tuple[list[dict[str, Any]], str]:
         """All objects of a collection, and the resourceVersion to watch from."""
-        ...
 
     def each(self, function: Callable[[T], R], items: Any) -> list[R]:
         """Results of a function for all items, in their order."""
-        ...
