@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
@@ -36,7 +36,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _LATEST = LeaseHolder("trial", 2**31 - 1)  # as if it came after every other holder
 
-Notes = Sequence[str] | None
+Notes: TypeAlias = "Sequence[str] | None"
 Tried = tuple[list[Finding], list[Finding]]  # why a canary cannot start, and what to know when it starts
 
 

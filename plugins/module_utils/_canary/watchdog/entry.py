@@ -14,7 +14,7 @@ def main():  # type: ignore[no-untyped-def]  # any Python 3 must be able to read
     """Returns the exit code."""
     if sys.version_info[:2] < NEEDED:
         text = "The image's Python is {}; expected {}.{} or newer. Set watchdog.image to another image."
-        print(text.format(sys.version.split()[0], *NEEDED))
+        sys.stdout.write(text.format(sys.version.split()[0], *NEEDED) + "\n")
         return WRONG_PYTHON
     from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.watch import run
 
@@ -22,4 +22,4 @@ def main():  # type: ignore[no-untyped-def]  # any Python 3 must be able to read
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

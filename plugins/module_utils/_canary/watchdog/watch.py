@@ -26,7 +26,9 @@ _ENVIRONMENT = ("WATCHDOG_NAMESPACE", "WATCHDOG_SERVICE", "WATCHDOG_RUN", "WATCH
 
 def say(text: str) -> None:
     """A line of the log."""
-    print(time.strftime("%H:%M:%SZ", time.gmtime()), text, flush=True)
+    now = time.strftime("%H:%M:%SZ", time.gmtime())
+    sys.stdout.write(f"{now} {text}\n")
+    sys.stdout.flush()
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -58,4 +60,4 @@ def run(environ: Mapping[str, str]) -> int:
 
 def _stopped(_number: int, _frame: types.FrameType | None) -> None:
     """SIGTERM: the pod is moved or deleted."""
-    sys.exit(MOVED)
+    raise SystemExit(MOVED)
