@@ -146,8 +146,8 @@ def judge(limits: Limits, canary: Reading, stable: Reading | None = None, window
 
 
 def _bounds(found: Reading) -> tuple[Sample, ...]:
-    """Its bounds, and that there is no number where no request is known to be of the window."""
-    return (found.low, found.high, *(() if found.value.value is not None else (found.value,)))
+    """Its bounds and what is between them: without a request that is known to be of the window, there may be no number at all."""
+    return found.low, found.high, found.value
 
 
 def _requests(found: Reading, count: float) -> Sample:
