@@ -60,6 +60,18 @@ def ansible_playbook(playbook: str, *args: str, environment: dict[str, str] | No
     return Run(done.returncode, done.stdout)
 
 
+def processes_with(variable: str) -> list[int]:
+    """All processes with a variable (`NAME=value`) in their environment, whoever their parents are."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and variable.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
 def make(target: str) -> str:
     """What ``make -s <target>`` prints."""
     done = subprocess.run(["make", "-s", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

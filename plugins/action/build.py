@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._build_cache 
     parse_steps,
     step_key,
 )
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._worker import end_with_parent
 
 display = Display()
 HEARTBEAT_SECONDS = 15.0
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        end_with_parent()
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         args = self._task.args
         try:

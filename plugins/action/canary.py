@@ -1,72 +1,92 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drive a canary until it has ended: short calls of the module, a line for each step, and a clean end after a signal."""
+"""Drive a canary until it has ended: short calls of the module, a line for each step, and a clean end when the run is told to stop."""
 
 from __future__ import annotations
 
 import contextlib
 import getpass
 import os
-import signal
 import socket
 import time
-import types
 import typing as t
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import STAYING, Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles, cluster_of
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_settings import SettingsError, expanded
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     InProcessAction,
     as_module_sees,
 )
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._worker import Printer, Stop, end_with_parent
 
 display = Display()
 Result = dict[str, t.Any]
 
-_NAP = 0.2  # seconds between two looks for a signal
 _TELL = 15.0  # seconds between two lines about the same wait
-_BACK = 30.0  # seconds that a rollback may take after a signal
+_BACK = 18.0  # seconds that taking a step back, or a rollback, may take after the run was told to stop
+_LETTING_GO = 8.0  # seconds that giving the lease up may take after that
+_LEASE_LOOK = 2.0  # seconds between two looks at the lease of another run
+_LEASE_SPARE = 2.0  # seconds that a lease may be waited for after its expiry
+_SHOWN = 10.0  # seconds that the last lines may take until they are shown, before the result of the task
+
+
+def user() -> str:
+    """Name of the user that runs Ansible, or its number: in a container it may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid{os.getuid()}"
 
 
 class ActionModule(InProcessAction):
     """Action plugin of ``servicemesh.platform.canary``; the module of that name documents it."""
 
     MODULE = canary
-    _signal = 0  # number of the signal that was received
+    _stop = Stop()
+    _printer = Printer(display.display)
+    _apart = False
     _fencing_token = 0
     _changed = False
     _last_tell = ("", 0.0)
+    _files = CanaryFiles()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> Result:
         """The module's result, that of the last call when there were several."""
+        try:
+            self._task.args = expanded(self._task.args)
+        except SettingsError as error:
+            raise AnsibleActionFail(f"Nothing was changed: {error}") from error
         operation = str(self._task.args.get("operation") or Operation.RUN.value)
+        name = ""
+        if operation in STAYING:
+            name = self._files_checked(Operation(operation), task_vars or {})
         if operation not in STAYING or self._task.check_mode or self._task.async_val:
-            return super().run(tmp, task_vars)
+            called = super().run(tmp, task_vars)
+            return {**called, **lines.ending(called, name)} if operation in STAYING else called
+        end_with_parent()
         result: Result = ActionBase.run(self, tmp, task_vars)
         self._vars = task_vars or {}
         self._apart = bool(self._reason_for_a_process(self._vars))
         self._args = as_module_sees(self._task.args)
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            result.update(self._stay(Operation(operation)))
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._stop, self._printer = Stop(apart=self._apart), Printer(display.display)
+        with self._stop:
+            try:
+                result.update(lines.ending(self._stay(Operation(operation)), name))
+            finally:
+                self._printer.flush(_SHOWN if not self._stop.reason else 1.0)
         return result
-
-    def _hear(self, number: int, _frame: types.FrameType | None) -> None:
-        self._signal = number
 
     # Calls -------------------------------------------------------------------------------------------------------
 
@@ -86,15 +106,15 @@ class ActionModule(InProcessAction):
 
     def _stay(self, operation: Operation) -> Result:
         service = str(self._args.get("service"))
-        self._holder = f"{getpass.getuser()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
+        self._holder = f"{user()}@{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
         try:
             return self._driven(operation, service)
         except Exception as error:
             # Without this, the canary would keep its traffic and nobody would judge it until the lease expires and somebody runs again.
             if self._fencing_token:
                 for last in (Operation.INTERRUPT, Operation.GIVE_UP_LEASE):
-                    with contextlib.suppress(Exception):
-                        self._call(last)
+                    with contextlib.suppress(Exception), _parent.cleaning_up(_LETTING_GO):
+                        self._call(last, reason=f"its driver stopped at an unexpected error, {type(error).__name__}")
             if isinstance(error, AnsibleError):
                 raise
             raise AnsibleActionFail(
@@ -103,56 +123,81 @@ class ActionModule(InProcessAction):
             ) from error
 
     def _driven(self, operation: Operation, service: str) -> Result:
-        lease = float(self._args.get("lease_duration") or 30)
-        first = result = self._call(Operation.START if operation is Operation.RUN else operation)
-        notes = result.get("notes") or []
+        lease = float(self._args.get("lease_duration") or canary.ARGUMENTS["lease_duration"]["default"])
+        first = result = self._first(Operation.START if operation is Operation.RUN else operation)
         if not result.get("failed"):
             self._say(lines.heading(result, service))
+        good = result
         while not result.get("failed") and not result.get("done"):
-            self._tell(notes, result)
-            self._sleep(min(float(result.get("next_in") or 0), lease / 3))
-            if self._heard():
-                return self._stopped(result, service)
-            result = self._call(Operation.STEP)
-            notes = result.get("notes") or []
-        self._tell(notes, result)
+            self._tell(result.get("notes") or [], result)
+            self._stop.sleep(min(float(result.get("next_in") or 0), lease / 3))
+            if self._stop.heard():
+                break
+            result = self._step()
+            good = good if result.get("failed") else result
+        if self._stop.heard() and not result.get("done"):
+            return self._stopped(good, service)
+        self._tell(result.get("notes") or [], result)
         result.setdefault("diff", {}).update(before=(first.get("diff") or {}).get("before", {}))
         return self._ended(operation, result, service)
 
-    def _heard(self) -> bool:
-        """Whether a signal was received."""
-        return self._signal != 0
+    def _step(self) -> Result:
+        try:
+            return self._call(Operation.STEP)
+        except AnsibleError:
+            if not self._stop.heard():  # else the module's process was ended
+                raise
+            return {"failed": True}
 
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._heard() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(_NAP, left))
+    def _first(self, operation: Operation) -> Result:
+        """Result of the first call. Waits for the lease of a run that was killed; a run that renews its lease is another live one."""
+        result = self._call(operation)
+        lease: t.Any = result.get("lease")
+        if not result.get("failed") or not lease:
+            return result
+        renewed = lease["renewed"]
+        end = time.monotonic() + lease["expires_in"] + _LEASE_SPARE
+        self._say(
+            f"waiting {max(1, round(lease['expires_in']))} s for the lease of {lease['holder']}, which has not renewed it since "
+            f"{str(lease['renewed']).partition('.')[0].partition('T')[2]} UTC"
+        )
+        while lease and lease["renewed"] == renewed and time.monotonic() < end:
+            self._stop.sleep(min(_LEASE_LOOK, max(0.2, lease["expires_in"] + 0.2)))
+            if self._stop.heard():
+                break
+            result = self._call(operation)
+            lease = result.get("lease")
+        return result
 
     def _stopped(self, result: Result, service: str) -> Result:
-        """After SIGTERM or SIGINT: takes back a step without a verdict, continues a rollback to weight 0, gives the lease up."""
-        name = signal.Signals(self._signal).name
-        if result.get("phase") == Phase.ROLLING_BACK:
-            end = time.monotonic() + _BACK
-            while (
-                result.get("stage") in (Stage.RESTORE, Stage.CAPACITY)
-                and not result.get("failed")
-                and time.monotonic() < end
-            ):
-                time.sleep(min(1.0, float(result.get("next_in") or 0)))
-                result = self._call(Operation.STEP)
-        else:
-            result = self._call(Operation.INTERRUPT)
-        self._call(Operation.GIVE_UP_LEASE)
-        text = f"stopped by {name}: {lines.summary(result, service)} Run the playbook again to continue."
-        self._say(text)
-        return {**result, "failed": True, "changed": self._changed, "msg": text}
+        """After a signal or the end of ansible-playbook: takes back a step without a verdict, continues a rollback to weight 0, gives the
+        lease up. `result`: that of the last call that was not cut short.
+        """
+        why = self._stop.reason
+        if self._fencing_token or (self._apart and not result.get("lease")):
+            with contextlib.suppress(AnsibleError), _parent.cleaning_up(_BACK):
+                end = time.monotonic() + _BACK
+                result = self._call(Operation.INTERRUPT, reason=why)
+                while (
+                    result.get("phase") == Phase.ROLLING_BACK
+                    and result.get("stage") in (Stage.RESTORE, Stage.CAPACITY)
+                    and not result.get("failed")
+                    and time.monotonic() < end
+                ):
+                    time.sleep(min(1.0, float(result.get("next_in") or 0)))
+                    result = self._call(Operation.STEP)
+            with contextlib.suppress(AnsibleError), _parent.cleaning_up(_LETTING_GO):
+                self._call(Operation.GIVE_UP_LEASE)
+        state = lines.summary(result, service) if result.get("phase") else str(result.get("msg") or "Nothing was done.")
+        text = f"stopped, {why}: {state} Run the playbook again to continue."
+        # Short: after Ctrl-C, ansible-playbook waits for this process, but does not read what it sends.
+        short: Result = {key: result[key] for key in ("phase", "weight", "version", "reason") if key in result}
+        return {**short, "failed": True, "changed": self._changed, "msg": text}
 
     # What people see -----------------------------------------------------------------------------------------------
 
     def _say(self, text: str, colour: str | None = None) -> None:
-        # After a signal, the parent process that prints may have exited.
-        with contextlib.suppress(OSError, ValueError):
-            display.display("  " + text.replace("\n", "\n  "), color=colour)
+        self._printer.say("  " + text.replace("\n", "\n  "), color=colour)
 
     def _tell(self, notes: t.Iterable[Mapping[str, t.Any]], result: Result) -> None:
         for note in notes:
@@ -169,45 +214,45 @@ class ActionModule(InProcessAction):
             self._say(f"     {str(result['phase']).replace('_', ' ')}: {waiting}")
             self._last_tell = (waiting, time.monotonic())
 
+    def _files_checked(self, operation: Operation, task_vars: Mapping[str, t.Any]) -> str:
+        """The rollout's name. Raises AnsibleActionFail when a file that is asked for cannot be written, before anything is done.
+
+        A rollback is not refused for that: what it writes goes to a temporary file.
+        """
+        args, cluster = as_module_sees(self._task.args), cluster_of(task_vars)
+        self._files = CanaryFiles.of(args, cluster)
+        service = str(args.get("service"))
+        if self._files.refused and operation is not Operation.ROLLBACK:
+            raise AnsibleActionFail(
+                f"Nothing was changed, and {service} has no new canary: {self._files.refused}. Give a file in a folder that can be "
+                "written, or omit the option"
+            )
+        for finding in self._files.findings:
+            self._warn(finding)
+        return f"{cluster}/{service}" if cluster else service
+
+    def _warn(self, text: str) -> None:
+        # As in `_say`: nobody may be there to read it.
+        with contextlib.suppress(OSError, ValueError):
+            display.warning(text)
+
     def _ended(self, operation: Operation, result: Result, service: str) -> Result:
         if self._fencing_token:
-            self._call(Operation.GIVE_UP_LEASE)
+            with _parent.cleaning_up(_LETTING_GO):
+                self._call(Operation.GIVE_UP_LEASE)
         result = {**result, "changed": self._changed}
-        result.pop("notes", None)
-        if "history" not in result and result.get("failed"):
-            return result
         if result.get("history") and self._changed:
-            self._write_files(result, service)
+            found, wrong = self._files.write(result, service, str(self._args.get("namespace") or "ecommerce"))
+            for text in wrong:
+                self._warn(text)
+            for option, path in found.items():
+                self._say(f"{option.replace('_', ' ')}: {path}")
+            result |= found
         if not result.get("failed"):
-            text = lines.summary(result, service)
-            self._say(text)
-            result["msg"] = text
             phase = result.get("phase")
+            result["msg"] = lines.summary(result, service)
             if phase == Phase.FROZEN or (phase == Phase.ROLLED_BACK and operation is not Operation.ROLLBACK):
-                result["failed"] = True
-        return result
-
-    def _write_files(self, result: Result, service: str) -> None:
-        namespace = str(self._args.get("namespace") or "ecommerce")
-        if path := self._args.get("report"):
-            try:
-                text = page(result, service, namespace)
-            except Exception as error:  # the rollout has ended, and its end is the result
-                display.warning(f"The report cannot be made: {type(error).__name__}: {error}")
+                result["failed"] = True  # and Ansible prints the sentence
             else:
-                self._write(str(path), text)
-                self._say(f"report: {path}")
-        if path := self._args.get("metrics_file"):
-            self._write(str(path), str(result.get("metrics") or ""))
-
-    def _write(self, path: str, text: str) -> None:
-        target = Path(path).expanduser()
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
-        except OSError as error:
-            raise AnsibleActionFail(
-                f"{path} cannot be written: {error.strerror}; set the option to another file, or omit it"
-            ) from error
+                self._say(result["msg"])
+        return result

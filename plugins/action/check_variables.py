@@ -5,23 +5,29 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import typing as t
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import yaml
+from ansible import context
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import SETTINGS
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _arguments as arguments
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_settings as canary_settings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
     findings as definition_findings,
 )
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import (
     chart_paths,
     lookalikes,
-    platform_names,
+    order_findings,
     range_findings,
     renamed,
     sources,
@@ -29,23 +35,23 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_che
 )
 
 display = Display()
-COLLECTION = "servicemesh.platform."
-ROOT = Path(__file__).parent.parent.parent
+COMMAND_LINE = "the command line"
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "roles": {"type": "list", "elements": "str"},
+    "ignore": {"type": "list", "elements": "str", "default": []},
+    "playbook": {"type": "str"},
+    "canary_settings": {"type": "bool", "default": False},
+    "kubeconfig": {"type": "bool", "default": True},
+}
 
 
-def role_options(root: Path = ROOT) -> dict[str, dict[str, t.Any]]:
-    """Role name -> options of its ``main`` entry point, for every role of the collection that has an argument specification."""
-    found: dict[str, dict[str, t.Any]] = {}
-    for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
-        spec = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        found[path.parent.parent.name] = spec.get("argument_specs", {}).get("main", {}).get("options") or {}
-    return found
-
-
-def known_platform_names(root: Path = ROOT) -> frozenset[str]:
-    """Every ``platform_x`` that a role's defaults or a playbook reads."""
-    paths = [*root.glob("roles/*/defaults/main.yml"), *root.glob("playbooks/*.yml")]
-    return platform_names(path.read_text(encoding="utf-8") for path in paths)
+def _settings_in(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Settings of a canary among the given arguments. Those of the wrong type are left out: they are findings of the arguments."""
+    return {
+        name: value
+        for name, value in given.items()
+        if name in SETTINGS and not checked(name, value, SETTINGS[name]).findings
+    }
 
 
 class ActionModule(ActionBase):
@@ -54,49 +60,175 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"roles", "ignore"})
+    _VALID_ARGS = frozenset(ARGUMENTS)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        task_vars = task_vars or {}
+        self._vars: dict[str, t.Any] = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        dummy, args = self.validate_argument_spec(
-            argument_spec={
-                "roles": {"type": "list", "elements": "str"},
-                "ignore": {"type": "list", "elements": "str", "default": []},
-            }
-        )
-        options = role_options()
-        platform = known_platform_names()
-        checked = self._roles_to_check(args["roles"], options, task_vars)
-
-        findings = list(unknown_findings(task_vars, options, platform, args["ignore"]))
-        passed_on = sources(task_vars)
-        for role in checked:
-            # Findings of a definition follow from those of its variables, so they are reported only without those.
-            wrong = list(self._value_findings(options[role], task_vars))
-            wrong = wrong or list(self._definition_findings(role, task_vars))
-            findings.extend(renamed(finding, passed_on) for finding in wrong)
-        findings.extend(self._kubeconfig_findings(task_vars))
-        for name, meant in lookalikes(task_vars, options, platform):
+        dummy, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        self._options, self._platform = files.role_options(), files.known_platform_names()
+        self._ignored = [*args["ignore"], *(self._value(files.IGNORED) or [])]
+        roles = self._roles_to_check(args["roles"])
+        given, tags, named = self._playbook_findings(args["playbook"])
+        command_line = _settings_in(given) if args["canary_settings"] else {}
+        findings = [
+            *tags,
+            *named,
+            *unknown_findings(self._vars, self._options, self._platform, self._ignored),
+            *self._role_findings(roles),
+            *self._platform_findings(),
+            *self._canary_findings(command_line),
+            *(self._kubeconfig_findings() if args["kubeconfig"] else []),
+        ]
+        for name, meant in lookalikes(set(self._vars) - set(self._given()), self._options, self._platform):
             display.warning(f"{name}: no role reads this variable; did you mean {meant}?")
 
         findings = list(dict.fromkeys(findings))
-        result.update(changed=False, roles=checked)
+        result.update(changed=False, roles=roles)
         if findings:
-            count = f"{len(findings)} variable{'s are' if len(findings) > 1 else ' is'}"
+            what = "input" if tags else "variable"
+            count = f"{len(findings)} {what}{'s are' if len(findings) > 1 else ' is'}"
             result.update(
                 failed=True, msg="\n".join([f"{count} wrong; nothing was changed:", *(f"- {f}" for f in findings)])
             )
         else:
-            result["msg"] = f"The variables of {len(checked)} roles are well-formed"
+            result["msg"] = f"The variables of {len(roles)} roles are well-formed"
+            result["arguments"] = self._argument_values(args["playbook"], given)
+            result["canary_settings"] = canary_settings.merged({COMMAND_LINE: command_line})
         return result
 
-    @staticmethod
-    def _roles_to_check(
-        given: list[str] | None, options: Mapping[str, dict[str, t.Any]], task_vars: Mapping[str, t.Any]
-    ) -> list[str]:
+    def _value(self, name: str) -> t.Any:
+        """Value of a variable; None when it does not exist."""
+        return self._templar.template(self._vars[name]) if name in self._vars else None
+
+    # Arguments of the playbook ---------------------------------------------------------------------------------------
+
+    def _given(self) -> dict[str, t.Any]:
+        """Variables of the command line, and those that import_playbook gives, not templated."""
+        return {**self._task.get_play().vars, **self._extra()}
+
+    def _extra(self) -> dict[str, t.Any]:
+        """Variables of the command line, not templated."""
+        return dict(load_extra_vars(self._loader))
+
+    def _playbook_findings(self, playbook: str | None) -> tuple[dict[str, t.Any], list[str], list[str]]:
+        """(values of the arguments that were given, findings about tags, findings about arguments and names)."""
+        if playbook is None:
+            return {}, [], []
+        name = f"{playbook.removesuffix('.yml')}.yml"
+        books = files.arguments(settings=SETTINGS)
+        if name not in books:
+            raise AnsibleActionFail(f"playbook: this collection has no playbook {name} with arguments")
+        own, foreign = files.split_playbooks(context.CLIARGS.get("args") or ())
+        here = {name, *own}
+        given = self._given()
+        tags = [finding for option in ("tags", "skip_tags") for finding in self._tag_findings(option, here, foreign)]
+        findings = list(self._name_findings(name, books, here, foreign))
+        values: dict[str, t.Any] = {}
+        for option in books[name].options:
+            if option not in given:
+                continue
+            try:
+                value = self._templar.template(given[option])
+            except Exception as exc:  # a template can raise any exception; the user has to see it
+                findings.append(f"{option}: {exc}")
+                continue
+            # Surveys of AWX give an empty text for what was left empty.
+            if value is not None and value != "":
+                values[option] = value
+        findings += arguments.value_findings(books[name], values, files.services(self._options))
+        return values, tags, findings
+
+    def _name_findings(
+        self, name: str, books: Mapping[str, arguments.Arguments], here: set[str], foreign: list[Path]
+    ) -> Iterator[str]:
+        taken = {option for book in here & set(books) for option in books[book].options}
+        others: dict[str, list[str]] = {}
+        # What other playbooks take may be for other plays, when somebody's own playbook imports this one.
+        for book in set(books) - here if not foreign else ():
+            for option in set(books[book].options) - taken:
+                others.setdefault(option, []).append(book)
+        prefixed = self._platform.union(*self._options.values())
+        prefixes = ("platform_", *(f"{role}_" for role in self._options))
+        known = arguments.Known(taken, others, prefixed, prefixes)
+        # A playbook's own variables are given like those of import_playbook.
+        ignored = {*self._ignored, *files.play_variables(here)}
+        unknown = [found for found in arguments.unknown_names(self._given(), known) if found not in ignored]
+        if not unknown:
+            return
+        texts = [path.read_text(encoding="utf-8") for path in foreign if path.is_file()]
+        inventory = self._without_extra_variables()
+        texts += [repr(value) for key, value in inventory.items() if not key.startswith("ansible_")]
+        # A playbook that imports this one names what it gives, right or wrong.
+        unknown = [
+            found
+            for found in unknown
+            if found not in inventory and not (found in self._extra() and arguments.mentions(found, texts))
+        ]
+        workflow = arguments.in_a_workflow(self._vars)
+        told = dict(arguments.name_findings(unknown, name, known, workflow=workflow))
+        yield from told.values()
+        unread = [found for found in unknown if found not in told and found not in others]
+        if unread and not foreign and not workflow:
+            display.warning(f"Neither {name} nor the inventory reads these extra variables: {', '.join(unread)}")
+
+    def _without_extra_variables(self) -> dict[str, t.Any]:
+        """The host's variables as they are without `-e`, not templated; none when this version of Ansible does not tell them."""
+        manager = getattr(self._vars.get("hostvars"), "_variable_manager", None)
+        inventory = getattr(self._vars.get("hostvars"), "_inventory", None)
+        if manager is None or inventory is None:
+            return {}
+        quiet = copy.copy(manager)
+        quiet._extra_vars = {}
+        host = inventory.get_host(str(self._vars.get("inventory_hostname")))
+        return dict(quiet.get_vars(host=host, include_hostvars=False))
+
+    def _tag_findings(self, option: str, here: set[str], foreign: list[Path]) -> Iterator[str]:
+        """Unknown tags; none when a playbook of somebody else runs, which may have them."""
+        given = self._vars.get({"tags": "ansible_run_tags", "skip_tags": "ansible_skip_tags"}[option]) or []
+        if foreign or set(given) <= {"all"}:
+            return
+        known = frozenset[str]().union(*(files.playbook_tags(book) for book in here))
+        yield from arguments.tag_findings(f"--{option.replace('_', '-')}", given, known, ", ".join(sorted(here)))
+
+    def _argument_values(self, playbook: str | None, given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        if playbook is None:
+            return {}
+        book = files.arguments()[f"{playbook.removesuffix('.yml')}.yml"]
+        return arguments.values(book, {name: value for name, value in given.items() if name in book.options})
+
+    # Variables -------------------------------------------------------------------------------------------------------
+
+    def _canary_findings(self, command_line: Mapping[str, t.Any]) -> Iterator[str]:
+        """Findings of the settings of canaries, which every playbook checks: an inventory is valid or not."""
+        try:
+            given = {name: self._value(name) for name in ("platform_canary", "microservice_canary")}
+        except Exception as exc:  # a template can raise any exception; the user has to see it
+            yield f"platform_canary, microservice_canary: {exc}"
+            return
+        all_given = {name: value for name, value in {**given, COMMAND_LINE: command_line}.items() if value}
+        if all_given:
+            yield from canary_settings.findings(all_given)
+
+    def _role_findings(self, roles: list[str]) -> Iterator[str]:
+        passed_on = sources(self._vars)
+        for role in roles:
+            # Findings of a definition follow from those of its variables, so they are reported only without those.
+            wrong = list(self._value_findings(self._options[role]))
+            wrong = wrong or list(self._definition_findings(role))
+            yield from (renamed(finding, passed_on) for finding in wrong)
+
+    def _platform_findings(self) -> Iterator[str]:
+        """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too."""
+        for name, entries in files.platform_options(self._options).items():
+            if name in self._vars:
+                for entry in entries:
+                    yield from self._value_findings({name: entry})
+
+    def _roles_to_check(self, given: list[str] | None) -> list[str]:
+        task_vars, options = self._vars, self._options
         names = task_vars.get("ansible_play_role_names", []) if given is None else given
-        roles = [name.removeprefix(COLLECTION) for name in names]
+        roles = [name.removeprefix(files.COLLECTION) for name in names]
         if given is not None and (missing := sorted(set(roles) - set(options))):
             raise AnsibleActionFail(f"roles: this collection has no role {', '.join(missing)}")
         # A role that is imported by another one gets its required arguments from that role.
@@ -107,48 +239,49 @@ class ActionModule(ActionBase):
         }
         return [role for role in dict.fromkeys(roles) if role in options and role not in imported]
 
-    def _value_findings(self, spec: dict[str, t.Any], task_vars: Mapping[str, t.Any]) -> Iterator[str]:
+    def _value_findings(self, spec: Mapping[str, t.Any]) -> Iterator[str]:
         values: dict[str, t.Any] = {}
         for name in spec:
-            if name not in task_vars:
+            if name not in self._vars:
                 continue
             try:
-                values[name] = self._templar.template(task_vars[name])
+                values[name] = self._templar.template(self._vars[name])
             except Exception as exc:  # a template can raise any exception; the user has to see it
                 yield f"{name}: {exc}"
-        errors = ArgumentSpecValidator(spec).validate(values).error_messages
-        yield from errors
-        # One finding for each variable: of a value that has the wrong type, the range says nothing more.
-        told = {name for name in values if errors and self._is_wrong(name, spec[name], values[name])}
+        wrong: set[str] = set()
         for name, value in values.items():
-            if spec[name].get("no_log") or name in told:
+            # One finding for each variable: of a value that has the wrong type, the range says nothing more.
+            if found := checked(name, value, spec[name]).findings:
+                wrong.add(name)
+                yield from found
                 continue
-            yield from range_findings(name, value)
+            if spec[name].get("no_log"):
+                continue
+            ranges = list(range_findings(name, value))
+            wrong.update([name] if ranges else [])
+            yield from ranges
             for variable, path in chart_paths(name, value):
-                if not Path(path).expanduser().exists():
+                if not os.path.exists(os.path.expanduser(path)):
                     yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
+        yield from order_findings({name: value for name, value in values.items() if name not in wrong})
 
-    @staticmethod
-    def _is_wrong(name: str, entry: dict[str, t.Any], value: t.Any) -> bool:
-        return bool(ArgumentSpecValidator({name: entry}).validate({name: value}).error_messages)
-
-    def _definition_findings(self, role: str, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
+    def _definition_findings(self, role: str) -> Iterator[str]:
         """Findings of the service definition that a service role makes from its variables."""
         name = f"__{role}_definition"
-        if name not in task_vars:
+        if name not in self._vars:
             return
         try:
-            definition = self._templar.template(task_vars[name])
+            definition = self._value(name)
         except Exception as exc:  # a template can raise any exception; the user has to see it
             yield f"{role}: {exc}"
             return
         for finding in definition_findings(definition):
             yield f"{role}: {finding}"
 
-    def _kubeconfig_findings(self, task_vars: Mapping[str, t.Any]) -> Iterator[str]:
-        value = self._templar.template(task_vars.get("platform_kubeconfig", "")) or ""
+    def _kubeconfig_findings(self) -> Iterator[str]:
+        value = self._value("platform_kubeconfig") or ""
         if not isinstance(value, str):
             return
         for path in filter(None, value.split(os.pathsep)):
-            if not Path(path).expanduser().is_file():
+            if not os.path.isfile(os.path.expanduser(path)):
                 yield f"platform_kubeconfig: there is no file {path}; give the path of a kubeconfig, or leave it empty for ~/.kube/config"

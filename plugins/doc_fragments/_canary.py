@@ -29,7 +29,10 @@ options:
     type: float
     default: 300
   drain:
-    description: Seconds between weight 0 and the removal of the new version's pods.
+    description:
+      - Seconds between weight 0 and the removal of the new version's pods, at most.
+      - The pods are removed earlier when the counters of their proxies show for one second that no request is open and none arrives. That
+        is read by a port forward, see O(proof_samples), and only when the weight 0 is proved.
     type: float
     default: 10
   pause_at:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
@@ -126,7 +128,8 @@ def connected(module: Invocation, concurrency: int = 16) -> Client:
 
 
 def run(module: PlatformModule, work: Callable[[Invocation], Mapping[str, Any]]) -> None:
-    """Runs a module's work and returns its result, or the message of its error, to Ansible."""
+    """Runs a module's work and returns its result, or the message of its error, to Ansible. It ends with the worker that started it."""
+    _parent.watch(os.getppid(), output=1)
     try:
         result = work(module)
     except KubeError as error:

@@ -16,8 +16,8 @@ description:
     rolls it back. Only weights in existing VirtualServices are changed.
   - The state of a rollout is in the cluster, in a ConfigMap and a Lease named C(canary-SERVICE). When a run is killed, the next run
     continues the rollout, or rolls it back after O(max_duration).
-  - The operations V(run), V(promote) and V(rollback) drive the rollout until it has ended, and print a line for each step. Each other
-    operation is one short call.
+  - The operations V(run), V(promote) and V(rollback) drive the rollout until it has ended, and print a line for each step. Their result is
+    short; M(servicemesh.platform.canary_info) and the report have all of it. Each other operation is one short call.
 options:
   operation:
     description:
@@ -27,8 +27,8 @@ options:
       - V(promote) continues after a pause with the remaining steps and then promotes. With O(full) it promotes at once.
       - V(rollback) sends all traffic back to stable. After a promotion it gives stable its former pod template.
       - V(status) only returns the recorded state.
-      - V(interrupt) takes back a step that has no verdict yet. V(give_up_lease) gives the lease up. V(forget_promotion) removes the
-        record of a promoted release. These three are for drivers and roles.
+      - V(interrupt) records that the driver stops, and takes back a step that has no verdict yet. V(give_up_lease) gives the lease up.
+        V(forget_promotion) removes the record of a promoted release. These three are for drivers and roles.
     type: str
     choices: [run, start, step, pause, resume, promote, rollback, freeze, status, interrupt, give_up_lease, forget_promotion]
     default: run
@@ -96,13 +96,15 @@ options:
     default: refuse
   match:
     description:
-      - Match of a VirtualService, for example a header. Requests that match all go to the new version from the first step on, by
-        extra routes that are removed at the end.
+      - Match of a VirtualService, for example a header, without C(name) and C(statPrefix). Requests that match all go to the new
+        version from the first step on, by copies of the routes, directly before them, that are removed at the end.
+      - A start is refused where no copy can take exactly the requests that match both this and the route's own match.
     type: dict
   mirror:
     description:
       - Percent of the requests that are also copied to the new version while its weight is not 0. The responses to copies are discarded,
         but count in its metrics. Use this only for services that do not change data.
+      - A start is refused for routes that have a mirror already. Such a mirror is never changed.
     type: float
     default: 0
   takeover:
@@ -118,30 +120,83 @@ options:
     description: Seconds until these proxies must have a new weight.
     type: float
     default: 30
+  watchdog:
+    description:
+      - Runs a Job in the service's namespace for the time of the rollout, which takes the weight back to 0 when the driver died, that is,
+        when the holder of the lease does not renew it. Nothing is shifted before its pod runs.
+      - Its pod has no sidecar, complies with the Pod Security Standard C(restricted), and must reach the API server. It runs the code of
+        this collection, which it gets in a ConfigMap. Its account may change this service's VirtualServices, stable Deployment, Lease and
+        record only; the driver needs all of these rights itself, and may create and delete Jobs, ConfigMaps, ServiceAccounts, Roles and
+        RoleBindings.
+    type: dict
+    suboptions:
+      image:
+        description: An image with Python 3.11 or newer. Nothing but its standard library is used.
+        type: str
+        required: true
+      image_pull_secrets:
+        description: Names of Secrets of the service's namespace with which the image is pulled.
+        type: list
+        elements: str
+      python:
+        description: Python's name or path in the image.
+        type: str
+        default: python3
+      run_as_user:
+        description: User ID of the pod. With 0 the image or the cluster decides (OpenShift); it must not be root.
+        type: int
+        default: 65532
+      service_account:
+        description: An account that has the rights already. Without it, an account, a Role and a RoleBinding are made for each rollout.
+        type: str
   full:
     description: Whether O(operation=promote) skips the remaining steps and windows.
     type: bool
     default: false
   reason:
-    description: Reason of O(operation=rollback), for the history.
+    description: Reason of O(operation=rollback) or O(operation=interrupt), for the history.
     type: str
     default: ""
   report:
-    description: File on the controller for an HTML report, written at the end of V(run), V(promote) and V(rollback).
+    description:
+      - File on the controller for an HTML report, written at the end of V(run), V(promote) and V(rollback). Without this option and
+        O(report_folder), none is written. A relative path is relative to the current directory of C(ansible-playbook), folders that are
+        missing are created, and an empty string counts as not set.
+      - A path that cannot be written is refused before anything is done. V(rollback) is not refused; it warns. When the file cannot be
+        written at the end, it goes to a temporary file, which is named with a warning. A report never changes how the rollout ends.
+    type: path
+  report_folder:
+    description:
+      - Folder on the controller for a report C(canary-SERVICE.html), or C(canary-SERVICE-HOST.html) in a play with several hosts, when
+        O(report) is not set. When the folder cannot be written, a warning says so, and the report goes to a temporary file.
     type: path
   metrics_file:
-    description: File on the controller for the rollout's own metrics in Prometheus' text format, for a textfile collector.
+    description:
+      - File on the controller for the rollout's own metrics in Prometheus' text format, for a textfile collector. What is said about the
+        path of O(report) holds for it too.
     type: path
   lease_duration:
-    description: Seconds after which another run may take the lease of a run that does not renew it.
+    description:
+      - Seconds after which another run may take the lease of a run that does not renew it. It is renewed every third of this time, also
+        during long calls.
+      - V(run), V(promote) and V(rollback) wait for this time when the run before was killed, and go on as soon as its lease has expired.
+        A run that renews its lease is refused.
+      - It is between 3 and 600. An outage of the API server may be longer, as long as no other run takes the lease.
     type: float
-    default: 30
+    default: 15
   holder:
     description: Name of the caller, which holds the lease over several calls. Without it, each call takes the lease and gives it up.
     type: str
   fencing_token:
     description: Fencing token that an earlier call returned, see RV(fencing_token).
     type: int
+  settings:
+    description:
+      - Options of this module as one dict, as C(platform_canary) of the roles has them. Each of them is checked as the option itself is.
+        An option that is given by itself takes precedence.
+      - Options that state what one call does for which service (O(operation), O(service), O(namespace), O(version), the definitions,
+        subsets and Deployments, O(holder) and O(fencing_token), for example) are not settings.
+    type: dict
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -150,7 +205,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Checks everything that a start checks, metrics and routes included.
+      - Checks and tries everything that a start does, by server dry run.
   diff_mode:
     support: full
     details:
@@ -173,7 +228,20 @@ EXAMPLES = r"""
     analysis:
       - {metric: success_rate, min: 0.99, min_requests: 50}
       - {metric: p99, max_ratio: 1.5, max: 800}
-    report: user-service-canary.html
+    report: reports/user-service-canary.html
+  register: __canary
+  failed_when: false
+
+- name: Tell the next node of a workflow
+  ansible.builtin.set_stats:
+    data:
+      canary_results: "{{ __canary.workflow | default({}) }}"
+    per_host: false
+
+- name: Fail with the sentence alone
+  ansible.builtin.fail:
+    msg: "{{ __canary.msg }}"
+  when: not (__canary.succeeded | default(false))
 
 - name: Pause at 20 % for an approval
   servicemesh.platform.canary:
@@ -196,6 +264,33 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: How the rollout ended, in a sentence or two.
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback), and on failure
+  type: str
+  sample: user-service v1.1 is live.
+succeeded:
+  description:
+    - Whether the operation ended as it was meant to. A task with C(failed_when=false) knows by it whether the canary failed. It does not
+      exist when the call ended by an error.
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback)
+  type: bool
+workflow:
+  description:
+    - C(phase), C(version), C(weight) and C(report) of the rollout, by the name of the service. In a play with several hosts the name is
+      C(HOST/SERVICE). The playbooks hand this to M(ansible.builtin.set_stats).
+  returned: with O(operation=run), O(operation=promote) and O(operation=rollback)
+  type: dict
+  sample: {user-service: {phase: promoted, version: v1.1, weight: 0, report: /runner/project/canary-user-service.html}}
+report:
+  description: The file of the report.
+  returned: when one was written
+  type: str
+  sample: /runner/project/canary-user-service.html
+metrics_file:
+  description: The file of the metrics.
+  returned: when it was written
+  type: str
 phase:
   description:
     - Phase of the rollout (V(resetting), V(preparing), V(shifting), V(analysing), V(paused), V(promoting), V(promoted),
@@ -225,18 +320,18 @@ old_version:
   sample: v1.0
 steps:
   description: Weights of the plan.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: list
   elements: int
   sample: [5, 20, 50]
 blind_since:
   description:
     - Unix time of the last usable sample of the present step, or of the beginning of its weight; 0 while no sample is due.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: float
 blind_limit:
   description: Seconds after RV(blind_since) at which the rollout fails without a usable sample.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: float
   sample: 180
 reason:
@@ -247,7 +342,7 @@ proof:
   description:
     - What the sampled proxies had as the last weight. After a rollback, RV(proof.proved) means that the weight is 0 in these proxies and
       that requests to the canary have ended.
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: dict
   contains:
     proved: {description: Whether the weight is proved., type: bool}
@@ -256,55 +351,67 @@ proof:
     errors: {description: Requests to the canary after a rollback., type: str}
 history:
   description:
-    - Events of the rollout. V(window) has C(checks), one for each metric, V(note) says what a start found out about metrics that have no
-      samples yet or could not be tried.
+    - Events of the rollout. V(window) has C(checks), one for each metric, V(note) says what a start found out, such as metrics that have no
+      samples yet, what could not be tried, fields that are taken over.
     - A check has C(name), C(verdict) and C(reason), and as far as they are known C(value) and C(stable) (the numbers of both versions),
       C(requests) (of the new version in the window), C(reporter) (of a built-in metric), C(query) (PromQL or URL), C(critical) and
       C(dry_run).
-  returned: when there is one
+  returned: with operations that are one short call, when there is a rollout
   type: list
   elements: dict
 notes:
   description: The part of the history that this call added.
-  returned: success
+  returned: with operations that are one short call
   type: list
   elements: dict
 done:
   description: Whether no other V(step) is needed.
-  returned: success
+  returned: with operations that are one short call
   type: bool
 next_in:
   description: Seconds until another V(step) is useful.
-  returned: success
+  returned: with operations that are one short call
   type: float
 waiting:
   description: What the rollout waits for.
-  returned: success
+  returned: with operations that are one short call
   type: str
 holder:
   description: Holder of the lease, for the next call.
-  returned: when the call took the lease
+  returned: with operations that are one short call, when the call took the lease
   type: str
 fencing_token:
   description: Fencing token of the lease, for the next call. It increases with every holder, and writes of an earlier holder fail.
-  returned: when the call took the lease
+  returned: with operations that are one short call, when the call took the lease
   type: int
+lease:
+  description: The lease that another run has.
+  returned: when the call failed because of it
+  type: dict
+  contains:
+    holder: {description: Its holder., type: str}
+    fencing_token: {description: Its fencing token., type: int}
+    age: {description: Seconds since the holder took it., type: float}
+    renewed: {description: Time of the last renewal., type: str}
+    expires_in: {description: Seconds until another run may take it., type: float}
 seconds:
   description: Seconds that the call took.
-  returned: success
+  returned: with operations that are one short call
   type: float
   sample: 0.21
 requests:
   description: Number of requests made to the API server.
-  returned: success
+  returned: with operations that are one short call
   type: int
   sample: 14
 """
 
+import functools
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import LeaseHeldError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import OPTIONS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
@@ -313,17 +420,22 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rollo
 ARGUMENTS = _args.spec(**OPTIONS)
 
 
-def work(module: _module.Invocation) -> dict[str, Any]:
-    """The module's result."""
+def work(module: _module.Invocation, *, alone: bool = False) -> dict[str, Any]:
+    """The module's result. `alone`: in a process of its own."""
     client = _module.connected(module)
-    context = Context(client, module.params, check=module.check_mode)
-    result = Rollout(context).run(Operation(module.params["operation"]))
+    context = Context(client, module.params, check=module.check_mode, alone=alone)
+    try:
+        result = Rollout(context).run(Operation(module.params["operation"]))
+    except LeaseHeldError as error:
+        module.fail_json(msg=str(error), lease=error.present)
     return {**shown(result, diff=module._diff), "requests": client.requests}
 
 
 def main() -> None:
     """Entry point."""
-    _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    _module.run(
+        _module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), functools.partial(work, alone=True)
+    )
 
 
 if __name__ == "__main__":

@@ -123,6 +123,10 @@ reason:
   description: Why the rollout is paused, frozen or rolled back.
   returned: when there was one
   type: str
+proof:
+  description: What the sampled proxies had as the last weight, see RV(servicemesh.platform.canary#module:proof).
+  returned: when there was one
+  type: dict
 history:
   description: Events of the last rollout.
   returned: when there was one
@@ -142,7 +146,7 @@ runs:
   type: list
   elements: dict
 lease:
-  description: The present lease (C(holder), C(fencing_token), C(age), C(expires_in)); null when nobody holds it.
+  description: The present lease (C(holder), C(fencing_token), C(age), C(renewed), C(expires_in)); null when nobody holds it.
   returned: success
   type: dict
 live:

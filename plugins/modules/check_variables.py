@@ -13,8 +13,12 @@ author:
   - servicemesh.platform contributors (@servicemesh)
 description:
   - Fails with all findings at once when a variable has the prefix of a role of this collection, or C(platform_), but nothing reads it;
-    when a value does not fit a role's argument specification; when a port, weight, number of pods or name is out of range; when a chart's
-    local path or the kubeconfig does not exist.
+    when a value does not fit a role's argument specification; when a port, weight, number of pods, time or name is out of range; when the
+    settings of a canary (C(platform_canary)) are unknown or out of range; when a chart's local path or the kubeconfig does not exist.
+  - With O(playbook), also checks the arguments of a playbook of this collection, and fails when an extra variable is an argument of
+    another one or a misspelt argument, or when no task has a tag of C(--tags) or C(--skip-tags).
+  - Extra variables of AWX (C(awx_), C(tower_)), those that the inventory defines or uses, and those in O(ignore) pass. A warning names
+    other extra variables that nothing reads.
   - Ansible itself checks the arguments of a role when the role starts, after the roles before it have changed the cluster, and it ignores
     a misspelt variable.
   - Runs on the controller and needs no cluster.
@@ -30,6 +34,17 @@ options:
     type: list
     elements: str
     default: []
+  playbook:
+    description: Playbook of this collection whose arguments are checked, for example V(canary). They are in its file C(canary.meta.yml).
+    type: str
+  canary_settings:
+    description: Whether the playbook takes settings of a canary as extra variables, see RV(canary_settings).
+    type: bool
+    default: false
+  kubeconfig:
+    description: Whether the files in C(platform_kubeconfig) must exist.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - action_common_attributes
   - action_common_attributes.flow
@@ -57,6 +72,10 @@ EXAMPLES = r"""
   servicemesh.platform.check_variables:
     roles: [istio, datastore]
     ignore: [istio_team_contact]
+
+- name: Check the arguments of status.yml, and the variables
+  servicemesh.platform.check_variables:
+    playbook: status
 """
 
 RETURN = r"""
@@ -66,4 +85,14 @@ roles:
   type: list
   elements: str
   sample: [istio, datastore]
+arguments:
+  description: Arguments of O(playbook) with the types of their options, and the defaults of those that were not given.
+  returned: when nothing is wrong
+  type: dict
+  sample: {service: user-service, version: v1.1}
+canary_settings:
+  description: Settings of a canary that were given as extra variables.
+  returned: when nothing is wrong
+  type: dict
+  sample: {pause_at: 20}
 """

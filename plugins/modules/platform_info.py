@@ -17,7 +17,7 @@ description:
   - A workload is healthy when M(servicemesh.platform.apply) would not wait for it. For an unhealthy one, the reason is that of its pods.
 options:
   namespaces:
-    description: Namespaces to read. Those that do not exist are ignored.
+    description: Namespaces to read. Those that do not exist are in RV(missing_namespaces).
     type: list
     elements: str
     default: [ecommerce, istio-system, ingress-nginx, monitoring]
@@ -121,8 +121,20 @@ domain:
   returned: success
   type: str
   sample: ecommerce.example.com
+missing_namespaces:
+  description: Namespaces of O(namespaces) that do not exist.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+empty_namespaces:
+  description: Namespaces of O(namespaces) that have no workload of the platform, or do not exist.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 summary:
-  description: One sentence on all workloads.
+  description: What is to be said of all workloads and namespaces.
   returned: success
   type: str
   sample: All 13 workloads are healthy.
@@ -193,12 +205,23 @@ def nodes_of(client: Client) -> list[dict[str, Any]]:
         raise
 
 
+def is_missing(client: Client, namespace: str) -> bool:
+    """Whether a namespace does not exist; False when the identity may not know."""
+    try:
+        return client.get(f"/api/v1/namespaces/{namespace}") is None
+    except ApiError as error:
+        if error.status == 403:
+            return False
+        raise
+
+
 def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     client = connected(module)
+    namespaces = list(dict.fromkeys(module.params["namespaces"]))
     wanted = [
         Listing(group, f"/{prefix}/namespaces/{namespace}/{plural}", selector)
-        for namespace in dict.fromkeys(module.params["namespaces"])
+        for namespace in namespaces
         for group, prefix, plural, selector in KINDS
     ]
     found: dict[str, list[dict[str, Any]]] = {group: [] for group, *_rest in KINDS}
@@ -213,12 +236,18 @@ def work(module: Invocation) -> dict[str, Any]:
     if not url:
         url = base_url(found["ingresses"], found["services"], nodes_of(client))
     rows = service_rows(found["workloads"], found["pods"], first_prefixes(found["routes"]), url)
+    used = {row["namespace"] for row in rows}
+    empty = [namespace for namespace in namespaces if namespace not in used]
+    # A namespace with a workload exists.
+    missing = [namespace for namespace in empty if is_missing(client, namespace)]
     return {
         "changed": False,
         "services": rows,
+        "missing_namespaces": missing,
+        "empty_namespaces": empty,
         "url": url,
         "domain": module.params["domain"] or ingress_host(found["ingresses"]),
-        "summary": summary(rows),
+        "summary": summary(rows, empty, missing),
     }
 
 

@@ -103,7 +103,7 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog, is_built_in
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref, expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import NotReadyError, Target, Waiter
 
@@ -181,6 +181,8 @@ def api_answers(client: Client, timeout: float) -> None:
         try:
             client.request("GET", "/readyz", budget=0.0)
             return
+        except StoppedError:
+            raise
         except KubeError:
             if time.monotonic() + _API_PAUSE > deadline:
                 raise

@@ -27,6 +27,7 @@ _SHOWN = frozenset(
         "watch",
         "resume",
         "error",
+        "interrupted",
         Phase.PAUSED,
         Phase.FROZEN,
         Phase.PROMOTING,
@@ -36,6 +37,14 @@ _SHOWN = frozenset(
     }
 )
 BAD = frozenset({Verdict.FAIL, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FROZEN, "error"})
+
+# What the result of a whole run has. Everything else is in the record, which canary_info returns, and in the report.
+_KEPT = frozenset(
+    {"changed", "failed", "msg", "phase", "weight", "version", "old_version", "run", "reason", "report", "metrics_file"}
+    | {"warnings", "deprecations", "exception", "unreachable"}
+)
+# What the next node of a workflow gets to know, and what it gets when there is none.
+_WORKFLOW: Mapping[str, t.Any] = {"phase": "", "version": "", "weight": 0, "report": ""}
 
 Check = Mapping[str, t.Any]
 
@@ -157,7 +166,9 @@ def line(note: Mapping[str, t.Any], result: Mapping[str, t.Any]) -> str:
         return _window(note, result, head)
     if event not in _SHOWN:
         return ""
-    return _wrapped(f"{head} ", [f"{event.replace('_', ' ')}: {note.get('message')}"])
+    # The reason of a rollback is said when it begins.
+    message = f"all requests go to {versions(result)[1]}" if event == Phase.ROLLED_BACK else note.get("message")
+    return _wrapped(f"{head} ", [f"{event.replace('_', ' ')}: {message}"])
 
 
 def _window(note: Mapping[str, t.Any], result: Mapping[str, t.Any], head: str) -> str:
@@ -211,6 +222,18 @@ def summary(result: Mapping[str, t.Any], service: str) -> str:
     if phase == Phase.FROZEN:
         return f"The canary of {service} is frozen at {weight} % with {new}: {reason}. {next_step}"
     return f"The canary of {service} to {new} is at {weight} % ({phase})."
+
+
+def ending(result: Mapping[str, t.Any], name: str) -> dict[str, t.Any]:
+    """The result of a whole run: short, because Ansible prints all of it when the task failed, and with ``-v``.
+
+    `name`: of the rollout among those that a workflow knows.
+    """
+    kept = {key: value for key, value in result.items() if key in _KEPT}
+    if "after" in (result.get("diff") or {}):  # only in diff mode
+        kept["diff"] = result["diff"]
+    known = {key: kept.get(key, nothing) for key, nothing in _WORKFLOW.items()}
+    return {**kept, "succeeded": not result.get("failed"), "workflow": {name: known}}
 
 
 def _proof(proof: Mapping[str, t.Any], new: str) -> str:

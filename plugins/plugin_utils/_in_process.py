@@ -28,6 +28,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._worker import end_with_parent
 
 display = Display()
 # 0: every module runs in its own process.
@@ -105,6 +106,7 @@ class InProcessAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The module's result."""
+        end_with_parent()
         task_vars = task_vars or {}
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if reason := self._reason_for_a_process(task_vars):

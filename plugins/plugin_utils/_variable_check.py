@@ -8,50 +8,101 @@ PRIVATE: may change at any time.
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import re
 import typing as t
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._near_miss import PREFIXED, closest, suggestion
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
 
 _PLATFORM_NAME = re.compile(r"\bplatform_[a-z0-9_]+")
-_CLOSE_ENOUGH = 0.6
-_ALMOST_EQUAL = 0.88
+_WHOLE = re.compile(r"-?\d{1,18}")
 
 
 class _Rule(t.NamedTuple):
-    """For variables whose name matches: the type of the value, and a check that returns what was expected, or None."""
+    """For variables whose path matches: the type of the value, and a check that returns what was expected, or None.
+
+    The path is the variable and the keys below it, without indices of lists: `istio_ingress_gateway_ports.port`.
+    """
 
     pattern: re.Pattern[str]
     kind: type
     check: Callable[[t.Any], str | None]
 
 
+def _number(low: float, high: float, what: str) -> Callable[[t.Any], str | None]:
+    def check(value: float) -> str | None:
+        return None if low <= value <= high else f"{what} from {low:g} to {high:g}"
+
+    return check
+
+
+def _rule(pattern: str, kind: type, check: Callable[[t.Any], str | None]) -> _Rule:
+    return _Rule(re.compile(pattern), kind, check)
+
+
+_PROMETHEUS_DURATION = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
+
+
+def _prometheus_duration(value: str) -> str | None:
+    """Duration as Prometheus reads it (prometheus/common, model/time.go): 15d, 1h30m."""
+    return None if _PROMETHEUS_DURATION.fullmatch(value) else "a duration of Prometheus such as 15s, 1h30m or 15d"
+
+
+# The first rule that matches a path counts. Variables of a role that are a number, and have neither `choices` nor a rule, fail
+# tests/contract/test_roles.py. `\w+_` matches variables only; keys of dicts that are free for users to fill have few rules.
 _RULES: tuple[_Rule, ...] = (
-    _Rule(re.compile(r"(^|.*_)port"), int, is_.port),
-    _Rule(re.compile(r"(^|.*_)weight"), int, is_.between(0, 100, "a weight")),
-    _Rule(re.compile(r"(^|.*_)(replicas|autoscale_m(in|ax))"), int, is_.between(0, 10_000, "a number of pods")),
-    _Rule(re.compile(r"(^|.*_)namespace"), str, is_.label),
-    _Rule(re.compile(r"(^|.*_)service_account"), str, is_.service_account),
-    _Rule(re.compile(r"(^|.*_)(domain|tls_secret)"), str, is_.subdomain),
+    _rule(r"(.*[._])?port|(\w+_)?node_ports\.\w+|(.*\.)?nodePort", int, is_.port),
+    _rule(r"(.*[._])?weight", int, is_.between(0, 100, "a weight")),
+    _rule(r"(.*[._])?(replicas|autoscale_m(in|ax))", int, is_.between(0, 10_000, "a number of pods")),
+    _rule(r"\w+_autoscale_cpu", int, is_.between(1, 1000, "a percentage")),
+    _rule(r"observability_(retention|scrape_interval|scrape_timeout)", str, _prometheus_duration),
+    _rule(r"\w+_(timeout|interrupted_wait|window)", int, is_.between(0, 7 * 86400, "a number of seconds")),
+    _rule(r"\w+_days", int, is_.between(1, 36500, "a number of days")),
+    _rule(r"\w+_minutes", int, is_.between(1, 525_600, "a number of minutes")),
+    _rule(r"\w+_ms", int, is_.between(1, 3_600_000, "a number of milliseconds")),
+    _rule(r"\w+_ratio", float, _number(0, 1, "a number")),
+    _rule(r"\w+_rate", float, _number(0, 10_000, "a number")),
+    _rule(r"\w+_(samples|max_calls)", int, is_.between(0, 100_000, "a number")),
+    _rule(r"istio_ingress_gateway_trusted_proxies", int, is_.between(0, 100, "a number of proxies")),
+    _rule(r"\w+_sampling\.\w+", float, _number(0, 100, "a percentage")),
+    _rule(r"\w+_reporting_interval\.\w+", str, is_.duration),
+    _rule(r"(\w+_storage_size|datastore_databases\.size)", str, is_.positive_quantity),
+    _rule(r"(.*[._])?namespace", str, is_.label),
+    _rule(r"(.*[._])?service_account", str, is_.service_account),
+    _rule(r"(.*[._])?(domain|tls_secret)", str, is_.subdomain),
 )
 
 
+def has_range(path: str) -> bool:
+    """Whether a rule says something about a variable, or a key below one."""
+    return any(rule.pattern.fullmatch(path) for rule in _RULES)
+
+
+def _converted(rule: _Rule, value: object) -> object:
+    """Variables given with `-e x=80` are strings."""
+    if isinstance(value, str) and rule.kind is int and _WHOLE.fullmatch(value):
+        return int(value)
+    if rule.kind is float and isinstance(value, (str, int)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
 def _expected(rule: _Rule, value: object) -> str | None:
-    """What was expected instead of ``value``, None when it is valid. Variables given with ``-e x=80`` are strings."""
-    if rule.kind is int and isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
-        value = int(value)
+    """What was expected instead of ``value``, None when it is valid."""
+    value = _converted(rule, value)
     if isinstance(value, bool) or not isinstance(value, rule.kind):
         # The check of an invalid value of the right type returns what is expected.
-        return rule.check(-1 if rule.kind is int else "?")
+        return rule.check("?" if rule.kind is str else -1)
     return rule.check(value)
 
 
 def range_findings(name: str, value: object) -> Iterator[str]:
     """Values out of range in a variable and, when it is a dict or list, in everything below it.
 
-    The last part of the name selects the rule: ``*_port``, ``*_namespace`` … The role checks empty values.
+    The path selects the rule: ``*_port``, ``*_namespace`` … The role checks empty values.
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -63,12 +114,20 @@ def range_findings(name: str, value: object) -> Iterator[str]:
         return
     if value is None or value == "":
         return
-    last = re.sub(r"\[\d+\]$", "", name).rsplit(".", 1)[-1]
+    path = re.sub(r"\[\d+\]", "", name)
     for rule in _RULES:
-        if rule.pattern.fullmatch(last):
+        if rule.pattern.fullmatch(path):
             if expected := _expected(rule, value):
                 yield f"{name}: {value!r} is not {expected}"
             return
+
+
+def order_findings(values: Mapping[str, object]) -> Iterator[str]:
+    """Limits of autoscalers of which the lower is above the upper. ``values``: variables with valid values."""
+    for name, least in values.items():
+        most = values.get(f"{name.removesuffix('_min')}_max") if name.endswith("_autoscale_min") else None
+        if most is not None and int(str(least)) > int(str(most)):
+            yield f"{name}: {least} is above {name.removesuffix('_min')}_max, which is {most}; expected at most {most}"
 
 
 def owner_of(name: str, roles: Iterable[str]) -> str | None:
@@ -76,7 +135,14 @@ def owner_of(name: str, roles: Iterable[str]) -> str | None:
     return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
 
 
+# A default that is nothing but a platform variable's value.
 _FROM_PLATFORM = re.compile(r"\{\{\s*(platform_[a-z0-9_]+)\s*\|\s*default\([^()]*\)\s*\}\}")
+
+
+def platform_of(default: object) -> str | None:
+    """The platform variable whose value a variable has by default; None when there is none, or when the value is made from it."""
+    match = _FROM_PLATFORM.fullmatch(default) if isinstance(default, str) else None
+    return match[1] if match else None
 
 
 def sources(raw: Mapping[str, object]) -> dict[str, str]:
@@ -86,9 +152,9 @@ def sources(raw: Mapping[str, object]) -> dict[str, str]:
     """
     found = {}
     for name, value in raw.items():
-        match = _FROM_PLATFORM.fullmatch(value) if isinstance(value, str) else None
-        if match and match[1] in raw:
-            found[name] = match[1]
+        source = platform_of(value)
+        if source and source in raw:
+            found[name] = source
     return found
 
 
@@ -105,11 +171,6 @@ def platform_names(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(match for line in lines for match in _PLATFORM_NAME.findall(line))
 
 
-def _closest(name: str, known: Collection[str]) -> str:
-    matches = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_CLOSE_ENOUGH)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
 def unknown_findings(
     names: Iterable[str],
     options: Mapping[str, Collection[str]],
@@ -124,9 +185,9 @@ def unknown_findings(
         role = owner_of(name, options)
         if role is not None:
             if name not in options[role]:
-                yield f"{name}: role {role} has no such variable{_closest(name, options[role])}"
+                yield f"{name}: role {role} has no such variable{suggestion(name, options[role])}"
         elif name.startswith("platform_") and name not in platform:
-            yield f"{name}: nothing reads this variable{_closest(name, platform)}"
+            yield f"{name}: nothing reads this variable{suggestion(name, platform)}"
 
 
 def lookalikes(
@@ -137,8 +198,8 @@ def lookalikes(
     for name in sorted(names):
         if name in known or name.startswith(("_", "ansible_", "platform_")) or owner_of(name, options):
             continue
-        if match := difflib.get_close_matches(name, known, n=1, cutoff=_ALMOST_EQUAL):
-            yield name, match[0]
+        if match := closest(name, known, PREFIXED):
+            yield name, match
 
 
 def looks_like_path(value: object) -> bool:

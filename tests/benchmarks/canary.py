@@ -114,7 +114,7 @@ def _steps(bed: Any, number: int) -> Iterator[tuple[str, float]]:
 
 def _pushes(bed: Any) -> list[float]:
     """Pushes of istiod while state, lease and annotation are written, less those of as long a time without."""
-    from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes
+    from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch
     from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
     from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease
     from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
@@ -140,7 +140,7 @@ def _pushes(bed: Any) -> list[float]:
         for number in range(WRITES):
             holder = lease.acquire(f"bench-{number}", 1)
             record.write(state.noted(clock.now(), "bench", str(number)))
-            ops = routes.annotated(bed.virtual_service(), holder.annotation(state.run))
+            ops = route_patch.annotated(bed.virtual_service(), holder.annotation(state.run))
             bed.client.request("PATCH", path, body=ops, content_type="application/json-patch+json")
             lease.give_up(holder)
 

@@ -140,7 +140,7 @@ def test_filters_are_documented_beside_their_code(path: Any) -> None:
 
 
 def test_every_platform_variable_is_documented() -> None:
-    from ansible_collections.servicemesh.platform.plugins.action.check_variables import known_platform_names
+    from ansible_collections.servicemesh.platform.plugins.plugin_utils._collection_files import known_platform_names
 
     text = (ROOT / "docs" / "variables.md").read_text(encoding="utf-8")
     modules = {path.stem for path in MODULES}

@@ -17,18 +17,25 @@ ROOT_PACKAGE = "ansible_collections.servicemesh.platform.plugins."
 # it or beside it. A single file of module_utils is a part of its own.
 ALLOWED: dict[str, frozenset[str]] = {
     "module_utils._args": frozenset(),
+    "module_utils._parent": frozenset(),
     "module_utils._local_node": frozenset(),
-    "module_utils._kube": frozenset(),
+    "module_utils._kube": frozenset({"module_utils._parent"}),
     "module_utils._http": frozenset(),
     "module_utils._prometheus": frozenset({"module_utils._http", "module_utils._kube"}),
-    "module_utils._module": frozenset({"module_utils._kube"}),
+    "module_utils._module": frozenset({"module_utils._kube", "module_utils._parent"}),
     "module_utils._apply": frozenset({"module_utils._kube"}),
     "module_utils._mesh": frozenset({"module_utils._kube"}),
     "module_utils._helm": frozenset({"module_utils._kube"}),
     "module_utils._preflight": frozenset({"module_utils._kube"}),
     "module_utils._mtls": frozenset({"module_utils._kube", "module_utils._prometheus"}),
     "module_utils._canary": frozenset(
-        {"module_utils._apply", "module_utils._http", "module_utils._kube", "module_utils._prometheus"}
+        {
+            "module_utils._apply",
+            "module_utils._http",
+            "module_utils._kube",
+            "module_utils._parent",
+            "module_utils._prometheus",
+        }
     ),
     "modules": frozenset({"module_utils"}),
     "plugin_utils._service": frozenset(),
@@ -38,8 +45,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "doc_fragments": frozenset(),
 }
 MOST_SINGLE_FILES = 8
-# Names of Ansible's own classes that have an underscore and no public form.
-ANSIBLES = frozenset({"_diff"})
+# Names of Ansible's own classes and of Python that have an underscore and no public form.
+FOREIGN = frozenset({"_diff", "_exit"})
 
 
 class Import:
@@ -106,7 +113,7 @@ def private_reads(path: str, tree: ast.AST, imports: Iterable[Import]) -> Iterat
             yield f"{path}:{entry.line}: imports {entry.name}, which is private to {entry.module}"
     mine = own_names(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in ANSIBLES:
+        if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in FOREIGN:
             continue
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         if owner in ("self", "cls"):

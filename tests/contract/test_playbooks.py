@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.tree import ROOT
 
-PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml"))
+PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml"))
 ENVIRONMENTS = ["local", "dev", "staging", "prod"]
 
 

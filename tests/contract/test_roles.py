@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import has_range
 
 from tests.contract.tree import ROOT, flat_tasks, load, roles, service_roles, task_files
 
@@ -101,6 +102,26 @@ def test_options_are_described(role: str) -> None:
     assert undescribed("", options(role)) == []
     main = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     assert main.get("short_description")
+
+
+# What Helm or the API server would refuse too, but in the middle of a run.
+WITHOUT_RANGE = {"microservice_definition"}  # has a check of its own, _service/definition.py
+MEASURES = ("port", "timeout", "interval", "retention", "storage_size", "namespace", "domain")
+
+
+@pytest.mark.parametrize("role", roles())
+def test_numbers_and_measures_have_a_range(role: str) -> None:
+    def without(prefix: str, spec: dict[str, Any]) -> list[str]:
+        found = []
+        for name, option in spec.items():
+            path = prefix + name
+            measure = option["type"] in ("int", "float") or (option["type"] == "str" and name.endswith(MEASURES))
+            if measure and "choices" not in option and not has_range(path):
+                found.append(path)
+            found.extend(without(f"{path}.", option.get("options") or {}))
+        return found
+
+    assert without("", {name: option for name, option in options(role).items() if name not in WITHOUT_RANGE}) == []
 
 
 @pytest.mark.parametrize("role", roles())

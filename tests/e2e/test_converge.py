@@ -77,3 +77,12 @@ def test_status_shows_every_service_healthy(cluster_args: tuple[str, ...]) -> No
         assert "healthy" in line
         assert f"/api/{name}s" in line
     assert "workloads are healthy." in run.text
+
+
+def test_status_of_a_namespace_that_does_not_exist_is_no_good_news(cluster_args: tuple[str, ...]) -> None:
+    run = ansible_playbook("status.yml", *cluster_args, "-e", "platform_namespace=t-nope")
+    assert run.returncode == 2, run.told
+    assert "There is no namespace t-nope." in run.text
+    assert "local has no namespace t-nope, so nothing is known of the workloads that belong there" in " ".join(
+        run.text.split()
+    )

@@ -40,8 +40,8 @@ class Istio:
             self._process.communicate()
             self._process = None
 
-    def proxies(self, objects: list[Obj], config: Obj) -> dict[str, Obj]:
-        """What each pod with a proxy gets, by namespace/name (docs of the fields: program/main.go)."""
+    def proxies(self, objects: list[Obj], config: Obj, *, routes: bool = False) -> dict[str, Obj]:
+        """What each pod with a proxy gets, by namespace/name (docs of the fields: program/main.go). `routes`: with whole routes."""
         if self.asked % PER_PROCESS == 0:
             self._end()
             self._process = subprocess.Popen([str(program())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -51,6 +51,7 @@ class Istio:
         assert self._process.stdout is not None
         question = {
             "config": yaml.safe_dump(config),
+            "routes": routes,
             "kube": [entry for entry in objects if entry["kind"] in _KUBE],
             "istio": [
                 entry for entry in objects if ".istio.io/" in entry["apiVersion"] and _read(entry, objects, config)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.deleter import Deleter
@@ -51,7 +51,11 @@ _LATER = "pods that are being deleted may still use it; a call that finds the se
 
 
 class ApplyError(KubeError):
-    """The call failed; `Applier.result` holds what was done before."""
+    """The call failed; `Applier.result` holds what was done before. `causes`: the errors of single objects, as far as there were any."""
+
+    def __init__(self, message: str, causes: Sequence[KubeError] = ()) -> None:
+        self.causes = tuple(causes)
+        super().__init__(message)
 
 
 class Applier:
@@ -84,8 +88,10 @@ class Applier:
             self._refuse_empty()
         try:
             self._run(objects, retired)
+        except ApplyError as error:
+            raise ApplyError(self.scrubbed(str(error)), error.causes) from None
         except ApiError as error:
-            raise ApplyError(self.scrubbed(str(error))) from None
+            raise ApplyError(self.scrubbed(str(error)), [error]) from None
         except KubeError as error:
             raise type(error)(self.scrubbed(str(error))) from None
         return self.result
@@ -223,6 +229,7 @@ class Applier:
         """Handles all objects of a wave at once. Except in an outage each is tried, so that one call reports all errors."""
         errors: list[str] = []
         lost: list[str] = []
+        causes: list[KubeError] = []
 
         def attempt(obj: Mapping[str, Any]) -> None:
             if lost:
@@ -234,6 +241,7 @@ class Applier:
                 self.result.outcomes.append(outcome)
             except KubeError as error:
                 text = worded(error, self._secrets)
+                causes.append(error)
                 if isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.by_outage):
                     lost.append(text)
                 else:
@@ -248,7 +256,7 @@ class Applier:
             errors.append(f"{lost[0]} ({left} of {len(members)} objects of the wave are not done)")
         if errors:
             later = "; no later wave was started" if len(self.result.outcomes) else ""
-            raise ApplyError(numbered(f"Wave {number} failed{later}", errors))
+            raise ApplyError(numbered(f"Wave {number} failed{later}", errors), causes)
 
     # Deleting ----------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,10 @@ def wait_of(value: Any) -> Wait:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one call. `wait_timeout`: seconds, for all waits of the call together."""
+    """Options of one call. `wait_timeout`: seconds, for all waits of the call together.
+
+    `over_commands`: fields that single commands of kubectl set (create, edit, scale) are taken over, and noted in the outcome.
+    """
 
     name: str = ""
     state: str = "present"
@@ -61,6 +64,7 @@ class Options:
     wait_timeout: float = 300.0
     field_manager: str = FIELD_MANAGER
     force_conflicts: tuple[str, ...] = ()
+    over_commands: bool = False
     prune: bool = False
     prune_allow: tuple[str, ...] = ()
     inventory_namespace: str = ""

@@ -24,9 +24,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import changes, overlay, redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
+    ApiError,
+    ConflictError,
+    KubeError,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.managed_fields import (
     Conflict,
+    by_command,
     conflicts_of,
     covers,
     without,
@@ -270,21 +275,31 @@ class Writer:
             if c.manager in taken
             or any(covers(path, c.field) for path in self._options.force_conflicts)
             or self._left_behind(c, outcome)
+            or self._by_command(c, outcome)
         ]
         refused = [c for c in others if c not in allowed]
         if refused:
             named = "; ".join(f"{c.field} belongs to manager '{c.manager}'" for c in refused)
-            raise KubeError(
+            raise ConflictError(
                 f"409 Conflict: {named}. Nothing was overwritten: remove the field from the definition, let that manager "
                 f"give it up, or take it over with force_conflicts: {sorted({c.field for c in refused})}"
             )
         shorter = without(body, [c.field for c in withheld])
         if withheld and shorter == body:
-            raise KubeError(
+            raise ConflictError(
                 f"409 Conflict: {withheld[0].field} belongs to manager '{CANARY_MANAGER}' and cannot be left out"
             )
         outcome.withheld += [{"field": c.field, "manager": c.manager} for c in withheld]
         return shorter, bool(allowed) and not withheld
+
+    def _by_command(self, conflict: Conflict, outcome: Outcome) -> bool:
+        """Whether a single command of kubectl set the field, and such fields are to be taken over."""
+        if not self._options.over_commands or not by_command(outcome.live or {}, conflict.manager):
+            return False
+        told = f"{conflict.field} taken over from '{conflict.manager}'"
+        if told not in outcome.note:  # a second conflict of the same object names the field again
+            outcome.note = f"{outcome.note}; {told}".removeprefix("; ")
+        return True
 
     def _left_behind(self, conflict: Conflict, outcome: Outcome) -> bool:
         """Whether the field is the number of replicas, and the autoscaler that set it does not exist any more."""

@@ -12,13 +12,13 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 
 
 class ServerClock:
     """The API server's time, from the `Date` header of the last answer."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Api) -> None:
         self._client = client
         self._offset = 0.0
 

@@ -9,29 +9,31 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options, Wait
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import checked
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch, routes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_record import record_for
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER
 
 Obj = dict[str, Any]
 _PATCH = "application/json-patch+json"
-_MERGE = "application/merge-patch+json"
 _QUERY = {"fieldManager": CANARY_MANAGER}
 _TRIES = 4
 
 
 class ClusterWriter:
-    """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token."""
+    """Writes of one run. `annotation` is the value on its VirtualServices: the run and its fencing token.
 
-    def __init__(self, client: Client, settings: Mapping[str, Any], annotation: str) -> None:
-        self._client, self._settings, self._annotation = client, settings, annotation
+    `trial`: each write of the client is a dry run. What is there already is then written as well, and what only a write before would have
+    left is not removed.
+    """
+
+    def __init__(self, client: Api, settings: Mapping[str, Any], annotation: str, *, trial: bool = False) -> None:
+        self._client = client
+        self._settings, self._annotation, self._trial = settings, annotation, trial
         self._namespace = settings["namespace"]
         self._deployments = f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
 
@@ -49,37 +51,42 @@ class ClusterWriter:
         return all(value == self._annotation for value in present)
 
     def set_weight(self, virtual_services: Sequence[Obj], aim: routes.Aim, weight: int) -> None:
-        """Gives the canary `weight` percent in all routes. Unless that is 0, the routes of the run's `match` and its `mirror` are there."""
-        extra = self._settings.get("match") if weight else None
-        mirror = float(self._settings.get("mirror") or 0) if weight else 0.0
-        known = [(item, {place.canary_weight for place in routes.find(item, aim).places}) for item in virtual_services]
+        """Gives the canary `weight` percent in all routes. Unless that is 0, the run's recorded copies and mirrors are there.
+
+        Weight is given to the canary only in routes that are as they were at the start; it is taken back from all that there are.
+        """
+        known = [(item, self._weights(item, aim)) for item in virtual_services]
 
         def change(pair: tuple[Obj, set[int]]) -> None:
             item, before = pair
 
             def operations(live: Obj) -> list[Obj]:
                 self.check_annotation([live])
-                found = routes.find(live, aim)
-                if found.findings:
-                    raise KubeError("The routes changed since the start: " + "; ".join(found.findings))
-                unexpected = {place.canary_weight for place in found.places} - before - {weight}
+                record = record_for(self._settings, live)
+                if weight > max(before, default=0) and (found := route_patch.changed(live, aim, record)):
+                    raise KubeError("The routes changed since the start: " + "; ".join(found))
+                unexpected = self._weights(live, aim) - before - {weight}
                 if unexpected:
                     raise KubeError(
                         f"{routes.named(live)}: somebody else set the canary's weight to {min(unexpected)} %; expected "
                         f"{' or '.join(str(number) for number in sorted(before))} %. Run again to continue from the recorded state"
                     )
-                return routes.patch(live, aim, weight, annotation=self._annotation, extra=extra, mirror=mirror)
+                return route_patch.patch(live, aim, weight, record, annotation=self._annotation)
 
             self._patch(_path(item), item, operations)
 
         self._client.each(change, known)
+
+    def _weights(self, virtual_service: Obj, aim: routes.Aim) -> set[int]:
+        copies = record_for(self._settings, virtual_service).copies
+        return {place.canary_weight for place in routes.find(virtual_service, aim, copies).places}
 
     def put_annotation(self, virtual_services: Sequence[Obj]) -> None:
         """Writes this run's annotation. From then on, the API server refuses each patch that an earlier holder computed before."""
 
         def operations(live: Obj) -> list[Obj]:
             self.check_annotation([live])
-            return routes.annotated(live, self._annotation)
+            return route_patch.annotated(live, self._annotation)
 
         self._all(virtual_services, operations)
 
@@ -88,7 +95,7 @@ class ClusterWriter:
 
         def operations(live: Obj) -> list[Obj]:
             self.check_annotation([live])
-            return routes.annotated(live, "")
+            return route_patch.annotated(live, "", record_for(self._settings, live))
 
         self._all(virtual_services, operations)
         paths = [_path(item) for item in virtual_services]
@@ -96,7 +103,7 @@ class ClusterWriter:
         for path in paths:
             live = self._client.get(path)
             if live is not None:
-                self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+                self._disown(path, live)
 
     def _all(self, virtual_services: Sequence[Obj], operations: Callable[[Obj], list[Obj]]) -> None:
         def change(item: Obj) -> None:
@@ -124,28 +131,11 @@ class ClusterWriter:
 
     # Deployments ---------------------------------------------------------------------------------------------------
 
-    def apply(self, definitions: Sequence[Obj]) -> bool:
-        """Applies definitions as the roles do, without waiting. Returns whether anything changed."""
-        applier = Applier(self._client, Options(name=self._settings["service"], wait=Wait(False)))
-        return applier.run(checked(list(definitions)), []).changed
-
     def scale(self, name: str, number: int) -> None:
-        """Sets a Deployment's number of pods."""
-        self._client.request(
-            "PATCH",
-            f"{self._deployments}/{name}/scale",
-            query=_QUERY,
-            body={"spec": {"replicas": number}},
-            content_type=_MERGE,
-        )
-
-    def remove(self, canary: Obj | None) -> None:
-        """Removes the canary's pods: deletes the objects of canary_definitions, or scales somebody else's Deployment to 0."""
-        if self._settings["defined"]:
-            applier = Applier(self._client, Options(name=self._settings["service"], state="absent", wait=Wait(False)))
-            applier.run(checked(self._settings["remove"]), [])
-        elif canary is not None and canary["spec"].get("replicas", 1):
-            self.scale(canary["metadata"]["name"], 0)
+        """Sets a Deployment's number of pods. Refused when it changed since it was read, so that no old number comes late."""
+        path = f"{self._deployments}/{name}/scale"
+        live = self._client.request("GET", path)[1]
+        self._patch(path, live, functools.partial(self._replaced, values={"/spec/replicas": number}))
 
     def copy_template(self, stable: Obj, canary: Obj) -> None:
         """Gives stable the canary's pod template with stable's own labels, for runs without definitions."""
@@ -156,31 +146,45 @@ class ClusterWriter:
         for entry in saved.get("configs") or []:
             path = f"/api/v1/namespaces/{self._namespace}/configmaps/{entry['name']}"
             live = self._client.get(path)
-            if live is not None and live.get("data") != entry["data"]:
-                self._patch(path, live, functools.partial(_replaced, path="/data", value=entry["data"]))
-                live = self._client.get(path)
-                if live is not None:
-                    self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+            if live is not None and (self._trial or live.get("data") != entry["data"]):
+                values = {"/data": entry["data"]}
+                self._disown(path, self._patch(path, live, functools.partial(self._replaced, values=values)))
         self._set_template(stable, saved["template"])
 
     def _set_template(self, stable: Obj, template: Mapping[str, Any]) -> None:
         path = f"{self._deployments}/{stable['metadata']['name']}"
-        live = self._patch(path, stable, lambda obj: _replaced(obj, "/spec/template", template))
         version = ((template.get("metadata") or {}).get("labels") or {}).get("version")
-        if version and "version" in (live["metadata"].get("labels") or {}):
-            live = self._patch(path, live, lambda obj: _replaced(obj, "/metadata/labels/version", version))
-        self._patch(path, live, lambda obj: routes.disown(obj, CANARY_MANAGER))
+
+        def operations(obj: Obj) -> list[Obj]:
+            values: dict[str, Any] = {"/spec/template": template}
+            if version and "version" in (obj["metadata"].get("labels") or {}):
+                values["/metadata/labels/version"] = version
+            return self._replaced(obj, values)
+
+        self._disown(path, self._patch(path, stable, operations))
+
+    def _replaced(self, obj: Mapping[str, Any], values: Mapping[str, Any]) -> list[Obj]:
+        """Operations that replace values (JSON Pointer -> value); empty when the object has them already."""
+        changes = [
+            {"op": "add", "path": path, "value": value}
+            for path, value in values.items()
+            if self._trial or _at(obj, path) != value
+        ]
+        guard = {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
+        return [guard, *changes] if changes else []
+
+    def _disown(self, path: str, live: Obj) -> None:
+        """Gives up the ownership of the fields that a patch wrote."""
+        if not self._trial:
+            self._patch(path, live, lambda obj: route_patch.disown(obj, CANARY_MANAGER))
 
 
-def _replaced(obj: Mapping[str, Any], path: str, value: Any) -> list[Obj]:
-    """Operations that replace a value; empty when the object has it already."""
+def _at(obj: Mapping[str, Any], path: str) -> Any:
+    """The value at a JSON Pointer without escapes; None when there is none."""
     node: Any = obj
     for part in path.split("/")[1:]:
         node = (node or {}).get(part)
-    if node == value:
-        return []
-    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]}
-    return [guard, {"op": "add", "path": path, "value": value}]
+    return node
 
 
 def _as_stable(template: Mapping[str, Any], stable: Mapping[str, Any]) -> Obj:

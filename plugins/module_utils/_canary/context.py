@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease_keeper import LeaseKeeper, boot_seconds
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, RUNS_LIMIT, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -36,10 +38,23 @@ class Result:
 
 
 class Context:
-    """What the operations of one call of the module share."""
+    """What the operations of one call of the module share. `connect` makes another client, for the thread that renews the lease.
 
-    def __init__(self, client: Client, params: Mapping[str, Any], *, check: bool = False) -> None:
-        self.client, self.params, self.check = client, params, check
+    `alone`: the call runs in a process of its own, so that it has to clean up itself when its driver ends.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        params: Mapping[str, Any],
+        *,
+        check: bool = False,
+        alone: bool = False,
+        connect: Callable[[], Client] | None = None,
+    ) -> None:
+        self.client, self.params, self.check, self.alone = client, params, check, alone
+        self._connect = connect or functools.partial(Client, params, concurrency=1)
+        self._keeper: LeaseKeeper | None = None
         self.namespace, self.service = str(params["namespace"]), str(params["service"])
         self.clock = ServerClock(client)
         self.lease = Lease(client, self.clock, self.namespace, self.service)
@@ -58,14 +73,30 @@ class Context:
         return LeaseHolder(str(name), int(token)) if name and token else None
 
     def acquire(self) -> None:
-        """Takes the lease, or renews the one of an earlier call. Raises OtherRunError."""
-        duration = self.params["lease_duration"]
+        """Takes the lease, or renews the one of an earlier call, and keeps it until `close`. Raises OtherRunError."""
+        duration = float(self.params["lease_duration"])
+        self.close()
+        begin = boot_seconds()
         if (holder := self.given_holder()) is not None:
             self.lease.renew(holder, duration)
         else:
             name = str(self.params.get("holder") or f"call-{uuid.uuid4().hex[:12]}")
             holder = self.lease.acquire(name, duration)
         self.result.lease_holder = holder
+        self._keeper = LeaseKeeper(self.lease, holder, duration, begin, self._other_lease)
+        self.client.before_write = self._keeper.check
+
+    def _other_lease(self) -> Lease:
+        """The same Lease over a connection of its own."""
+        client = self._connect()
+        return Lease(client, ServerClock(client), self.namespace, self.service)
+
+    def close(self) -> None:
+        """Ends the renewals of the lease, at the end of the call. The lease stays."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+            self.client.before_write = None
 
     def leased_state(self) -> State:
         """Takes the lease and reads the recorded state under it. Raises KubeError when there is none."""

@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
 
 POLL = 1.0  # seconds between two looks at pods that become ready
+QUICK = 0.4  # the same in a promotion, in which the new version has all requests and stable has none
 _MOVING = frozenset({Phase.RESETTING, Phase.PREPARING, Phase.SHIFTING, Phase.ANALYSING})
 
 
@@ -39,6 +40,7 @@ class ActionKind(StrEnum):
     OPEN_WINDOW = "open_window"
     JUDGE = "judge"
     WATCH = "watch"
+    DRAIN = "drain"
     APPLY_CANARY = "apply_canary"
     SCALE_CANARY = "scale_canary"
     REMOVE_CANARY = "remove_canary"
@@ -66,11 +68,19 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """What is observed in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist)."""
+    """What is observed in the cluster: the canary's weights in all routes, and both Deployments (None: it does not exist).
+
+    `changed`: what somebody else changed in the routes since the start, so that no weight can be given to the canary. `elsewhere`: routes
+    that somebody else has added and that lead to the canary.
+    `watchdog`: the pod that watches over the run; None when none is wanted.
+    """
 
     weights: frozenset[int]
     stable: Workload | None
     canary: Workload | None
+    changed: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    watchdog: Workload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Action:
     """What to do now. `state`, when it is not None, is written before that.
 
     `weight`: percent, for SET_WEIGHT and PROVE. `pods`: for SCALE_CANARY and SCALE_STABLE. `milestone`: for CHECK_APPROVALS.
-    `seconds`: until the next look, for WAIT. `why`: for WAIT, STOP and DONE.
+    `seconds`: until the next look, for WAIT; at most, for DRAIN. `why`: for WAIT, STOP and DONE.
     """
 
     kind: ActionKind
@@ -138,6 +148,8 @@ def _off_plan(state: State, observed: ObservedState) -> str:
             f"the canary's weight is {unexpected[0]} %, but this run had set {expected}: somebody else changed the routes. "
             f"Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)"
         )
+    if observed.changed:
+        return _changed(observed)
     if not state.template or state.phase in (Phase.RESETTING, Phase.PREPARING) or observed.canary is None:
         return ""
     if observed.canary.template != state.template:
@@ -146,6 +158,13 @@ def _off_plan(state: State, observed: ObservedState) -> str:
             "Nothing was done. Start again with that version (on_new_version: restart), or roll back (rollback.yml)"
         )
     return ""
+
+
+def _changed(observed: ObservedState) -> str:
+    return (
+        f"the routes changed since the start: {'; '.join(observed.changed)}. Nothing was done. Set them back and run again, "
+        "or roll back (rollback.yml)"
+    )
 
 
 def _weigh(state: State, observed: ObservedState) -> Action | None:
@@ -204,6 +223,8 @@ def _prepare(state: State, observed: ObservedState, now: float) -> Action:
     if observed.canary.ending and in_time:
         # Proxies may still have them as endpoints: a request of the first step would reach a terminating pod of an earlier version.
         return _wait(POLL, f"{observed.canary.ending} pods of an earlier canary terminate")
+    if observed.watchdog and (late := _enough(state, observed.watchdog, 1, now, ActionKind.WAIT)):
+        return _or_fail(state, late, "watchdog", now)  # nothing is shifted before it runs
     if not state.proved:
         return _transition(state.replace(proved=now, template=observed.canary.template))
     left = state.proved + state.plan.warmup - now
@@ -235,7 +256,16 @@ def _analyse(state: State, observed: ObservedState, now: float) -> Action:
         return _transition(transitions.blind(state, now))
     if not state.opened:
         return Action(ActionKind.OPEN_WINDOW)
-    return _wait(min(due, blind) - now, "the window is open")
+    return _ahead(state, observed) or _wait(min(due, blind) - now, "the window is open")
+
+
+def _ahead(state: State, observed: ObservedState) -> Action | None:
+    """In the last window of the last step, the canary gets the pods that the promotion needs: it then waits for none of them."""
+    canary, needed = observed.canary, _full_load(state, observed)
+    last = plans.next_index(state.plan, state.index) is None and state.passes + 1 >= state.plan.passes
+    if not last or state.plan.pause_at == state.weight or canary is None or canary.desired >= needed:
+        return None
+    return Action(ActionKind.SCALE_CANARY, pods=needed)
 
 
 # Promotion -------------------------------------------------------------------------------------------------------------
@@ -249,6 +279,8 @@ def _promote(state: State, observed: ObservedState, now: float) -> Action:
             why=f"the canary's weight is {unexpected[0]} %, but the promotion had set {state.weight} %: somebody else changed the "
             f"routes. Nothing was done. Set the weight back to {state.weight} % and run again, or roll back (rollback.yml)",
         )
+    if observed.changed and state.stage in (Stage.COVER, Stage.SWITCH):
+        return Action(ActionKind.STOP, why=_changed(observed))
     match state.stage:
         case Stage.COVER:
             return _cover(state, observed, now)
@@ -261,7 +293,7 @@ def _promote(state: State, observed: ObservedState, now: float) -> Action:
         case Stage.RETURN:
             return _weigh(state, observed) or _transition(transitions.staged(state, Stage.DRAIN, now))
         case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
-            return _end(state, state.stage, now)
+            return _end(state, state.stage, observed, now)
         case Stage.RESTORE | Stage.CAPACITY | Stage.WATCH | None:
             raise ValueError(f"a promotion has no stage {state.stage}")
         case _:
@@ -291,7 +323,7 @@ def _update(state: State, observed: ObservedState, now: float) -> Action:
         return _transition(transitions.failed(state, f"stable: {why}", now))
     if not observed.stable.complete:
         if now - state.since <= state.plan.progress_deadline:
-            return _wait(POLL, observed.stable.waiting or "stable takes the new version")
+            return _wait(QUICK, observed.stable.waiting or "stable takes the new version")
         late = f"stable: not ready with the new version after {state.plan.progress_deadline:g} s ({observed.stable.waiting})"
         return _transition(transitions.failed(state, late, now))
     if short := _enough(state, observed.stable, max(1, state.baseline), now, ActionKind.SCALE_STABLE):
@@ -299,15 +331,23 @@ def _update(state: State, observed: ObservedState, now: float) -> Action:
     return _transition(transitions.staged(transitions.aimed(state, 0), Stage.RETURN, now))
 
 
-def _end(state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], now: float) -> Action:
-    """The last stages of a promotion and of a rollback."""
+def _end(
+    state: State, stage: Literal[Stage.DRAIN, Stage.REMOVE, Stage.FINISH], observed: ObservedState, now: float
+) -> Action:
+    """The last stages of a promotion and of a rollback. The canary's pods stay while a route that somebody else added leads to them."""
     match stage:
         case Stage.DRAIN:
             left = max(state.since, state.proved) + state.plan.drain - now
-            if left > 0:
-                return _wait(left, "open requests complete")
+            if left > 0 and state.exposed:
+                return Action(ActionKind.DRAIN, seconds=left)
             return _transition(transitions.staged(state, Stage.REMOVE, now))
         case Stage.REMOVE:
+            if observed.elsewhere:
+                why = (
+                    f"{'; '.join(observed.elsewhere)}: somebody else added this route, which leads to the canary. The canary's pods stay. "
+                    "Remove the route or let it lead to another subset, and run again"
+                )
+                return Action(ActionKind.STOP, why=why)
             return Action(ActionKind.REMOVE_CANARY)
         case Stage.FINISH:
             return Action(ActionKind.CLEAN_UP)
@@ -327,7 +367,7 @@ def _roll_back(state: State, observed: ObservedState, now: float) -> Action:
         case Stage.WATCH:
             return _watch(state, observed, now)
         case Stage.DRAIN | Stage.REMOVE | Stage.FINISH:
-            return _end(state, state.stage, now)
+            return _end(state, state.stage, observed, now)
         case Stage.COVER | Stage.SWITCH | Stage.UPDATE | Stage.RETURN | None:
             raise ValueError(f"a rollback has no stage {state.stage}")
         case _:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_patch, route_record, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import (
     approvals,
     entries,
@@ -26,15 +26,19 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Verdict,
     Window,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.drain import Drain
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import has_ended, owned_pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
+_LOOK = 5.0  # seconds that a call looks for open requests at most
 _PENDING = 1.0  # seconds between two looks at a Job, an approval or a scrape
 _WATCHED = "destination"  # the reporter of requests that a version got
 
@@ -55,7 +59,7 @@ class Outcome:
 class Executor:
     """Actions of one call. `settings` are those of the run, with their secrets."""
 
-    def __init__(self, context: Context, settings: Mapping[str, Any], writer: ClusterWriter) -> None:
+    def __init__(self, context: Context, settings: Mapping[str, Any], writer: DefinitionsWriter) -> None:
         self._client, self._params = context.client, context.params
         self._clock, self._record = context.clock, context.record
         self._settings, self._writer = settings, writer
@@ -74,6 +78,8 @@ class Executor:
                 return self._judge(state, observation)
             case ActionKind.WATCH:
                 return self._watch(state)
+            case ActionKind.DRAIN:
+                return self._drain(action.seconds, state, observation)
             case ActionKind.TRANSITION:
                 return Outcome(state, changed=True)
             case ActionKind.SET_WEIGHT:
@@ -109,7 +115,7 @@ class Executor:
         if state.phase is Phase.SHIFTING:  # a proof must not take longer than the run may be without a usable sample
             timeout = max(0.0, min(timeout, transitions.blind_end(state) - self._clock.now()))
         prover = Prover(self._client, samples, timeout)
-        proof = prover.prove(observation.virtual_services, observation.aim, weight)
+        proof = prover.prove(observation.virtual_services, observation.aim, weight, observation.copies)
         now = self._clock.now()
         after = state.replace(proved=now, proof=proof.as_dict())
         if state.phase is not Phase.SHIFTING:
@@ -118,6 +124,17 @@ class Executor:
             why = "; ".join(proof.missing) or proof.why
             return transitions.failed(after, f"weight {weight} % is not in the proxies: {why}", now)
         return transitions.proved(after, now, scraped=not state.before or not self._reporters())
+
+    def _drain(self, seconds: float, state: State, observation: Observation) -> Outcome:
+        """The canary's open requests complete, for at most `seconds`; it ends earlier when its proxies show that there are none."""
+        canary = observation.canary
+        owned = owned_pods({**canary, "kind": "Deployment"}, observation.pods) if canary is not None else []
+        pods = [pod for pod in owned if not has_ended(pod)]
+        # Where the weight 0 is not proved, proxies may still send requests.
+        known = bool(state.proof.get("proved")) and int(self._settings["proof_samples"]) > 0
+        if pods and not (known and Drain(self._client).quiet(pods, min(seconds, _LOOK))):
+            return Outcome(state, retry_in=min(seconds, _PENDING), waiting="open requests complete")
+        return Outcome(transitions.staged(state, Stage.REMOVE, self._clock.now()), changed=True)
 
     # Verdicts ------------------------------------------------------------------------------------------------------
 
@@ -295,7 +312,12 @@ class Executor:
     def _clean_up(self, state: State, observation: Observation) -> State:
         others = None if self._settings["defined"] else observation.canary
         self._writer.clean_up(observation.virtual_services, [observation.stable, others])
+        watchdog.remove(self._client, state)
         ended = Phase.PROMOTED if state.phase is Phase.PROMOTING else Phase.ROLLED_BACK
+        for item in observation.virtual_services:
+            record = route_record.record_for(self._settings, item)
+            for text in route_patch.left_behind(item, observation.aim, record):
+                state = state.noted(self._clock.now(), "note", text)
         stable = observation.observed.stable
         template = stable.template if stable else ""
         return state.entered(ended, self._clock.now(), template=template, stage=None, touched=False, applied=False)

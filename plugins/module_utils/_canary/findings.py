@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, numbered
+
 
 class FindingCode(StrEnum):
     """What a finding is about."""
@@ -24,11 +26,17 @@ class FindingCode(StrEnum):
     MEASUREMENT = "measurement"
     NO_SAMPLES = "no_samples"
     NOT_TRIED = "not_tried"
+    RIGHT = "right"
+    RIGHT_UNKNOWN = "right_unknown"
+    DEFINITIONS = "definitions"
+    WRITE = "write"
+    PROOF = "proof"
+    TAKEN_OVER = "taken_over"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason why a canary cannot start, or (NO_SAMPLES, NOT_TRIED) what to know about one that starts.
+    """One reason why a canary cannot start, or (NO_SAMPLES, NOT_TRIED, RIGHT_UNKNOWN, TAKEN_OVER) what to know about one that starts.
 
     `text` names the object, what it has, what was expected, and what to do.
     """
@@ -38,6 +46,12 @@ class Finding:
 
     def __str__(self) -> str:
         return self.text
+
+
+def refusal(findings: Iterable[Finding]) -> KubeError:
+    """The error of a start with findings; each is told once."""
+    texts = list(dict.fromkeys(str(finding) for finding in findings))
+    return KubeError(numbered("The canary cannot start; nothing was changed", texts))
 
 
 def findings_of(code: FindingCode, texts: Iterable[str]) -> list[Finding]:

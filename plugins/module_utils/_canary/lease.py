@@ -13,41 +13,60 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import (
     QUERY,
+    LeaseHeldError,
     OtherRunError,
     object_meta,
     object_name,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 _EPOCH = 1_700_000_000  # keeps the transitions of a Lease within 32 bits
+_TRIES = 4
 _MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """A run that has the Lease: its name and its fencing token."""
+    """A run that has the Lease: its name and its fencing token. `after`: who had it before and did not give it up."""
 
     name: str
     fencing_token: int
+    after: str = ""
 
     def annotation(self, run: str) -> str:
         """Value of the annotation on the VirtualServices that this holder may write."""
         return f"{run}/{self.fencing_token}"
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Lease as it is read. `holder` is empty when it was given up. `late`: seconds since it expired, negative until then.
+
+    `late` is None when the Lease does not say when it expires.
+    """
+
+    holder: str
+    late: float | None
+
+
 class Lease:
     """The Lease of one service."""
 
-    def __init__(self, client: Client, clock: ServerClock, namespace: str, service: str) -> None:
+    def __init__(self, client: Api, clock: ServerClock, namespace: str, service: str) -> None:
         self._client, self._clock = client, clock
         self._canary = f"canary of {namespace}/{service}"
         self._meta = object_meta(namespace, service)
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._path = f"{self._collection}/{object_name(service)}"
 
+    @property
+    def path(self) -> str:
+        """Of the Lease on the API server."""
+        return self._path
+
     def acquire(self, name: str, duration: float) -> LeaseHolder:
-        """Takes the Lease for `duration` seconds. Raises OtherRunError, with holder and age, while another run has it."""
+        """Takes the Lease for `duration` seconds. Raises LeaseHeldError, with holder and age, while another run has it."""
         lease = self._clock.get(self._path)
         now = self._clock.now()
         if lease is None:
@@ -56,63 +75,109 @@ class Lease:
         spec = lease.get("spec") or {}
         other, left = str(spec.get("holderIdentity") or ""), _expiry(spec) - now
         if other and other != name and left > 0:
-            raise OtherRunError(
+            raise LeaseHeldError(
                 f"A {self._canary} is under way: {other} has held its lease for {_age(spec.get('acquireTime'), now):.0f} s and "
                 f"renewed it {_age(spec.get('renewTime'), now):.0f} s ago. Nothing was done. Wait until that run has ended; if it "
-                f"was killed, its lease expires in {left:.0f} s and the next run continues from the recorded state"
+                f"was killed, its lease expires in {left:.0f} s and the next run continues from the recorded state",
+                _present(spec, now),
             )
-        return self._write(lease, name, duration, int(spec.get("leaseTransitions") or 0) + 1)
+        after = other if other != name else ""
+        return self._write(lease, name, duration, int(spec.get("leaseTransitions") or 0) + 1, after=after)
+
+    def tried(self, name: str, duration: float) -> LeaseHolder:
+        """Writes the Lease as `acquire` does, whoever has it: with a client that only tries. Returns the holder that a run would be."""
+        lease = self._clock.get(self._path)
+        if lease is None:
+            token = int(self._clock.now()) - _EPOCH
+            return self._write({"metadata": self._meta}, name, duration, token, create=True)
+        token = int((lease.get("spec") or {}).get("leaseTransitions") or 0) + 1
+        return self._write(lease, name, duration, token)
 
     def renew(self, holder: LeaseHolder, duration: float) -> None:
-        """Keeps the Lease for `duration` seconds more.
+        """Keeps the Lease for `duration` seconds more. Raises OtherRunError when another run has it, or has had it.
 
-        Raises OtherRunError when another run has it, and when it has expired: another run may have had it in between.
+        A Lease that has expired is kept as well, as after an outage of the API server: as long as it has this holder's fencing token,
+        nobody has had it in between, and the API server lets one of two runs write that do it now.
         """
-        lease = self._clock.get(self._path)
-        spec = (lease or {}).get("spec") or {}
-        if lease is None or not _is_held_by(spec, holder):
-            raise OtherRunError(
-                f"This run no longer holds the lease of the {self._canary}; its holder is {spec.get('holderIdentity') or 'nobody'}. "
-                "This run did not renew it in time. Nothing was done; run again to continue from the recorded state"
-            )
-        late = self._clock.now() - _expiry(spec)
-        if late > 0:
-            raise OtherRunError(
-                f"This run's lease of the {self._canary} expired {late:.0f} s ago. "
-                "Nothing was done; run again to continue from the recorded state"
-            )
-        self._write(lease, holder.name, duration, holder.fencing_token)
+        spec: Mapping[str, Any] = {}
+        for _attempt in range(_TRIES):
+            lease = self._clock.get(self._path)
+            spec = (lease or {}).get("spec") or {}
+            if lease is None or not _is_held_by(spec, holder):
+                break
+            try:
+                self._put(lease, holder.name, duration, holder.fencing_token)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+                continue  # another call of this run renewed it at the same moment, or another run took it
+            return
+        raise OtherRunError(
+            f"This run no longer holds the lease of the {self._canary}; its holder is {spec.get('holderIdentity') or 'nobody'}. "
+            "This run did not renew it in time. Nothing more was done; run again to continue from the recorded state"
+        )
 
     def give_up(self, holder: LeaseHolder) -> None:
         """Gives the Lease up, if this holder still has it."""
-        lease = self._clock.get(self._path)
-        spec = (lease or {}).get("spec") or {}
-        if lease is None or not _is_held_by(spec, holder):
+        for _attempt in range(_TRIES):
+            lease = self._clock.get(self._path)
+            spec = (lease or {}).get("spec") or {}
+            if lease is None or not _is_held_by(spec, holder):
+                return
+            lease["spec"] = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
+            try:
+                self._client.request("PUT", self._path, query=QUERY, body=lease)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+                continue  # it was renewed at the same moment
             return
-        lease["spec"] = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
-        try:
-            self._client.request("PUT", self._path, query=QUERY, body=lease)
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
 
     def present(self) -> dict[str, Any] | None:
         """Who has the Lease now, its age and the seconds until it expires; None when nobody has it."""
         spec = (self._clock.get(self._path) or {}).get("spec") or {}
         now = self._clock.now()
-        left = _expiry(spec) - now
-        if not spec.get("holderIdentity") or left <= 0:
+        if not spec.get("holderIdentity") or _expiry(spec) <= now:
             return None
-        return {
-            "holder": spec["holderIdentity"],
-            "fencing_token": int(spec.get("leaseTransitions") or 0),
-            "age": round(_age(spec.get("acquireTime"), now), 1),
-            "expires_in": round(left, 1),
-        }
+        return _present(spec, now)
+
+    def look(self) -> Seen | None:
+        """The Lease as it is now, expired or not; None when it does not exist."""
+        lease = self._clock.get(self._path)
+        if lease is None:
+            return None
+        spec = lease.get("spec") or {}
+        known = _seconds(spec.get("renewTime")) > 0 and spec.get("leaseDurationSeconds")
+        late = self._clock.now() - _expiry(spec) if known else None
+        return Seen(str(spec.get("holderIdentity") or ""), late)
 
     def _write(
-        self, lease: Mapping[str, Any], name: str, duration: float, fencing_token: int, *, create: bool = False
+        self,
+        lease: Mapping[str, Any],
+        name: str,
+        duration: float,
+        fencing_token: int,
+        *,
+        create: bool = False,
+        after: str = "",
     ) -> LeaseHolder:
+        try:
+            self._put(lease, name, duration, fencing_token, create=create)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            # When the answer to the first try was lost, the second try conflicts with the first one.
+            there = (self._clock.get(self._path) or {}).get("spec") or {}
+            if _is_held_by(there, LeaseHolder(name, fencing_token)):
+                return LeaseHolder(name, fencing_token, after)
+            raise OtherRunError(
+                f"Another run took the lease of the {self._canary} at the same moment. Nothing was done; wait until that run has ended"
+            ) from None
+        return LeaseHolder(name, fencing_token, after)
+
+    def _put(
+        self, lease: Mapping[str, Any], name: str, duration: float, fencing_token: int, *, create: bool = False
+    ) -> None:
         now = datetime.fromtimestamp(self._clock.now(), UTC).strftime(_MICRO)
         spec = lease.get("spec") or {}
         acquired = spec.get("acquireTime") if spec.get("leaseTransitions") == fencing_token else now
@@ -129,21 +194,23 @@ class Lease:
             },
         }
         method, path = ("POST", self._collection) if create else ("PUT", self._path)
-        try:
-            # With the resourceVersion in the metadata, one of two runs that read the same Lease wins.
-            self._client.request(method, path, query=QUERY, body=body)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            raise OtherRunError(
-                f"Another run took the lease of the {self._canary} at the same moment. Nothing was done; wait until that run has ended"
-            ) from None
-        return LeaseHolder(name, fencing_token)
+        # With the resourceVersion in the metadata, one of two runs that read the same Lease wins.
+        self._client.request(method, path, query=QUERY, body=body)
 
 
 def _is_held_by(spec: Mapping[str, Any], holder: LeaseHolder) -> bool:
     transitions = int(spec.get("leaseTransitions") or 0)
     return (spec.get("holderIdentity"), transitions) == (holder.name, holder.fencing_token)
+
+
+def _present(spec: Mapping[str, Any], now: float) -> dict[str, Any]:
+    return {
+        "holder": spec["holderIdentity"],
+        "fencing_token": int(spec.get("leaseTransitions") or 0),
+        "age": round(_age(spec.get("acquireTime"), now), 1),
+        "renewed": str(spec.get("renewTime") or ""),
+        "expires_in": round(_expiry(spec) - now, 1),
+    }
 
 
 def _expiry(spec: Mapping[str, Any]) -> float:

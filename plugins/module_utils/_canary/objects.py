@@ -22,6 +22,14 @@ class OtherRunError(KubeError):
     """Another run has the lease, or took the service over from this run."""
 
 
+class LeaseHeldError(OtherRunError):
+    """Another run has the lease now. `present`: who, as `Lease.present` returns it."""
+
+    def __init__(self, message: str, present: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.present = present
+
+
 def object_name(service: str) -> str:
     """Name of the Lease and of the ConfigMap of a service."""
     return f"canary-{service}"

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
+    preconditions,
+    route_patch,
+    route_record,
+    routes,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import ObservedState, Workload
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
     Finding,
@@ -20,7 +24,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
     Limits,
     owned_pods,
@@ -48,11 +53,15 @@ class Observation:
     canary: Obj | None
     pods: list[Obj]
     observed: ObservedState
+    copies: frozenset[str] = frozenset()  # names of the run's own routes
 
 
-def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
-    """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist."""
-    aim, namespace = run_settings.aim_of(settings), settings["namespace"]
+def observe(client: Api, settings: Mapping[str, Any], now: float) -> Observation:
+    """Everything that decisions need, in two rounds of requests. Raises KubeError when a VirtualService of the run does not exist.
+
+    `now`: Unix seconds of the API server's clock, as the times of pods are.
+    """
+    aim, namespace = aim_of(settings), settings["namespace"]
     deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     names = [name.split("/", 1) for name in settings["virtual_services"]]
     paths = [
@@ -80,16 +89,24 @@ def observe(client: Client, settings: Mapping[str, Any]) -> Observation:
 
     rules, pods = client.each(listed, lists)
     items = [item for item in found if item is not None]
+    records = [(item, route_record.record_for(settings, item)) for item in items]
     observed = ObservedState(
         frozenset(routes.weights(items, aim)),
-        _workload(stable, pods, service, rules, aim, aim.stable),
-        _workload(canary, pods, service, rules, aim, aim.canary),
+        _workload(stable, pods, service, rules, aim, aim.stable, now),
+        _workload(canary, pods, service, rules, aim, aim.canary, now),
+        tuple(text for item, record in records for text in route_patch.changed(item, aim, record)),
+        tuple(
+            f"{routes.named(item)}, {text}"
+            for item, record in records
+            for text in route_record.elsewhere(item, aim, record)
+        ),
     )
-    return Observation(aim, items, rules, service, stable, canary, pods, observed)
+    copies = frozenset(name for _item, record in records for name in record.copies)
+    return Observation(aim, items, rules, service, stable, canary, pods, observed, copies)
 
 
 def _workload(
-    obj: Obj | None, pods: Sequence[Obj], service: Obj | None, rules: Sequence[Obj], aim: Aim, subset: str
+    obj: Obj | None, pods: Sequence[Obj], service: Obj | None, rules: Sequence[Obj], aim: Aim, subset: str, now: float
 ) -> Workload | None:
     if obj is None:
         return None
@@ -102,7 +119,7 @@ def _workload(
         if (finding := pod_finding(pod, _LIMITS)) is not None
     ]
     # An error that may pass (a registry that does not answer) is final when the pod is older than its patience.
-    ages = {pod["metadata"]["name"]: _age(pod) for pod in pods}
+    ages = {pod["metadata"]["name"]: _age(pod, now) for pod in pods}
     final = [
         str(finding) for finding in found if finding.patience == 0 or ages[finding.pod] > finding.patience + _GRACE
     ]
@@ -119,13 +136,12 @@ def _workload(
     )
 
 
-def _age(pod: Obj) -> float:
+def _age(pod: Obj, now: float) -> float:
     """Seconds since a pod was created."""
-    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
-    return (datetime.now(UTC) - made).total_seconds()
+    return now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00")).timestamp()
 
 
-def virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
+def virtual_services(client: Api, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
     """(VirtualServices of a run, findings). The named ones (`name` or `namespace/name`), or all that lead to the canary subset."""
     if named:
         full = [name if "/" in name else f"{aim.namespace}/{name}" for name in named]
@@ -161,7 +177,7 @@ def _delegates(item: Obj) -> bool:
     return any(route.get("delegate") for route in (item.get("spec") or {}).get("http") or [])
 
 
-def restorable(client: Client, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def restorable(client: Api, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What a rollback restores: stable's present pod template, and the ConfigMaps that `definitions` change."""
     namespace = stable["metadata"]["namespace"]
     names = [entry["metadata"]["name"] for entry in definitions if entry and entry.get("kind") == "ConfigMap"]

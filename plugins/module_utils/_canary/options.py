@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of the module `canary`, which documents them."""
+"""Options of the module `canary`, which documents them, and which of them are settings of a canary."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.manifests import USER
 
 Option = dict[str, Any]
 
@@ -64,6 +65,14 @@ PROMETHEUS: dict[str, Option] = {
     "ca_cert": {"type": "path"},
 }
 
+WATCHDOG: dict[str, Option] = {
+    "image": _text(required=True),
+    "image_pull_secrets": {"type": "list", "elements": "str", "no_log": False},  # names
+    "python": _text(default="python3"),
+    "run_as_user": {"type": "int", "default": USER},
+    "service_account": _text(),
+}
+
 OPTIONS: dict[str, Option] = {
     "operation": _text(choices=_values(Operation), default=Operation.RUN.value),
     "service": _text(required=True),
@@ -101,11 +110,23 @@ OPTIONS: dict[str, Option] = {
     "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},
     "proof_samples": {"type": "int", "default": 3},
     "proof_timeout": _number(default=30),
+    "watchdog": {"type": "dict", "options": WATCHDOG},
     "full": {"type": "bool", "default": False},
     "reason": _text(default=""),
     "report": {"type": "path"},
+    "report_folder": {"type": "path"},
     "metrics_file": {"type": "path"},
-    "lease_duration": _number(default=30),
+    "lease_duration": _number(default=15),
     "holder": _text(),
     "fencing_token": {"type": "int", "no_log": False},  # a number, not a secret
+    "settings": {"type": "dict"},
 }
+
+# What one call states for one service. The caller (the role `microservice`, a playbook, a driver) knows these values; all other options
+# are settings, which an inventory or a command line gives.
+_OF_A_CALL = frozenset({
+    "operation", "service", "namespace", "cluster_domain", "stable_subset", "canary_subset", "stable_deployment", "canary_deployment",
+    "canary_definitions", "stable_definitions", "version", "release", "full", "reason", "holder", "fencing_token", "settings",
+})  # fmt: skip
+
+SETTINGS: dict[str, Option] = {name: option for name, option in OPTIONS.items() if name not in _OF_A_CALL}

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import FULL
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import is_ready
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import (
-    EXTRA_SUFFIX,
-    Aim,
-    find,
-)
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_copies import is_delegate
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import place_names
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, go_on
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 
 Obj = Mapping[str, Any]
@@ -53,18 +51,23 @@ class Proof:
 # Pure ------------------------------------------------------------------------------------------------------------------
 
 
-def shares(dump: Obj, aim: Aim, names: Iterable[str]) -> set[int]:
+def shares(
+    dump: Obj, aim: Aim, names: Iterable[str], copies: Collection[str] = (), delegates: Collection[str] = ()
+) -> set[int]:
     """Percent of the canary in each route of a proxy to the service.
 
-    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of its VirtualService route. Istio omits a
+    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of its VirtualService route (`place_names`), for
+    `delegates` with that of the root before it. `copies`: routes of the run's own, whose names no other route has. Istio omits a
     destination with weight 0 when there are others (pilot/pkg/networking/core/route/route.go).
     """
     wanted, found = set(names), set()
+    ends = tuple(f"-{name}" for name in delegates if name)
     for route in _routes(dump):
         name = str(route.get("name") or "")
-        if name.endswith(EXTRA_SUFFIX) or (name not in wanted and "" not in wanted):
+        if any(copy in name for copy in copies):
             continue
-        found |= _share(route.get("route") or {}, aim)
+        if name in wanted or "" in wanted or name.endswith(ends):
+            found |= _share(route.get("route") or {}, aim)
     return found
 
 
@@ -112,20 +115,42 @@ def _is(cluster: str, aim: Aim) -> bool:
     return len(parts) == 4 and parts[0] == "outbound" and parts[3] == aim.host and parts[2] in (aim.stable, aim.canary)
 
 
+def gateways_of(virtual_services: Iterable[Obj]) -> list[str]:
+    """`namespace/name` of the Gateways that VirtualServices are bound to, each once."""
+    found: dict[str, None] = {}
+    for item in virtual_services:
+        for name in (item.get("spec") or {}).get("gateways") or []:
+            namespace, _slash, short = str(name).rpartition("/")
+            if name != "mesh":
+                found[f"{namespace if namespace not in ('', '.') else item['metadata']['namespace']}/{short}"] = None
+    return list(found)
+
+
 def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
     """Pods to read: gateways first, because all traffic from outside passes them, then sidecars at random."""
-    pods = [pod for pod in gateways if _has_proxy(pod)]
+    pods = [pod for pod in gateways if has_proxy(pod)]
     choose.shuffle(pods)
     pods = pods[: max(1, number - 1)]
-    rest = [pod for pod in sidecars if _has_proxy(pod)]
+    rest = [pod for pod in sidecars if has_proxy(pod)]
     choose.shuffle(rest)
     return (pods + rest)[:number]
 
 
-def _has_proxy(pod: Obj) -> bool:
+def has_proxy(pod: Obj) -> bool:
+    """Whether a pod is ready and has Istio's proxy."""
     spec = pod.get("spec") or {}
     containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
     return is_ready(pod) and any(entry.get("name") == PROXY for entry in containers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a proof reads: names of http routes, those of the run's own that are left out, those of delegates, and connections or not."""
+
+    names: frozenset[str]
+    copies: frozenset[str]
+    delegates: frozenset[str]
+    connections: bool
 
 
 # I/O -------------------------------------------------------------------------------------------------------------------
@@ -139,13 +164,32 @@ class Prover:
         self._samples, self._timeout = samples, timeout
         self._choose = random.Random()  # noqa: S311  # a sample, not a secret
 
-    def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int) -> Proof:
-        """Reads proxies until all of them have the weight, or until the timeout."""
+    def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str] = ()) -> Proof:
+        """Reads proxies until all of them have the weight, or until the timeout. `copies`: names of the run's own routes.
+
+        A missing right is the reason of a proof that is none.
+        """
+        try:
+            return self._prove(virtual_services, aim, weight, copies)
+        except KubeError as error:
+            if not isinstance(error, PodError) and not (isinstance(error, ApiError) and error.refused):
+                raise
+            why = (
+                f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
+            )
+            return Proof(False, why=why)
+
+    def _prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str]) -> Proof:
         if self._samples < 1:
             return Proof(False, why="no proxy was read (proof_samples is 0)")
-        places = [place for item in virtual_services for place in find(item, aim).places]
-        names = {place.name for place in places if place.protocol == "http"}
-        connections = any(place.protocol != "http" for place in places)
+        places = [(item, place) for item in virtual_services for place in find(item, aim, copies).places]
+        http = [(item, place) for item, place in places if place.protocol == "http"]
+        wanted = _Wanted(
+            frozenset(name for item, place in http for name in place_names(item, place)),
+            frozenset(copies),
+            frozenset(name for item, place in http if is_delegate(item) for name in place_names(item, place)),
+            any(place.protocol != "http" for _item, place in places),
+        )
         begin = time.monotonic()
         pods = sampled(self._gateways(virtual_services), self._sidecars(aim), self._samples, self._choose)
         if not pods:
@@ -153,7 +197,7 @@ class Prover:
         shown: dict[str, set[int]] = {}
 
         def ask(pod: Obj) -> set[int]:
-            return self._shares(pod, aim, names, connections)
+            return self._shares(pod, aim, wanted)
 
         while True:
             left: list[Obj] = [pod for pod in pods if shown.get(_named(pod)) != {weight}]
@@ -169,14 +213,16 @@ class Prover:
                 why = "" if have else "none of the proxies has a route to the service"
                 return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
             time.sleep(_PAUSE)
+            go_on()
 
-    def _shares(self, pod: Obj, aim: Aim, names: set[str], connections: bool) -> set[int]:
+    def _shares(self, pod: Obj, aim: Aim, wanted: _Wanted) -> set[int]:
         """The shares of a proxy's HTTP routes with these names, and of its connections. Nothing while it cannot be read."""
-        routes = self._dump(pod, _ROUTES) if names else {}
-        listeners = self._dump(pod, _LISTENERS) if connections else {}
+        routes = self._dump(pod, _ROUTES) if wanted.names else {}
+        listeners = self._dump(pod, _LISTENERS) if wanted.connections else {}
         if routes is None or listeners is None:
             return set()
-        return shares(routes, aim, names) | connection_shares(listeners, aim)
+        found = shares(routes, aim, wanted.names, wanted.copies, wanted.delegates)
+        return found | connection_shares(listeners, aim)
 
     def _dump(self, pod: Obj, resource: str) -> Obj | None:
         """One part of a proxy's configuration, None while it cannot be read."""
@@ -185,26 +231,20 @@ class Prover:
             found: Obj = admin_json(self._client, meta["namespace"], meta["name"], _DUMP + resource)
         except PodError as error:
             if error.right:
-                raise KubeError(
-                    f"{error}. A weight cannot be proved without this right. Grant it, or skip the proof (proof_samples: 0)"
-                ) from None
+                raise
             return None  # read again until the timeout
         return found
 
     def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
         found: dict[str, Obj] = {}
-        for item in virtual_services:
-            for name in (item.get("spec") or {}).get("gateways") or []:
-                if name == "mesh":
-                    continue
-                namespace, _slash, short = name.rpartition("/")
-                namespace = namespace if namespace not in ("", ".") else item["metadata"]["namespace"]
-                gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
-                selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
-                if selector:
-                    query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
-                    for pod in self._client.list_all("/api/v1/pods", query)[0]:
-                        found[_named(pod)] = pod
+        for name in gateways_of(virtual_services):
+            namespace, _slash, short = name.partition("/")
+            gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
+            selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
+            if selector:
+                query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
+                for pod in self._client.list_all("/api/v1/pods", query)[0]:
+                    found[_named(pod)] = pod
         return list(found.values())
 
     def _sidecars(self, aim: Aim) -> Sequence[Obj]:

@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objec
     object_name,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import CANARY_MANAGER
 
@@ -28,7 +28,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 class Record:
     """The record of one service's rollouts."""
 
-    def __init__(self, client: Client, clock: ServerClock, namespace: str, service: str) -> None:
+    def __init__(self, client: Api, clock: ServerClock, namespace: str, service: str) -> None:
         self._client, self._clock = client, clock
         self._namespace, self._service = namespace, service
         self._name = object_name(service)
@@ -93,6 +93,15 @@ class Record:
 
     def event(self, reason: str, message: str, subject: Mapping[str, Any] | None, *, warning: bool = False) -> None:
         """An Event about the stable Deployment, for `kubectl describe`. A failure to write it is ignored."""
+        try:
+            self.write_event(reason, message, subject, warning=warning)
+        except KubeError:
+            return
+
+    def write_event(
+        self, reason: str, message: str, subject: Mapping[str, Any] | None, *, warning: bool = False
+    ) -> None:
+        """The same; raises KubeError when it cannot be written."""
         moment = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         about = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": self._namespace}
         meta = (subject or {}).get("metadata") or {}
@@ -108,7 +117,4 @@ class Record:
             "lastTimestamp": moment,
             "count": 1,
         }
-        try:
-            self._client.request("POST", f"/api/v1/namespaces/{self._namespace}/events", body=body, budget=2.0)
-        except KubeError:
-            return
+        self._client.request("POST", f"/api/v1/namespaces/{self._namespace}/events", body=body, budget=2.0)

@@ -13,22 +13,38 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.definitions_writer import DefinitionsWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import (
+    given_back,
+    is_refused,
+    recorded,
+    traffic,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start import start
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import FINAL, WAITING, Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import (
+    FINAL,
+    WAITING,
+    Phase,
+    State,
+    digest,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
 _BUDGET = 15.0
 _ACTIONS = 60
+_CLEAN_UP = 15.0  # seconds that a call may take to leave things as the next run expects them, after it was stopped
 
 
 class Rollout:
@@ -43,6 +59,11 @@ class Rollout:
         """Does one operation. Raises KubeError, with the lease given up when nobody else can do it."""
         try:
             return self._run(operation)
+        except StoppedError as error:
+            # Else the driver does it: it has the fencing token, and knows why it stops.
+            if self._context.alone or not self._params.get("fencing_token"):
+                self._take_back(str(error))
+            raise
         except KubeError:
             # A caller that has the fencing token of an earlier call gives the lease up itself, or goes on.
             if not self._params.get("fencing_token"):
@@ -50,6 +71,18 @@ class Rollout:
             raise
         except Exception as error:
             raise after_error(self._context, operation, error) from error
+        finally:
+            self._context.close()
+
+    def _take_back(self, why: str) -> None:
+        """Takes back a step without a verdict and gives the lease up; the error that ends the call is more important than one of this."""
+        if self._result.lease_holder is None:
+            return
+        with contextlib.suppress(Exception), _parent.cleaning_up(_CLEAN_UP):
+            if (state := self._record.read()) is not None:
+                self._write_interruption(state, transitions.interrupted(state, self._clock.now(), why))
+        with _parent.cleaning_up(_CLEAN_UP):
+            self._let_go()
 
     def _let_go(self) -> None:
         """Gives up the lease that this call took; the error that ends the call is more important than one of this."""
@@ -76,7 +109,7 @@ class Rollout:
             case Operation.ROLLBACK:
                 return self._by_hand(operation, self._rolled_back)
             case Operation.INTERRUPT:
-                return self._by_hand(operation, transitions.interrupted)
+                return self._by_hand(operation, self._interruption)
             case Operation.GIVE_UP_LEASE:
                 return self._give_up_lease()
             case Operation.FORGET_PROMOTION:
@@ -92,19 +125,23 @@ class Rollout:
 
     def _step(self) -> Result:
         """Does everything that is due now."""
-        state = self._context.leased_state()
+        state = self._leased()
         if not state.active:
             self._result.state, self._result.done = state, True
             return self._context.ended()
         settings = run_settings.with_secrets(state.settings, self._params)
-        writer = ClusterWriter(self._client, settings, self._context.annotation(state))
+        writer = DefinitionsWriter(self._client, settings, self._context.annotation(state))
         executor = Executor(self._context, settings, writer)
         for _turn in range(_ACTIONS):
-            observation = observe(self._client, settings)
-            if not writer.check_annotation(observation.virtual_services):
-                writer.put_annotation(observation.virtual_services)
-                continue
-            action = decide(state, observation.observed, self._clock.now())
+            try:
+                observation = observe(self._client, settings, self._clock.now())
+                if not writer.check_annotation(observation.virtual_services):
+                    writer.put_annotation(observation.virtual_services)
+                    continue
+            except KubeError as error:
+                raise _placed(error, state) from None
+            observed = dataclasses.replace(observation.observed, watchdog=watchdog.ensure(self._client, state))
+            action = decide(state, observed, self._clock.now())
             match action.kind:
                 case ActionKind.STOP:
                     self._result.stopped = action.why
@@ -115,8 +152,15 @@ class Rollout:
                 case ActionKind.WAIT:
                     self._result.next_in, self._result.waiting = action.seconds, action.why
                     break
-            outcome = self._advance(state, executor, action, observation)
+            try:
+                outcome = self._advance(state, executor, action, observation)
+            except KubeError as error:
+                if not is_refused(error):
+                    raise
+                raise self._unrecorded(state, writer, observation, error) from None
             state = outcome.state
+            if self._result.stopped:
+                break
             if outcome.retry_in:
                 self._result.next_in, self._result.waiting = outcome.retry_in, outcome.waiting
                 break
@@ -133,12 +177,56 @@ class Rollout:
         noted = len(state.history)
         if action.state is not None and action.state != state:
             state = self._saved(state, action.state, observation)
-        outcome = executor.execute(action, state, observation)
+        try:
+            outcome = executor.execute(action, state, observation)
+        except KubeError as error:
+            if not is_refused(error):
+                raise
+            outcome = self._refused(state, action, error)
         self._result.changed = self._result.changed or outcome.changed
         if outcome.state != state:
             outcome = dataclasses.replace(outcome, state=self._saved(state, outcome.state, observation))
         self._result.notes += outcome.state.history[noted:]
         return outcome
+
+    def _leased(self) -> State:
+        """The recorded state, under the lease. Where the lease cannot be had, the error says where the traffic is."""
+        try:
+            return self._context.leased_state()
+        except KubeError as error:
+            if not is_refused(error):
+                raise
+            state = self._record.read()
+            raise _placed(error, state) if state is not None and state.active else error from None
+
+    def _refused(self, state: State, action: Action, error: KubeError) -> Outcome:
+        """After a write that the API server refused: back to what runs. Where that does not help, the run stops and says where it is."""
+        now, reason = self._clock.now(), f"{action.kind} was refused: {str(error)[:700]}"
+        observation = observe(self._client, state.settings, now)
+        stable = observation.observed.stable
+        old = digest((state.restore or {}).get("template") or {})
+        unchanged = stable is not None and stable.complete and stable.template == old
+        after = transitions.refused(state, reason, now, unchanged=unchanged)
+        if after is not None:
+            return Outcome(after.noted(now, "error", reason) if after.phase is state.phase else after, changed=True)
+        where = traffic(observation, state)
+        self._result.stopped = f"{reason}. {where} Remove what refuses it and run again to continue"
+        self._record.event("CanaryRefused", f"{reason}. {where}", observation.stable, warning=True)
+        return Outcome(state.noted(now, "error", f"{reason}. {where}"))
+
+    def _unrecorded(self, state: State, writer: ClusterWriter, seen: Observation, error: KubeError) -> KubeError:
+        """The run cannot go on, mostly without a record: stable gets back the requests that its pods carry."""
+        try:
+            given_back(writer, seen, state)
+        except KubeError as second:
+            return KubeError(
+                f"The run cannot go on ({error}), and the weights cannot be written either ({second}). {traffic(seen, state)}"
+            )
+        where = traffic(observe(self._client, state.settings, self._clock.now()), state)
+        return KubeError(
+            f"The run cannot go on ({error}); the requests that stable carries were given back to it. {where} "
+            "Remove what refuses it, then roll back (rollback.yml) and start again"
+        )
 
     def _saved(self, before: State, after: State, observation: Observation) -> State:
         """Records a state. A change of phase or weight is added to the history and becomes an Event."""
@@ -173,15 +261,38 @@ class Rollout:
         self._result.changed = True
         if not self._context.check:
             state = self._context.leased_state()
+            if operation is Operation.INTERRUPT:
+                self._write_interruption(state, self._interruption(state, self._clock.now()))
+                return self._context.ended()
             after = transition(state, self._clock.now())
-            observation = observe(self._client, state.settings)
+            observation = observe(self._client, state.settings, self._clock.now())
             noted = len(state.history)
             self._result.state = self._saved(state, after, observation)
-            if operation is Operation.INTERRUPT and after.weight != state.weight:
-                writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
-                writer.set_weight(observation.virtual_services, observation.aim, after.weight)
             self._result.notes = list(self._result.state.history[noted:])
         return self._context.ended()
+
+    def _interruption(self, state: State, now: float) -> State:
+        why = self._params.get("reason")
+        return transitions.interrupted(state, now, why) if why else transitions.interrupted(state, now)
+
+    def _write_interruption(self, state: State, after: State) -> None:
+        """Records why a driver stops, takes back a step that has no verdict, and tells it by an Event. The state is written first."""
+        if after == state:
+            return
+        self._record.write(after)
+        observation = observe(self._client, state.settings, self._clock.now())
+        if after.weight != state.weight:
+            writer = ClusterWriter(self._client, state.settings, self._context.annotation(state))
+            try:
+                writer.set_weight(observation.virtual_services, observation.aim, after.weight)
+            except KubeError as error:
+                if not is_refused(error):
+                    raise
+                raise KubeError(f"{error}. The step could not be taken back. {traffic(observation, state)}") from None
+        message = str(after.history[-1]["message"])
+        self._record.event("CanaryInterrupted", message, observation.stable, warning=True)
+        self._result.state, self._result.changed = after, True
+        self._result.notes = list(after.history[len(state.history) :])
 
     def _promoted(self, state: State, now: float) -> State:
         return transitions.promoted_by_hand(state, now, full=bool(self._params.get("full")))
@@ -229,6 +340,11 @@ class Rollout:
         if not stated or stated.get("version") == before.old_version or not images:
             return None
         return {"image": images[0], "version": before.old_version, "inventory": stated}
+
+
+def _placed(error: KubeError, state: State) -> KubeError:
+    """An error of a call that could not read or annotate the routes; a refusal says where the traffic is by the record."""
+    return KubeError(f"{error}. Nothing more was done. {recorded(state)}") if is_refused(error) else error
 
 
 def _change(before: State, after: State) -> tuple[str, str] | None:

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_match
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
 
@@ -52,8 +52,8 @@ def findings(params: Params) -> list[str]:
         found.append(
             "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
         )
-    if not 0 <= float(params.get("mirror") or 0) <= plans.FULL:
-        found.append(f"mirror: {params['mirror']:g} is out of range; expected 0 to 100 (percent)")
+    found += _range_findings(params)
+    found += route_match.findings(params.get("match"))
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
     if params.get("canary_definitions") and len(deployments) != 1:
         found.append(f"canary_definitions: has {len(deployments)} Deployments; expected one")
@@ -61,6 +61,25 @@ def findings(params: Params) -> list[str]:
         if any((entry or {}).get("kind") == "Secret" for entry in params.get(name) or []):
             found.append(f"{name}: has a Secret; expected only other kinds, with their Secrets created before")
     return found
+
+
+# (option, least, most, what it is)
+_RANGES = (
+    ("mirror", 0, plans.FULL, "percent"),
+    ("port", 0, 65535, "a port of the Service, 0 for all"),
+    ("proof_samples", 0, 1000, "proxies"),
+    ("proof_timeout", 0, 3600, "seconds"),
+    ("lease_duration", 3, 600, "seconds"),
+)
+
+
+def _range_findings(params: Params) -> list[str]:
+    # Written so that NaN is out of range.
+    return [
+        f"{name}: {params[name]:g} is out of range; expected {least} to {most} ({what})"
+        for name, least, most, what in _RANGES
+        if params.get(name) is not None and not least <= float(params[name]) <= most
+    ]
 
 
 def prometheus_given(params: Params) -> bool:
@@ -75,7 +94,10 @@ def _analysis(params: Params) -> list[Any]:
 
 
 def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, Any]:
-    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name."""
+    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name.
+
+    The start adds `route_records`: what the run records of their routes before it writes any (`route_record`).
+    """
     service = str(params["service"])
     kept: dict[str, Any] = {
         "service": service,
@@ -95,6 +117,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "prometheus": _bare(params.get("prometheus") or {}, _PROMETHEUS_SECRETS),
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
+        "watchdog": _bare(params.get("watchdog") or {}, ()) or None,
         "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
         "defined": bool(params.get("canary_definitions")),
     }
@@ -130,19 +153,6 @@ def _key(entry: Params) -> tuple[str, ...]:
     """What tells an entry of `analysis` or `approvals` from the others, and is recorded."""
     sources = [json.dumps(entry[name], sort_keys=True) for name in registry.chosen(entry)]
     return str(entry.get("name") or entry.get("before") or ""), *sources
-
-
-def aim_of(settings: Params) -> Aim:
-    """Whose traffic is shifted."""
-    return Aim(
-        settings["service"],
-        settings["namespace"],
-        settings["stable_subset"],
-        settings["canary_subset"],
-        int(settings["port"] or 0),
-        settings["cluster_domain"],
-        tuple(settings["routes"]),
-    )
 
 
 def subjects(settings: Params) -> tuple[Subject, Subject]:

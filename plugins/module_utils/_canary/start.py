@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import start_checks, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import refusal
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import (
     Observation,
     observe,
@@ -26,15 +27,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
     State,
     digest,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.trial import Trial
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, numbered
-
-_REFUSED = "The canary cannot start; nothing was changed"
 
 
 def start(context: Context) -> Result:
     """Starts a rollout, or continues the recorded one of the same version."""
     if found := run_settings.findings(context.params):
-        raise KubeError(numbered(_REFUSED, found))
+        raise KubeError(numbered("The canary cannot start; nothing was changed", found))
     wanted = _wanted(context.params)
     state = context.record.read()
     restart: State | None = None
@@ -45,13 +46,25 @@ def start(context: Context) -> Result:
     elif state is not None and state.phase is Phase.PROMOTED and _is_live(context, state, wanted):
         context.result.state, context.result.done = state, True
         return context.ended()
+    run = uuid.uuid4().hex[:12]
     settings, observation, findings, notes = start_checks.checked_settings(
-        context.client, context.params, restarting=restart is not None
+        context.client,
+        context.params,
+        context.clock.now(),
+        restarting=restart is not None,
+        replaced=restart.settings if restart else None,
+        run=run,
     )
     if findings:
-        raise KubeError(numbered(_REFUSED, list(dict.fromkeys(str(finding) for finding in findings))))
+        raise refusal(findings)
+    fresh = _new_state(context, run, settings, observation, wanted, restart)
+    # A run that is replaced has written routes of its own, and the proxies may just get its weight.
+    seen = observation if restart is None else observe(context.client, settings, context.clock.now())
+    findings, told = Trial(context, fresh, seen).run(restarting=restart is not None)
+    if findings:
+        raise refusal(findings)
+    notes += told
     context.result.changed, context.result.before = True, 0
-    fresh = _new_state(context, settings, observation, wanted, restart)
     now = context.clock.now()
     fresh = fresh.noted(now, "start", f"{fresh.old_version or 'stable'} -> {fresh.version or 'canary'}")
     for note in notes:
@@ -72,6 +85,8 @@ def _recorded(context: Context, fresh: State, observation: Observation, before: 
             f"Another run ({again.run}) started on {fresh.namespace}/{fresh.service} at the same moment. Nothing was done; "
             "wait until that run has ended"
         )
+    if again is not None:
+        watchdog.remove(context.client, again)  # that of a run that this one replaces, or that was killed at its end
     context.record.write(fresh, runs=context.runs(again), release=context.params.get("release"))
     writer = ClusterWriter(context.client, fresh.settings, context.annotation(fresh))
     writer.put_annotation(observation.virtual_services)
@@ -98,12 +113,20 @@ def _continue(context: Context, state: State) -> Result:
     again = context.record.read()
     if again is None or (again.run, again.phase) != (state.run, state.phase):
         return context.ended()  # `step` reads it
-    after = transitions.continued(after, context.clock.now()).noted(
-        context.clock.now(), "resume", f"continued at {after.weight} % ({after.phase})"
-    )
+    said = f"continued at {after.weight} % ({after.phase})" + _how_it_ended(context, again)
+    after = transitions.continued(after, context.clock.now()).noted(context.clock.now(), "resume", said)
     context.record.write(after)
-    context.result.state = after
+    context.result.state, context.result.notes = after, [after.history[-1]]
     return context.ended()
+
+
+def _how_it_ended(context: Context, state: State) -> str:
+    """How the driver before this one ended, for people; empty when it ended in order."""
+    holder = context.result.lease_holder
+    if holder is not None and holder.after:
+        return f"; its last driver ({holder.after}) ended without giving its lease up"
+    last = state.history[-1] if state.history else {}
+    return f"; its last driver stopped, {last['message']}" if last.get("event") == "interrupted" else ""
 
 
 def _resumes(state: State, pause_at: int) -> bool:
@@ -136,7 +159,12 @@ def _restartable(params: Mapping[str, Any], state: State) -> State:
 
 
 def _new_state(
-    context: Context, settings: dict[str, Any], observation: Observation, wanted: str, restart: State | None
+    context: Context,
+    run: str,
+    settings: dict[str, Any],
+    observation: Observation,
+    wanted: str,
+    restart: State | None,
 ) -> State:
     now = context.clock.now()
     plan = plans.make({name: context.params.get(name) for name in run_settings.PLAN})
@@ -145,7 +173,7 @@ def _new_state(
     if restore is None and observation.stable is not None:
         restore = restorable(context.client, observation.stable, context.params.get("stable_definitions") or [])
     return State(
-        run=uuid.uuid4().hex[:12],
+        run=run,
         service=settings["service"],
         namespace=settings["namespace"],
         plan=plan,
@@ -175,7 +203,7 @@ def _is_live(context: Context, state: State, wanted: str) -> bool:
     """Whether the version of this call is the one that was promoted, and stable still has it."""
     if wanted != state.wanted:
         return False
-    observed = observe(context.client, state.settings).observed
+    observed = observe(context.client, state.settings, context.clock.now()).observed
     live = observed.stable.template if observed.stable else ""
     if wanted:
         return bool(live) and live == state.template

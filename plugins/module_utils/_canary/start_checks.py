@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as observing
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
+    preconditions,
+    routes,
+    start_routes,
+    trial,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.approvals import approvals_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.entries import metrics_of
@@ -18,8 +23,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
     Finding,
     FindingCode,
     findings_of,
+    refusal,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import gateways_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import reviews
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
@@ -27,24 +37,40 @@ Obj = dict[str, Any]
 
 
 def checked_settings(
-    client: Client, params: Mapping[str, Any], *, restarting: bool
+    client: Client,
+    params: Mapping[str, Any],
+    now: float,
+    *,
+    restarting: bool,
+    replaced: Mapping[str, Any] | None = None,
+    run: str = "trial",
 ) -> tuple[dict[str, Any], Observation, list[Finding], list[Finding]]:
     """(settings of a new run, what is observed, why it cannot start, what to know when it starts).
 
-    `restarting`: it replaces a run that is under way.
+    `now`: Unix seconds of the API server's clock. `restarting`: it replaces a run that is under way, whose recorded settings are
+    `replaced`. `run`: the ID of the new run. Raises KubeError with all missing rights: without them, nothing else is known.
     """
-    aim = run_settings.aim_of(run_settings.settings_of(params, []))
-    items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
-    names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items]
+    aim = aim_of(run_settings.settings_of(params, []))
+    items, findings = _virtual_services(client, aim, params.get("virtual_services") or [])
+    names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items or []]
     settings = run_settings.settings_of(params, names)
-    observation = observing.observe(client, settings)
+    definitions = [*(params.get("canary_definitions") or []), *(params.get("stable_definitions") or [])]
+    wanted = reviews(settings, gateways_of(items or []), definitions, searched=not params.get("virtual_services"))
+    missing, unseen = trial.rights(client, wanted)
+    if missing:
+        raise refusal(missing)
+    if items is None:  # a rule that no access review knows of
+        items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
+    observation = start_routes.without_former(observing.observe(client, settings, now), replaced)
     findings += _observation_findings(client, observation, params.get("takeover") or [])
-    if settings["mirror"]:
-        mirrors = [text for item in observation.virtual_services for text in routes.mirrors_elsewhere(item, aim)]
-        findings += findings_of(FindingCode.MIRROR, mirrors)
+    settings["route_records"], refused_routes = start_routes.records(client, observation, settings, replaced, run)
+    findings += refused_routes
     if restarting:
         # The run that is replaced set the weight; the new run first sets it to 0.
         findings = [finding for finding in findings if finding.code is not FindingCode.WEIGHT]
+    if settings["defined"] and not params.get("stable_definitions"):
+        text = "stable_definitions is missing; the promotion of canary_definitions needs the definitions of stable with the new version"
+        findings.append(Finding(FindingCode.DEFINITIONS, text))
     if not settings["defined"] and observation.canary is None:
         text = (
             f"Deployment {settings['namespace']}/{settings['canary_deployment']} does not exist; expected the Deployment of the new "
@@ -52,7 +78,17 @@ def checked_settings(
         )
         findings.append(Finding(FindingCode.DEPLOYMENT_MISSING, text))
     refused, notes = _measurement_findings(client, run_settings.with_secrets(settings, params))
-    return settings, observation, findings + refused, notes
+    return settings, observation, findings + refused, unseen + notes
+
+
+def _virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj] | None, list[Finding]]:
+    """As `observe.virtual_services`; None without the right to read them, which is then told with the others."""
+    try:
+        return observing.virtual_services(client, aim, named)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None, []
 
 
 def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> tuple[list[Finding], list[Finding]]:
@@ -84,7 +120,7 @@ def _observation_findings(client: Client, observation: Observation, takeover: Se
         findings.append(
             Finding(FindingCode.ROUTE, f"no route leads to both subsets of {aim.host}; expected one that does")
         )
-    rules = [*observation.rules, *_wildcard_rules(client, observation)]
+    rules = [*observation.rules, *_rules_elsewhere(client, observation)]
     findings += findings_of(FindingCode.DESTINATION_RULE, preconditions.rule_findings(rules, aim))
     pods = preconditions.pod_findings(observation.service, observation.pods, observation.rules, aim, {aim.stable: 1})
     findings += findings_of(FindingCode.PODS, pods)
@@ -100,16 +136,12 @@ def _observation_findings(client: Client, observation: Observation, takeover: Se
     return findings
 
 
-def _wildcard_rules(client: Client, observation: Observation) -> list[Obj]:
-    """DestinationRules of other namespaces whose wildcard host may include the service; none without the right to list them."""
+def _rules_elsewhere(client: Client, observation: Observation) -> list[Obj]:
+    """DestinationRules of other namespaces that may be for the service; none without the right to list them."""
     try:
         client.request("GET", f"{ISTIO}/destinationrules", query={"limit": 1})
     except ApiError as error:
         if error.status == 403:
             return []
         raise
-    return [
-        rule
-        for rule in client.list_all(f"{ISTIO}/destinationrules")[0]
-        if rule not in observation.rules and str((rule.get("spec") or {}).get("host", "")).startswith("*")
-    ]
+    return [rule for rule in client.list_all(f"{ISTIO}/destinationrules")[0] if rule not in observation.rules]

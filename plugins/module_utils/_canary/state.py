@@ -84,7 +84,8 @@ class State:
     `opened`: the window has begun, because a scrape after the proof is in.
     `exposed`: the canary may have had requests.
     `approved`: the approvals before the present step are given. `restore`: what stable had (`template`, `configs`), for a rollback.
-    `pause_cause`: why the phase is PAUSED, None in other phases. `settings`: names and options of the run, without secrets.
+    `pause_cause`: why the phase is PAUSED, None in other phases. `settings`: names and options of the run, without secrets, and what it
+    recorded of its routes (`route_records`).
     """
 
     run: str

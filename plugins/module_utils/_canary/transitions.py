@@ -142,6 +142,27 @@ def rolling_back(state: State, reason: str, now: float) -> State:
     return state.entered(Phase.ROLLING_BACK, now, stage=stage, reason=reason, proved=0.0, applied=False, opened=False)
 
 
+def refused(state: State, reason: str, now: float, *, unchanged: bool) -> State | None:
+    """After the API server refused a write of the rollout; None when only a person can help.
+
+    `unchanged`: stable has its old pod template. Until the new version is live on stable, the run ends as `on_failure` says. After that,
+    and while a rollback is under way, nothing is won by going back: the same right or rule would refuse it.
+    """
+    match state.phase:
+        case Phase.RESETTING | Phase.PREPARING | Phase.SHIFTING | Phase.ANALYSING:
+            return failed(state, reason, now)
+        case Phase.PROMOTING:
+            before = state.stage in (Stage.COVER, Stage.SWITCH, Stage.UPDATE)
+            return failed(state, reason, now) if before else None
+        case Phase.ROLLING_BACK:
+            # What cannot be written need not be: stable runs its old version, and can take its requests back.
+            return staged(state, Stage.CAPACITY, now) if state.stage is Stage.RESTORE and unchanged else None
+        case Phase.PAUSED | Phase.FROZEN | Phase.PROMOTED | Phase.ROLLED_BACK:
+            return None
+        case _:
+            assert_never(state.phase)
+
+
 def staged(state: State, stage: Stage, now: float, **changes: Any) -> State:
     """To another stage of a promotion or rollback."""
     return state.replace(stage=stage, since=now, **changes)
@@ -211,8 +232,18 @@ def promoted_by_hand(state: State, now: float, *, full: bool) -> State:
     return resumed(state, now)
 
 
-def interrupted(state: State, now: float, reason: str = "the step was taken back after a signal") -> State:
-    """`interrupt`: pauses, and takes back a step that has no verdict yet."""
+def interrupted(state: State, now: float, reason: str = "its driver was stopped") -> State:
+    """`interrupt`: the driver stops. Notes why; takes back a step that has no verdict yet, and pauses."""
+    noted = state.history[-1].get("event") == "interrupted" if state.history else False
+    if not state.active or state.phase in WAITING or noted:
+        return state
+    after = taken_back(state, now, reason)
+    said = f"the step to {state.weight} % was taken back" if after.weight != state.weight else "nothing was taken back"
+    return after.noted(now, "interrupted", f"{reason}: {said}; {after.phase} at {after.weight} %")
+
+
+def taken_back(state: State, now: float, reason: str) -> State:
+    """Pauses, and takes back a step that has no verdict yet; unchanged without such a step."""
     if state.phase not in (Phase.SHIFTING, Phase.ANALYSING) or state.index < 0 or state.passes:
         return state
     index = state.index - 1
@@ -224,4 +255,4 @@ def interrupted(state: State, now: float, reason: str = "the step was taken back
 
 def stopped_by_error(state: State, now: float, error: str) -> State:
     """After an error that this collection did not expect: takes back a step without a verdict, and says why."""
-    return interrupted(state, now, f"the step was taken back after {error}").noted(now, "error", f"stopped by {error}")
+    return taken_back(state, now, f"the step was taken back after {error}").noted(now, "error", f"stopped by {error}")

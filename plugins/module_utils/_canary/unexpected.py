@@ -67,7 +67,7 @@ def _recorded(context: Context, place: str) -> str:
 
 def _written(context: Context, before: State, after: State) -> Any:
     """Writes the weight of the step before. Returns the stable Deployment, which the Event is about."""
-    observation = observe(context.client, before.settings)
+    observation = observe(context.client, before.settings, context.clock.now())
     if after.weight != before.weight:
         writer = ClusterWriter(context.client, before.settings, context.annotation(after))
         writer.set_weight(observation.virtual_services, observation.aim, after.weight)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tarfile
@@ -26,7 +27,7 @@ def local_chart(path: str) -> Chart:
     """Identity of the chart in a folder or an archive. Raises ValueError with what is wrong."""
     import yaml
 
-    where = Path(path).expanduser()
+    where = Path(os.path.expanduser(path))
     file = where if where.suffix == ".tgz" else where / "Chart.yaml"
     try:
         text = _from_archive(where) if where.suffix == ".tgz" else file.read_bytes()

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import (
     IMPORT_ERROR,
     configuration_of,
@@ -42,6 +43,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discove
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
     KubeError,
+    StoppedError,
     UnreachableError,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
@@ -70,6 +72,7 @@ R = TypeVar("R")
 
 APPLY = "application/apply-patch+yaml"
 _CONNECT_TIMEOUT = 10.0  # seconds
+_LOOK = 1.0  # seconds between two looks whether the work has to end
 _READ_TIMEOUT = 60.0  # seconds; the API server's own limit for a request
 _TLS_SETTINGS = frozenset({"ssl_context", "cert_reqs", "ca_certs", "cert_file", "key_file", "server_hostname"})
 
@@ -86,6 +89,8 @@ class Client:
         self.requests = 0
         self.catalog = Catalog()
         self._options, self._origin = options_of(params, os.environ if environ is None else environ)
+        # Called with the path before each try of a request that writes; what it raises ends the request.
+        self.before_write: Callable[[str], None] | None = None
         self.warnings: dict[str, None] = {}  # the server's warnings, each once, in order
         self._limiter, self._outage = Limiter(concurrency), Outage()
         self._lock = threading.Lock()
@@ -233,6 +238,9 @@ class Client:
             attempt += 1
             error: KubeError
             asked, webhook = 0.0, False
+            go_on()
+            if method != "GET" and self.before_write is not None:
+                self.before_write(path)  # not under the limiter: it may make requests itself
             try:
                 with self._limiter:
                     answer, data = send()
@@ -256,7 +264,7 @@ class Client:
             wait = pause(attempt, random.random(), asked=asked, webhook=webhook)  # noqa: S311  # spreads load, no secret
             if self._outage.lasted(start) + wait > limit:
                 raise error
-            time.sleep(wait)
+            _pause(wait)
 
     def _note(self, answer: Any, headers_to: dict[str, str] | None) -> None:
         """Takes note of what any answer says about the server, whatever was requested."""
@@ -273,6 +281,7 @@ class Client:
 
     def stream(self, path: str, query: Mapping[str, Any], read_timeout: float) -> Any:
         """Open answer of a watch. The caller reads it with `events_of` and closes it."""
+        go_on()
         answer = self._send("GET", path, query, None, "application/json", None, read_timeout=read_timeout, stream=True)
         if answer.status >= 400:
             body = status_body(answer.read())
@@ -380,6 +389,20 @@ class Client:
             "Check that the cluster runs and that this machine can reach it, or set another kubeconfig or context "
             "(platform_kubeconfig, platform_context in the inventory)."
         )
+
+
+def _pause(seconds: float) -> None:
+    """Sleeps; raises StoppedError when the work has to end meanwhile."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK))
+        go_on()
+
+
+def go_on() -> None:
+    """Raises StoppedError when the work of this process has to end."""
+    if why := _parent.why_stop():
+        raise StoppedError(why)
 
 
 def _why(error: Exception) -> NoAnswer:

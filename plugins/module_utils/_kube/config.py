@@ -81,7 +81,7 @@ _ENVIRONMENT = {
     "impersonate_user": ("K8S_AUTH_IMPERSONATE_USER",),
     "impersonate_groups": ("K8S_AUTH_IMPERSONATE_GROUPS",),
 }
-_DEFAULT = Path("~/.kube/config")
+_DEFAULT = "~/.kube/config"
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _HINT = "Set platform_kubeconfig in the inventory (option kubeconfig, or K8S_AUTH_KUBECONFIG or KUBECONFIG in the environment)"
 
@@ -174,8 +174,8 @@ def _load_default(configuration: Any) -> str:
         pass
     else:
         return ""
-    path = str(_DEFAULT.expanduser())
-    if not _DEFAULT.expanduser().exists():
+    path = os.path.expanduser(_DEFAULT)
+    if not os.path.exists(path):
         raise KubeError(
             f"No cluster is given: no kubeconfig is set, this is not a pod, and {path} does not exist. {_HINT}."
         )
@@ -185,7 +185,7 @@ def _load_default(configuration: Any) -> str:
 def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> str:
     config = _library().config
     if kubeconfig is None:
-        kubeconfig, origin = str(_DEFAULT.expanduser()), "the default"
+        kubeconfig, origin = os.path.expanduser(_DEFAULT), "the default"
     described = "given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig)
     if not isinstance(kubeconfig, Mapping):
         _check_files(described, origin)
@@ -225,11 +225,12 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
 
 
 def _paths(text: str) -> list[Path]:
-    return [Path(part).expanduser() for part in text.split(os.pathsep) if part]
+    """Files of a kubeconfig. A user without a home keeps the `~`, and a file in a folder that it cannot read does not exist for it."""
+    return [Path(os.path.expanduser(part)) for part in text.split(os.pathsep) if part]
 
 
 def _check_files(path: str, origin: str) -> None:
-    existing = [part for part in _paths(path) if part.exists()]
+    existing = [part for part in _paths(path) if os.path.exists(part)]
     if not existing:
         raise KubeError(f"kubeconfig is '{path}' ({origin}): no such file. Expected a kubeconfig file. {_HINT}.")
     for part in existing:
@@ -243,7 +244,9 @@ def _contexts(kubeconfig: Any) -> tuple[set[str], str]:
     """Names of the contexts, and the current context (empty when none is set)."""
     documents = [kubeconfig]
     if not isinstance(kubeconfig, Mapping):
-        documents = [yaml.safe_load(part.read_text(encoding="utf-8")) for part in _paths(kubeconfig) if part.exists()]
+        documents = [
+            yaml.safe_load(part.read_text(encoding="utf-8")) for part in _paths(kubeconfig) if os.path.exists(part)
+        ]
     names: set[str] = set()
     current = ""
     for document in documents:

@@ -135,8 +135,12 @@ def _last_end(entry: Mapping[str, Any]) -> str:
 
 def runs(pod: Obj) -> bool:
     """Whether a pod runs on: it has not ended and is not being deleted."""
-    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and not pod["metadata"].get("deletionTimestamp")
+    return not has_ended(pod) and not pod["metadata"].get("deletionTimestamp")
+
+
+def has_ended(pod: Obj) -> bool:
+    """Whether all containers of a pod have ended for good; one that is being deleted may still serve."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def is_final_create_failure(message: str) -> bool:

@@ -75,9 +75,25 @@ class ApiError(KubeError):
         """Whether the server is overloaded or down, independent of the request."""
         return self.status in (429, 502, 503, 504) and not self.by_webhook
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server refuses this request, and would refuse it again: no outage, no timeout, and no expired credentials (401)."""
+        return self.by_sender or (400 <= self.status < 500 and self.status not in (401, 408, 425, 429))
+
+
+class ConflictError(KubeError):
+    """Fields of an object belong to other managers, from whom they are not taken over."""
+
 
 class UnreachableError(KubeError):
     """The API server gave no answer."""
+
+
+class StoppedError(KubeError):
+    """The work ended early, because the run that it belongs to has ended or was asked to."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Stopped: {why}. What was done until then stays; run again to continue")
 
 
 class AnswerError(KubeError):

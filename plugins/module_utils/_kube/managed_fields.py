@@ -41,6 +41,20 @@ def conflicts_of(status: Mapping[str, Any]) -> list[Conflict]:
     return sorted(found)
 
 
+def by_command(obj: Mapping[str, Any], manager: str) -> bool:
+    """Whether a manager of an object is a single command of kubectl (create, edit, patch, scale), which does not come back.
+
+    Each command is its own manager, `kubectl-create` for example, and `kubectl scale` is `kubectl` (kubectl, pkg/cmd/*, --field-manager);
+    so is `kubectl apply --server-side`, whose operation is Apply: it owns its fields until it is called again.
+    """
+    if manager != "kubectl" and not manager.startswith("kubectl-"):
+        return False
+    entries = [
+        entry for entry in (obj.get("metadata") or {}).get("managedFields") or [] if entry.get("manager") == manager
+    ]
+    return bool(entries) and all(entry.get("operation") == "Update" for entry in entries)
+
+
 def covers(allowed: str, field: str) -> bool:
     """Whether a path that a user gave covers a field: the same field, or one below it."""
     allowed = allowed if allowed.startswith(".") else "." + allowed

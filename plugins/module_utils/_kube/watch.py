@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, go_on
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
     KubeError,
+    StoppedError,
     UnreachableError,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import events_of
@@ -25,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry i
 
 # The server sends a bookmark about once a minute; a longer silence means that the connection is dead.
 _IDLE_TIMEOUT = 90.0  # seconds
+_LOOK = 1.0  # seconds between two looks whether the work has to end
 _PAUSE = 0.5  # seconds before a broken watch starts again
 
 
@@ -79,7 +81,7 @@ class _Follower:
                 else:
                     self.news.put(Change(self.topic, None, error))
                     return
-            except UnreachableError as error:
+            except (StoppedError, UnreachableError) as error:
                 self.news.put(Change(self.topic, None, error))
                 return
             except Exception:  # a cut stream raises many kinds of errors; continue where it stopped
@@ -136,14 +138,18 @@ class Watcher:
             threading.Thread(target=follower.run, daemon=True, name=topic.path).start()
 
     def news(self, timeout: float) -> list[Change]:
-        """All changes that arrived; waits up to `timeout` seconds for the first one."""
+        """All changes that arrived; waits up to `timeout` seconds for the first one. Raises StoppedError when the work has to end."""
+        end = time.monotonic() + timeout
         changes: list[Change] = []
-        try:
-            changes.append(self._news.get(timeout=max(0.0, timeout)))
-            while True:
-                changes.append(self._news.get_nowait())
-        except queue.Empty:
-            pass
+        while not changes:
+            go_on()
+            left = end - time.monotonic()
+            with contextlib.suppress(queue.Empty):
+                changes.append(self._news.get(timeout=max(0.0, min(left, _LOOK))))
+                while True:
+                    changes.append(self._news.get_nowait())
+            if left <= 0:
+                break
         return changes
 
     def stop(self) -> None:

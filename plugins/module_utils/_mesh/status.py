@@ -155,8 +155,18 @@ def service_rows(
     return sorted(rows, key=lambda row: (row["namespace"], row["name"]))
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence on all rows."""
+def summary(rows: Sequence[Mapping[str, Any]], empty: Sequence[str] = (), missing: Sequence[str] = ()) -> str:
+    """One sentence on all rows, and one on the namespaces without a workload. ``missing``: those of ``empty`` that do not exist."""
+    there = [namespace for namespace in empty if namespace not in missing]
+    parts = [
+        _health_of_all(rows),
+        f"There is no namespace {', '.join(missing)}." if missing else "",
+        f"No workload of this platform is in namespace {', '.join(there)}." if rows and there else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _health_of_all(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "No workload of this platform exists here."
     unhealthy = [row["name"] for row in rows if not row["healthy"]]

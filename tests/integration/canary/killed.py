@@ -36,7 +36,9 @@ def run(path: str, number: int, how: str) -> None:
 
     def send(self: Client, method: str, path: str, *rest: Any, **more: Any) -> Any:
         nonlocal seen
-        counts = method != "GET" and "/leases" not in path and "/events" not in path
+        # What a start tries and asks changes nothing.
+        tried = "selfsubjectaccessreviews" in path or "dryRun" in f"{path} {rest} {more}"
+        counts = method != "GET" and not tried and "/leases" not in path and "/events" not in path
         seen += counts
         if counts and seen == number and how == "stop":
             os.kill(os.getpid(), signal.SIGSTOP)

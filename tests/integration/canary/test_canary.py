@@ -48,9 +48,12 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
             names.extend(route["name"] for route in bed.virtual_service()["spec"]["http"])
         return False
 
-    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=8, match=header))
+    result = bed.drive(until=look, **bed.options(steps=[20, 60], interval=8, match=header, drain=20))
     assert result["phase"] == "promoted", result
-    assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
+    when = {note["message"]: note["time"] for note in result["all_notes"] if note["event"] == "stage"}
+    drained = when["promoting: remove"] - when["promoting: drain"]
+    assert 1 <= drained < 15, "the pods have no requests any more, which their proxies say"
+    assert names == [f"work-canary-match-{result['run']}", "work", f"mesh-canary-match-{result['run']}", "mesh"]
     assert (bed.weights(), bed.version()) == ([0, 0], "v2")
     assert_untouched(bed, spec)
     wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
@@ -73,21 +76,54 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
     assert (again["changed"], again["done"], again["phase"]) == (False, True, "promoted")
 
 
-def test_a_step_that_is_taken_back_leaves_the_testers_their_version(bed: Bed) -> None:
-    spec = spec_of(bed)
+def test_a_step_that_is_taken_back_leaves_the_testers_their_version_and_users_their_routes(bed: Bed) -> None:
+    theirs = users_routes(bed)
+    before = whole_of(bed)
     header = {"headers": {"x-tester": {"exact": "yes"}}}
     second = {"phase": "analysing", "weight": 60}
     options = bed.options(
         steps=[20, 60], interval=3, match=header, analysis=[{"name": "x", "query": "vector(1)", "max": 1}]
     )
+    refused = bed.call("start", **options, mirror=10)
+    assert "http route work: has mirror, mirrorPercentage already" in refused["msg"]
     result = bed.drive(until=lambda found: second.items() <= found.items(), **options)
-    assert result["weight"] == 60
+    assert result["weight"] == 60, result
     assert bed.call("interrupt", service="web", namespace=bed.namespace)["changed"]
-    names = [route["name"] for route in bed.virtual_service()["spec"]["http"]]
-    assert names == ["work-canary-match", "mesh-canary-match", "work", "mesh"]
-    assert [route["route"][1]["weight"] for route in bed.virtual_service()["spec"]["http"][2:]] == [20, 20]
+    during, run = bed.virtual_service()["spec"]["http"], result["run"]
+    names = [route["name"] for route in during]
+    assert names == ["beta-canary-match", f"work-canary-match-{run}", "work", f"mesh-canary-match-{run}", "mesh"]
+    assert [route["route"][1]["weight"] for route in during[2::2]] == [20, 20]
+    assert during[0] == theirs[0]
+    assert during[2]["mirror"] == theirs[1]["mirror"]
     assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
-    assert_back(bed, spec, finish(bed))
+    assert_back(bed, before["spec"], finish(bed))
+    assert whole_of(bed) == before
+
+
+def users_routes(bed: Bed) -> list[Obj]:
+    """Gives the service's VirtualService a route and a mirror of the user's, and a destination without a weight."""
+    virtual_service = bed.routes()[2]
+    http: list[Obj] = virtual_service["spec"]["http"]
+    stable = {"host": bed.host, "subset": "stable", "port": {"number": 80}}
+    http[0]["mirror"] = {**stable, "subset": "canary"}
+    http[0]["mirrorPercentage"] = {"value": 1}
+    http[1] = {**http[1], "route": [http[1]["route"][0], {"destination": {**stable, "subset": "canary"}}]}
+    http.insert(
+        0, {"name": "beta-canary-match", "match": [{"uri": {"exact": "/beta"}}], "route": [{"destination": stable}]}
+    )
+    apply(bed, [virtual_service])
+    return http
+
+
+def whole_of(bed: Bed) -> Obj:
+    """The VirtualService without what every write changes."""
+    live = bed.virtual_service()
+    meta = {
+        key: value
+        for key, value in live["metadata"].items()
+        if key not in ("resourceVersion", "managedFields", "generation")
+    }
+    return {**live, "metadata": meta}
 
 
 # Bad versions ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // Judge asks Istio's own code what it would send: each line of the input has the objects of a mesh and its MeshConfig as JSON, and
-// each line of the output what every proxy of that mesh gets, reduced to what decides on mutual TLS.
+// each line of the output what every proxy of that mesh gets, reduced to what decides on mutual TLS; with its routes when they are asked for.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"istio.io/istio/pilot/pkg/model"
@@ -27,12 +28,14 @@ import (
 	"istio.io/istio/pkg/test"
 )
 
-// Mesh is a line of the input. Config is a MeshConfig as YAML; Proxies are the pods that have a proxy.
+// Mesh is a line of the input. Config is a MeshConfig as YAML; Proxies are the pods that have a proxy. With Routes, virtual hosts have
+// their whole routes.
 type Mesh struct {
 	Config  string            `json:"config"`
 	Kube    []json.RawMessage `json:"kube"`
 	Istio   []json.RawMessage `json:"istio"`
 	Proxies []Proxy           `json:"proxies"`
+	Routes  bool              `json:"routes"`
 }
 
 // Proxy is a pod with a proxy: its kind is sidecar or router.
@@ -104,13 +107,15 @@ type Chain struct {
 	Socket    string   `json:"socket"`
 	HTTP      bool     `json:"http,omitempty"`
 	Clusters  []string `json:"clusters,omitempty"`
+	Weights   []uint32 `json:"weights,omitempty"`
 	Route     string   `json:"route,omitempty"`
 }
 
-// VirtualHost has the clusters of all its routes.
+// VirtualHost has the clusters of all its routes; Routes are these routes as Envoy's API has them in JSON, in order.
 type VirtualHost struct {
-	Domains  []string `json:"domains"`
-	Clusters []string `json:"clusters"`
+	Domains  []string          `json:"domains"`
+	Clusters []string          `json:"clusters"`
+	Routes   []json.RawMessage `json:"routes,omitempty"`
 }
 
 func main() {
@@ -184,7 +189,7 @@ func judge(t test.Failer, asked Mesh, config *meshconfig.MeshConfig, found map[s
 			sent.Listeners = append(sent.Listeners, listenerOf(one))
 		}
 		for _, one := range server.RoutesFromListeners(proxy, listeners) {
-			sent.Routes[one.Name] = virtualHosts(one)
+			sent.Routes[one.Name] = virtualHosts(one, asked.Routes)
 		}
 		found[pod.Namespace+"/"+pod.Name] = sent
 	}
@@ -307,6 +312,9 @@ func chainOf(one *listener.FilterChain) Chain {
 			proxy := &tcp.TcpProxy{}
 			if config.UnmarshalTo(proxy) == nil {
 				result.Clusters = append(result.Clusters, proxied(proxy)...)
+				for _, one := range proxy.GetWeightedClusters().GetClusters() {
+					result.Weights = append(result.Weights, one.Weight)
+				}
 			}
 		case config.MessageIs(&hcm.HttpConnectionManager{}):
 			manager := &hcm.HttpConnectionManager{}
@@ -317,7 +325,7 @@ func chainOf(one *listener.FilterChain) Chain {
 			if manager.GetRds() != nil {
 				result.Route = manager.GetRds().RouteConfigName
 			}
-			for _, host := range virtualHosts(manager.GetRouteConfig()) {
+			for _, host := range virtualHosts(manager.GetRouteConfig(), false) {
 				result.Clusters = append(result.Clusters, host.Clusters...)
 			}
 		}
@@ -336,11 +344,18 @@ func proxied(proxy *tcp.TcpProxy) []string {
 	return found
 }
 
-func virtualHosts(config *route.RouteConfiguration) []VirtualHost {
+func virtualHosts(config *route.RouteConfiguration, whole bool) []VirtualHost {
 	found := []VirtualHost{}
 	for _, host := range config.GetVirtualHosts() {
-		names := map[string]bool{}
+		names, routes := map[string]bool{}, []json.RawMessage{}
 		for _, one := range host.Routes {
+			if whole {
+				text, err := protojson.Marshal(one)
+				if err != nil {
+					text, _ = json.Marshal(err.Error())
+				}
+				routes = append(routes, text)
+			}
 			action := one.GetRoute()
 			if action == nil {
 				continue
@@ -360,7 +375,7 @@ func virtualHosts(config *route.RouteConfiguration) []VirtualHost {
 			clusters = append(clusters, name)
 		}
 		sort.Strings(clusters)
-		found = append(found, VirtualHost{Domains: host.Domains, Clusters: clusters})
+		found = append(found, VirtualHost{Domains: host.Domains, Clusters: clusters, Routes: routes})
 	}
 	return found
 }

@@ -56,7 +56,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
 def test_what_is_not_there_is_passed_over(client: FakeClient) -> None:
     result = platform_info.work(FakeModule())
     assert [row["name"] for row in result["services"]] == ["x", "y"]
-    assert result["summary"] == "All 2 workloads are healthy."
+    assert result["summary"] == "All 2 workloads are healthy. There is no namespace b."
+    assert (result["empty_namespaces"], result["missing_namespaces"]) == (["b"], ["b"])
     assert (result["changed"], result["url"], result["domain"]) == (False, "", "")
 
 

@@ -102,6 +102,7 @@ def run(cluster: Cluster, verdicts: list[str], limit: int = 400) -> states.State
                 if state.phase is Phase.RESETTING:
                     following = state.entered(Phase.PREPARING, cluster.now, proved=0.0, before=0)
             case ActionKind.SCALE_CANARY:
+                assert action.pods > cluster.canary_pods, "a canary lost pods while it had traffic"
                 cluster.write({"canary_pods": action.pods})
             case ActionKind.SCALE_STABLE:
                 cluster.write({"stable_pods": action.pods})
@@ -129,6 +130,11 @@ def run(cluster: Cluster, verdicts: list[str], limit: int = 400) -> states.State
                 expected = BeforePromotion() if state.phase is Phase.PROMOTING else BeforeStep(state.weight)
                 assert action.milestone == expected
                 following = state.replace(approved=True)
+            case ActionKind.DRAIN:
+                assert cluster.weight == 0, "pods with traffic were looked at"
+                cluster.now += action.seconds / 2  # they are quiet, or it is decided again
+                if int(cluster.now) % 2:
+                    following = transitions.staged(state, Stage.REMOVE, cluster.now)
             case ActionKind.WATCH:
                 following = transitions.watched(state, cluster.now, ended=True, said="")
             case ActionKind.JUDGE:
@@ -321,3 +327,89 @@ def test_a_step_and_the_promotion_ask_for_their_own_approvals() -> None:
     promotion = transitions.promoting(step, 1.0)
     assert decide(promotion, observed, 1.0) == Action(ActionKind.CHECK_APPROVALS, milestone=BeforePromotion())
     assert [str(BeforeStep(100)), str(BeforePromotion())] == ["100", "promotion"]
+
+
+@pytest.mark.parametrize(
+    ("index", "passes", "pause_at", "ahead"),
+    [
+        (1, 1, 0, True),  # the last window before the promotion
+        (1, 0, 0, False),  # another window of the last step comes first
+        (0, 1, 0, False),
+        (1, 1, 50, False),  # a person may take hours
+    ],
+)
+def test_the_last_window_brings_the_pods_that_the_promotion_needs(
+    index: int, passes: int, pause_at: int, ahead: bool
+) -> None:
+    plan = plans.Plan((10, 50), interval=10.0, passes=2, pause_at=pause_at)
+    state = states.State(
+        "run", "web", "shop", plan, phase=Phase.ANALYSING, index=index, weight=plan.steps[index], passes=passes, since=100.0, proved=99.0,
+        opened=True, baseline=4, deadline=1000.0,
+    )  # fmt: skip
+    few, enough = Workload(2, 2), Workload(4, 2)
+    observed = ObservedState(frozenset({state.weight}), Workload(4, 4), few)
+    action = decide(state, observed, 101.0)
+    assert (action.kind, action.pods) == ((ActionKind.SCALE_CANARY, 4) if ahead else (ActionKind.WAIT, 0))
+    assert decide(state, dataclasses.replace(observed, canary=enough), 101.0).kind is ActionKind.WAIT
+
+
+@pytest.mark.parametrize("exposed", [True, False])
+def test_only_a_version_that_had_traffic_drains(exposed: bool) -> None:
+    plan = plans.Plan((50,), drain=10.0)
+    state = states.State(
+        "run",
+        "web",
+        "shop",
+        plan,
+        phase=Phase.ROLLING_BACK,
+        stage=Stage.DRAIN,
+        since=100.0,
+        proved=98.0,
+        exposed=exposed,
+    )
+    action = decide(state, ObservedState(frozenset({0}), Workload(1, 1), Workload(1, 1)), 104.0)
+    if exposed:
+        assert (action.kind, action.seconds) == (ActionKind.DRAIN, 6.0)
+    else:
+        assert action.state is not None
+        assert action.state.stage is Stage.REMOVE
+
+
+@pytest.mark.parametrize(
+    ("phase", "stage", "stops"),
+    [
+        (Phase.SHIFTING, None, True),
+        (Phase.ANALYSING, None, True),
+        (Phase.PROMOTING, Stage.COVER, True),
+        (Phase.PROMOTING, Stage.SWITCH, True),
+        (Phase.PROMOTING, Stage.RETURN, False),
+        (Phase.ROLLING_BACK, Stage.CAPACITY, False),
+    ],
+)
+def test_routes_that_somebody_changed_get_no_more_weight_but_give_it_back(
+    phase: Phase, stage: Stage | None, stops: bool
+) -> None:
+    target = 0 if phase is Phase.ROLLING_BACK or stage is Stage.RETURN else 50
+    state = states.State(
+        "r", "s", "n", plans.Plan((10, 50)), phase=phase, stage=stage, index=1, before=10, weight=target, deadline=1e9, since=1.0,
+        baseline=1, approved=True,
+    )  # fmt: skip
+    pods = Workload(2, 2)
+    action = decide(state, ObservedState(frozenset({10}), pods, pods, changed=("route api: was moved",)), 2.0)
+    if phase is Phase.ANALYSING:
+        assert action.kind is ActionKind.STOP
+    elif stops:
+        assert (action.kind, "route api: was moved" in action.why) == (ActionKind.STOP, True)
+    else:
+        assert (action.kind, action.weight) == (ActionKind.SET_WEIGHT, 0)
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.ROLLING_BACK])
+def test_the_canary_is_not_removed_while_somebodys_route_leads_to_it(phase: Phase) -> None:
+    state = states.State("r", "s", "n", plans.Plan((10,)), phase=phase, stage=Stage.REMOVE, proved=1.0)
+    pods = Workload(1, 1)
+    observed = ObservedState(frozenset({0}), pods, pods, elsewhere=("VirtualService n/v, http route beta",))
+    action = decide(state, observed, 1e6)
+    assert action.kind is ActionKind.STOP
+    assert "http route beta" in action.why
+    assert decide(state, dataclasses.replace(observed, elsewhere=()), 1e6).kind is ActionKind.REMOVE_CANARY

@@ -183,7 +183,7 @@ def test_what_is_nobodys_weight_is_left_out() -> None:
         route("left", (NEW, 100)),
         {"name": "redirect", "redirect": {}},
     )
-    assert envoy.shares(found, AIM, ["api"]) == {0}
+    assert envoy.shares(found, AIM, ["api"], {"api-canary-match"}) == {0}
     assert envoy.shares(found, AIM, ["foreign"]) == set()
     assert envoy.shares({}, AIM, ["api"]) == set()
 

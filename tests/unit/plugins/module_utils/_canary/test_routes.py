@@ -9,8 +9,20 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import preconditions, routes
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import ANNOTATION, Aim
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
+    preconditions,
+    route_copies,
+    route_patch,
+    routes,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_record import (
+    MIRROR_KEYS,
+    RouteRecord,
+    elsewhere,
+    recorded,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_routes import mirrors_elsewhere
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,82 +67,19 @@ def patched(obj: Obj, ops: list[Obj]) -> Obj:
     return result
 
 
-def without_weights(obj: Obj) -> Obj:
-    bare = copy.deepcopy(obj)
-    bare["metadata"].pop("annotations", None)
-    for protocol in routes.PROTOCOLS:
-        for route in bare["spec"].get(protocol) or []:
-            for entry in route.get("route") or []:
-                entry.pop("weight", None)
-    return bare
+def record_of(obj: Obj, extra: Obj | None = None, mirror: float = 0, run: str = "r1") -> RouteRecord:
+    """What a run records at its start."""
+    copies, refused = route_copies.copies_of(obj, AIM, extra, run) if extra else ({}, [])
+    assert refused == []
+    return recorded(obj, AIM, copies, mirror)
 
 
-words = st.text("abcdef/~-.", min_size=1, max_size=8)
-junk = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(0, 9), words),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
-    max_leaves=6,
-)
-extras = st.dictionaries(
-    st.sampled_from(["match", "timeout", "retries", "rewrite", "headers", "fault", "x"]), junk, max_size=4
-)
+def shifted(obj: Obj, weight: int, record: RouteRecord, annotation: str | None = None) -> Obj:
+    return patched(obj, route_patch.patch(obj, AIM, weight, record, annotation=annotation))
 
 
-@st.composite
-def shifted_routes(draw: Any) -> Obj:
-    weight = draw(st.integers(0, 100))
-    entries = [to("stable", 100 - weight, headers=draw(junk)), to("canary", weight)]
-    if weight == 0 and draw(st.booleans()):
-        entries[1].pop("weight")
-    if draw(st.booleans()):
-        entries.reverse()
-    return {**draw(extras), "name": draw(words), "route": entries}
-
-
-other_routes = st.builds(
-    lambda more, host, subset: {**more, "route": [to(subset, host=host)]},
-    extras,
-    st.sampled_from(["other.shop.svc.cluster.local", "user-service.elsewhere.svc.cluster.local", "other"]),
-    st.sampled_from(["", "stable", "canary"]),
-)
-stable_only = st.builds(lambda more: {**more, "route": [to("stable")]}, extras)
-
-
-@given(st.lists(st.one_of(shifted_routes(), other_routes, stable_only), max_size=6), st.integers(0, 100))
-def test_everything_but_the_weights_stays(http: list[Obj], weight: int) -> None:
-    before = virtual_service(http, labels={"a": "b"})
-    found = routes.find(before, AIM)
-    assert found.findings == ()
-    after = patched(before, routes.patch(before, AIM, weight, annotation=None))
-    assert without_weights(after) == without_weights(before)
-    assert routes.weights([after], AIM) == ({weight} if found.places else set())
-    for place in routes.find(after, AIM).places:
-        entries = after["spec"][place.protocol][place.index]["route"]
-        assert entries[place.stable].get("weight", 0) + place.canary_weight == 100
-    untouched = [i for i in range(len(http)) if i not in {place.index for place in found.places}]
-    assert [after["spec"]["http"][i] for i in untouched] == [http[i] for i in untouched]
-    assert routes.patch(after, AIM, weight, annotation=None) == []
-
-
-@given(st.lists(shifted_routes(), min_size=1, max_size=4), st.integers(0, 100), st.integers(0, 100))
-def test_there_and_back_is_the_same_object(http: list[Obj], there: int, extra_weight: int) -> None:
-    before = virtual_service(http)
-    for route in before["spec"]["http"]:
-        route.pop("match", None)
-        for entry in route["route"]:
-            entry["weight"] = 100 if entry["destination"]["subset"] == "stable" else 0
-    header = {"headers": {"x-tester": {"exact": "yes"}}}
-    for route in before["spec"]["http"]:
-        route.pop("mirror", None)
-    during = patched(before, routes.patch(before, AIM, there, annotation="run/1", extra=header, mirror=10))
-    assert all(route["mirror"] == to("canary")["destination"] for route in during["spec"]["http"][len(http) :])
-    assert routes.patch(during, AIM, there, annotation="run/1", extra=header, mirror=10) == []
-    assert len(during["spec"]["http"]) == 2 * len(http)
-    assert during["metadata"]["annotations"] == {ANNOTATION: "run/1"}
-    during = patched(during, routes.patch(during, AIM, extra_weight, annotation="run/1", extra=header))
-    after = patched(during, routes.patch(during, AIM, 0, annotation=""))
-    after["metadata"].pop("annotations")
-    assert after == before
+TESTER: Obj = {"headers": {"x-tester": {"exact": "yes"}}}
+SPLIT = [to("stable", 100), to("canary", 0)]
 
 
 def test_an_extra_route_keeps_what_its_route_does() -> None:
@@ -139,13 +88,12 @@ def test_an_extra_route_keeps_what_its_route_does() -> None:
         "match": [{"uri": {"prefix": "/api"}, "headers": {"a": {"exact": "1"}}}, {"uri": {"exact": "/"}}],
         "rewrite": {"uri": "/"},
         "timeout": "3s",
-        "route": [to("stable", 100), to("canary", 0)],
+        "route": SPLIT,
     }
     obj = virtual_service([route])
-    after = patched(obj, routes.patch(obj, AIM, 5, annotation=None, extra={"headers": {"x-tester": {"exact": "yes"}}}))
-    first, second = after["spec"]["http"]
+    first, second = shifted(obj, 5, record_of(obj, TESTER))["spec"]["http"]
     assert first == {
-        "name": "api-canary-match",
+        "name": "api-canary-match-r1",
         "match": [
             {"uri": {"prefix": "/api"}, "headers": {"a": {"exact": "1"}, "x-tester": {"exact": "yes"}}},
             {"uri": {"exact": "/"}, "headers": {"x-tester": {"exact": "yes"}}},
@@ -155,6 +103,98 @@ def test_an_extra_route_keeps_what_its_route_does() -> None:
         "route": [to("canary")],
     }
     assert second["route"] == [to("stable", 95), to("canary", 5)]
+
+
+def test_a_copy_stands_directly_before_its_route_and_takes_nothing_from_others() -> None:
+    drivers = {"name": "drivers", "match": [{"uri": {"prefix": "/drivers"}}], "route": [to("", host="drivers")]}
+    obj = virtual_service([drivers, {"name": "rest", "route": SPLIT}])
+    during = shifted(obj, 20, record_of(obj, TESTER))
+    assert [route["name"] for route in during["spec"]["http"]] == ["drivers", "rest-canary-match-r1", "rest"]
+
+
+def test_a_users_route_mirror_and_bare_weight_stay_whatever_their_names() -> None:
+    http = [
+        {"name": "beta-canary-match", "match": [{"uri": {"exact": "/beta"}}], "route": [to("", host="beta")]},
+        {"name": "api", "mirror": to("canary")["destination"], "route": [to("stable", 100), to("canary")]},
+    ]
+    obj = virtual_service(copy.deepcopy(http))
+    record = record_of(obj, TESTER)
+    during = shifted(obj, 20, record, "run/1")
+    assert [route["name"] for route in during["spec"]["http"]] == ["beta-canary-match", "api-canary-match-r1", "api"]
+    assert all(route["mirror"] == http[1]["mirror"] for route in during["spec"]["http"][1:])
+    after = patched(during, route_patch.patch(during, AIM, 0, record, annotation=""))
+    assert after == obj  # no `weight: 0`, and no annotations
+
+
+def test_a_name_that_is_taken_is_not_used() -> None:
+    http = [{"name": "api", "route": SPLIT}, {"name": "api-canary-match-r1", "route": [to("stable")]}]
+    obj = virtual_service(http)
+    record = record_of(obj, TESTER)
+    assert record.copies == {"api-canary-match-r1-2"}
+    assert shifted(shifted(obj, 5, record), 0, record) == obj
+
+
+EDITED = [
+    ("timeout", lambda http: http[0].update(timeout="9s"), "was changed or moved"),
+    ("moved", lambda http: http.append(http.pop(0)), "was changed or moved"),
+    ("between", lambda http: http.insert(1, {"name": "new", "route": [to("stable")]}), "was changed or moved"),
+    ("source", lambda http: http[1].update(timeout="9s"), "was changed or removed since the start"),
+    ("source gone", lambda http: http.pop(1), "was changed or removed since the start"),
+    (
+        "added",
+        lambda http: http.append({"name": "new", "route": [to("stable", 95), to("canary", 5)]}),
+        "was added or changed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("edit", "words"), [entry[1:] for entry in EDITED], ids=[entry[0] for entry in EDITED])
+def test_what_somebody_else_changed_is_told_and_weight_0_still_ends_it(edit: Any, words: str) -> None:
+    obj = virtual_service([{"name": "api", "route": SPLIT}])
+    record = record_of(obj, TESTER)
+    during = shifted(obj, 5, record)
+    edit(during["spec"]["http"])
+    assert words in "; ".join(route_patch.changed(during, AIM, record))
+    after = shifted(during, 0, record)
+    assert not [route for route in after["spec"]["http"] if routes.leads_to_canary(route, AIM, "shop")]
+    assert route_patch.left_behind(after, AIM, record) == []
+
+
+def test_a_copy_that_somebody_else_leads_elsewhere_is_left_and_told() -> None:
+    obj = virtual_service([{"name": "api", "route": SPLIT}])
+    record = record_of(obj, TESTER)
+    during = shifted(obj, 5, record)
+    during["spec"]["http"][0]["route"] = [to("stable")]
+    after = shifted(during, 0, record)
+    assert after["spec"]["http"][0]["name"] == "api-canary-match-r1"
+    assert "it stays" in route_patch.left_behind(after, AIM, record)[0]
+
+
+def test_a_route_to_the_canary_that_somebody_else_added_is_told() -> None:
+    beta = {"name": "beta", "match": [{"uri": {"exact": "/beta"}}], "route": [to("canary")]}
+    obj = virtual_service([{"name": "api", "route": SPLIT}, beta])
+    aim = Aim("user-service", "shop", routes=("api",))
+    record = recorded(obj, aim, {}, 0)
+    assert elsewhere(obj, aim, record) == []  # it was there at the start
+    obj["spec"]["http"].append({**beta, "name": "second"})
+    assert elsewhere(obj, aim, record) == ["http route second"]
+
+
+def test_a_mirror_that_somebody_else_set_is_told_and_stays() -> None:
+    obj = virtual_service([{"name": "api", "route": SPLIT}])
+    record = record_of(obj, mirror=10)
+    during = shifted(obj, 5, record)
+    assert during["spec"]["http"][0]["mirrorPercentage"] == {"value": 10}
+    assert shifted(during, 0, record) == obj
+    during["spec"]["http"][0]["mirror"] = {"host": "shadow"}
+    assert "has another mirror" in route_patch.changed(during, AIM, record)[0]
+    assert shifted(during, 0, record)["spec"]["http"][0]["mirror"] == {"host": "shadow"}
+
+
+@pytest.mark.parametrize("key", MIRROR_KEYS)
+def test_the_option_mirror_is_refused_on_a_route_that_has_one(key: str) -> None:
+    obj = virtual_service([{"name": "api", key: {"host": "shadow"}, "route": SPLIT}])
+    assert f"http route api: has {key} already" in mirrors_elsewhere(obj, AIM)[0]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +248,7 @@ def test_routes_of_tcp_and_tls_shift_too() -> None:
     obj = virtual_service([])
     obj["spec"]["tcp"] = [{"route": [to("stable", 100), to("canary", 0)]}]
     obj["spec"]["tls"] = [{"match": [{"sniHosts": ["x"]}], "route": [to("stable", 100), to("canary")]}]
-    after = patched(obj, routes.patch(obj, AIM, 30, annotation=None))
+    after = shifted(obj, 30, record_of(obj))
     assert routes.weights([after], AIM) == {30}
     assert len(routes.find(after, AIM).places) == 2
 
@@ -228,14 +268,6 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
     assert preconditions.rule_findings([rule], AIM) == []
 
 
-def test_a_mirror_of_somebody_elses_is_told_and_never_taken_away() -> None:
-    route = {"name": "api", "mirror": {"host": "shadow"}, "route": [to("stable", 100), to("canary", 0)]}
-    obj = virtual_service([route])
-    assert "has a mirror already" in routes.mirrors_elsewhere(obj, AIM)[0]
-    after = patched(obj, routes.patch(obj, AIM, 5, annotation=None))
-    assert after["spec"]["http"][0]["mirror"] == {"host": "shadow"}
-
-
 def test_named_routes_alone() -> None:
     http = [{"name": name, "route": [to("stable", 100), to("canary", 0)]} for name in ("a", "b")]
     found = routes.find(virtual_service(http), Aim("user-service", "shop", routes=("b",)))
@@ -246,7 +278,7 @@ def test_named_routes_alone() -> None:
 @given(st.lists(st.sampled_from(["servicemesh-canary", "servicemesh-platform", "kubectl"]), max_size=6))
 def test_only_the_own_entries_leave_managed_fields(managers: list[str]) -> None:
     obj = virtual_service([], managedFields=[{"manager": name, "n": i} for i, name in enumerate(managers)])
-    ops = routes.disown(obj, "servicemesh-canary")
+    ops = route_patch.disown(obj, "servicemesh-canary")
     after = patched(obj, ops)
     left = [entry["manager"] for entry in after["metadata"]["managedFields"]]
     assert left == [name for name in managers if name != "servicemesh-canary"]
@@ -306,11 +338,57 @@ def test_another_tools_object_is_refused_unless_accepted(meta: Obj, tool: str) -
     assert preconditions.other_tools(obj, [tool]) == []
 
 
-def test_an_object_of_ours_or_one_that_flux_leaves_alone_is_nobody_elses() -> None:
+def test_an_object_of_ours_is_nobody_elses() -> None:
     ours = virtual_service([], managedFields=[{"manager": "servicemesh-platform", "fieldsV1": {"f:spec": {}}}])
     assert preconditions.other_tools(ours) == []
-    left = virtual_service([], annotations={"kustomize.toolkit.fluxcd.io/reconcile": "disabled"})
-    assert preconditions.other_tools(left) == []
+
+
+KUSTOMIZE, HELM = "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
+
+
+def by_flux(group: str, manager: str, key: str, value: str, *, kind: str = "annotations", source: bool = True) -> Obj:
+    """An object of Flux with a label or annotation, from its source or set in the cluster."""
+    meta: Obj = {"labels": {f"{group}/name": "shop", f"{group}/namespace": "flux-system"}}
+    meta[kind] = {**meta.get(kind, {}), key: value}
+    fields = {"f:spec": {}, "f:metadata": {f"f:{kind}": {f"f:{key}": {}}}} if source else {"f:spec": {}}
+    return virtual_service([], **meta, managedFields=[{"manager": manager, "fieldsV1": fields}])
+
+
+@pytest.mark.parametrize("source", [True, False])
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    ("group", "manager", "key", "value", "left_alone"),
+    [
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "disabled", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "Disabled", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/reconcile", "enabled", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "Ignore", "always"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "Merge", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/ssa", "IfNotPresent", "source"),
+        (KUSTOMIZE, "kustomize-controller", f"{KUSTOMIZE}/prune", "disabled", "never"),
+        (KUSTOMIZE, "kustomize-controller", f"{HELM}/driftDetection", "disabled", "never"),
+        (HELM, "helm-controller", f"{HELM}/driftDetection", "disabled", "source"),
+        (HELM, "helm-controller", f"{KUSTOMIZE}/reconcile", "disabled", "never"),
+    ],
+)
+def test_what_flux_leaves_alone_is_not_managed_by_flux(
+    group: str, manager: str, key: str, value: str, left_alone: str, kind: str, source: bool
+) -> None:
+    found = preconditions.other_tools(by_flux(group, manager, key, value, kind=kind, source=source))
+    assert (found == []) == (left_alone == "always" or (left_alone == "source" and source)), found
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sync-options", "Prune=false"),
+        ("compare-options", "IgnoreExtraneous"),
+        ("skip-reconcile", "true"),
+        ("ignore-resource-updates", "true"),
+    ],
+)
+def test_no_annotation_of_an_object_keeps_argo_cd_from_syncing_it(key: str, value: str) -> None:
+    assert preconditions.other_tools(virtual_service([], annotations={f"argocd.argoproj.io/{key}": value}))
 
 
 def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
@@ -330,3 +408,41 @@ def test_pods_that_are_missing_or_in_both_subsets_are_told() -> None:
     )
     both = [rule(subsets=[SUBSETS[0], {"name": "canary", "labels": {"app": "user-service"}}])]
     assert "is in both subsets" in str(preconditions.pod_findings(service, pods, both, AIM, {}))
+
+
+def test_two_rules_with_a_subset_each_are_one_as_istio_merges_them() -> None:
+    rules = [rule(name=f"dr-{entry['name']}", subsets=[entry]) for entry in SUBSETS]
+    assert preconditions.rule_findings(rules, AIM) == []
+    assert preconditions.subset_labels(rules, AIM, "canary") == {"track": "canary"}
+
+
+def older(obj: Obj, day: int) -> Obj:
+    return {**obj, "metadata": {**obj["metadata"], "creationTimestamp": f"2026-01-0{day}T00:00:00Z"}}
+
+
+def test_the_first_of_two_subsets_and_the_first_policy_stay() -> None:
+    wrong = [{"name": "canary", "labels": {"track": "stable"}}]
+    rules = [older(rule(name="b", subsets=wrong), 2), older(rule(name="c", subsets=SUBSETS), 1)]
+    assert preconditions.subset_labels(rules, AIM, "canary") == {"track": "canary"}
+    assert preconditions.subset_labels([rules[0], older(rules[1], 3)], AIM, "canary") == {"track": "stable"}
+    modes = [older(rule(name="b", mode="SIMPLE", subsets=SUBSETS), 2), older(rule(name="c", mode="DISABLE"), 1)]
+    assert "has TLS mode DISABLE" in str(
+        preconditions.rule_findings([*modes, rule("*.local", "ISTIO_MUTUAL", "wide")], AIM)
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (rule(name="b", subsets=SUBSETS[1:], exportTo=["."]), "has no subset"),
+        (rule(name="b", subsets=SUBSETS[1:], workloadSelector={"matchLabels": {"app": "x"}}), "has no subset stable"),
+        (rule(name="b", namespace="callers", subsets=SUBSETS[:1]), "DestinationRule callers/b has no subset canary"),
+        (
+            rule(name="b", namespace="callers", subsets=[SUBSETS[0], {"name": "canary", "labels": {"x": "y"}}]),
+            "subset canary has other labels",
+        ),
+    ],
+)
+def test_a_rule_that_some_callers_get_is_told(second: Obj, words: str) -> None:
+    first = rule(name="a", subsets=SUBSETS[:1] if words == "has no subset" else SUBSETS)
+    assert words in "; ".join(preconditions.rule_findings([first, second], AIM))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from typing import Any, cast
-from unittest.mock import MagicMock
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
@@ -18,7 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_checks import checked_settings
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 
 from tests.unit.plugins.module_utils._canary.test_parts import params
@@ -39,10 +38,20 @@ CONFIG = "/api/v1/namespaces/ecommerce/configmaps/canary-user-service"
 JOB = {"spec": {"template": {"spec": {}}}}
 
 
-class Reader:
-    """A cluster with one service, for reading only: a write is an error."""
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-    def __init__(self, weight: int = 0) -> None:
+
+def kinds(version: str, **names: str) -> Obj:
+    """What the API server says of a version: name of a resource -> its kind."""
+    resources = [{"name": name, "kind": kind, "namespaced": True, "verbs": ["get"]} for name, kind in names.items()]
+    return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+
+
+class Reader:
+    """A cluster with one service; a write that is no dry run is an error, unless `writes`. All rights are given."""
+
+    def __init__(self, weight: int = 0, *, writes: bool = False) -> None:
+        self.writes, self.tried = writes, list[tuple[str, str]]()
         split = [
             {"destination": {"host": HOST, "subset": subset}, "weight": share}
             for subset, share in (("stable", 100 - weight), ("canary", weight))
@@ -65,31 +74,48 @@ class Reader:
             },
             "/api/v1/namespaces/ecommerce/pods/pod": pod,
             DEPLOYMENT: {"metadata": META, "spec": {"replicas": 1, "template": template, "selector": {}}},
+            "/apis/apps/v1": kinds("apps/v1", deployments="Deployment"),
+            "/api/v1": kinds("v1", configmaps="ConfigMap"),
         }
 
     def get(self, path: str, **_more: Any) -> Obj | None:
         return copy.deepcopy(self.objects.get(path))
 
-    def list_all(self, path: str, _query: Any = None) -> tuple[list[Obj], str]:
+    def list_all(self, path: str, _query: Any = None, _headers_to: Any = None) -> tuple[list[Obj], str]:
         folder = path.replace("/v1/", "/v1/namespaces/ecommerce/") if "/namespaces/" not in path else path
         return [copy.deepcopy(item) for name, item in self.objects.items() if name.startswith(f"{folder}/")], "1"
 
     def each(self, work: Any, items: Any) -> list[Any]:
         return [work(item) for item in items]
 
-    def request(self, method: str, path: str, query: Obj | None = None, **_more: Any) -> tuple[int, Obj]:
+    def request(
+        self, method: str, path: str, query: Obj | None = None, body: Any = None, **_more: Any
+    ) -> tuple[int, Obj]:
+        if method == "GET":
+            return 200, {"metadata": META, "spec": {"replicas": 1}} if path.endswith("/scale") else {}
+        if path == REVIEWS:
+            return 201, {"status": {"allowed": True}}
         dry_run = (query or {}).get("dryRun") == "All"
-        assert method == "GET" or dry_run, f"{method} {path}: a check writes nothing"
-        return 200, {}
+        assert dry_run or self.writes, f"{method} {path}: a check writes nothing"
+        self.tried.append((method, path))
+        live = copy.deepcopy(self.objects.get(path)) or {"metadata": META}
+        return 200, live if isinstance(body, list) or "metadata" not in (body or {}) else body
+
+
+def definition(name: str) -> Obj:
+    meta = {"name": name, "namespace": "ecommerce"}
+    template = {"metadata": {"labels": {"version": "v2"}}, "spec": {}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"template": template}}
 
 
 def options(**more: Any) -> Obj:
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "user-service-canary"}}
-    return params(canary_definitions=[deployment], analysis=[{"name": "smoke", "job": JOB}], **more)
+    definitions = {"canary_definitions": [definition("user-service-canary")]}
+    given = {"stable_definitions": [definition("user-service")], "proof_samples": 0, **more}
+    return params(**definitions, analysis=[{"name": "smoke", "job": JOB}], **given)
 
 
 def codes(reader: Reader, given: Obj, *, restarting: bool = False) -> list[FindingCode]:
-    found = checked_settings(cast(Client, reader), given, restarting=restarting)[2]
+    found = checked_settings(cast(Client, reader), given, 0.0, restarting=restarting)[2]
     assert all(str(finding) == finding.text for finding in found)
     return [finding.code for finding in found]
 
@@ -110,6 +136,10 @@ def test_only_a_restart_accepts_the_weight_that_the_run_before_it_set() -> None:
     assert {FindingCode.DESTINATION_RULE, FindingCode.DEPLOYMENT_MISSING} <= set(left)
 
 
+def test_a_promotion_without_definitions_of_stable_is_refused_at_the_start() -> None:
+    assert codes(Reader(), options(stable_definitions=None)) == [FindingCode.DEFINITIONS]
+
+
 def test_findings_have_the_code_of_what_they_are_about() -> None:
     assert codes(Reader(), options(virtual_services=["user-service", "nobody"])) == [
         FindingCode.VIRTUAL_SERVICE_MISSING
@@ -125,6 +155,50 @@ def test_findings_have_the_code_of_what_they_are_about() -> None:
     reader = Reader()
     reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["http"][0]["mirror"] = {"host": "shadow"}
     assert codes(reader, options(mirror=5)) == [FindingCode.MIRROR]
+
+
+def test_a_match_that_cannot_be_copied_is_refused_before_anything_changes() -> None:
+    tester = {"headers": {"x-tester": {"exact": "yes"}}}
+    assert codes(Reader(), options(match=tester)) == []
+    assert codes(Reader(), options(match={"uri": {"prefix": "/a"}})) == []
+    reader = Reader()
+    route = reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["http"][0]
+    route["match"] = [{"uri": {"regex": "/a.*"}}]
+    assert codes(reader, options(match={"uri": {"prefix": "/a"}})) == [FindingCode.ROUTE]
+    route["match"] = [{"headers": {"x-tester": {"exact": "no"}}}]
+    assert codes(reader, options(match=tester)) == [FindingCode.ROUTE]  # no request can match
+
+
+def test_a_delegate_is_refused_where_what_delegates_to_it_is_not_known() -> None:
+    reader = Reader()
+    del reader.objects[f"{VIRTUAL_SERVICES}/user-service"]["spec"]["hosts"]
+    given = options(match={"headers": {"x-tester": {"exact": "yes"}}}, virtual_services=["user-service"])
+    assert codes(reader, given) == []
+    root = {"hosts": ["x"], "http": [{"delegate": {"name": "user-service"}, "match": [{"sourceNamespace": "a"}]}]}
+    reader.objects[f"{VIRTUAL_SERVICES}/root"] = {"metadata": {**META, "name": "root"}, "spec": root}
+    assert codes(reader, given) == [FindingCode.ROUTE]
+    listed = reader.list_all
+
+    def refused(path: str, query: Any = None) -> tuple[list[Obj], str]:
+        if path.endswith("istio.io/v1/virtualservices"):
+            raise ApiError("GET", path, 403, {})
+        return listed(path, query)
+
+    reader.list_all = refused  # type: ignore[method-assign]
+    assert codes(reader, given) == [FindingCode.ROUTE]
+    assert codes(reader, {**given, "match": None}) == []
+
+
+def test_a_run_takes_over_only_the_routes_that_it_shifts_itself() -> None:
+    reader = Reader(20)
+    settings = checked_settings(cast(Client, Reader()), options(), 0.0, restarting=False)[0]
+    again = {**options(), "routes": []}
+    found = checked_settings(cast(Client, reader), again, 0.0, restarting=True, replaced=settings)
+    assert found[2] == []
+    assert found[1].virtual_services[0]["spec"]["http"][0]["route"][1]["weight"] == 0  # what it was before
+    other = {**settings, "virtual_services": ["ecommerce/user-service", "shop/gone"]}
+    (finding,) = checked_settings(cast(Client, reader), again, 0.0, restarting=True, replaced=other)[2]
+    assert "VirtualService shop/gone" in finding.text
 
 
 def test_all_findings_are_in_the_error_of_a_start() -> None:
@@ -143,15 +217,8 @@ def test_what_a_start_finds_out_about_metrics_is_noted(faulty: FaultyServer, che
         status="success", data={"resultType": "vector", "result": []} if "/query" in path else []
     )
     given = {**options(prometheus={"url": faulty.url}), "analysis": [{"metric": "success_rate", "min": 0.9}]}
-    reader = Reader()
-    context = Context(cast(Client, reader), given, check=check)
-    if not check:
-        context.record = MagicMock(read=lambda: None)
-        context.lease = MagicMock()
-        context.clock = MagicMock(now=lambda: 1.0)
-        reader.request = MagicMock(return_value=(200, {}))  # type: ignore[method-assign]
-    notes = start(context).notes
-    assert [note["event"] for note in notes] == ["start", "note"]
+    notes = start(Context(cast(Client, Reader(writes=not check)), given, check=check)).notes
+    assert [note["event"] for note in notes] == ["start", "note", "note"]
     assert "Prometheus has no istio_requests_total yet" in notes[1]["message"]
     assert " ".join(lines.line(notes[1], {}).split()).endswith(notes[1]["message"])
 

@@ -31,7 +31,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import PauseCause, Phase, Stage, State
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError, StoppedError
 
 from tests.unit.plugins.module_utils._canary.test_executor import OBSERVATION
 from tests.unit.plugins.module_utils._canary.test_lease_and_record import CONFIG, LEASE, Server
@@ -58,7 +58,7 @@ class Recording(Server):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    def observe(_client: Client, _settings: Obj) -> Observation:
+    def observe(_client: Client, _settings: Obj, _now: float) -> Observation:
         return OBSERVATION
 
     for module in (rollouts, unexpected):
@@ -133,7 +133,7 @@ def test_the_next_run_continues_whichever_weights_the_routes_have(weights: set[i
 
 @pytest.mark.parametrize(
     "where",
-    [(rollouts, "observe"), (rollouts, "decide"), (rollouts, "ClusterWriter"), (executors.Measurer, "of")],
+    [(rollouts, "observe"), (rollouts, "decide"), (rollouts, "DefinitionsWriter"), (executors.Measurer, "of")],
     ids=lambda where: str(where[1]),
 )
 def test_an_error_outside_of_the_actions_is_one_of_the_step(
@@ -224,3 +224,32 @@ def test_an_error_of_another_operation_changes_no_state(server: Recording, monke
     assert live(server) == before
     assert "pause of the canary of shop/web stopped at an unexpected error" in text
     assert server.objects[LEASE]["spec"]["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize(("alone", "token", "takes_back"), [(True, 7, True), (False, 7, False), (False, None, True)])
+def test_a_call_that_is_stopped_leaves_the_clean_up_to_its_driver_if_that_can_do_it(
+    server: Recording, monkeypatch: pytest.MonkeyPatch, alone: bool, token: int | None, takes_back: bool
+) -> None:
+    """`alone`: the module's own process, whose worker has ended."""
+    state = recorded(server)
+    written: list[int] = []
+    monkeypatch.setattr(ClusterWriter, "set_weight", lambda _self, _items, _aim, weight: written.append(weight))
+    monkeypatch.setattr(executors.Executor, "execute", lambda *_args: (_ for _ in ()).throw(StoppedError("killed")))
+    monkeypatch.setattr(rollouts, "decide", lambda *_args: Action(ActionKind.JUDGE))
+    given = params(service="web", namespace="shop", holder="me", lease_duration=15)
+    if token:
+        first = Context(cast(Client, server), given)
+        first.acquire()
+        first.close()
+        assert first.result.lease_holder is not None
+        given["fencing_token"] = first.result.lease_holder.fencing_token
+    with pytest.raises(StoppedError, match="killed"):
+        rollouts.Rollout(Context(cast(Client, server), given, alone=alone)).run(Operation.STEP)
+    after = states.from_json(server.objects[CONFIG]["data"]["state"])
+    holder = server.objects[LEASE]["spec"]["holderIdentity"]
+    if not takes_back:
+        assert (after, written, holder) == (state, [], "me")
+        return
+    assert (after.phase, after.weight, written, holder) == (Phase.PAUSED, 10, [10], "")
+    assert after.history[-1]["event"] == "interrupted"
+    assert [event["reason"] for event in server.events] == ["CanaryInterrupted"]

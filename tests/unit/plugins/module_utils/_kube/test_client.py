@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import config as kube_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import watch as _watch
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
     KubeError,
+    StoppedError,
     UnreachableError,
 )
 
@@ -66,6 +69,58 @@ def test_what_does_not_pass_is_told_at_once(faulty: FaultyServer, code: int) -> 
     with pytest.raises(ApiError, match="no way") as caught:
         client(faulty).request("PATCH", "/x", body={})
     assert (caught.value.status, caught.value.reason) == (code, "Because")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Why the work has to end, once there is an entry."""
+    why: list[str] = []
+    monkeypatch.setattr(_parent, "why_stop", lambda: "".join(why))
+    yield why
+    why.append("the test is over")
+
+
+def test_work_whose_run_has_ended_makes_no_request(faulty: FaultyServer, told: list[str]) -> None:
+    told.append("killed")
+    with pytest.raises(StoppedError, match="killed"):
+        client(faulty).request("GET", "/x")
+    with pytest.raises(StoppedError):
+        client(faulty).stream("/x", {}, 5)
+    assert faulty.seen == []
+
+
+def test_a_request_that_is_tried_again_ends_with_its_run(faulty: FaultyServer, told: list[str]) -> None:
+    faulty.script = lambda *_: status(429, Retry_After="30")
+    threading.Timer(0.3, told.append, ("killed",)).start()
+    start = time.monotonic()
+    with pytest.raises(StoppedError):
+        client(faulty).request("GET", "/x", budget=60)
+    assert time.monotonic() - start < 5
+
+
+def test_a_wait_ends_with_its_run(faulty: FaultyServer, told: list[str]) -> None:
+    threading.Timer(0.3, told.append, ("killed",)).start()
+    start = time.monotonic()
+    with pytest.raises(StoppedError):
+        _watch.Watcher(client(faulty)).news(60)
+    assert time.monotonic() - start < 5
+
+
+def test_each_try_of_a_write_is_asked_for_and_no_read(faulty: FaultyServer) -> None:
+    faulty.answers = [ok(), status(503), ok(), ok()]
+    api, asked = client(faulty), []
+    api.before_write = asked.append
+    api.request("GET", "/read")
+    api.request("PATCH", "/write", body={})
+    assert asked == ["/write", "/write"]
+
+    def refuse(_path: str) -> None:
+        raise KubeError("no lease")
+
+    api.before_write = refuse
+    with pytest.raises(KubeError, match="no lease"):
+        api.request("PATCH", "/write", body={})
+    assert len(faulty.seen) == 3
 
 
 def test_the_budget_ends_it_with_the_last_error(faulty: FaultyServer) -> None:

@@ -174,3 +174,7 @@ def test_summary() -> None:
     assert _status.summary([{"name": "a", "healthy": True}]) == "All 1 workloads are healthy."
     rows = [{"name": "a", "healthy": True}, {"name": "b", "healthy": False}]
     assert _status.summary(rows) == "1 of 2 workloads are not healthy: b."
+    told = _status.summary([{"name": "a", "healthy": True}], ["x", "y"], ["y"])
+    assert (
+        told == "All 1 workloads are healthy. There is no namespace y. No workload of this platform is in namespace x."
+    )
