@@ -180,5 +180,5 @@ molecule-platform: setup ## The scenarios of roles that work on the platform
 	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) tests/molecule/test_on_the_platform.py
 
 .PHONY: bench
-bench: setup ## Benchmarks on the local cluster (an hour), or BENCH="platform memory"
+bench: setup ## Benchmarks on the local cluster (an hour and a half), or BENCH="platform memory"
 	@$(with_cluster) python -m tests.benchmarks $(BENCH)

@@ -41,7 +41,7 @@ def registry() -> dict[str, Any]:
 
 
 def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
-    """One benchmark: its part of the results, and its rows. A failed one has one row with the reason."""
+    """One benchmark: its part of the results, and its rows. A failed one has one row with the reason. `ROUNDS` of a module are its most."""
     print(f"\n{module.TITLE}", file=sys.stderr, flush=True)
     harness.calm()
     started, load = time.time(), os.getloadavg()[0]
@@ -54,7 +54,7 @@ def measure(harness: Harness, module: Any) -> tuple[dict[str, Any], list[Row]]:
         "title": module.TITLE,
         "when": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "minutes": round((time.time() - started) / 60, 1),
-        "rounds": harness.runs,
+        "rounds": min(harness.runs, getattr(module, "ROUNDS", harness.runs)),
         "load": [round(load, 1), round(os.getloadavg()[0], 1)],
         "rows": [row.as_dict() for row in rows],
     }

@@ -58,7 +58,8 @@ def chart(rows: Sequence[Row]) -> str:
     races = [
         row for row in rows if row.ratio is not None and row.unit == "s" and row.raw and all(map(min, row.raw.values()))
     ]
-    limits = [row for row in rows if row.ratio is None and row.raw and row.limit > 0]
+    # What is compared with others has columns on the page, and no limit of its own.
+    limits = [row for row in rows if row.ratio is None and row.raw and row.limit > 0 and not row.cells]
     if races:
         _races(drawing, races)
     if limits:

@@ -34,6 +34,14 @@ _HOW = """## How it is measured
 * Distance: answers of the API server are delayed by netem inside the cluster's network namespace if the kernel has it, otherwise by a TCP
   proxy on loopback. The table shows the measured delay.
 * Readiness: from just before the request that changes an object's condition until the module's work returns.
+* Canary beside others: Flagger and Argo Rollouts at the versions of the title, each in a namespace of its own, at the same time, with the
+  same service, 20 requests a second, steps of 10, 30 and 60 %, 10 s between two of them, one failed check that rolls back, and a
+  Prometheus that scrapes each second. Three rounds; medians. Flagger's metric looks 20 s back (over 10 s it finds no values at times, and
+  rolls back good versions), that of Argo Rollouts 10 s, by the label `destination_version`. Their controllers run all the time, as
+  processes in the node's network; ours is a playbook for each release. What is told apart is what a user sees: weights in the
+  VirtualService, answers to the requests, and the status that each tool reports at the end. A release begins with the change of the pod
+  template, or with the start of the playbook. Killed: SIGKILL to the controller, or to the playbook and all its processes, 2 s after the
+  second weight, and the same command again.
 * Memory: the resident memory of the largest process, as the kernel counts it (`ru_maxrss`), in MB of 10^6 bytes.
 
 `python -m tests.benchmarks.<name>` runs one benchmark and prints its table. With `BENCH_RUNS=1 BENCH_SCALE=0.1` it is a trial, which
@@ -46,6 +54,8 @@ def _cell(text: str) -> str:
 
 
 def _lines(rows: Sequence[Row]) -> list[str]:
+    if rows and all(row.cells for row in rows):
+        return _columns(rows)
     lines = ["| what | target | measured | ratio | |", "|---|---|---|---|---|"]
     for row in rows:
         ratio = "" if row.ratio is None else times(row.ratio)
@@ -54,15 +64,30 @@ def _lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """A table with a column for each contestant."""
+    names = list(dict.fromkeys(name for row in rows for name in row.cells))
+    lines = [f"| what | {' | '.join(names)} | target | |", "|---" * (len(names) + 3) + "|"]
+    for row in rows:
+        cells = [_cell(row.cells.get(name, "")) for name in names]
+        verdict = "reached" if row.reached else "**not reached**"
+        lines.append(f"| {_cell(row.what)} | {' | '.join(cells)} | {_cell(row.target)} | {verdict} |")
+    return lines
+
+
+def _figures(rows: Sequence[Row]) -> list[str]:
+    """The figures of all rounds. Those of a row with columns stand together, because names are the same in each such row."""
+    texts = [
+        text
+        for row in rows
+        for text in ([f"{row.what}: {'; '.join(raw_text(row))}"] if row.cells and row.raw else raw_text(row))
+    ]
+    return [f"* {text}" for text in dict.fromkeys(texts)]
+
+
 def _section(stored: Mapping[str, Any]) -> list[str]:
     rows = [row_of(row) for row in stored["rows"]]
-    lines = [f"## {stored['title']}", "", *_lines(rows), ""]
-    shown: set[str] = set()
-    for row in rows:
-        for text in raw_text(row):
-            if text not in shown:
-                shown.add(text)
-                lines.append(f"* {text}")
+    lines = [f"## {stored['title']}", "", *_lines(rows), "", *_figures(rows)]
     missed = [row for row in rows if not row.reached]
     if missed:
         lines += ["", "Why not reached:", ""]

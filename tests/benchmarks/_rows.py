@@ -18,6 +18,7 @@ class Row:
 
     `raw` is name -> one figure of each round, in `unit`; ours stands first. `ratio` is theirs / ours of a comparison, else None.
     `limit` is the target: a ratio, or the highest allowed figure in `unit`. `value` is compared with it.
+    `cells` is name -> text, for rows that have a column for each contestant.
     """
 
     what: str
@@ -30,6 +31,7 @@ class Row:
     unit: str = "s"
     value: float = 0.0
     limit: float = 0.0
+    cells: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
