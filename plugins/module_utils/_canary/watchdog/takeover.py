@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
@@ -43,6 +43,8 @@ class Takeover:
         self.lease = Lease(api, self._clock, namespace, service)
         self.record = Record(api, self._clock, namespace, service)
         self._renewed = 0.0
+        self._told: set[str] = set()  # what is recorded once, however often `take` is tried
+        self._stable: Mapping[str, Any] | None = None
 
     def take(self, why: str) -> None:
         """Takes the lease and drives the rollout to weight 0. Raises KubeError, with the lease kept: the next try continues."""
@@ -66,14 +68,24 @@ class Takeover:
 
     def _begun(self, state: State, observation: Observation, why: str) -> State:
         """Records why, before anything else is written."""
-        now = self._clock.now()
+        now, self._stable = self._clock.now(), observation.stable
         after = taken_over(state, observation.observed.weights, now, f"the watchdog took over: {why}")
-        text = f"the watchdog took over: {why}. {state.phase} at {state.weight} %"
-        after = after.noted(now, "watchdog", text)
+        if "begun" not in self._told:
+            text = f"the watchdog took over: {why}. {state.phase} at {state.weight} %"
+            after = after.noted(now, "watchdog", text)
+            self.record.event(_EVENT, text, observation.stable, warning=True)
+            self._say(text)
         self.record.write(after)
-        self.record.event(_EVENT, text, observation.stable, warning=True)
-        self._say(text)
+        self._told.add("begun")
         return after
+
+    def refused(self, error: KubeError) -> None:
+        """Tells, in the log and as an Event, what a try of `take` ended at; once for each error."""
+        text = f"the watchdog is not done: {type(error).__name__}: {error}. It tries again"
+        if text not in self._told:
+            self._told.add(text)
+            self._say(text)
+            self.record.event(_EVENT, text, self._stable, warning=True)
 
     def _ended(self, state: State, observation: Observation) -> None:
         weights = observation.observed.weights

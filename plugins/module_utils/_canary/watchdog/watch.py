@@ -19,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watch
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 POLL = 2.0  # seconds between two looks
+_AGAIN = 5.0  # seconds after a try that was refused
 READY = Path("/tmp/watchdog/ready")  # noqa: S108  # a volume of its own pod; the startup probe looks for it
 MOVED = 143  # exit code: not a success, after which the Job would make no other pod
 _ENVIRONMENT = ("WATCHDOG_NAMESPACE", "WATCHDOG_SERVICE", "WATCHDOG_RUN", "WATCHDOG_POD")
@@ -49,13 +50,27 @@ def run(environ: Mapping[str, str]) -> int:
             if decision.duty is Duty.END:
                 return 0
             if decision.duty is Duty.TAKE_OVER:
-                takeover.take(decision.why)
+                if not tried(takeover, decision.why):
+                    time.sleep(_AGAIN)
+                    continue
                 return 0
         except OtherRunError as error:
             say(str(error))
         except KubeError as error:
             say(f"{type(error).__name__}: {error}; tried again")
         time.sleep(POLL)
+
+
+def tried(takeover: Takeover, why: str) -> bool:
+    """Whether the rollout was taken over; the reason why it was not is told."""
+    try:
+        takeover.take(why)
+    except OtherRunError:
+        raise
+    except KubeError as error:  # a webhook or a rule refuses a write, or the API server cannot be reached
+        takeover.refused(error)
+        return False
+    return True
 
 
 def _stopped(_number: int, _frame: types.FrameType | None) -> None:

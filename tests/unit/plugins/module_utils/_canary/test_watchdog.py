@@ -157,8 +157,8 @@ class FakeWriter:
         self._cluster.write({"stable_version": "old"})
 
 
-def taken(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> FakeRecord:
-    """The watchdog takes the run over, without a pause."""
+def acting(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> tuple[takeover.Takeover, FakeRecord]:
+    """A watchdog that takes runs over without a pause, and what it records."""
 
     def observed(_api: Any, _settings: Any, *_more: Any) -> Observation:
         seen: ObservedState = cluster.observed()
@@ -177,10 +177,16 @@ def taken(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> FakeRecord:
     monkeypatch.setattr(takeover, "ClusterWriter", lambda *_args: FakeWriter(cluster))
     monkeypatch.setattr(takeover, "ServerClock", lambda _api: Clock())
     monkeypatch.setattr(takeover.time, "sleep", slept)
-    acting = takeover.Takeover(cast(Api, None), "r", (MINE, "n", "s"), lambda _text: None)
+    made = takeover.Takeover(cast(Api, None), "r", (MINE, "n", "s"), lambda _text: None)
     record = FakeRecord(cluster)
-    acting.lease, acting.record = cast(Any, FakeLease()), cast(Any, record)
-    acting.take("the driver has not renewed its lease")
+    made.lease, made.record = cast(Any, FakeLease()), cast(Any, record)
+    return made, record
+
+
+def taken(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> FakeRecord:
+    """The watchdog takes the run over."""
+    made, record = acting(cluster, monkeypatch)
+    made.take("the driver has not renewed its lease")
     return record
 
 
@@ -273,6 +279,29 @@ def test_a_run_whose_canary_had_no_requests_is_left_to_the_next_one(monkeypatch:
     cluster.weight = 20  # of a run that this one replaces
     taken(cluster, monkeypatch)
     assert (states.from_json(cluster.stored).phase, cluster.weight) == (Phase.ROLLING_BACK, 0)
+
+
+def test_a_write_that_is_refused_is_tried_again_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, refusals = (
+        dead(Phase.ANALYSING, 50),
+        [ApiError("PUT", "/vs/web", 403, {"message": "a webhook says no"})] * 2,
+    )
+    write = cluster.write
+
+    def refusing(change: Obj) -> None:
+        if "weight" in change and refusals:
+            raise refusals.pop()
+        write(change)
+
+    monkeypatch.setattr(cluster, "write", refusing)
+    made, record = acting(cluster, monkeypatch)
+    taken_now = [watch.tried(made, "the driver has not renewed its lease") for _try in range(3)]
+    assert (taken_now, cluster.weight) == ([False, False, True], 0)
+    assert [entry["event"] for entry in states.from_json(cluster.stored).history] == ["watchdog", "watchdog"]
+    begun, refused, done = record.events
+    assert begun.startswith("the watchdog took over")
+    assert "a webhook says no" in refused
+    assert done.startswith("the weight is 0 %")
 
 
 # Its archive ---------------------------------------------------------------------------------------------------------------
