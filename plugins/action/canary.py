@@ -55,7 +55,7 @@ class ActionModule(InProcessAction):
 
     MODULE = canary
     _stop = Stop()
-    _printer = Printer(display.display)
+    _printer = Printer()
     _apart = False
     _fencing_token = 0
     _changed = False
@@ -69,18 +69,19 @@ class ActionModule(InProcessAction):
         except SettingsError as error:
             raise AnsibleActionFail(f"Nothing was changed: {error}") from error
         operation = str(self._task.args.get("operation") or Operation.RUN.value)
-        name = ""
+        name, self._printer = "", Printer()
         if operation in STAYING:
             name = self._files_checked(Operation(operation), task_vars or {})
         if operation not in STAYING or self._task.check_mode or self._task.async_val:
             called = super().run(tmp, task_vars)
+            self._printer.flush(_SHOWN)
             return {**called, **lines.ending(called, name)} if operation in STAYING else called
         end_with_parent()
         result: Result = ActionBase.run(self, tmp, task_vars)
         self._vars = task_vars or {}
         self._apart = bool(self._reason_for_a_process(self._vars))
         self._args = as_module_sees(self._task.args)
-        self._stop, self._printer = Stop(apart=self._apart), Printer(display.display)
+        self._stop = Stop(apart=self._apart)
         with self._stop:
             try:
                 result.update(lines.ending(self._stay(Operation(operation)), name))
@@ -197,7 +198,7 @@ class ActionModule(InProcessAction):
     # What people see -----------------------------------------------------------------------------------------------
 
     def _say(self, text: str, colour: str | None = None) -> None:
-        self._printer.say("  " + text.replace("\n", "\n  "), color=colour)
+        self._printer.say(display.display, "  " + text.replace("\n", "\n  "), color=colour)
 
     def _tell(self, notes: t.Iterable[Mapping[str, t.Any]], result: Result) -> None:
         for note in notes:
@@ -232,9 +233,7 @@ class ActionModule(InProcessAction):
         return f"{cluster}/{service}" if cluster else service
 
     def _warn(self, text: str) -> None:
-        # As in `_say`: nobody may be there to read it.
-        with contextlib.suppress(OSError, ValueError):
-            display.warning(text)
+        self._printer.say(display.warning, text)
 
     def _ended(self, operation: Operation, result: Result, service: str) -> Result:
         if self._fencing_token:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import multiprocessing
 import os
 import queue
@@ -123,14 +124,13 @@ class Printer:
     is stopped, or it has ended), or a worker was killed while it wrote, writing never returns.
     """
 
-    def __init__(self, show: t.Callable[..., None]) -> None:
-        self._show = show
-        self._lines: queue.Queue[tuple[str, dict[str, t.Any]]] = queue.Queue()
+    def __init__(self) -> None:
+        self._lines: queue.Queue[t.Callable[[], None]] = queue.Queue()
         self._thread: threading.Thread | None = None
 
-    def say(self, text: str, **options: t.Any) -> None:
-        """Shows a line soon."""
-        self._lines.put((text, options))
+    def say(self, show: t.Callable[..., None], text: str, **options: t.Any) -> None:
+        """Shows a line soon, by `show`."""
+        self._lines.put(functools.partial(show, text, **options))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True, name="printer")
             self._thread.start()
@@ -142,7 +142,7 @@ class Printer:
 
     def _run(self) -> None:
         while True:
-            text, options = self._lines.get()
+            show = self._lines.get()
             with contextlib.suppress(Exception):  # a line that cannot be shown ends nothing
-                self._show(text, **options)
+                show()
             self._lines.task_done()

@@ -217,10 +217,10 @@ def test_a_line_that_nobody_takes_holds_nothing() -> None:
         shown.append(text)
         blocked.wait(10)
 
-    printer = Printer(show)
+    printer = Printer()
     begin = time.monotonic()
     for number in range(1000):
-        printer.say(f"line {number}")
+        printer.say(show, f"line {number}")
     printer.flush(0.2)
     assert time.monotonic() - begin < 2
     assert shown == ["line 0"]
@@ -237,9 +237,9 @@ def test_a_line_that_cannot_be_shown_ends_nothing() -> None:
             raise RuntimeError("no terminal")
         shown.append(text)
 
-    printer = Printer(show)
+    printer = Printer()
     for text in ("bad", "good"):
-        printer.say(text)
+        printer.say(show, text)
     printer.flush(5)
     assert shown == ["good"]
 
