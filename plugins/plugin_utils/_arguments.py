@@ -31,6 +31,8 @@ SERVICE = "service"  # an argument, or an option of one, with this name is the n
 _OTHERS = re.compile(r"(awx|tower|ansible)_\w+|_\w*")
 # AWX gives the variables of a workflow, and the artifacts of earlier nodes, to every node of it.
 _IN_A_WORKFLOW = ("awx_workflow_job_id", "tower_workflow_job_id")
+# Names that arguments had in earlier versions.
+_FORMER = {"hold_at": "pause_at"}
 # Tags that mean the same in every playbook.
 _SPECIAL_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
 
@@ -168,6 +170,8 @@ def _listed(names: Collection[str]) -> str:
 def _meant(name: str, known: Known) -> str | None:
     if f"platform_{name}" in known.prefixed:
         return f"platform_{name}"
+    if (now := _FORMER.get(name)) in known.taken:
+        return now
     return near.closest(name, known.taken, near.ARGUMENT) or near.closest(name, known.prefixed, near.PREFIXED)
 
 

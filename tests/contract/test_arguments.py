@@ -37,8 +37,9 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "canary, settings that do not fit together": (
         "canary.yml",
-        ["-e", "service=user-service", "-e", "steps=10", "-e", "pause_at=7", "-e", "namespace=shop"],
+        ["-e", "service=user-service", "-e", "steps=10", "-e", "pause_at=7", "-e", "hold_at=10", "-e", "namespace=shop"],
         [
+            "hold_at: nothing reads this variable; did you mean pause_at?",
             "the command line: pause_at: 7 is not one of the steps [10]",
             "namespace: nothing reads this variable; did you mean platform_namespace?",
         ],
