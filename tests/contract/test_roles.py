@@ -198,6 +198,15 @@ def test_a_service_role_is_one_import_of_microservice(role: str) -> None:
     assert "microservice_definition" in task["vars"]
 
 
+@pytest.mark.parametrize("role", service_roles())
+def test_a_slow_try_does_not_end_a_request_before_its_timeout(role: str) -> None:
+    """Envoy tries again after a try that took too long with these policies only (source/common/router/retry_state_impl.cc)."""
+    for route in defaults(role)[f"{role}_routes"]:
+        retries = route.get("retries") or {}
+        policies = set(str(retries.get("retry_on")).split(","))
+        assert "per_try_timeout" not in retries or policies & {"5xx", "gateway-error", "reset"}, route
+
+
 @pytest.mark.parametrize("role", roles())
 def test_a_molecule_scenario_covers_the_role(role: str) -> None:
     assert (ROOT / "molecule" / role / "molecule.yml").is_file() or role in WITHOUT_SCENARIO
