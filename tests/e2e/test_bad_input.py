@@ -169,6 +169,14 @@ CASES = {
             "nginx_ingress_flavour 'f5' is nginx.org/ingress-controller",
         ],
     ),
+    "node ports": (
+        {"nginx_ingress_node_ports": {"http": 8080, "https": 30443}},
+        [
+            "The cluster refuses nginx_ingress_node_ports {'http': 8080, 'https': 30443}",
+            "spec.ports[0].nodePort",
+            "8080",
+        ],
+    ),
     "environment": ({"platform_environment": "moon"}, ["moon"]),
 }
 
