@@ -76,6 +76,8 @@ def released(
         variant=variant,
     )
     ground.harness.say(f"{one.name}: {version} {variant} {outcome}, {run.whole:.1f} s, {run.failed} failed requests")
+    if outcome is Outcome.OPEN:
+        ground.harness.say(f"{one.name}: the end of its log:\n{one.driver.tail()}")
     return run
 
 
