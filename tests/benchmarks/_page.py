@@ -41,7 +41,8 @@ _HOW = """## How it is measured
   processes in the node's network; ours is a playbook for each release. What is told apart is what a user sees: weights in the
   VirtualService, answers to the requests, and the status that each tool reports at the end. A release begins with the change of the pod
   template, or with the start of the playbook. Killed: SIGKILL to the controller, or to the playbook and all its processes, 2 s after the
-  second weight, and the same command again.
+  second weight, and the same command again. Flagger 1.36.1 does not know `preStop.sleep`: it writes the Deployment without the handler,
+  the API server refuses that, and the release does not end; route, mirror and timeout go when it writes the VirtualService.
 * Memory: the resident memory of the largest process, as the kernel counts it (`ru_maxrss`), in MB of 10^6 bytes.
 
 `python -m tests.benchmarks.<name>` runs one benchmark and prints its table. With `BENCH_RUNS=1 BENCH_SCALE=0.1` it is a trial, which
