@@ -169,13 +169,13 @@ CASES = {
             "nginx_ingress_flavour 'f5' is nginx.org/ingress-controller",
         ],
     ),
-    "node ports": (
+    "node ports that the API server has not": (
         {"nginx_ingress_node_ports": {"http": 8080, "https": 30443}},
-        [
-            "The cluster refuses nginx_ingress_node_ports {'http': 8080, 'https': 30443}",
-            "spec.ports[0].nodePort",
-            "8080",
-        ],
+        ["nginx_ingress_node_ports {'http': 8080, 'https': 30443} must lie in 30000-32767"],
+    ),
+    "node ports that are taken": (
+        {"nginx_ingress_node_ports": {"http": 30099, "https": 30099}},
+        ["The cluster refuses nginx_ingress_node_ports {'http': 30099, 'https': 30099}", "spec.ports[1].nodePort"],
     ),
     "environment": ({"platform_environment": "moon"}, ["moon"]),
 }
