@@ -151,8 +151,9 @@ def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]
 
 
 def test_a_prometheus_3_is_told_what_an_empty_answer_is(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    assert jobs(rendered["prometheus3"])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
-    assert "fallback_scrape_protocol" not in jobs(rendered["defaults"])["service-readiness"]
+    for variant in ("defaults", "prometheus3"):
+        assert jobs(rendered[variant])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
+    assert "fallback_scrape_protocol" not in jobs(rendered["local"])["service-readiness"]
     assert set(jobs(rendered["defaults"])) - set(jobs(rendered["prometheus3"])) == {"apiserver", "cadvisor"}
 
 
