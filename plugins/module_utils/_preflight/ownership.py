@@ -43,6 +43,8 @@ _PREPARATION = frozenset(
         ("coordination.k8s.io", "Lease"),
         ("rbac.authorization.k8s.io", "Role"),
         ("rbac.authorization.k8s.io", "RoleBinding"),
+        ("authorization.openshift.io", "Role"),  # OpenShift's view of the two above
+        ("authorization.openshift.io", "RoleBinding"),
         ("networking.k8s.io", "NetworkPolicy"),
         ("crd.projectcalico.org", "NetworkPolicy"),
         ("projectcalico.org", "NetworkPolicy"),
