@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -130,8 +131,9 @@ def test_the_six_services_are_built_and_pushed_and_run(registry: str, buildah: d
         "-m",
         "app",
     ]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **quiet) as process:
         try:
             assert answer_of(f"http://127.0.0.1:{port}/health", 30)
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # buildah and what it started
