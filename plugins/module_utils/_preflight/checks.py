@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import ownership
@@ -406,27 +406,31 @@ def _ownership(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
     if not wanted.owner:
         return
     if facts.namespaces is None:
-        unknown = ownership.Judgement(Use.UNKNOWN, ("namespaces",))
-        yield from (_taken(name, unknown) for name in sorted(set(wanted.namespaces) - wanted.adopt))
+        yield from (_taken(name, Use.UNKNOWN, ["namespaces"]) for name in sorted(set(wanted.namespaces) - wanted.adopt))
         return
     for name in unprepared(facts.namespaces, wanted):
         judgement = ownership.judged(facts.contents[name])
-        if judgement.use in (Use.USED, Use.UNKNOWN):
-            yield _taken(name, judgement)
+        if judgement.use is not Use.FREE:
+            yield _taken(name, judgement.use, judgement.evidence)
 
 
-def _taken(name: str, judgement: ownership.Judgement) -> Finding:
+def _taken(name: str, use: Literal[Use.USED, Use.UNKNOWN], evidence: Iterable[str]) -> Finding:
     adopt = f"or let the platform take it over: platform_adopt_namespaces: [{name}]"
-    if judgement.use is Use.USED:
-        message = f"somebody else made it and uses it: {ownership.told(judgement.evidence)}"
-        action = (
-            "Give the platform another namespace (platform_namespace, platform_istio_namespace, platform_ingress_namespace, "
-            f"platform_monitoring_namespace or the role's own variable), {adopt}; its pods then get sidecars, Pod Security levels, "
-            "STRICT mutual TLS and deny by default, as the roles have them"
-        )
-    else:
-        message = f"whether somebody else uses it is not known, because these cannot be read: {ownership.told(judgement.evidence)}"
-        action = f"Grant list on them in namespace {name}, repair the API that does not answer, {adopt}"
+    match use:
+        case Use.USED:
+            message = f"somebody else made it and uses it: {ownership.told(evidence)}"
+            action = (
+                "Give the platform another namespace (platform_namespace, platform_istio_namespace, platform_ingress_namespace, "
+                f"platform_monitoring_namespace or the role's own variable), {adopt}; its pods then get sidecars, Pod Security levels, "
+                "STRICT mutual TLS and deny by default, as the roles have them"
+            )
+        case Use.UNKNOWN:
+            message = (
+                f"whether somebody else uses it is not known, because these cannot be read: {ownership.told(evidence)}"
+            )
+            action = f"Grant list on them in namespace {name}, repair the API that does not answer, {adopt}"
+        case _:
+            assert_never(use)
     return Finding("ownership", Severity.ERROR, f"Namespace {name}", message, action)
 
 

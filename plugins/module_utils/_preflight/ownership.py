@@ -68,9 +68,8 @@ _NAMED = 6  # objects that a message names
 
 
 class Use(StrEnum):
-    """Whose a namespace is. A namespace that does not exist is free."""
+    """Whether somebody else uses a namespace that the platform has not prepared."""
 
-    OURS = "ours"
     FREE = "free"
     USED = "used"
     UNKNOWN = "unknown"
