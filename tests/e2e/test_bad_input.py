@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -216,7 +217,7 @@ def theirs(cluster: Cluster) -> Iterator[str]:
     """A namespace of somebody else, with a workload and what calls it."""
     from kubernetes import client
 
-    name = "t-theirs"
+    name = f"t-theirs-{uuid.uuid4().hex[:8]}"
     cluster.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
     spec = client.V1ServiceSpec(ports=[client.V1ServicePort(port=80)])
     cluster.core.create_namespaced_service(name, client.V1Service(metadata=client.V1ObjectMeta(name="cart"), spec=spec))

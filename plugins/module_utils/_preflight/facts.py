@@ -167,7 +167,7 @@ def _contents(client: Client, namespaces: list[str]) -> dict[str, ownership.Cont
     stale = ownership.stale_groups(client.request("GET", "/apis", accept=ACCEPT)[1])
     kinds = [kind for kind in client.discover().namespaced() if not ownership.is_computed(kind.group)]
     work = [(namespace, kind) for namespace in namespaces for kind in kinds]
-    found = list(zip(work, client.each(lambda entry: _items(client, *entry), work), strict=True))
+    found = list(zip(work, client.each(functools.partial(_items, client), work), strict=True))
     return {
         namespace: ownership.Contents(
             tuple(item for (where, _kind), items in found if where == namespace for item in items or []),
@@ -184,8 +184,9 @@ def _contents(client: Client, namespaces: list[str]) -> dict[str, ownership.Cont
     }
 
 
-def _items(client: Client, namespace: str, kind: Resource) -> list[ownership.Item] | None:
+def _items(client: Client, where: tuple[str, Resource]) -> list[ownership.Item] | None:
     """All objects of a kind in a namespace; None when they may not or cannot be read."""
+    namespace, kind = where
     items: list[ownership.Item] = []
     query: dict[str, Any] = {"limit": 500}
     try:
