@@ -153,7 +153,7 @@ live:
   description: Image and version label of the stable Deployment; null when it does not exist.
   returned: success
   type: dict
-  sample: {image: "docker.io/ecommerce/user-service:v1.0", version: v1.0}
+  sample: {image: "registry.example.com/shop/user-service:v1.0", version: v1.0}
 decision:
   description: What a role does.
   returned: with O(inventory)

@@ -77,7 +77,10 @@ def label_value(value: str) -> str | None:
 
 def image(value: str) -> str | None:
     """Reference of a container image."""
-    return None if _IMAGE.fullmatch(value) else "an image reference such as docker.io/ecommerce/user-service:v1.0"
+    expected = "an image reference such as registry.example.com/shop/user-service:v1.0"
+    if not value:
+        expected += "; give one, or platform_image_registry (playbooks/images.yml builds the reference services)"
+    return None if _IMAGE.fullmatch(value) else expected
 
 
 def image_tag(value: str) -> str:

@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.sche
 
 from tests.contract.tree import ROOT
 
-MINIMAL = {"name": "user-service", "image": "docker.io/ecommerce/user-service:v1.0"}
+MINIMAL = {"name": "user-service", "image": "registry.example.com/shop/user-service:v1.0"}
 
 
 def definition(**keys: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_the_argument_specs_have_the_same_keys_and_types() -> None:
 @pytest.mark.parametrize(
     ("image", "version"),
     [
-        ("docker.io/ecommerce/user-service:v1.0", "v1.0"),
+        ("registry.example.com/shop/user-service:v1.0", "v1.0"),
         ("localhost:5000/user-service:2", "2"),
         ("localhost:5000/user-service", "latest"),
         ("user-service@sha256:" + "a" * 64, "latest"),
@@ -103,6 +103,7 @@ CALLER = {"service_account": "order-service", "methods": ["GET"], "paths": ["/x"
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"image": None}, "image: missing"),
     ({"image": "Not An Image"}, "image: 'Not An Image' is not an image reference"),
+    ({"image": ""}, "v1.0; give one, or platform_image_registry (playbooks/images.yml builds the reference services)"),
     ({"name": "User_Service"}, "name: 'User_Service' is not an RFC 1123 label"),
     ({"name": "1st"}, "name: '1st' is not an RFC 1123 label that starts with a letter"),
     ({"name": "a" * 64}, f"name: '{'a' * 64}' is not an RFC 1123 label"),

@@ -14,7 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service impo
 
 USER: dict[str, Any] = {
     "name": "user-service",
-    "image": "docker.io/ecommerce/user-service:v1.0",
+    "image": "registry.example.com/shop/user-service:v1.0",
     "env": {"SERVICE_NAME": "user-service"},
     "secret_env": [{"name": "DATABASE_URL", "secret": "user-db", "key": "url"}],
     "config": {"LOG_LEVEL": "info"},
