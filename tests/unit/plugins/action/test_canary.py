@@ -205,6 +205,7 @@ def test_what_becomes_unwritable_is_in_a_temporary_file_and_changes_nothing(
     folder.write_text("a file by now")
     result = loop._stay(Operation.RUN)
     assert (result.get("failed"), result["phase"]) == (None, "promoted")
+    loop._printer.flush(5)
     assert [text.partition(": ")[0] for text in warned] == ["report", "metrics_file"]
     for name in ("report", "metrics_file"):
         assert Path(result[name]).is_file()
