@@ -59,7 +59,7 @@ _WAVES: tuple[frozenset[str], ...] = (
             "AuthorizationPolicy",
         }
     ),
-    # A route must not exist before the subset or gateway that it names. `_routes_wave` names those of the VirtualServices before the last one.
+    # A route must not exist before the subset or gateway that it names. VirtualServices: `_by_delegation`.
     frozenset({"VirtualService without hosts"}),
     frozenset({"VirtualService with delegates"}),
     frozenset({"VirtualService", "Ingress", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}),

@@ -5,8 +5,8 @@
 # PRIVATE: may change at any time without notice; only this collection may import it.
 """The VirtualService of a host that clients outside use: it delegates to one VirtualService for each service.
 
-Rules of Istio: pilot/pkg/model/virtualservice_controller.go (who delegates to whom), pilot/pkg/model/virtualservice.go (a delegate's match must
-lie within that of its root), pkg/config/validation/validation.go (analyzeUnreachableHTTPRules: each rule needs a match of its own).
+Rules of Istio: pilot/pkg/model/virtualservice_controller.go (who delegates to whom), pilot/pkg/model/virtualservice.go (a delegate's match
+must lie within that of its root), pkg/config/validation/validation.go (analyzeUnreachableHTTPRules: each rule needs a match of its own).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def root_name(host: str, gateway: str) -> str:
 def roots(own: Sequence[Obj], present: Iterable[Obj] = ()) -> tuple[list[Manifest], list[Manifest]]:
     """(the roots of all delegates, references of roots that have no delegate any more).
 
-    ``own``: traffic rules of some services. They replace what ``present``, live VirtualServices with the label, says of these services: one with
-    a DestinationRule but no delegate has no routes for callers outside.
+    ``own``: traffic rules of some services. They replace what ``present``, live VirtualServices with the label, says of these services: one
+    with a DestinationRule but no delegate has no routes for callers outside.
     """
     found = {_key(item): item for item in present}
     mine = {(_key(item)[0], delegate_name(_key(item)[1])) for item in own if item["kind"] == "DestinationRule"}

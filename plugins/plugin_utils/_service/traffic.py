@@ -25,10 +25,10 @@ def traffic_manifests(
     gateway: str = "istio-system/ecommerce-gateway",
     cluster_domain: str = "cluster.local",
 ) -> list[Manifest]:
-    """Return the DestinationRule of a service and its VirtualServices: for callers in the mesh, and for those outside when it has such routes.
+    """Return the DestinationRule of a service and its VirtualServices: for callers in the mesh, and with such routes for those outside.
 
-    ``host`` is the name that clients outside use, ``gateway`` the Gateway that serves it (namespace/name). Callers outside reach the second
-    one by the VirtualService of the host (``ingress.hosts``), which delegates to it.
+    ``host`` is the name that clients outside use, ``gateway`` the Gateway that serves it (namespace/name). Callers outside reach the
+    second one by the VirtualService of the host (``ingress.roots``), which delegates to it.
     """
     spec = load(definition)
     service = f"{spec['name']}.{spec['namespace']}.svc.{cluster_domain}"
