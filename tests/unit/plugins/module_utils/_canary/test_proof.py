@@ -73,9 +73,9 @@ def test_one_object_for_both_as_the_platform_had_it() -> None:
     ("root_route", "leaf", "expected"),
     [
         ({}, split("api"), {"api"}),
-        ({"name": "edge"}, split("api"), {"edge-api"}),
-        ({"name": "edge"}, split(""), {"edge"}),
-        ({"name": "edge", "match": [{"name": "m", "uri": {"prefix": "/a"}}]}, split("api"), {"edge-api.m"}),
+        ({"name": "front"}, split("api"), {"front-api"}),
+        ({"name": "front"}, split(""), {"front"}),
+        ({"name": "front", "match": [{"name": "m", "uri": {"prefix": "/a"}}]}, split("api"), {"front-api.m"}),
         (
             {"match": [{"name": "m", "uri": {"prefix": "/a"}}]},
             split("api", match=[{"name": "n", "uri": {"exact": "/a/b"}}]),
