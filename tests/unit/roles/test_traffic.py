@@ -143,6 +143,12 @@ def test_wildcard_hosts_alone_lead_nowhere_from_inside() -> None:
     assert list(mesh_traffic(mesh_traffic_hosts=["*.example.com"])) == ["Gateway istio-system/ecommerce-gateway"]
 
 
+def test_without_a_gateway_service_the_host_leads_nowhere_from_inside() -> None:
+    assert list(mesh_traffic(mesh_traffic_gateway_service="")) == ["Gateway istio-system/ecommerce-gateway"]
+    for given, kinds in (({}, []), ({"mesh_traffic_gateway_service": ""}, ["ServiceEntry"])):
+        assert [item["kind"] for item in value("mesh_traffic", "__mesh_traffic_retired", **given)] == kinds
+
+
 def test_workloads_of_other_tools_join_the_routes_of_the_host() -> None:
     legacy = {"name": "legacy", "namespace": "ecommerce", "image": "x/y:1", "routes": [{"prefix": "/api/legacy"}]}
     found = mesh_traffic(mesh_traffic_services=[legacy], __mesh_traffic_ingress={"results": [OTHER[2:]]})
