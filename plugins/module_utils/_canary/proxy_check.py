@@ -165,7 +165,9 @@ class Prover:
 
     def _roots(self, virtual_services: Sequence[Obj], names: Sequence[str] | None) -> list[Obj]:
         if names is None:
-            return self._client.list_all(f"{ISTIO}/virtualservices")[0] if without_root(virtual_services, []) else []
+            return (
+                list(self._client.list_all(f"{ISTIO}/virtualservices")[0]) if without_root(virtual_services, []) else []
+            )
         paths = [f"{ISTIO}/namespaces/{{}}/virtualservices/{{}}".format(*name.split("/", 1)) for name in names]
         return [item for item in self._client.each(self._client.get, paths) if item is not None]
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Found:
     shifted: list[Obj]
     roots: list[Obj]
     findings: list[Finding]
-    lost: Sequence[Obj] = ()
+    lost: Sequence[Mapping[str, Any]] = ()
 
 
 def search(client: Client, aim: Aim, named: Sequence[str]) -> Found:
@@ -145,5 +145,5 @@ def _with_roots(shifted: list[Obj], items: Sequence[Obj], findings: list[Finding
     return Found(shifted, roots, findings, [] if everywhere else without_root(shifted, roots))
 
 
-def _key(item: Obj) -> str:
+def _key(item: Mapping[str, Any]) -> str:
     return f"{item['metadata'].get('namespace') or ''}/{item['metadata']['name']}"

@@ -93,7 +93,7 @@ def _not_taken_over(settings: Mapping[str, Any], aim: Aim, replaced: Mapping[str
     ]
 
 
-def roots_findings(lost: Sequence[Obj], settings: Mapping[str, Any]) -> list[Finding]:
+def roots_findings(lost: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[Finding]:
     """Why a run cannot start with delegates of which it is not known who delegates to them: copies, mirrors and proofs depend on that."""
     needs = [f"{name}: {why}" for name, why in _NEEDS if settings.get(name)]
     return findings_of(
