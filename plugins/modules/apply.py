@@ -73,7 +73,8 @@ options:
     default: present
   name:
     description:
-      - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates.
+      - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates, unless their manifest
+        has one.
       - With O(prune=true) the inventory is named after it, so it must be valid in the name of a ConfigMap.
     type: str
     default: ""

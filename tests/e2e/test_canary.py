@@ -153,7 +153,11 @@ def assert_half(seen: Counter[str], old: str, new: str) -> None:
 def test_a_version_goes_live_and_site_yml_knows(
     args: tuple[str, ...], cluster: Cluster, stream: Stream, account: dict[str, Any], tmp_path: Path
 ) -> None:
-    report, spec = tmp_path / "report.html", routes(cluster)["spec"]
+    report, spec, outside = (
+        tmp_path / "report.html",
+        routes(cluster)["spec"],
+        routes(cluster, f"{SERVICE}-ingress")["spec"],
+    )
     # It stays at 50 % until the test has seen all of it, however busy the machine is.
     waits = {"interval": 20, "approvals": [{"before": "promotion", "annotation": SEEN, "timeout": 600}]}
     playbook = canary(args, "v1.1", report, platform_canary={**CANARY, **waits})
@@ -171,7 +175,13 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert site.returncode == 0, site.told
     assert all(counters["changed"] == 0 for counters in site.recap.values()), site.told
     assert "a canary to v1.1 is under way" in site.text
+    # Callers outside and in the mesh have routes of their own; the weight is in both, and proved in the proxies of both.
     assert [route["route"][1]["weight"] for route in routes(cluster)["spec"]["http"]] == [50, 50]
+    assert [route["route"][1]["weight"] for route in routes(cluster, f"{SERVICE}-ingress")["spec"]["http"]] == [50]
+    proof = state(cluster)["proof"]
+    assert proof["proved"]
+    assert set(proof["places"]) == {"istio-system/ecommerce-gateway", "mesh"}
+    assert all(proof["places"].values()), proof
     assert_half(stream.between(begin, time.time() - 2), "v1.0", "v1.1")
     approve(cluster, "true")
     run = playbook.ended()
@@ -182,6 +192,7 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert live(cluster) == "v1.1"
     after = routes(cluster)
     assert after["spec"] == spec
+    assert routes(cluster, f"{SERVICE}-ingress")["spec"] == outside
     assert "servicemesh-canary" not in [entry["manager"] for entry in after["metadata"]["managedFields"]]
     assert "<svg" in report.read_text()
     stream.close()
@@ -277,7 +288,8 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     )
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
-        assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
+        http = [*routes(cluster, service)["spec"]["http"], *routes(cluster, f"{service}-ingress")["spec"]["http"]]
+        assert {route["route"][1]["weight"] for route in http} == {0}
 
 
 @pytest.mark.parametrize(

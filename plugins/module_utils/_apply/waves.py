@@ -59,7 +59,9 @@ _WAVES: tuple[frozenset[str], ...] = (
             "AuthorizationPolicy",
         }
     ),
-    # A route must not exist before the subset or gateway that it names.
+    # A route must not exist before the subset or gateway that it names. VirtualServices: `_by_delegation`.
+    frozenset({"VirtualService without hosts"}),
+    frozenset({"VirtualService with delegates"}),
     frozenset({"VirtualService", "Ingress", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}),
 )
 _OTHER_WAVE = next(index for index, kinds in enumerate(_WAVES) if not kinds)
@@ -103,7 +105,24 @@ def wave_of(obj: Mapping[str, Any]) -> int:
     home = _HOME_GROUPS.get(kind)
     if home is not None and group_of(obj["apiVersion"]) not in home:
         return _OTHER_WAVE
+    if kind == "VirtualService":
+        kind = _by_delegation(obj)
     return _WAVE_OF.get(kind, _OTHER_WAVE)
+
+
+def _by_delegation(obj: Mapping[str, Any]) -> str:
+    """A VirtualService that delegates comes after its delegates, without which Istio drops the route (virtualservice_controller.go,
+    mergeVirtualServices), and before the others: one of them may give up a host that it takes over.
+    """
+    spec = obj.get("spec")
+    if not isinstance(spec, Mapping):  # a reference of an object to delete
+        return "VirtualService"
+    if not spec.get("hosts"):
+        return "VirtualService without hosts"
+    http = spec.get("http")
+    if isinstance(http, list) and any(isinstance(route, Mapping) and route.get("delegate") for route in http):
+        return "VirtualService with delegates"
+    return "VirtualService"
 
 
 def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> list[tuple[int, list[Mapping[str, Any]]]]:

@@ -170,7 +170,8 @@ def _name_hint(meta: Any) -> str:
 def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str = "") -> dict[str, Any]:
     """Copy of an object as it is sent: without the fields that only the server writes, and marked as ours.
 
-    An object that another owner created (`ours` false) is not marked, so that a teardown never deletes it.
+    An object that another owner created (`ours` false) is not marked, so that a teardown never deletes it. One that says itself what it is
+    part of keeps that: several sets may write it.
     `set_id`: the set that prunes it; empty for none.
     """
     meta = {
@@ -183,7 +184,7 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str =
     if ours:
         labels[MANAGED_BY_LABEL] = FIELD_MANAGER
         if set_name:
-            labels[PART_OF_LABEL] = set_name
+            labels.setdefault(PART_OF_LABEL, set_name)
         if set_id:
             labels[SET_LABEL] = set_id
     elif labels.get(MANAGED_BY_LABEL) == FIELD_MANAGER:

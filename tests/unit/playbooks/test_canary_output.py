@@ -126,6 +126,7 @@ class Bench:
         answers = {
             "apply": {"changed": False},
             "secret_versions": {"changed": False, "versions": {}},
+            "objects_info": {"changed": False, "results": [[]]},
             "canary_info": {name: {**nothing, "decision": decision, **(info or {}).get(name, {})} for name in services},
             "canary": canary,
         }

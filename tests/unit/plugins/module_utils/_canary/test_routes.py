@@ -217,9 +217,11 @@ def test_a_route_that_is_not_understood_is_refused_by_name(route: list[Obj], wor
     assert "VirtualService shop/vs, http route api" in finding
 
 
-def test_a_delegate_is_refused_by_name() -> None:
-    obj = virtual_service([{"name": "api", "delegate": {"name": "real", "namespace": "other"}}])
-    assert "delegates to other/real" in routes.find(obj, AIM).findings[0]
+def test_a_route_that_delegates_has_no_weights_of_its_own() -> None:
+    obj = virtual_service([{"name": "api", "delegate": {"name": "real"}}, {"name": "rest", "route": SPLIT}])
+    found = routes.find(obj, AIM)
+    assert [place.name for place in found.places] == ["rest"]
+    assert found.findings == found.left == ()
 
 
 def test_ports_that_differ_are_refused() -> None:
@@ -260,11 +262,15 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
         "image": "example/user:v1",
         "routes": [{"prefix": "/api/users"}, {"prefix": "/internal", "ingress": False}],
     }
-    rule, obj = traffic_manifests(definition)
-    obj["metadata"]["resourceVersion"] = "1"
-    found = routes.find(obj, AIM)
-    assert [place.name for place in found.places] == ["api-users", "internal", "mesh"]
-    assert found.findings == found.left == ()
+    rule, *items = traffic_manifests(definition)
+    names = []
+    for obj in items:
+        obj["metadata"]["resourceVersion"] = "1"
+        found = routes.find(obj, AIM)
+        names.append([place.name for place in found.places])
+        assert found.findings == found.left == ()
+        assert routes.concerns(obj, AIM)
+    assert names == [["api-users", "internal", "mesh"], ["api-users"]]
     assert preconditions.rule_findings([rule], AIM) == []
 
 

@@ -186,7 +186,7 @@ def test_generated_secrets_are_created_only() -> None:
     [
         ({}, True, True, {"HorizontalPodAutoscaler"}),
         ({"autoscaling": {"enabled": True}}, True, True, set()),
-        ({"jwt": {}, "routes": []}, True, True, {"HorizontalPodAutoscaler", "RequestAuthentication"}),
+        ({"jwt": {}, "routes": []}, True, True, {"HorizontalPodAutoscaler", "RequestAuthentication", "VirtualService"}),
         ({"disruption_budget": {"enabled": False}}, True, True, {"HorizontalPodAutoscaler", "PodDisruptionBudget"}),
         ({"config": {}}, True, True, {"HorizontalPodAutoscaler", "ConfigMap"}),
         ({}, False, True, {"HorizontalPodAutoscaler", "VirtualService", "DestinationRule"}),
@@ -217,15 +217,31 @@ def test_nothing_is_both_rendered_and_retired() -> None:
             *_traffic.traffic_manifests(definition),
             *_security.security_manifests(definition),
         ]
-        assert not {m["kind"] for m in rendered} & {m["kind"] for m in _workload.retired_manifests(definition)}
+        retired = _workload.retired_manifests(definition)
+        assert not {named(m) for m in rendered} & {named(m) for m in retired}
+
+
+def named(manifest: dict[str, Any]) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def rules(cluster_domain: str = "cluster.local", **keys: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    found = _traffic.traffic_manifests({**USER, **keys}, cluster_domain=cluster_domain)
+    assert len({named(m) for m in found}) == len(found)
+    return {named(m): m for m in found}
 
 
 def virtual_service(**keys: Any) -> dict[str, Any]:
-    return by_kind(_traffic.traffic_manifests({**USER, **keys}))["VirtualService"]["spec"]
+    return rules(**keys)["VirtualService", "user-service"]["spec"]
+
+
+def outside(**keys: Any) -> dict[str, Any]:
+    return rules(**keys)["VirtualService", "user-service-ingress"]
 
 
 def test_the_destination_rule() -> None:
-    spec = by_kind(_traffic.traffic_manifests(USER, cluster_domain="example.org"))["DestinationRule"]["spec"]
+    rule = rules(cluster_domain="example.org")["DestinationRule", "user-service"]
+    spec = rule["spec"]
     assert spec["host"] == "user-service.ecommerce.svc.example.org"
     assert spec["subsets"] == [
         {"name": "stable", "labels": {"track": "stable"}},
@@ -234,47 +250,53 @@ def test_the_destination_rule() -> None:
     assert "tls" not in spec["trafficPolicy"], "a mode here would override PeerAuthentication"
     assert spec["trafficPolicy"]["loadBalancer"] == {"simple": "LEAST_REQUEST"}
     assert spec["trafficPolicy"]["outlierDetection"]["maxEjectionPercent"] == 50
+    # At rest no pod is in the canary's subset, which is as it should be.
+    assert rule["metadata"]["annotations"] == {"galley.istio.io/analyze-suppress": "IST0173"}
 
 
-def test_one_virtual_service_for_both_directions() -> None:
-    spec = virtual_service()
-    assert spec["hosts"] == ["user-service.ecommerce.svc.cluster.local", "ecommerce.example.com"]
-    assert spec["gateways"] == ["istio-system/ecommerce-gateway", "mesh"]
-    assert [route["name"] for route in spec["http"]] == ["api-users-admin", "api-users", "internal", "mesh"]
+def test_callers_in_the_mesh_and_those_outside_have_a_virtual_service_each() -> None:
+    mesh, delegate = virtual_service(), outside()
+    assert (mesh["hosts"], mesh["gateways"]) == (["user-service.ecommerce.svc.cluster.local"], ["mesh"])
+    assert [route["name"] for route in mesh["http"]] == ["api-users-admin", "api-users", "internal", "mesh"]
+    assert set(delegate["spec"]) == {"http"}, "Istio refuses hosts and gateways in a delegate"
+    assert [route["name"] for route in delegate["spec"]["http"]] == ["api-users-admin", "api-users"]
+    assert delegate["metadata"]["labels"]["servicemesh.platform/ingress"] == "delegate"
+    assert delegate["metadata"]["annotations"] == {
+        "servicemesh.platform/ingress-host": "ecommerce.example.com",
+        "servicemesh.platform/ingress-gateway": "istio-system/ecommerce-gateway",
+    }
 
 
-def test_matches_of_the_gateway_and_of_the_mesh() -> None:
-    route = virtual_service()["http"][1]
-    outside = [m for m in route["match"] if m["gateways"] == ["istio-system/ecommerce-gateway"]]
-    inside = [m for m in route["match"] if m["gateways"] == ["mesh"]]
-    assert (
-        [m["uri"] for m in outside]
-        == [m["uri"] for m in inside]
-        == [{"exact": "/api/users"}, {"prefix": "/api/users/"}]
-    )
-    assert all("withoutHeaders" not in match for match in outside)
-    # Sidecars use only one VirtualService of a host: the ingress host must find no route there.
-    for match in [*inside, *virtual_service()["http"][-1]["match"]]:
-        assert match["withoutHeaders"] == {":authority": {"regex": r"(?i)ecommerce\.example\.com(:[0-9]+)?"}}
+def test_both_have_the_same_route_for_a_prefix() -> None:
+    assert virtual_service()["http"][:2] == outside()["spec"]["http"]
+    assert virtual_service()["http"][1]["match"] == [
+        {"uri": {"exact": "/api/users"}},
+        {"uri": {"prefix": "/api/users/"}},
+    ]
+    assert "match" not in virtual_service()["http"][-1], "what no route takes reaches the service all the same"
 
 
-def test_a_route_inside_only_is_not_bound_to_the_gateway() -> None:
-    internal = virtual_service()["http"][2]
-    assert {gateway for match in internal["match"] for gateway in match["gateways"]} == {"mesh"}
-    alone = virtual_service(routes=[{"prefix": "/internal", "ingress": False}])
-    assert alone["hosts"] == ["user-service.ecommerce.svc.cluster.local"]
-    assert alone["gateways"] == ["mesh"]
-    assert all("withoutHeaders" not in match for route in alone["http"] for match in route["match"])
+def test_a_service_without_routes_for_callers_outside() -> None:
+    keys: dict[str, Any] = {"routes": [{"prefix": "/internal", "ingress": False}]}
+    assert [kind for kind, _name in rules(**keys)] == ["DestinationRule", "VirtualService"]
+    retired = {named(m) for m in _workload.retired_manifests({**USER, **keys})}
+    assert ("VirtualService", "user-service-ingress") in retired
+    assert ("VirtualService", "user-service-ingress") not in {named(m) for m in _workload.retired_manifests(USER)}
+    assert {named(m) for m in _workload.retired_manifests(USER, traffic=False)} >= {
+        ("VirtualService", "user-service"),
+        ("VirtualService", "user-service-ingress"),
+        ("DestinationRule", "user-service"),
+    }
 
 
 def test_a_route_for_everything() -> None:
     route = virtual_service(routes=[{"prefix": "/"}])["http"][0]
     assert route["name"] == "root"
-    assert [match["uri"] for match in route["match"]] == [{"prefix": "/"}, {"prefix": "/"}]
+    assert [match["uri"] for match in route["match"]] == [{"prefix": "/"}]
 
 
 def test_every_route_sends_everything_to_stable() -> None:
-    for route in virtual_service()["http"]:
+    for route in [*virtual_service()["http"], *outside()["spec"]["http"]]:
         assert [(d["destination"]["subset"], d["weight"]) for d in route["route"]] == [("stable", 100), ("canary", 0)]
         assert {d["destination"]["host"] for d in route["route"]} == {"user-service.ecommerce.svc.cluster.local"}
 
