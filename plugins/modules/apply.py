@@ -47,8 +47,9 @@ attributes:
 options:
   definitions:
     description:
-      - The objects, as a list, as nested lists, as one object, or as YAML text with any number of documents. Nulls are ignored,
-        and the items of a C(kind=List) are used.
+      - The objects, as a list, as nested lists, as one object, or as text with any number of documents, which is read as kubectl reads it.
+        Nulls are ignored, and the items of lists (C(List), C(ConfigMapList)) are used.
+      - Values in C(data) and C(stringData) of Secrets and ConfigMaps must be strings. A null is an empty string.
       - One of O(definitions) and O(src) is required.
     type: raw
   retired:
@@ -62,7 +63,9 @@ options:
     type: raw
   src:
     description:
-      - Files with YAML documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - Files with YAML or JSON documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - The files are read as kubectl reads them (C(docs/apply.md) of the collection lists the rules). Errors name file, document, line and
+        object. A key that is set more than once is a warning.
     type: list
     elements: path
   state:
@@ -291,11 +294,11 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import sources_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files, parsed
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, flatten
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
@@ -341,15 +344,13 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     options = options_of(params, check=module.check_mode)
-    definitions = params["definitions"]
-    if isinstance(definitions, str):
-        definitions = parsed(definitions, "definitions")
-    everything = checked([definitions, from_files(params["src"] or []), params["retired"]])
-    last = len(everything) - len(list(flatten(params["retired"])))
+    sources = sources_of(params["definitions"], params["src"] or [], params["retired"])
+    for warning in sources.warnings:
+        module.warn(warning)
     client = _module.connected(module, params["concurrency"])
     applier = Applier(client, options)
     try:
-        applier.run(everything[:last], everything[last:])
+        applier.run(sources.objects, sources.retired)
     except KubeError as error:
         module.fail_json(msg=str(error), **_result(module, applier, client))
     return _result(module, applier, client)
