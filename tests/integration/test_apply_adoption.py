@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 
 from tests.integration.conftest import actions, config_map, deployment, run_module, secret
 from tests.integration.fault_proxy import Fault, FaultProxy, Request
+from tests.integration.test_noop import edited, objects
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -370,3 +372,31 @@ def test_what_kubectl_created_is_named(
     assert read(client, before) == stored
     predicted, result = (apply(before, check=check, wait=False) for check in (True, False))
     assert predicted["diff"] == result["diff"] == []
+
+
+EDITS = 6
+
+
+def test_random_changes_of_what_kubectl_applied(namespace: str) -> None:
+    """Whatever changes: what check mode tells is what the run does, also that the server refuses it."""
+    dice = random.Random(11)  # noqa: S311  # edits, no secrets
+    there, wanted = [], []
+    for obj in objects(namespace):
+        for number in range(EDITS):
+            name = {**obj["metadata"], "name": f"x{number}"}
+            there.append({**obj, "metadata": name})
+            wanted.append(edited(edited(there[-1], dice), dice))
+    kubectl_apply(*there)
+    refusals = 0
+    for before, after in zip(there, wanted, strict=True):
+        predicted, result = (
+            run_module("apply", definitions=[after], check=check, wait=False) for check in (True, False)
+        )
+        failed = result.get("failed", False)
+        assert predicted.get("failed", False) == failed, (before, after, predicted.get("msg"), result.get("msg"))
+        refusals += failed
+        if not failed:
+            assert predicted["diff"] == result["diff"], (before, after)
+            again = run_module("apply", definitions=[after], wait=False)
+            assert not again["changed"], (before, after, again["diff"])
+    assert 0 < refusals < len(wanted) / 2

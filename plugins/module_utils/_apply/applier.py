@@ -74,9 +74,8 @@ class Applier:
         self._waiter = Waiter(client, deadline)
         set_id = self._pruner.set_id if self._pruner else ""
         self._writer = Writer(client, options, self._live, set_id=set_id, deadline=deadline, salt=salt)
-        self._tried = Writer(
-            client, replace(options, check=True), self._live, set_id=set_id, deadline=deadline, salt=salt, trial=True
-        )
+        tried = replace(options, check=True, trial=True)
+        self._tried = Writer(client, tried, self._live, set_id=set_id, deadline=deadline, salt=salt)
         self._tried.deleted_autoscalers = self._writer.deleted_autoscalers
         self._deleter = Deleter(client, options, self._live, deadline=deadline, salt=salt)
         self.result = Result()
@@ -115,7 +114,7 @@ class Applier:
         # Autoscalers are deleted first, because they would reset the number of replicas.
         gone = [self._live.get(ref_of(obj).key) for obj in first]
         self._writer.deleted_autoscalers += [hpa for hpa in gone if hpa is not None and is_ours(hpa)]
-        if objects and not self._options.check and self._options.try_first:
+        if objects and not self._options.check:
             self._timed("try", lambda: self._try(objects))
         if first:
             self._timed("delete", lambda: self._delete_all(first))
@@ -211,7 +210,7 @@ class Applier:
 
     def _may_be_missing(self, ref: Ref) -> bool:
         """In check mode, an earlier task may be the one that creates the CRD."""
-        return self._options.check and not is_built_in(ref.api_version)
+        return self._options.check and not self._options.trial and not is_built_in(ref.api_version)
 
     # Trying ------------------------------------------------------------------------------------------------------
 

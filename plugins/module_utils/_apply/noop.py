@@ -68,7 +68,7 @@ def _owned_map(node: Mapping[str, Any], wanted: dict[str, Any], live: dict[str, 
 
 
 def _is_nothing(node: Mapping[str, Any], wanted: Any) -> bool:
-    """Whether a field that the object does not have was applied empty before: the server does not store every empty map or list, and no None."""
+    """Whether a field that the object does not have was applied empty before: the server does not store every empty map or list."""
     return not node and (wanted is None or wanted in ({}, []))
 
 

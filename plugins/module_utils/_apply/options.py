@@ -57,7 +57,7 @@ class Options:
 
     `namespace`: of namespaced objects that name none; empty for no such default.
     `over_commands`: fields that single commands of kubectl set (create, edit, scale) are taken over, and noted in the outcome.
-    `try_first`: objects that belong together are tried by dry run before the first of them is written.
+    `trial`: in check mode, what a dry run cannot tell is an error and no prediction, and no webhook is waited for.
     """
 
     name: str = ""
@@ -72,7 +72,7 @@ class Options:
     prune_allow: tuple[str, ...] = ()
     inventory_namespace: str = ""
     check: bool = False
-    try_first: bool = True
+    trial: bool = False
 
 
 def options_of(params: Mapping[str, Any], *, check: bool) -> Options:

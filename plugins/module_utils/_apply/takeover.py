@@ -89,7 +89,7 @@ class Takeover:
         `after`: answer to the dry run of the apply, which does not include the take-over; None when it was refused, as it is where the old
         and the new content do not go together (a port of the same name, a second kind of probe). The object is then merged here. The
         answer is that of a dry-run update of the object to this result, ownership included, which applies the server's
-        checks, defaults and admission. Raises ApiError when the server refuses the result; `lenient`: not when it is partly a guess.
+        checks, defaults and admission. Raises ApiError when the server refuses the result; `lenient`: not when that is partly a guess.
         """
         live, how = taken.live, taken.how
         if live is None or how is None:
@@ -107,9 +107,10 @@ class Takeover:
         try:
             return self._client.request("PATCH", path, query=query, body=patch, content_type=_JSON_PATCH)[1], guessed
         except ApiError as error:
-            if error.by_dry_run or (guessed and lenient and error.refused):
-                return target, True
-            raise
+            as_guessed = not lenient if error.by_dry_run else lenient and guessed and error.refused
+            if not as_guessed:
+                raise
+            return target, True
 
     def give_back(self, path: str, before: Mapping[str, Any], error: KubeError) -> None:
         """Gives the ownership back after `error`, so that the refused call leaves nothing behind; else adds to its message what stays."""

@@ -64,18 +64,10 @@ class Writer:
     """Writes the objects of one call. Safe to use from several threads."""
 
     def __init__(
-        self,
-        client: Client,
-        options: Options,
-        live: Live,
-        *,
-        set_id: str,
-        deadline: float,
-        salt: bytes,
-        trial: bool = False,
+        self, client: Client, options: Options, live: Live, *, set_id: str, deadline: float, salt: bytes
     ) -> None:
         self._client, self._options, self._live = client, options, live
-        self._set_id, self._deadline, self._salt, self._trial = set_id, deadline, salt, trial
+        self._set_id, self._deadline, self._salt = set_id, deadline, salt
         self._takeover = Takeover(client, options.field_manager, check=options.check)
         self._noops: set[tuple[str, str, str, str]] = set()  # as `pending` found
         self.deleted_autoscalers: list[Obj] = []  # by this call
@@ -109,7 +101,7 @@ class Writer:
             live = None
         body = self._prepared(obj, live, outcome)
         if resource is None:  # in check mode, the set or an earlier task may create the CRD
-            if not self._options.check:
+            if not self._options.check or self._options.trial:
                 raise KubeError(f"the server does not know the kind {ref.kind} of {ref.api_version}")
             return self._predicted(outcome, body)
         if live is not None and is_create_only(obj):
@@ -166,9 +158,9 @@ class Writer:
         except ApiError as error:
             if not self._options.check:
                 raise
-            if error.status == 404 and live is None and not self._trial:
+            if error.status == 404 and live is None and not self._options.trial:
                 return None
-            if error.by_dry_run:
+            if error.by_dry_run and not self._options.trial:
                 outcome.predicted = True
                 return overlay(live, body)
             if taken.how is None or not error.refused or error.status in (400, 404, 409):
@@ -176,7 +168,9 @@ class Writer:
         if taken.how is None or not self._options.check:
             return after
         sent = without(body, [entry["field"] for entry in outcome.withheld])
-        after, guessed = self._takeover.preview(resource.path(outcome.ref), taken, after, sent, lenient=self._trial)
+        after, guessed = self._takeover.preview(
+            resource.path(outcome.ref), taken, after, sent, lenient=self._options.trial
+        )
         outcome.predicted |= guessed
         return after
 
@@ -218,7 +212,7 @@ class Writer:
             query["dryRun"] = "All"
         budget = max(0.0, self._deadline - time.monotonic())
         if self._options.check:
-            budget = 0.0 if self._trial else 10.0
+            budget = 0.0 if self._options.trial else 10.0
         if create:
             return self._create(ref, resource, body, query, outcome, budget)
         for attempt in range(_ATTEMPTS):
