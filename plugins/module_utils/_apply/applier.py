@@ -223,7 +223,9 @@ class Applier:
         pending = [obj for obj in objects if found[ref_of(obj).key] != Pending.NOTHING]
         if len(pending) < 2 and Pending.ADOPT not in found.values():
             return
-        refusals = Trial(self._client, self._tried, pending).refusals()
+        trial = Trial(self._client, self._tried, pending, self._live)
+        refusals = trial.refusals()
+        self._writer.leave(trial.noops)
         if refusals:
             errors = sorted(f"{ref_of(obj)}: {self._worded(error, obj)}" for obj, error in refusals)
             raise ApplyError(

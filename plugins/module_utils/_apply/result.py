@@ -39,7 +39,10 @@ class Action(StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one object. `withheld`: fields that were left to another manager, with that manager."""
+    """What happened to one object.
+
+    `withheld`: fields that were left to another manager, with that manager; `before`, `live`: the object before that, and now.
+    """
 
     ref: Ref
     wave: int
@@ -49,6 +52,7 @@ class Outcome:
     note: str = ""
     predicted: bool = False
     difference: tuple[Any, Any] | None = None
+    before: Obj | None = None
     live: Obj | None = None
 
     @property

@@ -13,9 +13,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.live import Live
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves import SETTING_WAVES, wave_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import content
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import resources_of_crd
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
@@ -31,14 +34,19 @@ _SHARED = re.compile(r"spec\.(ports\[\d+\]\.nodePort|healthCheckNodePort|cluster
 
 
 class Trial:
-    """The trial of one call. `writer`: of dry runs."""
+    """The trial of one call. `writer`: of dry runs; `live`: the objects that exist.
 
-    def __init__(self, client: Client, writer: Writer, pending: Sequence[Obj]) -> None:
+    `noops`: what the writes would leave as it is, ownership included.
+    """
+
+    def __init__(self, client: Client, writer: Writer, pending: Sequence[Obj], live: Live) -> None:
         self._client, self._writer, self._pending = client, writer, pending
-        self._lost: list[
-            KubeError
-        ] = []  # errors that end the trial: an outage, refused credentials, a run that has ended
-        self._coming = {ref_of(obj).name for obj in pending if obj["kind"] == "Namespace"}
+        self.noops: list[Outcome] = []
+        # What ends the trial: an outage, refused credentials, a run that has ended.
+        self._lost: list[KubeError] = []
+        self._coming = {
+            ref_of(obj).name for obj in pending if obj["kind"] == "Namespace" and not _stays(live.get(ref_of(obj).key))
+        }
         self._kinds = {
             (resource.group, resource.kind)
             for obj in pending
@@ -64,7 +72,9 @@ class Trial:
         if self._lost:
             return None
         try:
-            self._writer.apply(obj, wave_of(obj))
+            outcome = self._writer.apply(obj, wave_of(obj))
+            if is_unchanged(outcome):
+                self.noops.append(outcome)
         except (UnreachableError, StoppedError) as error:
             self._lost.append(error)
         except ApiError as error:
@@ -75,6 +85,26 @@ class Trial:
         except KubeError as error:
             return obj, error
         return None
+
+
+def _stays(live: Obj | None) -> bool:
+    return live is not None and not live["metadata"].get("deletionTimestamp")
+
+
+def is_unchanged(outcome: Outcome) -> bool:
+    """Whether a dry run shows that the write would change nothing, where the objects alone did not (a quantity in another notation)."""
+    before, after = outcome.before, outcome.live
+    if outcome.action != Action.UNCHANGED or outcome.withheld or outcome.note or before is None or after is None:
+        return False
+    return content(before) == content(after) and _owners(before) == _owners(after)
+
+
+def _owners(obj: Obj) -> list[Any]:
+    return [
+        {key: value for key, value in entry.items() if key != "time"}
+        for entry in obj["metadata"].get("managedFields") or []
+        if not entry.get("subresource")
+    ]
 
 
 def is_final(error: ApiError, obj: Obj, pending: Iterable[Obj]) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -88,11 +88,15 @@ class Writer:
             return Pending.NOTHING
         return Pending.WRITE
 
+    def leave(self, outcomes: Iterable[Outcome]) -> None:
+        """Takes objects for no-ops that a trial has shown to be that."""
+        self._noops.update(outcome.ref.key for outcome in outcomes)
+
     def apply(self, obj: Mapping[str, Any], wave: int) -> Outcome:
         """Creates an object or changes it to its definition; in check mode, returns what would be done."""
         ref = ref_of(obj)
         live = self._live.get(ref.key)
-        outcome = Outcome(ref, wave, Action.UNCHANGED, live=live)
+        outcome = Outcome(ref, wave, Action.UNCHANGED, before=live, live=live)
         if ref.key in self._noops:
             return outcome
         resource = self._client.catalog.find(ref.api_version, ref.kind)

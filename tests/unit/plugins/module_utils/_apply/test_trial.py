@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.trial import is_final
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.trial import is_final, is_unchanged
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import ref_of
 
 
 def obj(kind: str, api_version: str = "v1") -> dict[str, Any]:
@@ -55,3 +57,34 @@ BINDING, ROLE = obj("RoleBinding", "rbac.authorization.k8s.io/v1"), obj("Role", 
 )
 def test_which_refusals_are_final(error: ApiError, thing: Any, others: list[Any], final: bool) -> None:
     assert is_final(error, thing, [*others, thing]) is final
+
+
+def stored(fields: Any = None, time: str = "1", **more: Any) -> dict[str, Any]:
+    entry = {"manager": "m", "operation": "Apply", "time": time, "fieldsV1": fields or {"f:data": {}}}
+    return {
+        **MAP,
+        "metadata": {**MAP["metadata"], "resourceVersion": time, "managedFields": [entry]},
+        "data": {"a": "1"},
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "changed", "same"),
+    [
+        (stored(), {}, True),
+        (stored(time="2", status={"x": 1}), {}, True),
+        (stored(data={"a": "2"}), {}, False),
+        (stored({"f:data": {"f:a": {}}}), {}, False),
+        (stored(), {"action": Action.CHANGED}, False),
+        (stored(), {"withheld": [{"field": ".data"}]}, False),
+        (stored(), {"note": "x"}, False),
+        (stored(), {"before": None}, False),
+    ],
+)
+def test_which_dry_runs_show_a_noop(after: Any, changed: dict[str, Any], same: bool) -> None:
+    """Content and ownership are the same; then the write is not sent."""
+    outcome = Outcome(
+        **{"ref": ref_of(MAP), "wave": 0, "action": Action.UNCHANGED, "before": stored(), "live": after, **changed}
+    )
+    assert is_unchanged(outcome) is same
