@@ -262,21 +262,28 @@ def autoscaler(namespace: str, target: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read(client: Client, obj: dict[str, Any]) -> dict[str, Any]:
+def stored(client: Client, obj: dict[str, Any]) -> dict[str, Any]:
+    """An object with its owners and kubectl's annotation, but without what controllers write at moments of their own."""
     resource = client.discover().find(obj["apiVersion"], obj["kind"])
     assert resource is not None
     found = client.get(resource.path(ref_of(obj)))
     assert found is not None
-    return found
+    entries = [
+        entry
+        for entry in found["metadata"]["managedFields"]
+        if entry["manager"] != "kube-controller-manager" and not entry.get("subresource")
+    ]
+    annotation = (found["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    return {**content(found), "managedFields": entries, "annotation": annotation}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_check_mode_tells_what_the_run_does(apply: Module, client: Client, namespace: str, change: str) -> None:
     before, after = (make(namespace) for make in CHANGES[change])
     kubectl_apply(before)
-    stored = read(client, before)
+    there = stored(client, before)
     predicted = apply(after, check=True, wait=False)
-    assert read(client, before)["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
+    assert stored(client, before) == there
     result = apply(after, wait=False)
     assert predicted["diff"] == result["diff"]
     assert actions(predicted) == actions(result)
@@ -291,18 +298,18 @@ def test_what_the_server_refuses_is_not_taken_over(
 ) -> None:
     objects = [workload(namespace), config_map(namespace, a="1"), service(namespace, ports=[{"port": 80}])]
     kubectl_apply(*objects)
-    before = [read(client, obj) for obj in objects]
+    before = [stored(client, obj) for obj in objects]
     bad = workload(namespace, container={"image": ""})
     for options in ({"check": True}, {}, {"prune": True, "name": "shop", "inventory_namespace": namespace}):
         result = refused(bad, config_map(namespace, a="2"), config_map(namespace, "new"), **options)
         assert "containers[0].image" in result["msg"]
-        assert [read(client, obj) for obj in objects] == before
+        assert [stored(client, obj) for obj in objects] == before
     assert "nothing was changed" in result["msg"]
     assert client.get(f"/api/v1/namespaces/{namespace}/configmaps/new") is None
     assert client.get(f"/api/v1/namespaces/{namespace}/configmaps/applyset-shop") is None
     alone = refused(bad)
     assert "containers[0].image" in alone["msg"]
-    assert read(client, bad) == before[0]
+    assert stored(client, bad) == before[0]
 
 
 @pytest.mark.parametrize("tracked", [True, False])
@@ -365,11 +372,11 @@ def test_what_kubectl_created_is_named(
     """Another manager's fields stay. Where they do not go with the definition, the message says whose they are, in both modes."""
     before, after = (make(namespace) for make in CHANGES[change])
     kubectl_apply(before, command="create")
-    stored = read(client, before)
+    there = stored(client, before)
     messages = [refused(after, check=check, wait=False)["msg"] for check in (True, False)]
     assert messages[0] == messages[1]
     assert "belongs to manager 'kubectl-create' and stays" in messages[0]
-    assert read(client, before) == stored
+    assert stored(client, before) == there
     predicted, result = (apply(before, check=check, wait=False) for check in (True, False))
     assert predicted["diff"] == result["diff"] == []
 
