@@ -43,6 +43,7 @@ attributes:
     details:
       - The server does a dry run of each object. An object that it cannot dry-run, because its namespace or CRD does not exist yet, is
         reported with RV(objects[].predicted).
+      - For an object that is taken over from C(kubectl apply), the dry run is an update to what the take-over and the definition make of it.
   diff_mode:
     support: full
   idempotent:
@@ -256,7 +257,7 @@ objects:
       type: str
       returned: when the object was kept or something was taken over
     predicted:
-      description: In check mode, whether the module predicted the action because the server could not dry-run it.
+      description: In check mode, whether the module predicted the action because the server could not dry-run it, or not all of it.
       type: bool
       returned: when true
 pruned:
@@ -287,7 +288,7 @@ seconds:
   description: Seconds of each phase.
   returned: always
   type: dict
-  sample: {discover: 0.05, read: 0.1, apply: 0.4, wait: 12.1}
+  sample: {discover: 0.05, read: 0.1, try: 0.3, apply: 0.4, wait: 12.1}
 diff:
   description: Fields that differ, before and after, of each object that changed.
   returned: in diff mode
