@@ -187,7 +187,7 @@ def _drop(node: Any, owned: Fields, wanted: Any, others: list[Fields]) -> None:
             _remove(node, key, child)
         elif below and isinstance(child, (dict, list)) and child:
             _drop(child, below, inner, [other[key] for other in others if key in other])
-            if not child and isinstance(node, dict):
+            if len(child) == 0 and isinstance(node, dict):
                 node[key.partition(":")[2]] = None  # a map or list that became empty goes
 
 
