@@ -291,7 +291,9 @@ def test_check_mode_tells_what_the_run_does(apply: Module, client: Client, names
     assert result["objects"][0]["note"] == f"taken over from {KUBECTL}"
     again = apply(after, wait=False)
     assert not again["changed"], again["diff"]
-    assert again["requests"] <= 4, "nothing is taken over a second time; a default in an atomic map lets the server decide"
+    assert again["requests"] <= 4, (
+        "nothing is taken over a second time; a default in an atomic map lets the server decide"
+    )
 
 
 def test_what_the_server_refuses_is_not_taken_over(

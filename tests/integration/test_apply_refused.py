@@ -67,11 +67,11 @@ def test_the_namespace_of_what_names_none(apply: Module, refused: Module, client
     assert actions(apply(role, state="absent", namespace=namespace)) == {"ClusterRole/" + namespace: "deleted"}
 
 
-def stateful_set(namespace: str, size: str) -> dict[str, Any]:
+def stateful_set(namespace: str, size: str, **changed: Any) -> dict[str, Any]:
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
     spec = deployment(namespace, replicas=0)["spec"]
     more = {"serviceName": "d", "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}]}
-    return {**deployment(namespace), "kind": "StatefulSet", "spec": {**spec, **more}}
+    return {**deployment(namespace), "kind": "StatefulSet", "spec": {**spec, **more, **changed}}
 
 
 def port_of_service(namespace: str, **spec: Any) -> dict[str, Any]:
@@ -105,13 +105,9 @@ HINTS: dict[str, tuple[Callable[[str], dict[str, Any]], Callable[[str], dict[str
     "type of a secret": (
         lambda n: secret(n, a="1"), lambda n: {**secret(n, a="1"), "type": "example.com/x"}, "type cannot be changed",
     ),
-    "node port": (
-        port_of_service, lambda n: port_of_service(n, type="NodePort", ports=[{"port": 80, "nodePort": 80}]),
-        "in the range of the API server",
-    ),
-    "session": (
-        lambda n: port_of_service(n, sessionAffinity="ClientIP"), lambda n: port_of_service(n, sessionAffinity="None"),
-        ".spec.sessionAffinityConfig is a default",
+    "updates": (
+        lambda n: stateful_set(n, "1Mi"), lambda n: stateful_set(n, "1Mi", updateStrategy={"type": "OnDelete"}),
+        ".spec.updateStrategy.rollingUpdate is a default",
     ),
 }  # fmt: skip
 
@@ -122,3 +118,10 @@ def test_what_to_do_about_a_field_that_is_refused(apply: Module, refused: Module
     apply(before(namespace), wait=False)
     for check in (True, False):
         assert expected in refused(after(namespace), wait=False, check=check)["msg"]
+
+
+def test_a_node_port_out_of_range(apply: Module, refused: Module, namespace: str) -> None:
+    """The server's dry run does not look at the range, so only the write is refused."""
+    apply(port_of_service(namespace))
+    wanted = port_of_service(namespace, type="NodePort", ports=[{"port": 80, "nodePort": 80}])
+    assert "in the range of the API server" in refused(wanted)["msg"]
