@@ -43,7 +43,8 @@ attributes:
     details:
       - The server does a dry run of each object. An object that it cannot dry-run, because its namespace or CRD does not exist yet, is
         reported with RV(objects[].predicted).
-      - For an object that is taken over from C(kubectl apply), the dry run is an update to what the take-over and the definition make of it.
+      - For an object that is taken over from C(kubectl apply), the dry run is an update to what the take-over and the definition make
+        of it.
   diff_mode:
     support: full
   idempotent:
