@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 
 from tests.integration.conftest import actions, config_map, deployment, run_module, secret
-from tests.integration.fault_proxy import Fault, FaultProxy
+from tests.integration.fault_proxy import Fault, FaultProxy, Request
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -385,7 +385,11 @@ def test_after_an_error_no_later_wave_is_begun_and_the_result_tells_what_was_don
         "spec": {"selector": {}},
     }  # fmt: skip
     objects = [config_map(namespace), *(deployment(namespace, name, replicas=0) for name in ("bad", "good")), budget]
-    with FaultProxy(lambda request: Fault(status=403) if request.path == path and not request.dry else None) as proxy:
+
+    def script(request: Request) -> Fault | None:
+        return Fault(status=403) if request.method == "PATCH" and request.path == path and not request.dry else None
+
+    with FaultProxy(script) as proxy:
         result = run_module("apply", definitions=objects, **proxy.connection)
     assert result["failed"]
     assert "Deployment" in result["msg"]

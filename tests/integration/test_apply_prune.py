@@ -178,10 +178,14 @@ def test_namespaces_and_claims_go_only_by_name(the_set: Set, refused_set: Set, c
 def test_nothing_is_pruned_when_anything_failed(the_set: Set, refused_set: Set, client: Client, namespace: str) -> None:
     the_set("a", "b", "old")
     bad = {**deployment(namespace, "bad"), "spec": {"selector": {}}}
-    result = refused_set("a", "b", "new", bad)
+    assert refused_set("a", "b", "new", bad)["pruned"] == []
+    assert listed(client, namespace) == {"a", "b", "old"}, "it was tried, and nothing was written"
+    far = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}  # a dry run does not look at the range
+    meta = {"name": "far", "namespace": namespace}
+    result = refused_set("a", "b", "new", {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": far})
     assert result["pruned"] == []
     assert {"old", "new"} <= there(client, namespace)
-    assert listed(client, namespace) == {"a", "b", "old", "new"}
+    assert listed(client, namespace) == {"a", "b", "far", "old", "new"}
     assert the_set("a", "b", "c")["pruned"] == [f"ConfigMap {namespace}/{name}" for name in ("new", "old")]
 
 
