@@ -29,6 +29,9 @@ description:
   - An object of the set that C(kubectl apply) wrote by client-side apply is taken over. Fields that were applied then and are
     not in the definition any more are removed, as C(kubectl apply) does, and so is the annotation
     C(kubectl.kubernetes.io/last-applied-configuration). RV(objects[].note) reports it. Other managers keep their fields.
+  - Where several objects are written, or one is taken over, all are tried by server dry run before the first is written. A call that the
+    server refuses has changed nothing then. What cannot be tried, because its namespace, its CRD or a webhook comes with the call, is left
+    to the write itself.
   - Warnings of the API server, for example about deprecated APIs, become warnings of the task, each once.
   - Values of Secrets appear in no result, difference, message or log. A digest shows that a value changed.
 extends_documentation_fragment:
@@ -40,6 +43,8 @@ attributes:
     details:
       - The server does a dry run of each object. An object that it cannot dry-run, because its namespace or CRD does not exist yet, is
         reported with RV(objects[].predicted).
+      - For an object that is taken over from C(kubectl apply), the dry run is an update to what the take-over and the definition make
+        of it.
   diff_mode:
     support: full
   idempotent:
@@ -81,6 +86,13 @@ options:
       - With O(prune=true) the inventory is named after it, so it must be valid in the name of a ConfigMap.
     type: str
     default: ""
+  namespace:
+    description:
+      - Namespace of the objects that name none and whose kind has namespaces, as with C(kubectl -n). An object that names another
+        namespace is an error.
+      - It applies to O(definitions), O(src) and O(retired), and says nothing about O(inventory_namespace).
+      - The namespace must exist, or be a Namespace of the set.
+    type: str
   prune:
     description:
       - Whether to delete objects that the set once applied and does not contain any more. This is the last step, after everything else
@@ -250,7 +262,7 @@ objects:
       type: str
       returned: when the object was kept or something was taken over
     predicted:
-      description: In check mode, whether the module predicted the action because the server could not dry-run it.
+      description: In check mode, whether the module predicted the action because the server could not dry-run it, or not all of it.
       type: bool
       returned: when true
 pruned:
@@ -281,7 +293,7 @@ seconds:
   description: Seconds of each phase.
   returned: always
   type: dict
-  sample: {discover: 0.05, read: 0.1, apply: 0.4, wait: 12.1}
+  sample: {discover: 0.05, read: 0.1, try: 0.3, apply: 0.4, wait: 12.1}
 diff:
   description: Fields that differ, before and after, of each object that changed.
   returned: in diff mode
@@ -306,6 +318,7 @@ ARGUMENTS = _args.spec(
     src={"type": "list", "elements": "path"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     name={"type": "str", "default": ""},
+    namespace={"type": "str"},
     prune={"type": "bool", "default": False},
     prune_allow={"type": "list", "elements": "str", "default": []},
     inventory_namespace={"type": "str"},

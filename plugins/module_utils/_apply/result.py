@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.hints import hint_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
@@ -39,7 +40,10 @@ class Action(StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one object. `withheld`: fields that were left to another manager, with that manager."""
+    """What happened to one object.
+
+    `withheld`: fields that were left to another manager, with that manager; `before`, `live`: the object before that, and now.
+    """
 
     ref: Ref
     wave: int
@@ -49,6 +53,7 @@ class Outcome:
     note: str = ""
     predicted: bool = False
     difference: tuple[Any, Any] | None = None
+    before: Obj | None = None
     live: Obj | None = None
 
     @property
@@ -153,15 +158,19 @@ def unknown_kind(ref: Ref, catalog: Catalog) -> str:
     )
 
 
-def worded(error: KubeError, secrets: Iterable[str]) -> str:
-    """The message of an error about one object, with a hint where one helps and without values of `secrets`."""
-    text = scrubbed(str(error), secrets)
-    if not isinstance(error, ApiError):
-        return text
-    hint = {
-        403: " (the identity of this kubeconfig lacks the right, or an admission rule refused the object)",
-        404: " (the object's namespace does not exist)" if error.details.get("kind") == "namespaces" else "",
-    }.get(error.status, "")
-    if error.by_immutable_field:
-        hint = " (delete the object first, or leave the field unchanged)"
-    return f"{error.status} {error.reason}: {text}{hint}"
+def worded(
+    error: KubeError, secrets: Iterable[str], wanted: Mapping[str, Any], live: Mapping[str, Any] | None, manager: str
+) -> str:
+    """The message of an error about one object, with a hint where one helps and without values of `secrets`.
+
+    `wanted`: its definition; `live`: the object in the cluster; `manager`: who applies it.
+    """
+    text = str(error)
+    if isinstance(error, ApiError):
+        hint = {
+            403: "the identity of this kubeconfig lacks the right, or an admission rule refused the object",
+            404: "the object's namespace does not exist" if error.details.get("kind") == "namespaces" else "",
+            422: hint_of(error, wanted, live, manager),
+        }.get(error.status, "")
+        text = f"{error.status} {error.reason}: {text}" + (f" ({hint})" if hint else "")
+    return scrubbed(text, secrets)

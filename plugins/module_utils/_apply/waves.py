@@ -11,6 +11,8 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of, ref_of
 
 CRD_WAVE = 1
+# Objects of the waves before this one decide what the server accepts of others: namespaces, kinds, limits, policies and rights.
+SETTING_WAVES = 5
 
 # All objects of a wave are sent at once, so no object may need another one of its wave.
 _WAVES: tuple[frozenset[str], ...] = (
