@@ -90,7 +90,7 @@ def mesh(definition: Obj) -> tuple[list[Obj], Obj]:
     return plain
 
 
-class Edge:
+class Ingress:
     """What becomes of requests from outside."""
 
     def __init__(self, istio: Istio, definition: Obj) -> None:
@@ -127,9 +127,9 @@ def test_whatever_a_server_reads_is_reached_by_the_plain_path_too(istio: Istio, 
     counted: Counter[int] = Counter()
     for seed in range(first, first + 10):
         definition = service(seed)
-        edge = Edge(istio, definition)
+        ingress = Ingress(istio, definition)
         for target, method, token in itertools.product(targets(definition, seed), METHODS, (False, True)):
-            status = edge(target, method, token)
+            status = ingress(target, method, token)
             counted[status] += 1
             assert (status == 200) == (test_closed.outcome(definition, target, method, token) == 200), (
                 seed,
@@ -141,18 +141,18 @@ def test_whatever_a_server_reads_is_reached_by_the_plain_path_too(istio: Istio, 
                 continue
             sent = normalised(normalised(target) or "") or ""
             for plain in rooted(readings(sent)):
-                assert edge(plain, method, token) == 200, (seed, target, plain, method, token)
+                assert ingress(plain, method, token) == 200, (seed, target, plain, method, token)
     assert min(counted[status] for status in (200, 400, 403)) > 100, counted
 
 
 def test_a_host_with_a_port_is_the_host(istio: Istio) -> None:
     definition = test_closed.definition(test_closed.CLOSED[0], test_closed.OPEN)
-    edge = Edge(istio, definition)
+    ingress = Ingress(istio, definition)
     for host in (HOST, f"{HOST}:80", f"{HOST}:30080", HOST.upper(), f"{HOST.upper()}:8443"):
-        assert edge("/api/users/1", "GET", False, host) == 200
-        assert edge("/api/users/admin", "GET", False, host) == 403
-        assert edge("/api/users/%2Fadmin", "GET", False, host) == 400
-        assert edge("/api/users/admin", "GET", True, host) == 200
+        assert ingress("/api/users/1", "GET", False, host) == 200
+        assert ingress("/api/users/admin", "GET", False, host) == 403
+        assert ingress("/api/users/%2Fadmin", "GET", False, host) == 400
+        assert ingress("/api/users/admin", "GET", True, host) == 200
     for host in (
         f"{HOST}.",
         f"{HOST}.evil.example",
@@ -161,7 +161,7 @@ def test_a_host_with_a_port_is_the_host(istio: Istio) -> None:
         "evil.example",
         f"{HOST}@evil.example",
     ):
-        assert edge("/api/users/1", "GET", True, host) in (403, 404), host
+        assert ingress("/api/users/1", "GET", True, host) in (403, 404), host
 
 
 def test_paths_are_normalised_as_the_inventory_says(istio: Istio) -> None:

@@ -63,7 +63,7 @@ def findings(text: str | None, wanted: str, config_map: str) -> Iterable[Finding
 
 _RISKS = {
     "NONE": "so /open/../closed reaches a closed path",
-    "BASE": "so /open//closed is another path than /open/closed for callers in the mesh; at the edge it is answered 400",
+    "BASE": "so /open//closed is another path than /open/closed for callers in the mesh; from outside it is answered 400",
     "MERGE_SLASHES": "so %2F and %5C stay coded in paths",
 }
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""Closed paths inside open ones, and the HTTP routes at the edge that refuse other spellings of them.
+"""Closed paths inside open ones, and the HTTP routes of the gateway that refuse other spellings of them.
 
 ``spec`` is a loaded definition, ``route`` one of its routes.
 """
