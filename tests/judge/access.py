@@ -156,6 +156,8 @@ def _permits(given: Obj, request: Request) -> bool:
             return _header(part, request)
         case "urlPath":
             return _text(part["path"], request.path)
+        case "destinationPort":
+            return bool(part == 8080)
         case "uriTemplate":
             return bool(re.fullmatch(_template(part["typedConfig"]["pathTemplate"]), request.path))
         case _:

@@ -88,7 +88,8 @@ def _ingress_rule(spec: Manifest, route: Manifest, gateway: str) -> Manifest:
 
 def _closed_rules(spec: Manifest, route: Manifest, gateway: str) -> list[Manifest]:
     """What the gateway may not do at a closed path, whatever other policies allow and whatever follows its name."""
-    paths: Manifest = {"paths": spellings(route["prefix"])}
+    # A DENY rule without a port refuses all of TCP (pkg/config/validation/validation.go, "will deny all traffic to TCP ports").
+    paths: Manifest = {"ports": [str(spec["port"])], "paths": spellings(route["prefix"])}
     # Routes below decide themselves, in the spelling that they have.
     inner = [path for other in closed.narrower(spec, route) for path in below(other["prefix"])]
     if inner:
