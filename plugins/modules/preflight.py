@@ -122,12 +122,29 @@ options:
       - Whether to look for the network plugin, by the DaemonSets of the cluster.
     type: bool
     default: false
+  path_normalization:
+    description:
+      - How the proxies of a mesh that is there already have to normalise paths, at least; less is a finding, V(NONE) an error. Empty skips
+        this check.
+    type: str
+    choices: ["", BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
+    default: ""
+  istio_namespace:
+    description:
+      - Namespace of the mesh's configuration, for O(path_normalization).
+    type: str
+    default: istio-system
+  istio_revision:
+    description:
+      - Revision of the control plane, for O(path_normalization); empty for the default one.
+    type: str
+    default: ""
   ignore:
     description:
       - Names of checks whose findings are left out.
     type: list
     elements: str
-    choices: [cgroup, namespaces, networks, nodes, permissions, storage, versions, webhooks]
+    choices: [cgroup, namespaces, networks, nodes, paths, permissions, storage, versions, webhooks]
     default: []
   fail_on:
     description:
@@ -199,14 +216,16 @@ requests:
   sample: 60
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks, normalization
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Severity, Wanted
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather, mesh_config
 
-CHECKS = ["cgroup", "namespaces", "networks", "nodes", "permissions", "storage", "versions", "webhooks"]
+CHECKS = ["cgroup", "namespaces", "networks", "nodes", "paths", "permissions", "storage", "versions", "webhooks"]
 ARGUMENTS = _args.spec(
     istio_version={"type": "str", "default": ""},
     permissions={
@@ -230,6 +249,9 @@ ARGUMENTS = _args.spec(
     service_cidr={"type": "str", "default": ""},
     dns_domain={"type": "str", "default": ""},
     network_plugin={"type": "bool", "default": False},
+    path_normalization={"type": "str", "choices": ["", *normalization.LEVELS[1:]], "default": ""},
+    istio_namespace={"type": "str", "default": "istio-system"},
+    istio_revision={"type": "str", "default": ""},
     ignore={"type": "list", "elements": "str", "choices": CHECKS, "default": []},
     fail_on={"type": "str", "choices": ["error", "none"], "default": "error"},
 )
@@ -264,6 +286,13 @@ def _shown(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _path_findings(client: Client, params: Mapping[str, Any]) -> list[checks.Finding]:
+    wanted, namespace, revision = (params[key] for key in ("path_normalization", "istio_namespace", "istio_revision"))
+    name = f"istio-{revision}" if revision else "istio"
+    text = mesh_config(client, namespace, name) if wanted else ""
+    return list(normalization.findings(text, wanted, f"{namespace}/{name}"))
+
+
 def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
@@ -283,6 +312,8 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     facts = gather(client, wanted, webhooks=params["webhooks"], network_plugin=params["network_plugin"])
     findings = checks.findings_of(facts, wanted)
     findings = [*checks.permission_findings(denied(client, params["permissions"])), *findings]
+    findings += _path_findings(client, params)
+    findings.sort(key=lambda finding: finding.severity != Severity.ERROR)
     findings = [finding for finding in findings if finding.check not in params["ignore"]]
     result = {
         "changed": False,

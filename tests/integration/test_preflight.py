@@ -122,6 +122,22 @@ def test_a_namespace_that_the_platform_made_is_its_own(client: Client, namespace
     assert not result.get("failed"), result["msg"]
 
 
+def test_how_an_istio_that_is_there_normalises_paths(client: Client, namespace: str) -> None:
+    asked = {
+        "path_normalization": "MERGE_SLASHES", "istio_namespace": namespace, "istio_revision": "other", "ignore": ["cgroup", "webhooks"],
+    }  # fmt: skip
+    assert "paths" not in checks(run_module("preflight", fail_on="none", **asked)), "no Istio is no finding"
+    config_map = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-other"},
+        "data": {"mesh": "pathNormalization: {normalization: NONE}\n"},
+    }  # fmt: skip
+    client.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body=config_map)
+    failed = run_module("preflight", **asked)
+    assert failed["failed"]
+    assert f"ConfigMap {namespace}/istio-other" in failed["msg"]
+    assert "MERGE_SLASHES" in failed["msg"]
+
+
 def test_missing_rights_are_named(namespace: str) -> None:
     result = run_module(
         "preflight",

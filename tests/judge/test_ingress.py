@@ -72,6 +72,8 @@ def routes_of(proxy: Obj, host: str) -> list[Obj]:
 def target(found: list[Obj], path: str) -> tuple[str, str]:
     """(cluster, name of the route) of the first route that takes a path."""
     for route in found:
+        if "directResponse" in route:  # for other spellings of paths (test_access.py)
+            continue
         match = route.get("match") or {}
         if path == match.get("path") or ("prefix" in match and path.startswith(match["prefix"])):
             action = route.get("route") or {}

@@ -46,6 +46,17 @@ def gather(client: Client, wanted: Wanted, *, webhooks: bool = True, network_plu
     return Facts(version, nodes, classes, cidrs, kubeadm, kubelet, hooks, namespaces, contents, daemon_sets)
 
 
+def mesh_config(client: Client, namespace: str, config_map: str) -> str | None:
+    """A mesh's MeshConfig as YAML: empty when there is no such ConfigMap, None when it may not be read."""
+    try:
+        found = client.get(f"/api/v1/namespaces/{namespace}/configmaps/{config_map}")
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None
+    return str(((found or {}).get("data") or {}).get("mesh") or "")
+
+
 def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Which of the permissions this identity lacks. The check changes nothing in the cluster."""
     wanted = [

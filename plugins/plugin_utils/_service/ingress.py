@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers
 
 Manifest = dict[str, Any]
@@ -80,13 +81,8 @@ def _root(host: str, gateway: str, delegates: Sequence[Obj]) -> Manifest:
             "namespace": delegates[0]["metadata"]["namespace"],
             "labels": {LABEL: ROOT, "app.kubernetes.io/part-of": _SET},
         },
-        "spec": {"hosts": [host], "gateways": [gateway], "http": [*_first(), *_delegations(delegates)]},
+        "spec": {"hosts": [host], "gateways": [gateway], "http": [closed.first(), *_delegations(delegates)]},
     }
-
-
-def _first() -> list[Manifest]:
-    """HTTP routes that come before those of all services; they get each request of the host first."""
-    return []
 
 
 def _delegations(delegates: Sequence[Obj]) -> list[Manifest]:

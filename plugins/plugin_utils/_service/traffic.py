@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import ingress
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed, ingress
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import load
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import Manifest, labels
 
@@ -103,8 +103,14 @@ def _ingress(spec: Manifest, service: str, host: str, gateway: str) -> Manifest:
             "labels": {**metadata["labels"], ingress.LABEL: ingress.DELEGATE},
             "annotations": {ingress.HOST: host, ingress.GATEWAY: gateway},
         },
-        "spec": {"http": [_route(spec, service, route) for route in spec["routes"] if route["ingress"]]},
+        "spec": {
+            "http": [entry for route in spec["routes"] if route["ingress"] for entry in _outside(spec, service, route)]
+        },
     }
+
+
+def _outside(spec: Manifest, service: str, route: Manifest) -> list[Manifest]:
+    return [*closed.before(spec, route, route_name(route["prefix"])), _route(spec, service, route)]
 
 
 def _route(spec: Manifest, service: str, route: Manifest) -> Manifest:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import load
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import delegate_name
 
@@ -82,6 +83,12 @@ def retired_manifests(definition: Any, traffic: bool = True, security: bool = Tr
         ("networking.istio.io/v1", "VirtualService", delegate_name(name), not (traffic and outside)),
         ("networking.istio.io/v1", "DestinationRule", name, not traffic),
         ("security.istio.io/v1", "AuthorizationPolicy", name, not security),
+        (
+            "security.istio.io/v1",
+            "AuthorizationPolicy",
+            closed.policy_name(name),
+            not security or not closed.closed(spec),
+        ),
         ("security.istio.io/v1", "RequestAuthentication", name, not security or not spec["jwt"]),
     ]
     return [

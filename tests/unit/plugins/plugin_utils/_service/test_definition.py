@@ -240,6 +240,62 @@ def test_wildcards_become_what_istio_knows(pattern: str, template: str) -> None:
     assert _checks.template(pattern) == template
 
 
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("/**", "/*"),
+        ("/api/users/**", "/api/users/*"),
+        ("/api/users/*/**", "/api/users/*/*"),
+        ("/api/users/{id}/profile", "/api/users/*/profile"),
+        ("/api/users/{*}/profile", "/api/users/*/profile"),
+        ("/api/users/{**}", "/api/users/*"),
+        ("/api/users/:id/profile", "/api/users/*/profile"),
+        ("/api/users/<int:id>", "/api/users/*"),
+        ("/api/users/[0-9]+", "/api/users/*"),
+        ("/api/users/(.+)/profile", "/api/users/*/profile"),
+        ("/api/users/.*", "/api/users/*"),
+        ("^/api/users/.+$", "/api/users/*"),
+        # No pattern of Istio has these meanings, or the text has none.
+        ("/api/**/profile", ""),
+        ("/api/*/us*", ""),
+        ("/api/us*rs/profile", ""),
+        ("/api/*x", ""),
+        ("*", ""),
+        ("*/profile", ""),
+        ("", ""),
+    ],
+)
+def test_patterns_that_istio_would_take_literally_are_refused_with_the_right_form(pattern: str, meant: str) -> None:
+    expected = _checks.pattern(pattern)
+    assert expected is not None
+    assert expected.partition("; write ")[2] == meant
+    assert not meant or _checks.pattern(meant) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "good"),
+    [
+        ("/caf%C3%A9", True),
+        ("/a%20b", True),
+        ("/a.b/c-d_e~f", True),
+        ("/caf%c3%a9", False),  # Envoy leaves the case of a code, and compares it
+        ("/%61dmin", False),  # Envoy decodes it first
+        ("/a%2Fb", False),
+        ("/a;b", False),
+        ("/a//b", False),
+        ("/a%zz", False),
+        ("/a%", False),
+        ("/./a", False),
+        ("/..%2Fa", False),
+    ],
+)
+def test_paths_are_written_as_envoy_compares_them(path: str, good: bool) -> None:
+    for check in (_checks.prefix, _checks.pattern):
+        expected = check(path)
+        assert (expected is None) is good
+        assert good or "percent codes in upper case" in str(expected)
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("1m30s", 90), ("500ms", "0.5"), ("1h", 3600), ("1.5s", "1.5")])
 def test_durations(text: str, seconds: Any) -> None:
     assert str(_checks.seconds(text).normalize()) == str(_checks.Decimal(str(seconds)).normalize())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import roots
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
@@ -31,7 +32,13 @@ def live(*manifests: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def names(root: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(route["match"][0]["uri"]["prefix"], route["delegate"]["name"]) for route in root["spec"]["http"]]
+    return [(route["match"][0]["uri"]["prefix"], route["delegate"]["name"]) for route in delegations(root)]
+
+
+def delegations(root: dict[str, Any]) -> list[dict[str, Any]]:
+    first, *others = root["spec"]["http"]
+    assert first == closed.first()
+    return others
 
 
 def test_the_first_service_makes_the_root() -> None:
@@ -48,10 +55,11 @@ def test_the_first_service_makes_the_root() -> None:
             "hosts": [HOST],
             "gateways": [GATEWAY],
             "http": [
+                closed.first(),
                 {
                     "match": [{"uri": {"prefix": "/api/users"}}],
                     "delegate": {"name": "user-service-ingress", "namespace": "ecommerce"},
-                }
+                },
             ],
         },
     }
@@ -128,7 +136,7 @@ def merged(root: dict[str, Any], delegates: list[dict[str, Any]]) -> list[tuple[
     """(match, route) in Istio's order, by its rules for URIs: each match of a delegate has to lie within one of its root's."""
     by_name = {item["metadata"]["name"]: item for item in delegates}
     found = []
-    for above in root["spec"]["http"]:
+    for above in delegations(root):
         (wide,) = [match["uri"]["prefix"] for match in above["match"]]
         for route in by_name[above["delegate"]["name"]]["spec"]["http"]:
             uris = [match["uri"] for match in route["match"]]

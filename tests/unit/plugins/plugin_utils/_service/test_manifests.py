@@ -194,7 +194,16 @@ def test_generated_secrets_are_created_only() -> None:
     ],
 )
 def test_what_is_no_longer_asked_for(keys: dict[str, Any], traffic: bool, security: bool, kinds: set[str]) -> None:
-    assert {m["kind"] for m in _workload.retired_manifests({**USER, **keys}, traffic, security)} == kinds
+    retired = _workload.retired_manifests({**USER, **keys}, traffic, security)
+    assert {m["kind"] for m in retired if m["metadata"]["name"] != "user-service-closed-paths"} == kinds
+
+
+@pytest.mark.parametrize(
+    ("keys", "security", "gone"), [({}, True, False), ({}, False, True), ({"routes": []}, True, True)]
+)
+def test_the_policy_of_closed_paths_goes_with_them(keys: dict[str, Any], security: bool, gone: bool) -> None:
+    retired = _workload.retired_manifests({**USER, **keys}, security=security)
+    assert ("user-service-closed-paths" in {m["metadata"]["name"] for m in retired}) is gone
 
 
 def test_the_retired_config_map_is_that_of_the_track() -> None:
@@ -259,7 +268,8 @@ def test_callers_in_the_mesh_and_those_outside_have_a_virtual_service_each() -> 
     assert (mesh["hosts"], mesh["gateways"]) == (["user-service.ecommerce.svc.cluster.local"], ["mesh"])
     assert [route["name"] for route in mesh["http"]] == ["api-users-admin", "api-users", "internal", "mesh"]
     assert set(delegate["spec"]) == {"http"}, "Istio refuses hosts and gateways in a delegate"
-    assert [route["name"] for route in delegate["spec"]["http"]] == ["api-users-admin", "api-users"]
+    names = [route["name"] for route in delegate["spec"]["http"]]
+    assert names == ["api-users-admin", "api-users-other-spellings", "api-users"]
     assert delegate["metadata"]["labels"]["servicemesh.platform/ingress"] == "delegate"
     assert delegate["metadata"]["annotations"] == {
         "servicemesh.platform/ingress-host": "ecommerce.example.com",
@@ -268,7 +278,7 @@ def test_callers_in_the_mesh_and_those_outside_have_a_virtual_service_each() -> 
 
 
 def test_both_have_the_same_route_for_a_prefix() -> None:
-    assert virtual_service()["http"][:2] == outside()["spec"]["http"]
+    assert virtual_service()["http"][:2] == [route for route in outside()["spec"]["http"] if "route" in route]
     assert virtual_service()["http"][1]["match"] == [
         {"uri": {"exact": "/api/users"}},
         {"uri": {"prefix": "/api/users/"}},
@@ -297,6 +307,9 @@ def test_a_route_for_everything() -> None:
 
 def test_every_route_sends_everything_to_stable() -> None:
     for route in [*virtual_service()["http"], *outside()["spec"]["http"]]:
+        if "directResponse" in route:
+            assert "route" not in route
+            continue
         assert [(d["destination"]["subset"], d["weight"]) for d in route["route"]] == [("stable", 100), ("canary", 0)]
         assert {d["destination"]["host"] for d in route["route"]} == {"user-service.ecommerce.svc.cluster.local"}
 
@@ -316,8 +329,14 @@ def test_timeout_retries_and_cors() -> None:
     assert not {"timeout", "corsPolicy"} & set(plain)
 
 
+def security(definition: dict[str, Any], *context: str) -> dict[str, dict[str, Any]]:
+    """By kind, without the policy of closed paths (test_closed.py)."""
+    manifests = _security.security_manifests(definition, *context)
+    return by_kind([m for m in manifests if m["spec"].get("action") != "DENY"])
+
+
 def policy(**keys: Any) -> dict[str, Any]:
-    return by_kind(_security.security_manifests({**USER, **keys}))["AuthorizationPolicy"]["spec"]
+    return security({**USER, **keys})["AuthorizationPolicy"]["spec"]
 
 
 def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
@@ -329,7 +348,7 @@ def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
     assert users["to"] == [
         {
             "operation": {
-                "methods": ["GET", "POST"],
+                "methods": ["GET", "POST", "HEAD"],
                 "paths": ["/api/users", "/api/users/*"],
                 # Rules add up: the open prefix must not allow requests that the narrower route refuses.
                 "notPaths": ["/api/users/admin", "/api/users/admin/*"],
@@ -343,7 +362,7 @@ def test_callers_get_their_paths() -> None:
     product, other = policy()["rules"][2:]
     assert product == {
         "from": [{"source": {"principals": ["cluster.local/ns/ecommerce/sa/product-service"]}}],
-        "to": [{"operation": {"methods": ["GET"], "paths": ["/api/users/{*}/profile"]}}],
+        "to": [{"operation": {"methods": ["GET", "HEAD"], "paths": ["/api/users/{*}/profile"]}}],
     }
     assert other["from"] == [{"source": {"principals": ["cluster.local/ns/other/sa/*"]}}]
 
@@ -353,14 +372,13 @@ def test_a_service_without_callers() -> None:
 
 
 def test_identities_follow_trust_domain_and_gateway() -> None:
-    manifests = _security.security_manifests(USER, "example.org", "ingress", "gw")
-    rules = by_kind(manifests)["AuthorizationPolicy"]["spec"]["rules"]
+    rules = security(USER, "example.org", "ingress", "gw")["AuthorizationPolicy"]["spec"]["rules"]
     assert rules[1]["from"][0]["source"]["principals"] == ["example.org/ns/ingress/sa/gw"]
     assert rules[2]["from"][0]["source"]["principals"] == ["example.org/ns/ecommerce/sa/product-service"]
 
 
 def test_request_authentication() -> None:
-    found = by_kind(_security.security_manifests(USER))
+    found = security(USER)
     assert found["RequestAuthentication"]["spec"] == {
         "selector": {"matchLabels": {"app": "user-service"}},
         "jwtRules": [
@@ -372,11 +390,11 @@ def test_request_authentication() -> None:
             }
         ],
     }
-    inline = by_kind(_security.security_manifests({**USER, "jwt": {"issuer": "i", "jwks": "{}"}}))
+    inline = security({**USER, "jwt": {"issuer": "i", "jwks": "{}"}})
     assert inline["RequestAuthentication"]["spec"]["jwtRules"] == [
         {"issuer": "i", "jwks": "{}", "forwardOriginalToken": True}
     ]
-    assert "RequestAuthentication" not in by_kind(_security.security_manifests({**USER, "jwt": {}, "routes": []}))
+    assert "RequestAuthentication" not in security({**USER, "jwt": {}, "routes": []})
 
 
 def test_paths_of_the_ingress() -> None:
