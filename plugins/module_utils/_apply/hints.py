@@ -23,6 +23,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects
 Obj = dict[str, Any]
 # Reasons of causes (apimachinery, pkg/util/validation/field/errors.go).
 _INVALID, _FORBIDDEN, _DUPLICATE = "FieldValueInvalid", "FieldValueForbidden", "FieldValueDuplicate"
+# In a namespace that is being deleted nothing can be created (api/core/v1/types.go, NamespaceTerminatingCause).
+_TERMINATING = "NamespaceTerminating"
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 _KEEP = "keep the old value, or delete the object first"
 
@@ -108,11 +110,17 @@ _ALONE: tuple[tuple[str, str, str, re.Pattern[str], str], ...] = (
 
 
 def hint_of(error: ApiError, wanted: Mapping[str, Any], live: Mapping[str, Any] | None, manager: str) -> str:
-    """What to do about the fields for which an object was refused; empty when nothing is known.
+    """What to do when an object was refused, mostly about single fields; empty when nothing is known.
 
     `live`: the object in the cluster; `manager`: who applies the definition.
     """
     causes = [cause for cause in error.details.get("causes") or [] if isinstance(cause, Mapping) and cause.get("field")]
+    if any(cause.get("reason") == _TERMINATING for cause in causes):
+        return "the namespace is being deleted; run again when it is gone"
+    if error.status == 403:
+        return "the identity of this kubeconfig lacks the right, or an admission rule refused the object"
+    if error.status == 404 and error.details.get("kind") == "namespaces":
+        return "the object's namespace does not exist"
     found: dict[str, None] = {}
     for cause in causes:
         field, reason = str(cause["field"]), str(cause.get("reason"))

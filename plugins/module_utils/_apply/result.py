@@ -167,10 +167,6 @@ def worded(
     """
     text = str(error)
     if isinstance(error, ApiError):
-        hint = {
-            403: "the identity of this kubeconfig lacks the right, or an admission rule refused the object",
-            404: "the object's namespace does not exist" if error.details.get("kind") == "namespaces" else "",
-            422: hint_of(error, wanted, live, manager),
-        }.get(error.status, "")
+        hint = hint_of(error, wanted, live, manager)
         text = f"{error.status} {error.reason}: {text}" + (f" ({hint})" if hint else "")
     return scrubbed(text, secrets)

@@ -223,3 +223,23 @@ def test_two_fields_have_two_hints() -> None:
     )
     assert hint.count("; give the new content") == 1
     assert "type cannot be changed" in hint
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "expected"),
+    [
+        (403, {}, "the identity of this kubeconfig lacks the right"),
+        (
+            403,
+            {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
+            "the namespace is being deleted",
+        ),
+        (404, {"kind": "namespaces"}, "the object's namespace does not exist"),
+        (404, {"kind": "roles"}, ""),
+        (409, {}, ""),
+    ],
+)
+def test_what_is_not_about_a_field_of_the_object(status: int, details: dict[str, Any], expected: str) -> None:
+    hint = hint_of(ApiError("PATCH", "/", status, {"details": details}), obj("v1", "ConfigMap"), None, US)
+    assert hint.startswith(expected)
+    assert bool(hint) == bool(expected)
