@@ -290,11 +290,11 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import sources_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files, parsed
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, flatten
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
@@ -340,15 +340,13 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     options = options_of(params, check=module.check_mode)
-    definitions = params["definitions"]
-    if isinstance(definitions, str):
-        definitions = parsed(definitions, "definitions")
-    everything = checked([definitions, from_files(params["src"] or []), params["retired"]])
-    last = len(everything) - len(list(flatten(params["retired"])))
+    sources = sources_of(params["definitions"], params["src"] or [], params["retired"])
+    for warning in sources.warnings:
+        module.warn(warning)
     client = _module.connected(module, params["concurrency"])
     applier = Applier(client, options)
     try:
-        applier.run(everything[:last], everything[last:])
+        applier.run(sources.objects, sources.retired)
     except KubeError as error:
         module.fail_json(msg=str(error), **_result(module, applier, client))
     return _result(module, applier, client)

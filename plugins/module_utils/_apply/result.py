@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discove
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
     Ref,
+    data_fields,
     findings_of,
     flatten,
     is_secret,
@@ -99,23 +100,31 @@ class Result:
 
 def checked(definitions: Any) -> list[Obj]:
     """The objects of a set as they are sent. Raises KubeError with all findings; sends no request."""
-    objects = [encoded(obj) for obj in flatten(definitions)]
-    findings = findings_of(objects)
-    if findings:
-        raise KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", findings))
-    return objects
+    objects = list(flatten(definitions))
+    if findings := findings_of(objects):
+        raise refusal(findings)
+    return [encoded(obj) for obj in objects]
 
 
-def encoded(obj: Any) -> Any:
-    """A Secret's `stringData` as `data`, because the server does not remove keys that leave `stringData`."""
-    if not isinstance(obj, Mapping):
-        return obj
-    if not is_secret(obj) or not isinstance(obj.get("stringData"), Mapping):
-        return dict(obj)
-    data = dict(obj.get("data") or {})
-    for key, value in obj["stringData"].items():
-        data[key] = base64.b64encode((value if isinstance(value, str) else str(value)).encode()).decode()
-    return {**{key: value for key, value in obj.items() if key != "stringData"}, "data": data}
+def refusal(findings: Sequence[str]) -> KubeError:
+    """The error for a set that may not be sent."""
+    return KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", findings))
+
+
+def encoded(obj: Mapping[str, Any]) -> Obj:
+    """An object without findings as it is sent.
+
+    A Secret's `stringData` becomes `data`, because the server does not remove keys that leave `stringData`. A null in the data of a Secret
+    or a ConfigMap becomes an empty text, which is what the server makes of it, so that a second call finds what the first one sent.
+    """
+    sent = dict(obj)
+    for name in data_fields(obj):
+        if isinstance(obj.get(name), Mapping):
+            sent[name] = {key: "" if value is None else value for key, value in obj[name].items()}
+    if is_secret(obj) and isinstance(texts := sent.pop("stringData", None), Mapping):
+        more = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        sent["data"] = {**(sent.get("data") or {}), **more}
+    return sent
 
 
 def secret_values(objects: Iterable[Obj]) -> Iterable[str]:
