@@ -47,8 +47,9 @@ attributes:
 options:
   definitions:
     description:
-      - The objects, as a list, as nested lists, as one object, or as YAML text with any number of documents. Nulls are ignored,
-        and the items of a C(kind=List) are used.
+      - The objects, as a list, as nested lists, as one object, or as text with any number of documents, which is read as kubectl reads it.
+        Nulls are ignored, and the items of lists (C(List), C(ConfigMapList)) are used.
+      - Values in C(data) and C(stringData) of Secrets and ConfigMaps must be strings. A null is an empty string.
       - One of O(definitions) and O(src) is required.
     type: raw
   retired:
@@ -62,7 +63,9 @@ options:
     type: raw
   src:
     description:
-      - Files with YAML documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - Files with YAML or JSON documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - The files are read as kubectl reads them (C(docs/apply.md) of the collection lists the rules). Errors name file, document, line and
+        object. A key that is set more than once is a warning.
     type: list
     elements: path
   state:

@@ -28,7 +28,7 @@ extends_documentation_fragment:
 options:
   src:
     description:
-      - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made.
+      - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made. YAML is read as kubectl reads it.
       - They hold what C(kubectl get --all-namespaces --output yaml) writes, as documents, lists, or lists of one kind, in YAML or JSON.
         For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
         WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod. O(overlay) also reads

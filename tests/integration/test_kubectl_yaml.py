@@ -56,7 +56,7 @@ TAGS = (
     "!!set ",
 )
 KEYS = ("a", "b", "c", "d", "e", "f", "g")
-FAULTS = (
+SLIPS = (
     "",
     " ",
     "\n",
@@ -160,8 +160,8 @@ def documents(draw: st.DrawFn) -> str:
         return json.dumps(head, indent=draw(st.sampled_from((None, 2))), ensure_ascii=draw(st.booleans())) + "\n"
     body = draw(st.one_of(blocks(2), blocks(0).map(lambda text: text if text.startswith("- ") else "  x: y\n" + text)))
     if draw(st.integers(0, 3)) == 0:
-        at, fault = draw(st.integers(0, len(body))), draw(st.sampled_from(FAULTS))
-        body = body[:at] + fault + body[at + draw(st.integers(0, 1)) :]
+        at, slip = draw(st.integers(0, len(body))), draw(st.sampled_from(SLIPS))
+        body = body[:at] + slip + body[at + draw(st.integers(0, 1)) :]
     return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata:\n" + body
 
 

@@ -114,7 +114,7 @@ def refusal(findings: Sequence[str]) -> KubeError:
 def encoded(obj: Mapping[str, Any]) -> Obj:
     """An object without findings as it is sent.
 
-    A Secret's `stringData` becomes `data`, because the server does not remove keys that leave `stringData`. A null in the data of a Secret
+    A Secret's `stringData` becomes `data`, because the server does not remove keys that leave `stringData`. None in the data of a Secret
     or a ConfigMap becomes an empty text, which is what the server makes of it, so that a second call finds what the first one sent.
     """
     sent = dict(obj)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import math
 import re
 import struct
@@ -29,6 +28,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documen
     told,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_json import (
+    SPACES,
+    SURROGATE,
+    json_documents,
+    of_float,
+    twice,
+)
 
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
@@ -55,20 +61,16 @@ _TIMESTAMP = re.compile(
 )
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 _INFINITE = re.compile(r"\.(?:inf|nan)", re.IGNORECASE)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _SEPARATOR = re.compile(r"^---(.*)\n", re.MULTILINE)
-# What unicode.IsSpace takes, as far as a text can begin with it.
-_SPACES = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
-_JSON_SPACE = re.compile(r"[ \t\n\r]*")
 _UNKNOWN, _NO_KEY, _MERGE = object(), object(), object()
 
 
 class _ReadError(Exception):
-    """A document that kubectl refuses. `line`: lines of the document before the fault; `value`: what was read of it before."""
+    """A document that kubectl refuses. `line`: lines of the document before it; `value`: what was read of it before."""
 
-    def __init__(self, problem: str, line: int, value: Any = None) -> None:
-        self.problem, self.line, self.value = problem, line, value
-        super().__init__(problem)
+    def __init__(self, text: str, line: int, value: Any = None) -> None:
+        self.line, self.value = line, value
+        super().__init__(text)
 
 
 # Texts and documents -------------------------------------------------------------------------------------------------
@@ -79,17 +81,17 @@ def read(text: str, name: str) -> list[Document]:
 
     Raises KubeError that names the text, the document, its line, and its object as far as it was read.
     """
-    text = _SURROGATE.sub("\ufffd", text.removeprefix("\ufeff"))
+    text = SURROGATE.sub("\ufffd", text.removeprefix("\ufeff"))
     found: list[Document] = []
     rest, line = text, 1
-    if text[:4096].lstrip(_SPACES).startswith("{"):
-        rest, line = _json_documents(text, name, found)
+    if text[:4096].lstrip(SPACES).startswith("{"):
+        rest, line = json_documents(text, name, found)
     for chunk, start in _chunks(rest, line, name):
         number = len(found) + 1
         try:
             value, notes = _Builder(chunk).document()
         except _ReadError as error:
-            raise KubeError(f"{place(name, number, start + error.line)}{told(error.value)}: {error.problem}") from None
+            raise KubeError(f"{place(name, number, start + error.line)}{told(error.value)}: {error}") from None
         if value is not None:
             told_notes = tuple(f"{place(name, number, start + at)}{told(value)}: {note}" for at, note in notes)
             found.append(Document(name, number, start, chunk, value, told_notes))
@@ -106,10 +108,10 @@ def _chunks(text: str, line: int, name: str) -> Iterator[tuple[str, int]]:
         text = text.removesuffix("\r") + "\n"
     start, first = 0, line
     for match in _SEPARATOR.finditer(text):
-        if (tail := match[1].strip(_SPACES)) and not tail.startswith("#"):
+        if (tail := match[1].strip(SPACES)) and not tail.startswith("#"):
             at = first + text.count("\n", start, match.start())
-            text = "this line begins with '---', which separates documents. Expected '---' alone, or an indented line"
-            raise KubeError(f"{name}, line {at}: {text}.")
+            words = "this line begins with '---', which separates documents. Expected '---' alone, or an indented line"
+            raise KubeError(f"{name}, line {at}: {words}.")
         if match.start() == start:
             continue
         yield text[start : match.start()], first
@@ -119,97 +121,7 @@ def _chunks(text: str, line: int, name: str) -> Iterator[tuple[str, int]]:
         yield text[start:], first
 
 
-# JSON ----------------------------------------------------------------------------------------------------------------
-
-
-def _json_documents(text: str, name: str, found: list[Document]) -> tuple[str, int]:
-    """Adds the JSON objects that a text begins with, and returns what follows them, and its line, to be read as YAML.
-
-    After a second object the text is JSON to its end (decoder.go, YAMLOrJSONDecoder). Raises KubeError.
-    """
-    position = 0
-    while (start := _skipped(text, position)) < len(text):
-        notes: list[str] = []
-        line = 1 + text.count("\n", 0, start)
-        at = place(name, len(found) + 1, line)
-        try:
-            value, end = _json_decoder(notes).raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            if len(found) > 1:
-                raise KubeError(f"{place(name, len(found) + 1, error.lineno)}: {error.msg}. Expected JSON.") from None
-            break
-        except (ValueError, RecursionError) as error:
-            raise KubeError(f"{at}: {error}") from None
-        value = _without_surrogates(value) if "\\u" in text[start:end] else value
-        told_notes = tuple(f"{at}{told(value)}: {note}" for note in notes)
-        found.append(Document(name, len(found) + 1, line, text[start:end], value, told_notes))
-        position = end
-    else:
-        return "", 1
-    space = len(text) - len(text[position:].lstrip(_SPACES)) - position
-    newline = text.find("\n", position, position + space)
-    position = newline + 1 if newline >= 0 else position + space
-    return text[position:], 1 + text.count("\n", 0, position)
-
-
-def _skipped(text: str, position: int) -> int:
-    match = _JSON_SPACE.match(text, position)
-    return match.end() if match else position
-
-
-def _json_decoder(notes: list[str]) -> json.JSONDecoder:
-    def of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            names = [key for key, _ in pairs]
-            notes.extend(_twice(key) for key in made if names.count(key) > 1)
-        return made
-
-    def constant(text: str) -> Any:
-        raise json.JSONDecodeError(f"{text} is no number of JSON", text, 0)
-
-    return json.JSONDecoder(
-        object_pairs_hook=of_pairs, parse_constant=constant, parse_int=_json_integer, parse_float=_json_float
-    )
-
-
-def _json_integer(text: str) -> int | float:
-    return int(text) if len(text) < 19 else _of_integer(int(text) if len(text) < 400 else None, text)
-
-
-def _json_float(text: str) -> int | float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return _of_float(number)
-
-
-def _without_surrogates(value: Any) -> Any:
-    """encoding/json reads half of a surrogate pair as U+FFFD."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
-    return [_without_surrogates(item) for item in value] if isinstance(value, list) else value
-
-
 # Scalars -------------------------------------------------------------------------------------------------------------
-
-
-def _of_integer(number: int | None, text: str) -> int | float:
-    """The number that an integer of JSON becomes: one of 64 bits stays, others become floats. None: it has hundreds of digits."""
-    if number is not None and -(2**63) <= number < 2**63:
-        return number
-    if math.isinf(number_as_float := float(text)):
-        raise ValueError("a number is too large")
-    return _of_float(number_as_float)
-
-
-def _of_float(number: float) -> int | float:
-    """The number that a float becomes when it is written as encoding/json does, without a fraction or an exponent below 1e21."""
-    if not number.is_integer() or abs(number) >= 1e21:
-        return number
-    return int(number) if abs(number) < 2**53 else int(Decimal(repr(number)))
 
 
 def _integer(text: str) -> int | None:
@@ -260,8 +172,8 @@ def _resolved(text: str) -> Any:
 def _as_json(value: Any) -> Any:
     """What becomes of a resolved scalar in JSON. An infinite number stays, and is refused at the end."""
     if type(value) is int:
-        return value if -(2**63) <= value < 2**63 else _of_float(float(value))
-    return _of_float(value) if type(value) is float and math.isfinite(value) else value
+        return value if -(2**63) <= value < 2**63 else of_float(float(value))
+    return of_float(value) if type(value) is float and math.isfinite(value) else value
 
 
 def _tagged(tag: str, text: str) -> Any:
@@ -335,10 +247,6 @@ def _short_float(number: float) -> str:
     return format(Decimal(text), "f")
 
 
-def _twice(key: str) -> str:
-    return f"the key '{key}' is set more than once; the last value is used, as kubectl does"
-
-
 # Documents out of the parser's events --------------------------------------------------------------------------------
 
 
@@ -382,8 +290,8 @@ class _Builder:
                 return None, []
             self._build(parser.get_event)
         except yaml.YAMLError as error:
-            line, problem = _fault(error, self._text)
-            raise _ReadError(problem, line, self._value()) from None
+            line, text = _described(error, self._text)
+            raise _ReadError(text, line, self._value()) from None
         if _INFINITE.search(self._text):
             self._refuse_infinite(self._value(), ())
         self._note_rest(parser)
@@ -502,7 +410,7 @@ class _Builder:
             merged.discard(key)
             return
         parts = [part for _, mapping, part, _ in self._stack[1:] if mapping and part is not _MERGE]
-        self._notes.append((event.start_mark.line, _twice(".".join([*parts, key]))))
+        self._notes.append((event.start_mark.line, twice(".".join([*parts, key]))))
 
     def _refuse_infinite(self, value: Any, path: Path) -> None:
         if type(value) is float and not math.isfinite(value):
@@ -519,7 +427,7 @@ class _Builder:
             if type(event) is not yaml.StreamEndEvent:
                 line = event.start_mark.line
         except yaml.YAMLError as error:
-            line = _fault(error, self._text)[0]
+            line = _described(error, self._text)[0]
         if line >= 0:
             self._notes.append(
                 (line, "the document ends before this line, and what follows is not read, as with kubectl")
@@ -533,10 +441,10 @@ def _raw(event: Any) -> Any:
     return _resolved(event.value) if event.implicit[0] else event.value
 
 
-def _fault(error: Any, text: str) -> tuple[int, str]:
+def _described(error: Any, text: str) -> tuple[int, str]:
     """Line (from 0) and text of an error of the parser."""
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "this is not YAML")
+    words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "this is not YAML")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
-        return mark.line, problem
-    return text.encode()[: getattr(error, "position", 0) or 0].count(b"\n"), problem
+        return mark.line, words
+    return text.encode()[: getattr(error, "position", 0) or 0].count(b"\n"), words

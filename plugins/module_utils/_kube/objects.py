@@ -203,7 +203,7 @@ def _metadata_findings(kind: str, meta: Mapping[str, Any]) -> Iterator[tuple[tup
 
 
 def _data_findings(obj: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Values of a ConfigMap or a Secret that are no texts. The server takes null for an empty one (`encoded` writes it so)."""
+    """Values of a ConfigMap or a Secret that are no texts. The server takes None for an empty one (`encoded` writes it so)."""
     for field in data_fields(obj):
         values = obj.get(field)
         texts = (
