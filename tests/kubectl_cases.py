@@ -83,6 +83,7 @@ CASES: dict[str, tuple[str, Any]] = {
     "blocks": ("|\n  a\n   b\n\n", "a\n b\n"),
     "folded": (">-\n  a\n  b\n\n  c\n", "a b\nc"),
     "quotes": ("[\"\\x41\\u00e9\\U0001F600\\0\", 'it''s']", ["A\u00e9\U0001f600\x00", "it's"]),
+    "escaped quotes": ("[\"\\'a\\\\\\' b\\'\", \\'c, \"d\\'\"]", ["'a\\' b'", "\\'c", "d'"]),
     "a tab in front": ("\n\ta: b", REFUSED),
     "an open list": ("[a", REFUSED),
     "what follows the end": ("[a]\n...\nb: c", ["a"]),

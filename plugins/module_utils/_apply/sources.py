@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Document, Origin
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_yaml import read
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import findings_of, located, ref_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
+    Ref,
+    findings_of,
+    located,
+    ref_of,
+)
 
 Obj = dict[str, Any]
 Key = tuple[str, str, str, str]
@@ -27,6 +33,11 @@ class Sources:
     retired: list[Obj]
     warnings: list[str]
     origins: Mapping[Key, Origin]
+
+    def place(self, ref: Ref, field: str = "") -> str:
+        """Where an object of a text was written, and in it a field as the API server names it; empty for an object of a variable."""
+        origin = self.origins.get(ref.key) or self.origins.get((ref.group, ref.kind, "", ref.name))
+        return origin.at(*_path(field)) if origin is not None and origin.document is not None else ""
 
 
 def sources_of(definitions: Any, src: list[str], retired: Any) -> Sources:
@@ -47,6 +58,12 @@ def sources_of(definitions: Any, src: list[str], retired: Any) -> Sources:
         warnings=[note for part in (given, files, gone) for note in _notes(part)],
         origins={ref_of(obj).key: origin for obj, origin in [*wanted, *leaving]},
     )
+
+
+def _path(field: str) -> list[str | int]:
+    """`spec.ports[0].port` and `data[a.key]` as paths (apimachinery, pkg/util/validation/field/path.go)."""
+    parts = re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", field)
+    return [int(key) if key.isdecimal() else key or name for key, name in parts]
 
 
 def _read(option: str, value: Any) -> Any:

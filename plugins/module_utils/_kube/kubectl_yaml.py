@@ -66,10 +66,13 @@ _UNKNOWN, _NO_KEY, _MERGE = object(), object(), object()
 
 
 class _ReadError(Exception):
-    """A document that kubectl refuses. `line`: lines of the document before it; `value`: what was read of it before."""
+    """A document that kubectl refuses. `line`: lines of the document before it; `value`: what was read of it before.
 
-    def __init__(self, text: str, line: int, value: Any = None) -> None:
-        self.line, self.value = line, value
+    `index`: where the parser stopped, -1 for another error.
+    """
+
+    def __init__(self, text: str, line: int, value: Any = None, index: int = -1) -> None:
+        self.line, self.value, self.index = line, value, index
         super().__init__(text)
 
 
@@ -89,13 +92,27 @@ def read(text: str, name: str) -> list[Document]:
     for chunk, start in _chunks(rest, line, name):
         number = len(found) + 1
         try:
-            value, notes = _Builder(chunk).document()
+            parsed, value, notes = _built(chunk)
         except _ReadError as error:
             raise KubeError(f"{place(name, number, start + error.line)}{told(error.value)}: {error}") from None
         if value is not None:
             told_notes = tuple(f"{place(name, number, start + at)}{told(value)}: {note}" for at, note in notes)
-            found.append(Document(name, number, start, chunk, value, told_notes))
+            found.append(Document(name, number, start, parsed, value, told_notes))
     return found
+
+
+def _built(text: str) -> tuple[str, Any, list[tuple[int, str]]]:
+    """A document's text, its value and its warnings. Raises _ReadError.
+
+    The port of libyaml below kubectl takes `\\'` in double quotes, which libyaml does not: there, the backslash is left out.
+    """
+    while True:
+        try:
+            return text, *_Builder(text).document()
+        except _ReadError as error:
+            if error.index < 0 or text[error.index : error.index + 2] != "\\'":
+                raise
+            text = text[: error.index] + text[error.index + 1 :]
 
 
 def _chunks(text: str, line: int, name: str) -> Iterator[tuple[str, int]]:
@@ -291,7 +308,8 @@ class _Builder:
             self._build(parser.get_event)
         except yaml.YAMLError as error:
             line, text = _described(error, self._text)
-            raise _ReadError(text, line, self._value()) from None
+            index = getattr(getattr(error, "problem_mark", None), "index", -1)
+            raise _ReadError(text, line, self._value(), index) from None
         if _INFINITE.search(self._text):
             self._refuse_infinite(self._value(), ())
         self._note_rest(parser)

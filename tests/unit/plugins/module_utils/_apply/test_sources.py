@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import Sources, sources_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import Ref
 
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", "namespace": "shop"}}
 SECRET = {**CONFIG, "kind": "Secret"}
@@ -146,3 +147,18 @@ def test_warnings_and_places_are_those_of_texts_and_files(tmp_path: Path) -> Non
         f"{tmp_path}/web.yml, document 1, line 4 (ConfigMap shop/web): the key 'data.a' {text}",
     ]
     assert str(found.origins["", "ConfigMap", "shop", "web"]) == f"{tmp_path}/web.yml, document 1, line 1"
+
+
+def test_the_place_of_a_field_that_the_server_names_is_found(tmp_path: Path) -> None:
+    text = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports:\n  - port: 80\n  - port: 99999\n---\n"
+        + head()
+    )
+    found = given(text + "data:\n  a.b: c\n", tmp_path, definitions=[{**CONFIG, "metadata": {"name": "other"}}])
+    service, config = Ref("v1", "Service", "shop", "web"), Ref("v1", "ConfigMap", "shop", "web")
+    places = [found.place(service, "spec.ports[1].port"), found.place(service), found.place(config, "data[a.b]")]
+    assert places == [
+        f"{tmp_path}/web.yml, document {number}, line {line}" for number, line in ((1, 7), (1, 1), (2, 13))
+    ]
+    assert found.place(service, "spec.clusterIP") == f"{tmp_path}/web.yml, document 1, line 4"
+    assert found.place(Ref("v1", "ConfigMap", "", "other")) == ""
