@@ -324,7 +324,8 @@ class _Builder:
         scalar, mapping_start, alias = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.AliasEvent
         mapping_end, sequence_end, document_end = yaml.MappingEndEvent, yaml.SequenceEndEvent, yaml.DocumentEndEvent
         container: Any = self._holder
-        mapping, key, nodes = False, _NO_KEY, 1
+        mapping, nodes = False, 1
+        key: Any = _NO_KEY
         try:
             while (kind := type(event := get_event())) is not document_end:
                 if kind is mapping_end or kind is sequence_end:
