@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
@@ -26,8 +27,8 @@ class Document:
     name: str
     number: int
     line: int
-    text: str
-    value: Any
+    text: str = field(repr=False)  # it may hold a Secret
+    value: Any = field(repr=False)
     notes: tuple[str, ...] = ()
 
     def place(self, path: Path = ()) -> str:
@@ -51,10 +52,8 @@ class Origin:
         return self.name if self.document is None else self.document.place((*self.path, *path))
 
     def item(self, *path: str | int) -> Origin:
-        """The origin of an object inside of this one."""
-        if self.document is not None:
-            return Origin(self.name, self.document, (*self.path, *path))
-        return Origin(self.name + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path))
+        """The origin of an object inside of this one; an option has none of them."""
+        return self if self.document is None else Origin(self.name, self.document, (*self.path, *path))
 
 
 def place(name: str, number: int, line: int) -> str:
@@ -77,15 +76,17 @@ def line_of(text: str, path: Path) -> int:
 
     The text is parsed once more, so this is for messages. Aliases and merged keys have no line of their own.
     """
-    best, depth = 0, -1
+    lines = _index(text)
+    return next((lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in lines), 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _index(text: str) -> Mapping[Path, int]:
+    """The lines of all nodes, as far as the text can be parsed; of a key that is set again, those of the last one."""
+    found: dict[Path, int] = {}
     with contextlib.suppress(yaml.YAMLError):
-        for found, line in _lines(text):
-            length = len(found)
-            if length > depth and found == path[:length]:
-                best, depth = line, length
-                if length == len(path):
-                    break
-    return best
+        found.update(_lines(text))
+    return found
 
 
 def _lines(text: str) -> Iterator[tuple[Path, int]]:

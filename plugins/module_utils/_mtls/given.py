@@ -143,7 +143,7 @@ def flattened(
         listed.add((group_of(version), inner))
     for index, item in enumerate(items):
         known = {"apiVersion": version, "kind": inner} if inner else {}
-        place = origin.item("items", index) if origin.document is not None else origin
+        place = origin.item("items", index)
         yield from flattened({**known, **item} if isinstance(item, Mapping) else item, option, listed, place)
 
 
