@@ -25,20 +25,22 @@ def json_documents(text: str, name: str, found: list[Document]) -> tuple[str, in
 
     After a second object the text is JSON to its end (decoder.go, YAMLOrJSONDecoder). Raises KubeError.
     """
-    position = 0
+    position, line, counted = 0, 1, 0
     while (start := _skipped(text, position)) < len(text):
         notes: list[str] = []
-        line = 1 + text.count("\n", 0, start)
+        line, counted = line + text.count("\n", counted, start), start
         at = place(name, len(found) + 1, line)
         try:
             value, end = _json_decoder(notes).raw_decode(text, start)
+            value = _without_surrogates(value) if "\\u" in text[start:end] else value
         except json.JSONDecodeError as error:
             if len(found) > 1:
                 raise KubeError(f"{place(name, len(found) + 1, error.lineno)}: {error.msg}. Expected JSON.") from None
             break
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise KubeError(f"{at}: {error}") from None
-        value = _without_surrogates(value) if "\\u" in text[start:end] else value
+        except RecursionError:
+            raise KubeError(f"{at}: this is nested too deeply") from None
         told_notes = tuple(f"{at}{told(value)}: {note}" for note in notes)
         found.append(Document(name, len(found) + 1, line, text[start:end], value, told_notes))
         position = end

@@ -311,7 +311,7 @@ class _Builder:
             index = getattr(getattr(error, "problem_mark", None), "index", -1)
             raise _ReadError(text, line, self._value(), index) from None
         if _INFINITE.search(self._text):
-            self._refuse_infinite(self._value(), ())
+            self._refuse_infinite()
         self._note_rest(parser)
         return self._value(), self._notes
 
@@ -431,12 +431,15 @@ class _Builder:
         parts = [part for _, mapping, part, _ in self._stack[1:] if mapping and part is not _MERGE]
         self._notes.append((event.start_mark.line, twice(".".join([*parts, key]))))
 
-    def _refuse_infinite(self, value: Any, path: Path) -> None:
-        if type(value) is float and not math.isfinite(value):
-            text = f"{'.'.join(map(str, path))} is infinite or no number. Expected a number that JSON has, or a text (quote it)"
-            raise _ReadError(text, line_of(self._text, path), self._value())
-        for key, item in value.items() if type(value) is dict else enumerate(value) if type(value) is list else ():
-            self._refuse_infinite(item, (*path, key))
+    def _refuse_infinite(self) -> None:
+        left: list[tuple[Path, Any]] = [((), self._value())]
+        for path, value in left:
+            if type(value) is float and not math.isfinite(value):
+                name = ".".join(map(str, path))
+                text = f"{name} is infinite or no number. Expected a number that JSON has, or a text (quote it)"
+                raise _ReadError(text, line_of(self._text, path), self._value())
+            items = value.items() if type(value) is dict else enumerate(value) if type(value) is list else ()
+            left += [((*path, key), item) for key, item in items]
 
     def _note_rest(self, parser: Any) -> None:
         """Warns of text after the end of the document, which is not read."""

@@ -67,7 +67,7 @@ def test_texts_are_split_as_kubectl_splits_them(text: str, expected: list[tuple[
         ('{"a": 1}{"b": 1}\n{"c": [}', "x, document 3, line 2: Expecting value. Expected JSON."),
         ('{"a": 1e400}', "x, document 1, line 1: a number is too large"),
         ("a: " + "[" * 12000, "x, document 1, line 1: exceeded max"),
-        ('{"a": ' + "[" * 12000, "x, document 1, line 1: "),
+        ('{"a": ' + "[" * 12000, "x, document 1, line 1: this is nested too deeply"),
     ],
 )  # fmt: skip
 def test_what_kubectl_refuses_is_refused_with_its_place(text: str, expected: str) -> None:
