@@ -84,6 +84,10 @@ CASES: dict[str, tuple[str, Any]] = {
     "folded": (">-\n  a\n  b\n\n  c\n", "a b\nc"),
     "quotes": ("[\"\\x41\\u00e9\\U0001F600\\0\", 'it''s']", ["A\u00e9\U0001f600\x00", "it's"]),
     "escaped quotes": ("[\"\\'a\\\\\\' b\\'\", \\'c, \"d\\'\"]", ["'a\\' b'", "\\'c", "d'"]),
+    "colons at the end": (
+        "{a: [b:, it's 1:, c: 2], d:: e, f:}",
+        {"a": ["b:", "it's 1:", {"c": 2}], "d:": "e", "f:": None},
+    ),
     "a tab in front": ("\n\ta: b", REFUSED),
     "an open list": ("[a", REFUSED),
     "what follows the end": ("[a]\n...\nb: c", ["a"]),

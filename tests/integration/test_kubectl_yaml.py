@@ -31,8 +31,8 @@ from tests.kubectl_cases import CASES, REFUSED
 
 FILES = 80
 # Where libyaml is newer than kubectl's port of it, one of the two refuses a text: `?` inside of flow collections, `\/` in quotes,
-# a plain scalar that ends with a colon in a flow collection, and tags that end with a comma there.
-PARSERS_DIFFER = re.compile(r"\?|\\/|:\s*(#.*\s)*[,\]}]|![^\s]*[,\]}]")
+# and tags that end with a comma in a flow collection.
+PARSERS_DIFFER = re.compile(r"\?|\\/|![^\s]*[,\]}]")
 
 TOKENS = """
     y Y yes Yes YES no N n No NO on On ON off Off OFF true True TRUE false False FALSE nO Yes.
@@ -76,6 +76,8 @@ SLIPS = (
     "\\",
 )
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata:\n"
+# Keys of one mapping that become one string out of values of several types have no order in kubectl: `1000` and `1e3`, `true` and `'true'`.
+KEYS = ("y", "NO", "on", "True", "010", "0x1F", "-1", "0b11", ".inf", "1.5", "10:30", "=", "!own 7")
 # What aliases and merges of a document refer to.
 ANCHORS = "  anchors: [&x 1e3, &y [010, yes], &z {a: 0x10, b: &w {c: ~}}]\n"
 
@@ -108,11 +110,11 @@ def pairs(draw: st.DrawFn, value: st.SearchStrategy[str], *, wild: bool = False)
             )
         )
     key = (
-        draw(scalars(wild=wild))
+        draw(st.sampled_from(KEYS))
         if kind == 1
-        else draw(st.sampled_from("abcdef")) + draw(st.sampled_from(("", "", "1", "2")))
+        else draw(st.sampled_from("abcdef")) + draw(st.sampled_from(("", "1", "2")))
     )
-    return f"{'x' if key in ('~', '') or key.lower() == 'null' else key}: {draw(value)}"
+    return f"{key}: {draw(value)}"
 
 
 @functools.cache
@@ -328,7 +330,11 @@ def compare(kubectl: Kubectl, texts: list[str], encodings: list[str]) -> int:
             assert both or PARSERS_DIFFER.search(named[number]), message
             continue
         read += 1
-        assert json.dumps(found, sort_keys=True) == json.dumps(expected[number], sort_keys=True), repr(named[number])
+        one, other = json.dumps(found, sort_keys=True), json.dumps(expected[number], sort_keys=True)
+        at = next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+        assert one == other, (
+            f"{named[number]!r}\nkubectl: {other[max(at - 20, 0) : at + 40]}\nours: {one[max(at - 20, 0) : at + 40]}"
+        )
     return read
 
 

@@ -68,11 +68,11 @@ _UNKNOWN, _NO_KEY, _MERGE = object(), object(), object()
 class _ReadError(Exception):
     """A document that kubectl refuses. `line`: lines of the document before it; `value`: what was read of it before.
 
-    `index`: where the parser stopped, -1 for another error.
+    `scalar`: where the scalar begins in which the parser stopped, and where it stopped; -1 for another error.
     """
 
-    def __init__(self, text: str, line: int, value: Any = None, index: int = -1) -> None:
-        self.line, self.value, self.index = line, value, index
+    def __init__(self, text: str, line: int, value: Any = None, scalar: tuple[int, int] = (-1, -1)) -> None:
+        self.line, self.value, self.scalar = line, value, scalar
         super().__init__(text)
 
 
@@ -104,15 +104,21 @@ def read(text: str, name: str) -> list[Document]:
 def _built(text: str) -> tuple[str, Any, list[tuple[int, str]]]:
     """A document's text, its value and its warnings. Raises _ReadError.
 
-    The port of libyaml below kubectl takes `\\'` in double quotes, which libyaml does not: there, the backslash is left out.
+    The port of libyaml below kubectl takes two notations that libyaml does not. In double quotes, `\\'` is a quote: the backslash is left
+    out. In a flow collection, a plain scalar may end with a colon, `[a:]`: it is quoted.
     """
     while True:
         try:
             return text, *_Builder(text).document()
         except _ReadError as error:
-            if error.index < 0 or text[error.index : error.index + 2] != "\\'":
+            start, stop = error.scalar
+            if stop >= 0 and text[stop : stop + 2] == "\\'":
+                text = text[:stop] + text[stop + 1 :]
+            elif 0 <= start < stop and text[stop : stop + 1] == ":" and text[stop + 1 : stop + 2] in tuple(",?[]{}"):
+                quoted = text[start : stop + 1].replace("'", "''")
+                text = f"{text[:start]}'{quoted}'{text[stop + 1 :]}"
+            else:
                 raise
-            text = text[: error.index] + text[error.index + 1 :]
 
 
 def _chunks(text: str, line: int, name: str) -> Iterator[tuple[str, int]]:
@@ -308,8 +314,9 @@ class _Builder:
             self._build(parser.get_event)
         except yaml.YAMLError as error:
             line, text = _described(error, self._text)
-            index = getattr(getattr(error, "problem_mark", None), "index", -1)
-            raise _ReadError(text, line, self._value(), index) from None
+            marks = (getattr(error, name, None) for name in ("context_mark", "problem_mark"))
+            start, stop = (getattr(mark, "index", -1) for mark in marks)
+            raise _ReadError(text, line, self._value(), (start, stop)) from None
         if _INFINITE.search(self._text):
             self._refuse_infinite()
         self._note_rest(parser)
