@@ -314,7 +314,7 @@ class _Builder:
             self._build(parser.get_event)
         except yaml.YAMLError as error:
             line, text = _described(error, self._text)
-            marks = (getattr(error, name, None) for name in ("context_mark", "problem_mark"))
+            marks = getattr(error, "context_mark", None), getattr(error, "problem_mark", None)
             start, stop = (getattr(mark, "index", -1) for mark in marks)
             raise _ReadError(text, line, self._value(), (start, stop)) from None
         if _INFINITE.search(self._text):
