@@ -29,11 +29,10 @@ metadata: {name: c}
 data: {a: , b: ~, c: 'null', d: ""}
 ---
 apiVersion: v1
-kind: SecretList
-items:
-- metadata: {name: s}
-  data: {a: , b: eA==}
-  stringData: {c: ~, d: x, b: y}
+kind: Secret
+metadata: {name: s}
+data: {a: , b: eA==}
+stringData: {c: ~, d: x, b: 'y'}
 """
 
 

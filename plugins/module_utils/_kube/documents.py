@@ -103,7 +103,8 @@ def _lines(text: str) -> Iterator[tuple[Path, int]]:
         if not isinstance(event, yaml.NodeEvent):
             continue
         path: Path = ()
-        line = event.start_mark.line
+        mark = event.start_mark
+        line = mark.line if mark is not None else 0
         if stack:
             top = stack[-1]
             if top[1] and top[2] is None:

@@ -224,7 +224,7 @@ def _tagged(tag: str, text: str) -> Any:
 
 def _text_of(data: bytes) -> str:
     """Bytes as text, each byte that is no UTF-8 as U+FFFD (encoding/json)."""
-    parts = []
+    parts: list[str] = []
     while data:
         try:
             return "".join([*parts, data.decode()])
@@ -423,8 +423,8 @@ class _Builder:
     def _key(self, value: Any, event: Any) -> Any:
         """The key that a node is; _MERGE for the one that merges. Raises ValueError."""
         if type(event) is yaml.AliasEvent:
-            event = self._anchors[event.anchor].event
-            return _key_text(value if event is None else _raw(event))
+            meant = self._anchors[str(event.anchor)].event
+            return _key_text(value if meant is None else _raw(meant))
         if value == "<<" and (event.implicit[0] or event.tag == _TAG + "merge"):
             return _MERGE
         return _key_text(_raw(event) if type(event) is yaml.ScalarEvent else value)
