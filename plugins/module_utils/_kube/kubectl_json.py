@@ -9,10 +9,12 @@ import json
 import math
 import re
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Document, place, told
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.lines import line_of
 
 SURROGATE = re.compile("[\ud800-\udfff]")
 # What unicode.IsSpace takes, as far as a text can begin with it.
@@ -42,7 +44,7 @@ def json_documents(text: str, name: str, found: list[Document]) -> tuple[str, in
         except RecursionError:
             raise KubeError(f"{at}: this is nested too deeply") from None
         told_notes = tuple(f"{at}{told(value)}: {note}" for note in notes)
-        found.append(Document(name, len(found) + 1, line, text[start:end], value, told_notes))
+        found.append(Document(name, len(found) + 1, line, partial(line_of, text[start:end]), value, told_notes))
         position = end
     else:
         return "", 1

@@ -18,12 +18,12 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import (
     Document,
     Path,
-    line_of,
     place,
     told,
 )
@@ -35,6 +35,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl
     of_float,
     twice,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.lines import line_of
 
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
@@ -97,7 +98,7 @@ def read(text: str, name: str) -> list[Document]:
             raise KubeError(f"{place(name, number, start + error.line)}{told(error.value)}: {error}") from None
         if value is not None:
             told_notes = tuple(f"{place(name, number, start + at)}{told(value)}: {note}" for at, note in notes)
-            found.append(Document(name, number, start, parsed, value, told_notes))
+            found.append(Document(name, number, start, partial(line_of, parsed), value, told_notes))
     return found
 
 

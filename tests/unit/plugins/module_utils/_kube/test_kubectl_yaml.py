@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import line_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_yaml import read
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.lines import line_of
 from hypothesis import given
 from hypothesis import strategies as st
 
