@@ -403,7 +403,7 @@ def test_files_and_text(client: Client, namespace: str, tmp_path: Any) -> None:
     result = run_module("apply", src=[f"{tmp_path}/*.yml"], definitions=text)
     assert actions(result) == {"ConfigMap/a": "created", "ConfigMap/b": "created", "ConfigMap/c": "created"}
     assert "no such file" in run_module("apply", src=[f"{tmp_path}/none.yml"])["msg"]
-    assert "definitions, line 2" in run_module("apply", definitions="a: [")["msg"]
+    assert "definitions, document 1, line 2" in run_module("apply", definitions="a: [")["msg"]
 
 
 def test_an_object_that_is_being_deleted_is_created_again(apply: Module, client: Client, namespace: str) -> None:
