@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from tests.kubectl_cases import CASES, REFUSED
 
-FILES = 80
+FILES = 250
 # Where libyaml is newer than kubectl's port of it, one of the two refuses a text: `?` inside of flow collections, `\/` in quotes,
 # and tags that end with a comma in a flow collection.
 PARSERS_DIFFER = re.compile(r"\?|\\/|![^\s]*[,\]}]")
