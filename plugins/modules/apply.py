@@ -361,7 +361,7 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     for warning in sources.warnings:
         module.warn(warning)
     client = _module.connected(module, params["concurrency"])
-    applier = Applier(client, options)
+    applier = Applier(client, options, sources.place)
     try:
         applier.run(sources.objects, sources.retired)
     except KubeError as error:

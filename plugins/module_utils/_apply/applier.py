@@ -50,6 +50,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
 
 Obj = dict[str, Any]
+Place = Callable[[Ref, str], str]
 _LATER = "pods that are being deleted may still use it; a call that finds the set ready deletes it"
 
 
@@ -62,9 +63,10 @@ class ApplyError(KubeError):
 
 
 class Applier:
-    """One call of the module."""
+    """One call of the module. `place` says where an object was written, and in it the field of a path; empty where that is not known."""
 
-    def __init__(self, client: Client, options: Options) -> None:
+    def __init__(self, client: Client, options: Options, place: Place = lambda _ref, _field: "") -> None:
+        self._place = place
         self._client, self._options = client, options
         self._live: Live = {}
         self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
@@ -199,11 +201,12 @@ class Applier:
                 result.append(placed(obj, resource, self._options.namespace))
                 ref = ref_of(result[-1])
                 if resource is not None:
-                    findings.append(scope_finding(ref, resource, self._options.namespace))
+                    findings.append(self._at(ref, scope_finding(ref, resource, self._options.namespace)))
                 elif given is objects and not self._may_be_missing(ref):
-                    findings.append(unknown_kind(ref, self._client.catalog))
+                    findings.append(self._at(ref, unknown_kind(ref, self._client.catalog)))
         if self._options.namespace:
-            findings += doubles([*objects, *retired], [*lists[0], *lists[1]])
+            found = doubles([*objects, *retired], [*lists[0], *lists[1]])
+            findings += [self._at(ref, finding) for ref, finding in found]
         if findings := [finding for finding in findings if finding]:
             raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", findings))
         return lists
@@ -227,10 +230,21 @@ class Applier:
         refusals = trial.refusals()
         self._writer.leave(trial.noops)
         if refusals:
-            errors = sorted(f"{ref_of(obj)}: {self._worded(error, obj)}" for obj, error in refusals)
+            errors = sorted(self._told(error, obj) for obj, error in refusals)
             raise ApplyError(
                 numbered("The API server refuses it; nothing was changed", errors), [e for _obj, e in refusals]
             )
+
+    def _at(self, ref: Ref, finding: str, field: str = "") -> str:
+        """A finding about an object, with the place where that was written."""
+        place = self._place(ref, field) if finding else ""
+        return f"{place}: {finding}" if place else finding
+
+    def _told(self, error: KubeError, obj: Mapping[str, Any]) -> str:
+        """An error about an object, with both; the line is that of the field that the server names."""
+        ref = ref_of(obj)
+        field = error.field if isinstance(error, ApiError) else ""
+        return self._at(ref, f"{ref}: {self._worded(error, obj)}", field)
 
     def _worded(self, error: KubeError, obj: Mapping[str, Any]) -> str:
         return worded(error, self._secrets, obj, self._live.get(ref_of(obj).key), self._options.field_manager)
@@ -275,12 +289,11 @@ class Applier:
                 outcome.seconds = time.monotonic() - start
                 self.result.outcomes.append(outcome)
             except KubeError as error:
-                text = self._worded(error, obj)
                 causes.append(error)
                 if isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.by_outage):
-                    lost.append(text)
+                    lost.append(self._worded(error, obj))
                 else:
-                    errors.append(f"{ref_of(obj)}: {text}")
+                    errors.append(self._told(error, obj))
 
         members, before = list(members), len(self.result.outcomes)
         self._client.each(attempt, members)

@@ -37,14 +37,14 @@ def scope_finding(ref: Ref, resource: Resource, namespace: str) -> str:
     return ""
 
 
-def doubles(given: Iterable[Obj], result: Iterable[Obj]) -> list[str]:
-    """Findings for objects that are the same one only after they were placed. `given`, `result`: before and after, in the same order."""
+def doubles(given: Iterable[Obj], result: Iterable[Obj]) -> list[tuple[Ref, str]]:
+    """Objects that are the same one only after they were placed, with findings. `given`, `result`: before and after, in one order."""
     found: dict[tuple[str, str, str, str], set[str]] = {}
     refs = [(ref_of(before), ref_of(after)) for before, after in zip(given, result, strict=True)]
     for before, after in refs:
         found.setdefault(after.key, set()).add(before.namespace)
     return [
-        f"{after} is defined twice, with its namespace and without one; remove one"
+        (before, f"{after} is defined twice, with its namespace and without one; remove one")
         for before, after in refs
         if not before.namespace and len(found[after.key]) > 1
     ]

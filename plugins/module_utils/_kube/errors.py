@@ -43,6 +43,12 @@ class ApiError(KubeError):
         super().__init__(self.message)
 
     @property
+    def field(self) -> str:
+        """The field that the server refuses first, as it names it (`spec.ports[0].port`); empty when it names none."""
+        causes = self.details.get("causes") or [{}]
+        return str(causes[0].get("field") or "")
+
+    @property
     def by_webhook(self) -> bool:
         """Whether a webhook could not be called; it may be starting."""
         return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)

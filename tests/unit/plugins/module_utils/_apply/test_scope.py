@@ -55,6 +55,6 @@ def test_one_object_with_and_without_its_namespace() -> None:
     given = [obj(), obj(namespace="shop"), obj(name="y")]
     result = [placed(item, MAPS, "shop") for item in given]
     assert doubles(given, result) == [
-        "ConfigMap shop/x is defined twice, with its namespace and without one; remove one"
+        (ref_of(given[0]), "ConfigMap shop/x is defined twice, with its namespace and without one; remove one")
     ]
     assert doubles(given[1:], result[1:]) == []
