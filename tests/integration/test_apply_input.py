@@ -121,7 +121,8 @@ def test_every_value_is_stored_as_kubectl_stores_it(
 
 def test_what_the_server_refuses_is_named_with_its_place(refused: Module, namespace: str, tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
-    service = "kind: Service\napiVersion: v1\nmetadata: {name: web}\nspec:\n  ports:\n  - {name: a, port: 80}\n  - name: b\n    port: 99999\n"
+    ports = "  - {name: a, port: 80}\n  - name: b\n    port: 99999\n"
+    service = f"kind: Service\napiVersion: v1\nmetadata: {{name: web}}\nspec:\n  ports:\n{ports}"
     written(path, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\n" + service, namespace)
     message = refused(src=[str(path)])["msg"]
     assert f"{path}, document 2, line 12: Service {namespace}/web: 422 Invalid" in message
