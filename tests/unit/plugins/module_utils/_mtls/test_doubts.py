@@ -496,7 +496,7 @@ def test_pods_with_the_same_doubt_are_one_group() -> None:
 
 def manifests() -> list[dict[str, Any]]:
     """What the platform's roles write of the kinds that are read."""
-    definition = value("user_service", "__user_service_definition")
+    definition = value("user_service", "__user_service_definition", platform_image_registry="registry.example.com/shop")
     made = [
         *(
             value("mesh_traffic", "__mesh_traffic_gateway"),
