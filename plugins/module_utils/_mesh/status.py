@@ -94,7 +94,7 @@ def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str
             key = (target.get("namespace") or namespace, target.get("name")) if target else (namespace, name)
             below = items.get(key, {}).get("spec", {}).get("http") or [] if target else [route]
             for part in below:
-                if path := _path(part):
+                if part.get("directResponse") is None and (path := _path(part)):
                     found.setdefault(_service(part, key) if target else key, path)
     return found
 

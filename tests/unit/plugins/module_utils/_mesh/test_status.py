@@ -176,6 +176,13 @@ def test_first_prefixes_follows_delegates() -> None:
     assert _status.first_prefixes(lost) == {}
 
 
+def test_first_prefixes_leaves_out_what_the_gateway_answers_itself() -> None:
+    closed = [{"prefix": "/api/a/admin", "methods": ["GET"]}, {"prefix": "/api/a", "methods": ["GET", "POST"]}]
+    manifests = traffic_manifests({"name": "a", "namespace": "e", "image": "x/y:1", "routes": closed})
+    items = [item for item in [*manifests, *roots(manifests)[0]] if item["kind"] == "VirtualService"]
+    assert _status.first_prefixes(items) == {("e", "a"): "/api/a/admin"}
+
+
 def test_ingress_host() -> None:
     assert _status.ingress_host([]) == ""
     assert _status.ingress_host([ingress()]) == "a.example"
