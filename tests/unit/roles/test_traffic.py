@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 
 from tests.role_values import value
@@ -41,6 +42,13 @@ ROOT = "ecommerce-gateway-ecommerce.example.com"
 DIVIDED = {"user-service", "user-service-ingress", ROOT}
 
 
+def delegates(root: dict[str, Any]) -> list[str]:
+    """Names of the VirtualServices to which that of the host delegates, after the route that comes before all of theirs."""
+    first, *delegations = root["spec"]["http"]
+    assert first == closed.first()
+    return [route["delegate"]["name"] for route in delegations]
+
+
 @pytest.mark.parametrize(
     ("canary", "ended", "expected"),
     [
@@ -66,9 +74,7 @@ def test_while_a_canary_keeps_its_routes_those_of_the_others_stay() -> None:
         __microservice_canary_info=UNDER_WAY,
         __microservice_ingress={"results": [OTHER[2:]]},
     )["definitions"]
-    assert [route["delegate"]["name"] for route in root["spec"]["http"] if "delegate" in route] == [
-        "order-service-ingress"
-    ]
+    assert delegates(root) == ["order-service-ingress"]
 
 
 def test_a_service_inside_only_has_nothing_to_divide() -> None:
@@ -105,9 +111,7 @@ def test_a_service_that_is_removed_leaves_the_root_to_the_others() -> None:
         __microservice_canary_info={},
         **given,
     )
-    assert [route["delegate"]["name"] for route in others["definitions"][0]["spec"]["http"] if "delegate" in route] == [
-        "order-service-ingress"
-    ]
+    assert delegates(others["definitions"][0]) == ["order-service-ingress"]
 
 
 def mesh_traffic(**overrides: Any) -> dict[str, dict[str, Any]]:
@@ -155,7 +159,4 @@ def test_workloads_of_other_tools_join_the_routes_of_the_host() -> None:
     legacy = {"name": "legacy", "namespace": "ecommerce", "image": "x/y:1", "routes": [{"prefix": "/api/legacy"}]}
     found = mesh_traffic(mesh_traffic_services=[legacy], __mesh_traffic_ingress={"results": [OTHER[2:]]})
     root = found[f"VirtualService ecommerce/{ROOT}"]
-    assert [route["delegate"]["name"] for route in root["spec"]["http"] if "delegate" in route] == [
-        "legacy-ingress",
-        "order-service-ingress",
-    ]
+    assert delegates(root) == ["legacy-ingress", "order-service-ingress"]

@@ -8,18 +8,18 @@ Envoy's part (routes, then RBAC) is done here by reading VirtualServices and pol
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed as closed_paths
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import ingress
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed as _closed
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import ingress as _ingress
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import security as _security
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import traffic as _traffic
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import methods
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ingress_routes import ingress_routes, takes
 from tests.path_readings import escapes, normalised, readings, rooted, spelled
 
 Obj = dict[str, Any]
@@ -37,29 +37,6 @@ CLOSED: list[Obj] = [
 
 def definition(*routes: Obj) -> Obj:
     return {"name": "user-service", "image": "a/b:v1", "jwt": JWT, "routes": list(routes)}
-
-
-def _string(match: Obj, text: str) -> bool:
-    if "exact" in match:
-        return bool(text == match["exact"])
-    if "prefix" in match:
-        return text.startswith(match["prefix"])
-    return bool(re.fullmatch(match["regex"], text))
-
-
-def _takes(match: Obj, path: str, header: str) -> bool:
-    if "uri" in match and not _string(match["uri"], path):
-        return False
-    if "headers" in match and not _string(match["headers"][":path"], header):
-        return False
-    return "withoutHeaders" not in match or not _string(match["withoutHeaders"][":path"], header)
-
-
-def _outside(manifests: list[Obj]) -> list[Obj]:
-    """HTTP routes for callers outside: those of the delegate."""
-    return [
-        route for item in manifests if item["metadata"]["name"].endswith("-ingress") for route in item["spec"]["http"]
-    ]
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -87,8 +64,8 @@ def outcome(service: Obj, target: str, method: str, token: bool, merge: bool = T
         return 400
     manifests = [*_traffic.traffic_manifests(service), *_security.security_manifests(service)]
     header = path + target[len(target.partition("?")[0]) :]
-    http = [closed_paths.first(), *_outside(manifests)]
-    route = next((route for route in http if any(_takes(match, path, header) for match in route["match"])), None)
+    http = (route for root in _ingress.roots(manifests)[0] for route in ingress_routes(root, manifests))
+    route = next((route for route in http if takes(route, path, header)), None)
     if route is None or "directResponse" in route:
         return 404 if route is None else int(route["directResponse"]["status"])
     path = normalised(header, merge, decode) or ""  # the sidecar does the same again
@@ -161,19 +138,18 @@ def test_what_the_closed_path_leaves_open_below_stays_open() -> None:
     assert outcome(service, "/api/users/ADMIN/help", "GET", token=False) == 400
 
 
-def test_the_routes_of_their_own_are_for_callers_outside_and_directly_before_the_open_one() -> None:
+def test_the_route_of_its_own_is_for_callers_outside_and_directly_before_the_open_one() -> None:
     manifests = _traffic.traffic_manifests(definition(CLOSED[0], OPEN))
-    assert [route["name"] for route in _outside(manifests)] == [
-        "api-users-admin",
-        "api-users-other-spellings",
-        "api-users",
+    mesh, delegate = (item["spec"]["http"] for item in manifests if item["kind"] == "VirtualService")
+    assert [route["name"] for route in delegate] == ["api-users-admin", "api-users-other-spellings", "api-users"]
+    (root,), _gone = _ingress.roots(manifests)
+    assert root["spec"]["http"][0] == _closed.first(), "before the routes of all services"
+    refusals = [route for route in ingress_routes(root, manifests) if "directResponse" in route]
+    assert [(route["name"], route["directResponse"]["status"]) for route in refusals] == [
+        ("hidden-dot-segments", 400),
+        ("api-users-other-spellings", 400),
     ]
-    (root,), _gone = ingress.roots(manifests)
-    assert root["spec"]["http"][0] == closed_paths.first()
-    answers = [
-        route for item in (*manifests, root) for route in item["spec"].get("http", []) if "directResponse" in route
-    ]
-    assert [route["directResponse"]["status"] for route in answers] == [400, 400]
+    assert not [route for route in mesh if "directResponse" in route]
 
 
 def test_the_policy_of_closed_paths() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingr
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.ingress_routes import ingress_routes, takes
 
 HOST, GATEWAY = "ecommerce.example.com", "istio-system/ecommerce-gateway"
 
@@ -32,13 +35,9 @@ def live(*manifests: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def names(root: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(route["match"][0]["uri"]["prefix"], route["delegate"]["name"]) for route in delegations(root)]
-
-
-def delegations(root: dict[str, Any]) -> list[dict[str, Any]]:
-    first, *others = root["spec"]["http"]
-    assert first == closed.first()
-    return others
+    first, *delegations = root["spec"]["http"]
+    assert first == closed.first(), "before the routes of all services"
+    return [(route["match"][0]["uri"]["prefix"], route["delegate"]["name"]) for route in delegations]
 
 
 def test_the_first_service_makes_the_root() -> None:
@@ -132,44 +131,71 @@ def test_the_deepest_prefix_comes_first(
     assert names(root) == [(prefix, f"{name}-ingress") for prefix, name in expected]
 
 
-def merged(root: dict[str, Any], delegates: list[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(match, route) in Istio's order, by its rules for URIs: each match of a delegate has to lie within one of its root's."""
-    by_name = {item["metadata"]["name"]: item for item in delegates}
-    found = []
-    for above in delegations(root):
-        (wide,) = [match["uri"]["prefix"] for match in above["match"]]
-        for route in by_name[above["delegate"]["name"]]["spec"]["http"]:
-            uris = [match["uri"] for match in route["match"]]
-            if all(next(iter(uri.values())).startswith(wide) for uri in uris):
-                found += [(uri, route) for uri in uris]
-    return found
-
-
-def taken(table: list[tuple[dict[str, Any], dict[str, Any]]], path: str) -> str:
-    for uri, route in table:
-        if path == uri.get("exact") or ("prefix" in uri and path.startswith(uri["prefix"])):
-            return str(route["route"][0]["destination"]["host"].split(".")[0])
-    return ""
+def taken(root: dict[str, Any], manifests: list[dict[str, Any]], path: str) -> str:
+    """The service that a request reaches; ``400`` when a route refuses it."""
+    route = next((route for route in ingress_routes(root, manifests) if takes(route, path)), None)
+    if route is None or "directResponse" in route:
+        return "" if route is None else str(route["directResponse"]["status"])
+    return str(route["route"][0]["destination"]["host"].split(".")[0])
 
 
 segments = st.sampled_from(["a", "b", "ab", "a-b"])
 paths = st.lists(segments, max_size=3).map(lambda parts: "/" + "/".join(parts))
-services = st.dictionaries(st.sampled_from(["s1", "s2", "s3"]), st.sets(paths, min_size=1, max_size=4), min_size=1)
+# Where a route allows less than one above it, its service has a route that refuses other spellings of it.
+methods = st.sampled_from([["GET"], ["GET", "POST"]])
+services = st.dictionaries(
+    st.sampled_from(["s1", "s2", "s3"]), st.dictionaries(paths, methods, min_size=1, max_size=4), min_size=1
+)
 
 
-@given(services, st.lists(paths, min_size=1, max_size=8))
-def test_a_request_reaches_the_service_with_the_longest_prefix(served: dict[str, set[str]], asked: list[str]) -> None:
+def applied(served: dict[str, dict[str, list[str]]]) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """(prefix -> its service, the manifests of all). A prefix that several have is that of the first."""
     owners: dict[str, str] = {}
     for name, prefixes in served.items():
         for prefix in prefixes:
             owners.setdefault(prefix, name)
-    own = {name: [p for p, owner in owners.items() if owner == name] for name in served}
-    manifests = [m for name, prefixes in own.items() if prefixes for m in rules(name, *prefixes)]
+    manifests: list[dict[str, Any]] = []
+    for name, prefixes in served.items():
+        own = [prefix for prefix in prefixes if owners[prefix] == name]
+        own.sort(key=lambda prefix: (prefix == "/", -prefix.count("/"), prefix))
+        if own:
+            routes = [{"prefix": prefix, "methods": prefixes[prefix]} for prefix in own]
+            manifests += traffic_manifests({"name": name, "image": "x/y:1", "routes": routes}, HOST, GATEWAY)
+    return owners, manifests
+
+
+@given(services, st.lists(paths, min_size=1, max_size=8))
+def test_a_request_reaches_the_service_with_the_longest_prefix(
+    served: dict[str, dict[str, list[str]]], asked: list[str]
+) -> None:
+    owners, manifests = applied(served)
     (root,), _gone = roots(manifests)
-    table = merged(root, live(*manifests))
     for path in asked:
         fitting = [prefix for prefix in owners if covers(prefix, path)]
         expected = owners[max(fitting, key=lambda prefix: (prefix != "/", len(prefix)))] if fitting else ""
-        assert taken(table, path) == expected, path
+        assert taken(root, manifests, path) == expected, path
     matches = [str(route["match"]) for route in root["spec"]["http"]]
     assert len(set(matches)) == len(matches), "IST0130: a rule of which no match is its own"
+
+
+@given(services)
+def test_istio_drops_no_route_that_refuses_and_keeps_the_open_one_after_it(
+    served: dict[str, dict[str, list[str]]],
+) -> None:
+    """A root's prefix that does not cover a route of a delegate drops it (virtualservice.go, mergeHTTPMatchRequests)."""
+    _owners, manifests = applied(served)
+    (root,), _gone = roots(manifests)
+    for delegate in live(*manifests):
+        delegations = [route for route in root["spec"]["http"] if route.get("delegate") == reference(delegate)]
+        found = [route["name"] for route in ingress_routes({"spec": {"http": delegations}}, manifests)]
+        own = delegate["spec"]["http"]
+        assert set(found) == {route["name"] for route in own}
+        for refusal, after in pairwise(own):
+            if "directResponse" not in refusal:
+                continue
+            for index, name in enumerate(found):
+                assert name != after["name"] or found[index - 1 : index] == [refusal["name"]], found
+
+
+def reference(delegate: dict[str, Any]) -> dict[str, str]:
+    return {key: delegate["metadata"][key] for key in ("name", "namespace")}

@@ -143,7 +143,10 @@ def test_weights_and_subsets_are_by_track(definition: dict[str, Any]) -> None:
     rule, *services = _traffic.traffic_manifests(definition)
     subsets = {subset["name"]: subset["labels"] for subset in rule["spec"]["subsets"]}
     assert subsets == {"stable": {"track": "stable"}, "canary": {"track": "canary"}}
-    for route in [route for service in services for route in service["spec"]["http"] if "directResponse" not in route]:
+    for route in [route for service in services for route in service["spec"]["http"]]:
+        if "directResponse" in route:
+            assert "route" not in route
+            continue
         assert sum(destination["weight"] for destination in route["route"]) == 100
         assert {destination["destination"]["subset"] for destination in route["route"]} <= set(subsets)
     mesh, *delegates = (service["spec"] for service in services)
@@ -152,6 +155,7 @@ def test_weights_and_subsets_are_by_track(definition: dict[str, Any]) -> None:
         "a sidecar uses one VirtualService of a host"
     )
     assert [route["name"] for route in mesh["http"] if "match" not in route] == ["mesh"]
+    assert all("route" in route for route in mesh["http"]), "callers in the mesh are not refused by routes"
     for delegate in delegates:
         assert set(delegate) == {"http"}
         assert all(route["match"] for route in delegate["http"]), "it would take the requests of every other service"
