@@ -81,11 +81,12 @@ def _route(hosts: list[Obj], request: Request) -> Obj | None:
     for domains in ([name], ["*" + name[name.index(".") :]] if "." in name else [], ["*"]):
         for host in hosts:
             if set(domains) & set(host["domains"]):
-                return next((route for route in host.get("routes") or [] if _takes(route["match"], request)), None)
+                return next((route for route in host.get("routes") or [] if takes(route["match"], request)), None)
     return None
 
 
-def _takes(match: Obj, request: Request) -> bool:
+def takes(match: Obj, request: Request) -> bool:
+    """Whether a route with this match takes a request."""
     rest = dict(match)
     path = request.path if rest.pop("caseSensitive", True) else request.path.lower()
     found = True

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import ingress as hosts
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import roots
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.security import security_manifests
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 
@@ -82,7 +82,7 @@ def mesh(definition: Obj) -> tuple[list[Obj], Obj]:
         value("mesh_traffic", "__mesh_traffic_gateway", mesh_traffic_https_enabled=False),
     ]
     traffic = traffic_manifests(definition)
-    for item in (*rules, *traffic, *hosts.roots(traffic)[0], *security_manifests(definition)):
+    for item in (*rules, *traffic, *roots(traffic)[0], *security_manifests(definition)):
         objects.append({**item, "metadata": {**item["metadata"], "creationTimestamp": "2026-01-01T00:00:00Z"}})
     config = value("istio", "__istio_mesh_config")
     found = objects, {"rootNamespace": "istio-system", "pathNormalization": config["pathNormalization"]}

@@ -14,6 +14,9 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingr
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import service_manifests
 
+from tests.ingress_routes import ingress_routes
+from tests.ingress_routes import takes as ingress_takes
+from tests.judge.access import Request, takes
 from tests.judge.istio import Istio
 from tests.judge.meshes import ROOT, networking, obj, pod, stamp
 from tests.virtual_services import Seeded
@@ -21,6 +24,10 @@ from tests.virtual_services import Seeded
 Obj = dict[str, Any]
 HOST, SPACE = "shop.example.com", "a"
 SEGMENTS = ["/", "/a", "/a/b", "/a/b/c", "/a-b", "/b", "/b/a"]
+# What a server may read as one of them.
+SPELLINGS = [
+    "/a;x", "/a/%2Fb", "/a/;x/b", "/A/b", "/a/B", "/a/b/%63", "/a/b/C/x", "/a/b;x/c", "/a/..;/b", "/b/%2e%2e;/a", "/x/..%2Fa"
+]  # fmt: skip
 SEEDS = 25
 
 
@@ -70,12 +77,12 @@ def routes_of(proxy: Obj, host: str) -> list[Obj]:
 
 
 def target(found: list[Obj], path: str) -> tuple[str, str]:
-    """(cluster, name of the route) of the first route that takes a path."""
+    """(cluster, name of the route) of the first route that takes a path. A route that answers itself has no cluster."""
+    request = Request(HOST, path, "GET")
     for route in found:
-        if "directResponse" in route:  # for other spellings of paths (test_access.py)
-            continue
-        match = route.get("match") or {}
-        if path == match.get("path") or ("prefix" in match and path.startswith(match["prefix"])):
+        if takes(route["match"], request):
+            if "directResponse" in route:
+                return "", str(route["name"])
             action = route.get("route") or {}
             clusters = [entry["name"] for entry in (action.get("weightedClusters") or {}).get("clusters") or []]
             return action.get("cluster") or clusters[0], str(route.get("name") or "")
@@ -114,6 +121,11 @@ def check(istio: Istio, seed: int) -> None:
         for one in services:
             own = f"{one['name']}.{SPACE}.svc.cluster.local"
             assert target(routes_of(caller, own), path)[0] == f"outbound|80|stable|{own}", (seed, path)
+    for path in SPELLINGS:
+        model = next(
+            (route for root in above for route in ingress_routes(root, rules) if ingress_takes(route, path)), None
+        )
+        assert target(outside, path)[1] == (model["name"] if model else ""), (seed, path)
     for one in services:
         aim = Aim(one["name"], SPACE)
         mine = [
