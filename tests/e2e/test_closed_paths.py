@@ -60,11 +60,10 @@ def test_no_spelling_reaches_the_service_through_the_ingress(ingress: Ingress, a
     found = {target: ingress("GET", target) for target in spelled(OPEN, NAME)}
     assert {target: str(answer) for target, answer in found.items() if reached(answer)} == {}
     assert {answer.status for answer in found.values()} <= {400, 403, 404}
-    for target in (f"{OPEN}/{NAME}", f"{OPEN}//{NAME}", f"{OPEN}/{NAME}/", f"{OPEN}/{NAME}.json", f"{OPEN}/{NAME}%20"):
-        assert found[target].status == 403, (target, found[target])
+    assert found[f"{OPEN}/{NAME}"].status == found[f"{OPEN}//{NAME}"].status == 403
     for target in (
-        f"{OPEN}/%2F{NAME}",
         f"{OPEN}/{NAME};x=1",
+        f"{OPEN}/%2F{NAME}",
         f"{OPEN}/;x=1/{NAME}",
         f"{OPEN}/{NAME.upper()}",
         f"{OPEN}/x/%2e%2e;/{NAME}",

@@ -99,6 +99,24 @@ def test_a_token_opens_the_plain_path(target: str) -> None:
     assert outcome(definition(CLOSED[0], OPEN), target, "GET", token=False) == 403
 
 
+@pytest.mark.parametrize(
+    ("name", "statuses"),  # without a token, and with one
+    [
+        ("admin.json", (403, 200)),
+        ("admin:list", (403, 200)),
+        ("admin%20", (403, 200)),
+        ("admin;x=1", (400, 400)),
+        ("admin%2Fx", (400, 400)),
+        ("Admin.json", (400, 400)),
+    ],
+)
+def test_what_follows_the_name_is_refused_like_the_plain_path_and_other_readings_always(
+    name: str, statuses: tuple[int, int]
+) -> None:
+    service = definition(CLOSED[0], OPEN)
+    assert tuple(outcome(service, f"/api/users/{name}", "GET", token) for token in (False, True)) == statuses
+
+
 def test_a_caller_with_a_token_may_write_a_closed_path_as_the_service_takes_it() -> None:
     for target in ("/api/users/admin/a%2Fb", "/api/users/admin/x;y=1"):
         assert outcome(definition(CLOSED[0], OPEN), target, "GET", token=True) == 200
