@@ -30,13 +30,11 @@ def reached(answer: Answer) -> bool:
     return "x-service-version" in answer.headers
 
 
-def until(what: Callable[[], Any], seconds: float = 60) -> None:
-    """Waits until `what` is true 30 times in a row: connections of the gateway that are open keep the old rules until they are drained."""
-    end, seen = time.monotonic() + seconds, 0
-    while seen < 30:
-        seen = seen + 1 if what() else 0
+def until(what: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not what():
         assert time.monotonic() < end, "the proxies did not get the routes and rules in time"
-        time.sleep(0 if seen else 0.2)
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
