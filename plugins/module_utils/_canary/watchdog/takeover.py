@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decid
     decide,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, State
@@ -43,8 +44,23 @@ class Takeover:
         self.lease = Lease(api, self._clock, namespace, service)
         self.record = Record(api, self._clock, namespace, service)
         self._renewed = 0.0
-        self._told: set[str] = set()  # what is recorded once, however often `take` is tried
+        self._recorded = False  # whether it is in the record that this watchdog took over
+        self._refusals: set[str] = set()  # each is told once, however often `take` is called
         self._stable: Mapping[str, Any] | None = None
+
+    def attempt(self, why: str) -> bool:
+        """Whether `take` came to its end. What it ended at else is told, once for each error. Raises OtherRunError."""
+        try:
+            self.take(why)
+        except OtherRunError:
+            raise
+        except KubeError as error:  # a webhook or a rule refuses a write, or the API server cannot be reached
+            text = f"the watchdog is not done: {type(error).__name__}: {error}. It tries again"
+            if text not in self._refusals:
+                self._refusals.add(text)
+                self._tell(text)
+            return False
+        return True
 
     def take(self, why: str) -> None:
         """Takes the lease and drives the rollout to weight 0. Raises KubeError, with the lease kept: the next try continues."""
@@ -56,6 +72,7 @@ class Takeover:
             return
         writer = ClusterWriter(self._api, state.settings, holder.annotation(state.run))
         observation = observe(self._api, state.settings, self._clock.now())
+        self._stable = observation.stable
         # From now on, the API server refuses what the former holder has still on its way.
         if not writer.check_annotation(observation.virtual_services):
             writer.put_annotation(observation.virtual_services)
@@ -68,24 +85,22 @@ class Takeover:
 
     def _begun(self, state: State, observation: Observation, why: str) -> State:
         """Records why, before anything else is written."""
-        now, self._stable = self._clock.now(), observation.stable
+        now = self._clock.now()
         after = taken_over(state, observation.observed.weights, now, f"the watchdog took over: {why}")
-        if "begun" not in self._told:
-            text = f"the watchdog took over: {why}. {state.phase} at {state.weight} %"
-            after = after.noted(now, "watchdog", text)
-            self.record.event(_EVENT, text, observation.stable, warning=True)
-            self._say(text)
+        text = f"the watchdog took over: {why}. {state.phase} at {state.weight} %"
+        if self._recorded:
+            self.record.write(after)
+            return after
+        after = after.noted(now, "watchdog", text)
         self.record.write(after)
-        self._told.add("begun")
+        self._recorded = True
+        self._tell(text)
         return after
 
-    def refused(self, error: KubeError) -> None:
-        """Tells, in the log and as an Event, what a try of `take` ended at; once for each error."""
-        text = f"the watchdog is not done: {type(error).__name__}: {error}. It tries again"
-        if text not in self._told:
-            self._told.add(text)
-            self._say(text)
-            self.record.event(_EVENT, text, self._stable, warning=True)
+    def _tell(self, text: str) -> None:
+        """In the log and as an Event."""
+        self._say(text)
+        self.record.event(_EVENT, text, self._stable, warning=True)
 
     def _ended(self, state: State, observation: Observation) -> None:
         weights = observation.observed.weights
@@ -94,8 +109,7 @@ class Takeover:
         else:
             text = f"the weight stays at {max(weights)} %. Run again to continue, or roll back (rollback.yml)"
         self.record.write(state.noted(self._clock.now(), "watchdog", text))
-        self.record.event(_EVENT, text, observation.stable, warning=True)
-        self._say(text)
+        self._tell(text)
 
     def _driven(self, state: State, writer: ClusterWriter, holder: LeaseHolder) -> tuple[State, Observation]:
         """Does what `decide` says until the weight is 0, or until only a person can go on."""

@@ -50,27 +50,15 @@ def run(environ: Mapping[str, str]) -> int:
             if decision.duty is Duty.END:
                 return 0
             if decision.duty is Duty.TAKE_OVER:
-                if not tried(takeover, decision.why):
-                    time.sleep(_AGAIN)
-                    continue
-                return 0
+                if takeover.attempt(decision.why):
+                    return 0
+                time.sleep(_AGAIN)
+                continue
         except OtherRunError as error:
             say(str(error))
         except KubeError as error:
             say(f"{type(error).__name__}: {error}; tried again")
         time.sleep(POLL)
-
-
-def tried(takeover: Takeover, why: str) -> bool:
-    """Whether the rollout was taken over; the reason why it was not is told."""
-    try:
-        takeover.take(why)
-    except OtherRunError:
-        raise
-    except KubeError as error:  # a webhook or a rule refuses a write, or the API server cannot be reached
-        takeover.refused(error)
-        return False
-    return True
 
 
 def _stopped(_number: int, _frame: types.FrameType | None) -> None:

@@ -281,27 +281,31 @@ def test_a_run_whose_canary_had_no_requests_is_left_to_the_next_one(monkeypatch:
     assert (states.from_json(cluster.stored).phase, cluster.weight) == (Phase.ROLLING_BACK, 0)
 
 
-def test_a_write_that_is_refused_is_tried_again_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster, refusals = (
-        dead(Phase.ANALYSING, 50),
-        [ApiError("PUT", "/vs/web", 403, {"message": "a webhook says no"})] * 2,
-    )
+@pytest.mark.parametrize(
+    ("what", "order"), [("weight", ["begun", "refused", "done"]), ("stored", ["refused", "begun", "done"])]
+)
+def test_a_write_that_is_refused_is_tried_again_and_told_once(
+    what: str, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`what`: the weight, or the record. Nothing is told of a takeover that is not recorded."""
+    cluster = dead(Phase.ANALYSING, 50)
+    refusals = [ApiError("PUT", "/vs/web", 403, {"message": "a webhook says no"})] * 2
     write = cluster.write
 
     def refusing(change: Obj) -> None:
-        if "weight" in change and refusals:
+        if what in change and refusals:
             raise refusals.pop()
         write(change)
 
     monkeypatch.setattr(cluster, "write", refusing)
     made, record = acting(cluster, monkeypatch)
-    taken_now = [watch.tried(made, "the driver has not renewed its lease") for _try in range(3)]
+    taken_now = [made.attempt("the driver has not renewed its lease") for _try in range(3)]
     assert (taken_now, cluster.weight) == ([False, False, True], 0)
     assert [entry["event"] for entry in states.from_json(cluster.stored).history] == ["watchdog", "watchdog"]
-    begun, refused, done = record.events
-    assert begun.startswith("the watchdog took over")
-    assert "a webhook says no" in refused
-    assert done.startswith("the weight is 0 %")
+    told = dict(zip(order, record.events, strict=True))
+    assert told["begun"].startswith("the watchdog took over")
+    assert "a webhook says no" in told["refused"]
+    assert told["done"].startswith("the weight is 0 %")
 
 
 # Its archive ---------------------------------------------------------------------------------------------------------------
