@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
@@ -22,6 +22,7 @@ from tests.integration.canary.bed import IMAGE, LOAD, SIDECAR, Bed, apply
 from tests.integration.metrics import deployment, prometheus, query
 
 Obj = dict[str, Any]
+T = TypeVar("T")
 RATE = 20  # requests a second
 _LIFE = 3600  # seconds after which the stream of requests ends by itself
 _LOOK = 0.2  # seconds between two looks at weight and outcome
@@ -52,14 +53,14 @@ class Ground:
         if self.stop.wait(seconds):
             raise BenchmarkError("another contestant failed")
 
-    def until(self, condition: Callable[[], Any], seconds: float) -> bool:
-        """Whether the condition came within so many seconds."""
+    def until(self, condition: Callable[[], T], seconds: float) -> T | None:
+        """What the condition came to within so many seconds; None if to nothing."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if condition():
-                return True
+            if found := condition():
+                return found
             self.nap(_LOOK)
-        return False
+        return None
 
     def must(self, condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
         """Wait for something without which there is nothing to measure."""

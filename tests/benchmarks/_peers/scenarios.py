@@ -44,24 +44,20 @@ def released(
     one.release(app)
     before, starts = _processor(one), one.driver.starts
     struck = during() if during else None
-    found: list[Outcome] = []
 
-    def over() -> bool:
+    def over() -> Outcome | None:
         outcome = one.outcome()
         if outcome is Outcome.STOPPED and struck is not None and one.driver.starts < starts + _STARTS:
             ground.nap(5)
             one.again()
-            return False
-        if outcome is not None:
-            found.append(outcome)
-        return bool(found)
+            return None
+        return outcome
 
-    ground.until(over, limit)
+    outcome = ground.until(over, limit) or Outcome.OPEN
     ended = time.time()
     ground.nap(_AFTER)
     entries = ground.entries(begun)
     opened, closed = window(ground.samples, begun)
-    outcome = found[0] if found else Outcome.OPEN
     run = Run(
         outcome=outcome,
         begun=begun,
