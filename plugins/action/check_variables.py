@@ -20,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.optio
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _arguments as arguments
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_settings as canary_settings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _images as images
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
     findings as definition_findings,
@@ -77,6 +78,7 @@ class ActionModule(ActionBase):
             *unknown_findings(self._vars, self._options, self._platform, self._ignored),
             *self._role_findings(roles),
             *self._platform_findings(),
+            *self._image_findings(roles),
             *self._canary_findings(command_line),
             *(self._kubeconfig_findings() if args["kubeconfig"] else []),
         ]
@@ -218,6 +220,18 @@ class ActionModule(ActionBase):
             wrong = wrong or list(self._definition_findings(role))
             yield from (renamed(finding, passed_on) for finding in wrong)
 
+    def _image_findings(self, roles: list[str]) -> Iterator[str]:
+        """The place of the images, and services of this run without an image: told once for all of them."""
+        wanted: dict[str, t.Any] = {}
+        try:
+            registry, upstream = self._value(images.REGISTRY), self._value(images.UPSTREAM)
+            for role in roles:
+                if f"__{role}_definition" in self._vars and self._value(f"{role}_state") != "absent":
+                    wanted[f"{role}_image"] = self._value(f"__{role}_definition").get("image")
+        except Exception:  # told as a finding of the variable
+            return
+        yield from images.findings(registry, wanted, upstream)
+
     def _platform_findings(self) -> Iterator[str]:
         """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too."""
         for name, entries in files.platform_options(self._options).items():
@@ -275,6 +289,8 @@ class ActionModule(ActionBase):
         except Exception as exc:  # a template can raise any exception; the user has to see it
             yield f"{role}: {exc}"
             return
+        if isinstance(definition, Mapping) and definition.get("image") == "":
+            definition = {**definition, "image": "missing"}  # told once for all services
         for finding in definition_findings(definition):
             yield f"{role}: {finding}"
 

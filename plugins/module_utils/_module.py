@@ -14,6 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _paren
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import items_of
 
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 _KUBECONFIG_SECRETS = (
@@ -85,8 +86,9 @@ def shown_params(params: Mapping[str, Any]) -> dict[str, Any]:
 def hidden(definitions: Any) -> Any:
     """Definitions with every value of a Secret replaced. A text is replaced as a whole, because it may contain a Secret."""
     if isinstance(definitions, Mapping):
-        if isinstance(definitions.get("items"), list):
-            return {**definitions, "items": hidden(definitions["items"])}
+        items = items_of(definitions) or definitions.get("items")
+        if isinstance(items, list):
+            return {**definitions, "items": hidden(items)}
         if definitions.get("kind") != "Secret":
             return dict(definitions)
         safe = redacted(definitions, b"")

@@ -29,6 +29,9 @@ description:
   - An object of the set that C(kubectl apply) wrote by client-side apply is taken over. Fields that were applied then and are
     not in the definition any more are removed, as C(kubectl apply) does, and so is the annotation
     C(kubectl.kubernetes.io/last-applied-configuration). RV(objects[].note) reports it. Other managers keep their fields.
+  - Where several objects are written, or one is taken over, all are tried by server dry run before the first is written. A call that the
+    server refuses has changed nothing then. What cannot be tried, because its namespace, its CRD or a webhook comes with the call, is left
+    to the write itself.
   - Warnings of the API server, for example about deprecated APIs, become warnings of the task, each once.
   - Values of Secrets appear in no result, difference, message or log. A digest shows that a value changed.
 extends_documentation_fragment:
@@ -40,6 +43,8 @@ attributes:
     details:
       - The server does a dry run of each object. An object that it cannot dry-run, because its namespace or CRD does not exist yet, is
         reported with RV(objects[].predicted).
+      - For an object that is taken over from C(kubectl apply), the dry run is an update to what the take-over and the definition make
+        of it.
   diff_mode:
     support: full
   idempotent:
@@ -47,8 +52,9 @@ attributes:
 options:
   definitions:
     description:
-      - The objects, as a list, as nested lists, as one object, or as YAML text with any number of documents. Nulls are ignored,
-        and the items of a C(kind=List) are used.
+      - The objects, as a list, as nested lists, as one object, or as text with any number of documents, which is read as kubectl reads it.
+        Nulls are ignored, and the items of lists (C(List), C(ConfigMapList)) are used.
+      - Values in C(data) and C(stringData) of Secrets and ConfigMaps must be strings. A null is an empty string.
       - One of O(definitions) and O(src) is required.
     type: raw
   retired:
@@ -62,7 +68,9 @@ options:
     type: raw
   src:
     description:
-      - Files with YAML documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - Files with YAML or JSON documents, on the machine that runs the module. Patterns such as C(*.yml) are allowed.
+      - The files are read as kubectl reads them (C(docs/apply.md) of the collection lists the rules). Errors name file, document, line and
+        object. A key that is set more than once is a warning.
     type: list
     elements: path
   state:
@@ -73,10 +81,18 @@ options:
     default: present
   name:
     description:
-      - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates.
+      - Name of the set; it becomes the label C(app.kubernetes.io/part-of) of the objects that the module creates, unless their manifest
+        has one.
       - With O(prune=true) the inventory is named after it, so it must be valid in the name of a ConfigMap.
     type: str
     default: ""
+  namespace:
+    description:
+      - Namespace of the objects that name none and whose kind has namespaces, as with C(kubectl -n). An object that names another
+        namespace is an error.
+      - It applies to O(definitions), O(src) and O(retired), and says nothing about O(inventory_namespace).
+      - The namespace must exist, or be a Namespace of the set.
+    type: str
   prune:
     description:
       - Whether to delete objects that the set once applied and does not contain any more. This is the last step, after everything else
@@ -246,7 +262,7 @@ objects:
       type: str
       returned: when the object was kept or something was taken over
     predicted:
-      description: In check mode, whether the module predicted the action because the server could not dry-run it.
+      description: In check mode, whether the module predicted the action because the server could not dry-run it, or not all of it.
       type: bool
       returned: when true
 pruned:
@@ -277,7 +293,7 @@ seconds:
   description: Seconds of each phase.
   returned: always
   type: dict
-  sample: {discover: 0.05, read: 0.1, apply: 0.4, wait: 12.1}
+  sample: {discover: 0.05, read: 0.1, try: 0.3, apply: 0.4, wait: 12.1}
 diff:
   description: Fields that differ, before and after, of each object that changed.
   returned: in diff mode
@@ -290,11 +306,11 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import Applier
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import options_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome, checked
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.sources import sources_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files, parsed
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER, flatten
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import FIELD_MANAGER
 
 ARGUMENTS = _args.spec(
     definitions={"type": "raw"},
@@ -302,6 +318,7 @@ ARGUMENTS = _args.spec(
     src={"type": "list", "elements": "path"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     name={"type": "str", "default": ""},
+    namespace={"type": "str"},
     prune={"type": "bool", "default": False},
     prune_allow={"type": "list", "elements": "str", "default": []},
     inventory_namespace={"type": "str"},
@@ -340,15 +357,13 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     options = options_of(params, check=module.check_mode)
-    definitions = params["definitions"]
-    if isinstance(definitions, str):
-        definitions = parsed(definitions, "definitions")
-    everything = checked([definitions, from_files(params["src"] or []), params["retired"]])
-    last = len(everything) - len(list(flatten(params["retired"])))
+    sources = sources_of(params["definitions"], params["src"] or [], params["retired"])
+    for warning in sources.warnings:
+        module.warn(warning)
     client = _module.connected(module, params["concurrency"])
-    applier = Applier(client, options)
+    applier = Applier(client, options, sources.place)
     try:
-        applier.run(everything[:last], everything[last:])
+        applier.run(sources.objects, sources.retired)
     except KubeError as error:
         module.fail_json(msg=str(error), **_result(module, applier, client))
     return _result(module, applier, client)

@@ -63,7 +63,9 @@ options:
     type: int
     default: 0
   virtual_services:
-    description: VirtualServices to shift, as C(name) or C(namespace/name). The default is all with a route to the canary subset.
+    description:
+      - VirtualServices to shift, as C(name) or C(namespace/name). The default is all with a route to the canary subset.
+      - One that delegates stands for those that it delegates to.
     type: list
     elements: str
   routes:
@@ -113,7 +115,9 @@ options:
     elements: str
     choices: [flagger, argo-rollouts, argocd, flux]
   proof_samples:
-    description: Number of proxies whose configuration is read to prove a new weight, by a port forward. With 0 no weight is proved.
+    description:
+      - Number of proxies whose configuration is read to prove a new weight, by a port forward. With 0 no weight is proved.
+      - Otherwise at least one proxy of each Gateway with the routes is read, and one sidecar.
     type: int
     default: 3
   proof_timeout:
@@ -348,6 +352,10 @@ proof:
     proved: {description: Whether the weight is proved., type: bool}
     proxies: {description: Pods that have the weight., type: list, elements: str}
     missing: {description: Pods that have another weight., type: list, elements: str}
+    places:
+      description: Number of proxies that have the weight, for each Gateway (C(namespace/name)) and for V(mesh).
+      type: dict
+      sample: {istio-system/ecommerce-gateway: 1, mesh: 2}
     errors: {description: Requests to the canary after a rollback., type: str}
 history:
   description:

@@ -136,6 +136,12 @@ release:
   description: Image and version of the rollout under way, and the inventory's at its start.
   returned: when a role started it
   type: dict
+virtual_services:
+  description: VirtualServices that the rollout under way shifts, as C(namespace/name).
+  returned: success
+  type: list
+  elements: str
+  sample: [ecommerce/user-service, ecommerce/user-service-ingress]
 record:
   description: The release that is live by a promotion, and the inventory's at that time; null when the inventory's release is live.
   returned: success
@@ -153,7 +159,7 @@ live:
   description: Image and version label of the stable Deployment; null when it does not exist.
   returned: success
   type: dict
-  sample: {image: "docker.io/ecommerce/user-service:v1.0", version: v1.0}
+  sample: {image: "registry.example.com/shop/user-service:v1.0", version: v1.0}
 decision:
   description: What a role does.
   returned: with O(inventory)
@@ -215,6 +221,7 @@ def work(module: _module.Invocation) -> dict[str, Any]:
         **state_of(state),
         "active": state is not None and state.active,
         "release": record.data("release") if state is not None and state.active else None,
+        "virtual_services": state.settings["virtual_services"] if state is not None and state.active else [],
         "record": record.data("record"),
         "runs": record.data("runs") or [],
         "lease": Lease(client, clock, params["namespace"], params["service"]).present(),

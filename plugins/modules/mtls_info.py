@@ -28,7 +28,7 @@ extends_documentation_fragment:
 options:
   src:
     description:
-      - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made.
+      - Files to read instead of a cluster, with wildcards in the last part of a path. No request is made. YAML is read as kubectl reads it.
       - They hold what C(kubectl get --all-namespaces --output yaml) writes, as documents, lists, or lists of one kind, in YAML or JSON.
         For all verdicts, the kinds are Pod, EndpointSlice, Service, Namespace, PeerAuthentication, DestinationRule, Sidecar, ServiceEntry,
         WorkloadEntry, Gateway of Istio's API, the ConfigMaps with the MeshConfig and the Deployments of istiod. O(overlay) also reads
@@ -511,6 +511,7 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Document
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.files import from_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
@@ -552,16 +553,19 @@ def work(module: Invocation) -> dict[str, Any]:
             raise KubeError(
                 f"{option}: it has no answer for a change that is not made. Expected it left out with overlay."
             )
-    told, failure = _with_overlay(source, params)
+    told, failure = _with_overlay(module, source)
     if failure:
         module.fail_json(**{**told, "msg": failure})
     return told
 
 
-def _with_overlay(source: State, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _with_overlay(module: Invocation, source: State) -> tuple[dict[str, Any], str]:
     """The result of a state with an overlay, and why the check of `fail_on` fails."""
+    params = module.params
     place = params["istio_namespace"], params["cluster_domain"]
-    found = entries(params["overlay"], from_files(params["overlay_src"], "overlay_src"), params["istio_namespace"])
+    files = from_files(params["overlay_src"], "overlay_src")
+    _warn(module, files)
+    found = entries(params["overlay"], files, params["istio_namespace"])
     begin = time.monotonic()
     state = Overlaid(source, found, *place)
     has_read = time.monotonic()
@@ -579,11 +583,18 @@ def _source(module: Invocation) -> tuple[State, Client | None]:
     if params["src"]:
         if params["prometheus"]:
             raise KubeError("prometheus: it says nothing about the files in src. Expected one of the two.")
-        return Given(from_files(params["src"]), complete=params["src_complete"]), None
+        files = from_files(params["src"])
+        _warn(module, files)
+        return Given(files, complete=params["src_complete"]), None
     if params["src_complete"]:
         raise KubeError("src_complete: true without src. Expected files in src, or src_complete left out.")
     client = connected(module)
     return Cluster(client), client
+
+
+def _warn(module: Invocation, documents: list[Document]) -> None:
+    for note in (note for document in documents for note in document.notes):
+        module.warn(note)
 
 
 def main() -> None:

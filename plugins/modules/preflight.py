@@ -77,6 +77,25 @@ options:
     type: list
     elements: str
     default: []
+  owner:
+    description:
+      - Name of the set (option O(servicemesh.platform.apply#module:name) of M(servicemesh.platform.apply)) that makes and prepares the
+        O(namespaces).
+      - One of them that somebody else made and uses is then an error with the objects that were found there. One is free when it does not
+        exist or is empty, and the platform's own when the set made it, or prepared it before (annotation
+        C(servicemesh.platform/prepared-by)).
+      - Everything in a namespace that the set has not prepared is read. What cannot be read is an error as well. O(ignore) does not
+        apply.
+      - Accounts, rights, quotas, network policies, Secrets and certificates are no use of a namespace.
+      - Empty skips this check.
+    type: str
+    default: ""
+  adopt:
+    description:
+      - Those of the O(namespaces) that the O(owner) may take over, whoever made and uses them.
+    type: list
+    elements: str
+    default: []
   managed_namespaces:
     description:
       - Namespaces whose workloads the run itself creates or repairs. A webhook that is served there and has no ready endpoint is a warning.
@@ -98,12 +117,34 @@ options:
       - DNS domain of the cluster, as configured elsewhere; another domain in the cluster is a warning.
     type: str
     default: ""
+  network_plugin:
+    description:
+      - Whether to look for the network plugin, by the DaemonSets of the cluster.
+    type: bool
+    default: false
+  path_normalization:
+    description:
+      - How the proxies of a mesh that is there already have to normalise paths, at least; less is a finding, V(NONE) an error. Empty skips
+        this check.
+    type: str
+    choices: ["", BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES]
+    default: ""
+  istio_namespace:
+    description:
+      - Namespace of the mesh's configuration, for O(path_normalization).
+    type: str
+    default: istio-system
+  istio_revision:
+    description:
+      - Revision of the control plane, for O(path_normalization); empty for the default one.
+    type: str
+    default: ""
   ignore:
     description:
       - Names of checks whose findings are left out.
     type: list
     elements: str
-    choices: [cgroup, namespaces, networks, nodes, permissions, storage, versions, webhooks]
+    choices: [cgroup, namespaces, networks, nodes, paths, permissions, storage, versions, webhooks]
     default: []
   fail_on:
     description:
@@ -131,7 +172,7 @@ findings:
   elements: dict
   contains:
     check:
-      description: Name of the check, for O(ignore).
+      description: Name of the check, for O(ignore); V(ownership) is the check of O(owner).
       type: str
       sample: storage
     severity:
@@ -166,6 +207,7 @@ facts:
     pod_cidrs: {description: Networks of the pods., type: list, elements: str}
     service_cidrs: {description: Networks of the services., type: list, elements: str}
     dns_domain: {description: DNS domain of the cluster., type: str}
+    network_plugin: {description: Name of the network plugin; empty when it is not known or not asked for., type: str, sample: cilium}
     cgroup_driver: {description: Cgroup driver of the first node's kubelet., type: str}
 requests:
   description: Number of requests made to the API server.
@@ -174,14 +216,16 @@ requests:
   sample: 60
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks, normalization
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Severity, Wanted
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather, mesh_config
 
-CHECKS = ["cgroup", "namespaces", "networks", "nodes", "permissions", "storage", "versions", "webhooks"]
+CHECKS = ["cgroup", "namespaces", "networks", "nodes", "paths", "permissions", "storage", "versions", "webhooks"]
 ARGUMENTS = _args.spec(
     istio_version={"type": "str", "default": ""},
     permissions={
@@ -198,10 +242,16 @@ ARGUMENTS = _args.spec(
     require_storage_class={"type": "bool", "default": False},
     webhooks={"type": "bool", "default": True},
     namespaces={"type": "list", "elements": "str", "default": []},
+    owner={"type": "str", "default": ""},
+    adopt={"type": "list", "elements": "str", "default": []},
     managed_namespaces={"type": "list", "elements": "str", "default": []},
     pod_cidr={"type": "str", "default": ""},
     service_cidr={"type": "str", "default": ""},
     dns_domain={"type": "str", "default": ""},
+    network_plugin={"type": "bool", "default": False},
+    path_normalization={"type": "str", "choices": ["", *normalization.LEVELS[1:]], "default": ""},
+    istio_namespace={"type": "str", "default": "istio-system"},
+    istio_revision={"type": "str", "default": ""},
     ignore={"type": "list", "elements": "str", "choices": CHECKS, "default": []},
     fail_on={"type": "str", "choices": ["error", "none"], "default": "error"},
 )
@@ -231,29 +281,39 @@ def _shown(facts: Facts) -> dict[str, Any]:
         "pod_cidrs": checks.pod_cidrs(facts),
         "service_cidrs": checks.service_cidrs(facts),
         "dns_domain": checks.dns_domain(facts),
+        "network_plugin": checks.network_plugin(facts),
         "cgroup_driver": (facts.kubelet or {}).get("cgroupDriver", ""),
     }
+
+
+def _path_findings(client: Client, params: Mapping[str, Any]) -> list[checks.Finding]:
+    wanted, namespace, revision = (params[key] for key in ("path_normalization", "istio_namespace", "istio_revision"))
+    name = f"istio-{revision}" if revision else "istio"
+    text = mesh_config(client, namespace, name) if wanted else ""
+    return list(normalization.findings(text, wanted, f"{namespace}/{name}"))
 
 
 def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
     client = _module.connected(module)
-    facts = gather(client, webhooks=params["webhooks"])
-    findings = checks.findings_of(
-        facts,
-        Wanted(
-            istio_version=params["istio_version"],
-            pod_cidr=params["pod_cidr"],
-            service_cidr=params["service_cidr"],
-            dns_domain=params["dns_domain"],
-            require_storage_class=params["require_storage_class"],
-            namespaces=tuple(params["namespaces"]),
-            managed_namespaces=tuple(params["managed_namespaces"]),
-            groups=frozenset(entry["group"] for entry in params["permissions"]),
-        ),
+    wanted = Wanted(
+        istio_version=params["istio_version"],
+        pod_cidr=params["pod_cidr"],
+        service_cidr=params["service_cidr"],
+        dns_domain=params["dns_domain"],
+        require_storage_class=params["require_storage_class"],
+        namespaces=tuple(params["namespaces"]),
+        managed_namespaces=tuple(params["managed_namespaces"]),
+        groups=frozenset(entry["group"] for entry in params["permissions"]),
+        owner=params["owner"],
+        adopt=frozenset(params["adopt"]),
     )
+    facts = gather(client, wanted, webhooks=params["webhooks"], network_plugin=params["network_plugin"])
+    findings = checks.findings_of(facts, wanted)
     findings = [*checks.permission_findings(denied(client, params["permissions"])), *findings]
+    findings += _path_findings(client, params)
+    findings.sort(key=lambda finding: finding.severity != Severity.ERROR)
     findings = [finding for finding in findings if finding.check not in params["ignore"]]
     result = {
         "changed": False,

@@ -118,6 +118,50 @@ def test_what_is_not_used_is_refused_before_anything_runs(case: str) -> None:
     assert "TASK [servicemesh.platform." not in done.stdout, "a role started"
 
 
+NO_IMAGE = (
+    "user_service_image, product_service_image, payment_service_image, review_service_image, order_service_image, "
+    "recommendation_service_image: no image is given, and there is no default. Set platform_image_registry to where your images are"
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "told"),
+    [
+        ("dev", [], [NO_IMAGE, "ansible-playbook playbooks/images.yml -i <inventory> -e platform_image_registry="]),
+        ("prod", [], [NO_IMAGE]),
+        (
+            "dev",
+            ["-e", "platform_image_registry=docker.io"],
+            ["platform_image_registry: 'docker.io' is a public registry, and no place of yours in it"],
+        ),
+        (
+            "dev",
+            ["-e", "platform_image_registry=ecommerce", "-e", "platform_upstream_registry=https://mirror"],
+            [
+                "images would come from docker.io/ecommerce",
+                "platform_upstream_registry: 'https://mirror' is not a registry",
+            ],
+        ),
+        (
+            "dev",
+            ["-e", "user_service_image=registry.example.com/user-service:v1"],
+            [NO_IMAGE.removeprefix("user_service_image, ")],
+        ),
+    ],
+)
+def test_a_service_without_an_image_stops_the_run_before_anything_is_changed(
+    environment: str, given: list[str], told: list[str]
+) -> None:
+    done = ansible_playbook("playbooks/site.yml", "-i", f"inventories/{environment}", *given)
+    text = done.stdout + done.stderr
+    assert done.returncode == 2, text
+    assert [message for message in told if message not in text] == [], text
+    assert "nothing was changed" in text
+    assert "TASK [servicemesh.platform." not in done.stdout, "a role started"
+    assert "image: 'missing'" not in text
+    assert "is not an image reference" not in text, "told twice"
+
+
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
     """An inventory with variables of its own, and a cluster that nobody answers for."""
@@ -133,6 +177,7 @@ def inventory(tmp_path: Path) -> Path:
     variables = {
         "ansible_connection": "local",
         "platform_kubeconfig": str(tmp_path / "kubeconfig"),
+        "platform_image_registry": "registry.example.com/shop",
         "platform_domain": "{{ domain }}",  # used here, and given with -e
         "versions": "a variable of this inventory that resembles an argument",
         "platform_ignored_variables": ["reports", "istio_contact"],
@@ -141,6 +186,23 @@ def inventory(tmp_path: Path) -> Path:
     hosts = {"clusters": {"hosts": {"one": variables}}}
     (tmp_path / "hosts.yml").write_text(json.dumps(hosts), encoding="utf-8")
     return tmp_path / "hosts.yml"
+
+
+def test_a_removal_needs_no_image(inventory: Path) -> None:
+    done = ansible_playbook(
+        "playbooks/teardown.yml",
+        "-i",
+        str(inventory),
+        "-e",
+        "confirm=dev",
+        "-e",
+        "platform_image_registry=",
+        "-e",
+        "domain=x.y",
+    )
+    text = done.stdout + done.stderr
+    assert "https://127.0.0.1:1" in text, text
+    assert "no image is given" not in text
 
 
 def test_what_others_give_passes(inventory: Path) -> None:

@@ -19,15 +19,15 @@ REFERENCE_NAME = re.compile(
 SECRET_VALUE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[A-Za-z0-9_-]{10,}\.eyJ|://[^/\s:{}]+:[^@\s{}]+@")
 
 
-# What only the local cluster needs, because its proxies are upstream Envoy.
-LOCAL_ONLY = "upstream_envoy.yml"
+# What only the local cluster needs, because its proxies are upstream Envoy and its images are made from Debian's packages.
+LOCAL_ONLY = {"upstream_envoy.yml", "debian_versions.yml"}
 
 
 def group_variables(environment: str) -> dict[str, Any]:
     """All group variables of an inventory, merged, without those that only the local cluster has."""
     merged: dict[str, Any] = {}
     for path in sorted((ROOT / "inventories" / environment / "group_vars").rglob("*.yml")):
-        if path.name == LOCAL_ONLY:
+        if path.name in LOCAL_ONLY:
             assert environment == "local"
             continue
         values = load(path) or {}
@@ -72,7 +72,9 @@ def test_host_variables_have_the_same_keys(environment: str) -> None:
 def test_group_files_have_the_same_names(environment: str) -> None:
     def names(other: str) -> set[str]:
         base = ROOT / "inventories" / other
-        return {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and path.name != LOCAL_ONLY}
+        return {
+            str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and path.name not in LOCAL_ONLY
+        }
 
     assert names(environment) == names("local")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,35 @@ def test_missing_permissions_are_listed(without_rights: str) -> None:
     for word in ("namespaces", "deployments", "may not"):
         assert word in run.text
     assert all(counters["changed"] == 0 for counters in run.recap.values()), run.told
+
+
+@pytest.fixture
+def theirs(cluster: Cluster) -> Iterator[str]:
+    """A namespace of somebody else, with a workload and what calls it."""
+    from kubernetes import client
+
+    name = f"t-theirs-{uuid.uuid4().hex[:8]}"
+    cluster.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    spec = client.V1ServiceSpec(ports=[client.V1ServicePort(port=80)])
+    cluster.core.create_namespaced_service(name, client.V1Service(metadata=client.V1ObjectMeta(name="cart"), spec=spec))
+    yield name
+    cluster.core.delete_namespace(name)
+
+
+# The whole, and one role that puts STRICT and deny by default there.
+@pytest.mark.parametrize("tags", [(), ("--tags", "mesh_security")], ids=["all", "one tag"])
+def test_a_namespace_of_somebody_else_is_not_taken_over(
+    kubeconfig: str, cluster: Cluster, theirs: str, tags: tuple[str, ...]
+) -> None:
+    before = cluster.get(f"/api/v1/namespaces/{theirs}")["metadata"]
+    extra = ("-e", f"platform_kubeconfig={kubeconfig}", "-e", f"platform_namespace={theirs}")
+    run = ansible_playbook("site.yml", *INVENTORY, *extra, *tags)
+    assert run.returncode == 2, run.told
+    assert f"Namespace {theirs}: somebody else made it and uses it: Service cart" in run.text
+    assert f"platform_adopt_namespaces: [{theirs}]" in run.text
+    assert all(counters["changed"] == 0 for counters in run.recap.values()), run.told
+    assert cluster.get(f"/api/v1/namespaces/{theirs}")["metadata"] == before
+    assert cluster.get(f"/apis/security.istio.io/v1/namespaces/{theirs}/peerauthentications")["items"] == []
 
 
 @pytest.mark.parametrize("confirm", [(), ("-e", "confirm=prod")])

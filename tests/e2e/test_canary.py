@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.releases import NAMESPACE, SERVICE, as_in_inventory, live, state
-from tests.support import Cluster, Ingress, Run, ansible_playbook
+from tests.e2e.undivided import ROOT_NAME, START, in_one, route
+from tests.support import ROOT, Cluster, Ingress, Run, ansible_playbook
 
 pytestmark = pytest.mark.changes
 
@@ -153,7 +155,11 @@ def assert_half(seen: Counter[str], old: str, new: str) -> None:
 def test_a_version_goes_live_and_site_yml_knows(
     args: tuple[str, ...], cluster: Cluster, stream: Stream, account: dict[str, Any], tmp_path: Path
 ) -> None:
-    report, spec = tmp_path / "report.html", routes(cluster)["spec"]
+    report, spec, outside = (
+        tmp_path / "report.html",
+        routes(cluster)["spec"],
+        routes(cluster, f"{SERVICE}-ingress")["spec"],
+    )
     # It stays at 50 % until the test has seen all of it, however busy the machine is.
     waits = {"interval": 20, "approvals": [{"before": "promotion", "annotation": SEEN, "timeout": 600}]}
     playbook = canary(args, "v1.1", report, platform_canary={**CANARY, **waits})
@@ -171,7 +177,13 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert site.returncode == 0, site.told
     assert all(counters["changed"] == 0 for counters in site.recap.values()), site.told
     assert "a canary to v1.1 is under way" in site.text
+    # Callers outside and in the mesh have routes of their own; the weight is in both, and proved in the proxies of both.
     assert [route["route"][1]["weight"] for route in routes(cluster)["spec"]["http"]] == [50, 50]
+    assert [route["route"][1]["weight"] for route in routes(cluster, f"{SERVICE}-ingress")["spec"]["http"]] == [50]
+    proof = state(cluster)["proof"]
+    assert proof["proved"]
+    assert set(proof["places"]) == {"istio-system/ecommerce-gateway", "mesh"}
+    assert all(proof["places"].values()), proof
     assert_half(stream.between(begin, time.time() - 2), "v1.0", "v1.1")
     approve(cluster, "true")
     run = playbook.ended()
@@ -182,6 +194,7 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert live(cluster) == "v1.1"
     after = routes(cluster)
     assert after["spec"] == spec
+    assert routes(cluster, f"{SERVICE}-ingress")["spec"] == outside
     assert "servicemesh-canary" not in [entry["manager"] for entry in after["metadata"]["managedFields"]]
     assert "<svg" in report.read_text()
     stream.close()
@@ -277,7 +290,8 @@ def test_services_of_a_release_go_back_together(args: tuple[str, ...], cluster: 
     )
     for service in ("product-service", SERVICE):
         assert live(cluster, service) == "v1.0"
-        assert {route["route"][1]["weight"] for route in routes(cluster, service)["spec"]["http"]} == {0}
+        http = [*routes(cluster, service)["spec"]["http"], *routes(cluster, f"{service}-ingress")["spec"]["http"]]
+        assert {route["route"][1]["weight"] for route in http} == {0}
 
 
 @pytest.mark.parametrize(
@@ -301,3 +315,62 @@ def test_wrong_input_changes_nothing(
     assert words in " ".join(run.text.split()), run.text
     assert routes(cluster)["metadata"]["resourceVersion"] == before
     assert cluster.raw.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{SERVICE}-canary") is None
+
+
+# The routes of earlier versions ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def divided_again(cluster: Cluster, args: tuple[str, ...]) -> Iterator[None]:
+    yield
+    if not all(route(cluster, f"{service}-ingress") for service in (SERVICE, "product-service")):
+        run = ansible_playbook("site.yml", *args, "--tags", "user_service,product_service")
+        assert run.returncode == 0, run.told
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("as_before", "divided_again")
+def test_a_running_platform_gets_its_routes_divided_without_a_failed_request(
+    args: tuple[str, ...],
+    cluster: Cluster,
+    ingress: Ingress,
+    account: dict[str, Any],
+    product: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    """Outside first. A service in the middle of a canary is divided when that has ended: a new VirtualService would get no weight of it."""
+    before = {
+        name: (route(cluster, name) or {}).get("spec")
+        for name in (SERVICE, "product-service", f"{SERVICE}-ingress", ROOT_NAME)
+    }
+    in_one(cluster, SERVICE, "product-service")
+    streams = [Stream(ingress, f"/api/users/{account['id']}"), Stream(ingress, f"/api/products/{product['id']}")]
+    settings = {**AT_ONCE, "pause_at": 50, "prometheus": {"service": "monitoring/prometheus:9090"}}
+    playbook = tmp_path / "start.yml"
+    playbook.write_text(START)
+    more = ("-e", json.dumps({"root": str(ROOT), "given": settings}))
+    started = ansible_playbook(os.path.relpath(playbook, ROOT / "playbooks"), *args, *more)
+    assert started.returncode == 0, started.told
+    former = route(cluster, SERVICE)
+    assert former is not None
+
+    site = ansible_playbook("site.yml", *args, "--tags", "user_service,product_service")
+    assert site.returncode == 0, site.told
+    assert (route(cluster, "product-service") or {})["spec"] == before["product-service"]
+    during = route(cluster, SERVICE)
+    assert during is not None
+    assert during["metadata"]["resourceVersion"] == former["metadata"]["resourceVersion"], "the canary's routes changed"
+    assert {entry["route"][1]["weight"] for entry in during["spec"]["http"]} == {50}
+    assert route(cluster, f"{SERVICE}-ingress") is None
+
+    given = ("-e", json.dumps({"service": SERVICE, "platform_canary": AT_ONCE, "report": str(tmp_path / "r.html")}))
+    promoted = ansible_playbook("promote.yml", *args, *given)
+    assert promoted.returncode == 0, promoted.told
+    assert (live(cluster), state(cluster)["phase"]) == ("v1.1", "promoted")
+    after = {name: (route(cluster, name) or {}).get("spec") for name in before}
+    assert after == before
+    for stream in streams:
+        stream.close()
+        failed = [answer for answer in stream.answers if answer[2] != 200]
+        assert failed == [], f"{len(failed)} of {len(stream.answers)} requests failed"
+    assert {version for _time, version, _status in streams[0].answers} == {"v1.0", "v1.1"}

@@ -30,6 +30,7 @@ KINDS = (
     "apis/networking.istio.io/v1/{}/gateways",
     "apis/networking.istio.io/v1/{}/virtualservices",
     "apis/networking.istio.io/v1/{}/destinationrules",
+    "apis/networking.istio.io/v1/{}/serviceentries",
     "apis/security.istio.io/v1/{}/peerauthentications",
     "apis/security.istio.io/v1/{}/authorizationpolicies",
     "apis/security.istio.io/v1/{}/requestauthentications",

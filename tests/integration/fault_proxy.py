@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -54,11 +54,16 @@ class Request:
     path: str
     query: dict[str, str]
     number: int  # of all requests, from 1
-    attempt: int  # how often this very request came, from 1
+    attempt: int  # how often this very request came, from 1; a dry run is another one than the write
 
     @property
     def watch(self) -> bool:
         return self.query.get("watch") == "true"
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing is written."""
+        return self.query.get("dryRun") == "All"
 
 
 Script = Callable[[Request], Fault | None]
@@ -117,9 +122,10 @@ class FaultProxy:
     def _serve(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         parts = urllib.parse.urlsplit(handler.path)
         with self._lock:
-            attempt = 1 + sum((s.method, s.path) == (handler.command, parts.path) for s in self.seen)
             query = dict(urllib.parse.parse_qsl(parts.query))
-            request = Request(handler.command, parts.path, query, len(self.seen) + 1, attempt)
+            request = Request(handler.command, parts.path, query, len(self.seen) + 1, 1)
+            same = [s for s in self.seen if (s.method, s.path, s.dry) == (request.method, request.path, request.dry)]
+            request = replace(request, attempt=1 + len(same))
             self.seen.append(request)
             fault = self.script(request)
             self.faults += fault is not None

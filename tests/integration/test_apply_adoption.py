@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import ref_of
 
-from tests.integration.conftest import actions, config_map, deployment, secret
+from tests.integration.conftest import actions, config_map, deployment, run_module, secret
+from tests.integration.fault_proxy import Fault, FaultProxy, Request
+from tests.integration.test_noop import edited, objects
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -24,12 +28,12 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL = "kubectl-client-side-apply"
 
 
-def kubectl_apply(*objects: dict[str, Any]) -> None:
+def kubectl_apply(*objects: dict[str, Any], command: str = "apply") -> None:
     """As people do it: on the client's side."""
     kubeconfig = os.environ["KUBECONFIG"]
     program = os.environ.get("KUBECTL") or str(Path(kubeconfig).parent / "bin" / "kubectl")
     subprocess.run(
-        [program, f"--kubeconfig={kubeconfig}", "apply", "-f", "-"],
+        [program, f"--kubeconfig={kubeconfig}", command, "-f", "-"],
         input="\n---\n".join(json.dumps(obj) for obj in objects), text=True, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
 
@@ -69,7 +73,7 @@ def test_what_leaves_the_definition_leaves_the_cluster(apply: Module, client: Cl
     assert after["data"] == {"a": "1"}
     assert owners(after) == {("servicemesh-platform", "Apply")}
     assert LAST_APPLIED not in (after["metadata"].get("annotations") or {})
-    assert result["requests"] == 5, "discovery 2, read, take over, apply"
+    assert result["requests"] == 7, "discovery 2, read, two dry runs, take over, apply"
     again = apply(config_map(namespace, a="1"))
     assert (again["changed"], again["requests"]) == (False, 3)
 
@@ -172,3 +176,237 @@ def test_an_object_from_before_ownership_was_followed(apply: Module, client: Cli
     assert after["data"] == {"a": "changed", "theirs": "3"}
     assert LAST_APPLIED not in (after["metadata"].get("annotations") or {})
     assert not apply(config_map(namespace, a="changed"))["changed"]
+
+
+# What a dry run of the apply alone refuses -------------------------------------------------------------------------
+
+
+def service(namespace: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": namespace},
+        "spec": {"selector": {"app": "x"}, **spec},
+    }  # fmt: skip
+
+
+def workload(namespace: str, *, container: dict[str, Any] | None = None, **pod: Any) -> dict[str, Any]:
+    return deployment(namespace, replicas=0, container=container or {}, pod=pod)
+
+
+REFERENCE = {"fieldRef": {"fieldPath": "metadata.name"}}
+HTTP, TCP = {"httpGet": {"path": "/", "port": 80}}, {"tcpSocket": {"port": 80}}
+CHANGES: dict[str, tuple[Callable[[str], dict[str, Any]], Callable[[str], dict[str, Any]]]] = {
+    "a port gets another number": (
+        lambda n: service(n, ports=[{"name": "http", "port": 80, "targetPort": 8080}]),
+        lambda n: service(n, ports=[{"name": "http", "port": 81, "targetPort": 8080}]),
+    ),
+    "ports change places": (
+        lambda n: service(n, ports=[{"name": "a", "port": 80}, {"name": "b", "port": 81}]),
+        lambda n: service(n, ports=[{"name": "b", "port": 80}, {"name": "c", "port": 82}]),
+    ),
+    "a Service gets another type": (
+        lambda n: service(n, type="NodePort", ports=[{"name": "http", "port": 80}]),
+        lambda n: service(n, type="ClusterIP", ports=[{"name": "web", "port": 8080}]),
+    ),
+    "a value becomes a reference": (
+        lambda n: workload(n, container={"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}),
+        lambda n: workload(n, container={"env": [{"name": "B", "value": "2"}, {"name": "A", "valueFrom": REFERENCE}]}),
+    ),
+    "a reference becomes a value": (
+        lambda n: workload(n, container={"env": [{"name": "A", "valueFrom": REFERENCE}]}),
+        lambda n: workload(n, container={"env": [{"name": "A", "value": "1"}]}),
+    ),
+    "another kind of probe": (
+        lambda n: workload(n, container={"readinessProbe": {**HTTP, "periodSeconds": 7}, "livenessProbe": TCP}),
+        lambda n: workload(n, container={"readinessProbe": TCP, "livenessProbe": {"exec": {"command": ["true"]}}}),
+    ),
+    "another kind of volume": (
+        lambda n: workload(n, volumes=[{"name": "v", "configMap": {"name": "c"}}, {"name": "w", "emptyDir": {}}]),
+        lambda n: workload(n, volumes=[{"name": "w", "secret": {"secretName": "s"}}, {"name": "v", "emptyDir": {}}]),
+    ),
+    "another kind of hook": (
+        lambda n: workload(n, container={"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}),
+        lambda n: workload(n, container={"lifecycle": {"preStop": {"httpGet": {"port": 80}}}}),
+    ),
+    "another kind of target": (
+        lambda n: autoscaler(n, {"type": "Utilization", "averageUtilization": 50}),
+        lambda n: autoscaler(n, {"type": "AverageValue", "averageValue": "1"}),
+    ),
+    "a strategy with its numbers": (
+        lambda n: deployment(n, replicas=0, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}}),
+        lambda n: deployment(n, replicas=0, strategy={"type": "Recreate"}),
+    ),
+    "what is not there any more": (
+        lambda n: workload(n, container={"args": ["a"], "ports": [{"containerPort": 80}]}, nodeSelector={"a": "b"}),
+        lambda n: workload(n, container={"ports": [{"containerPort": 81}]}),
+    ),
+    "labels and annotations": (
+        lambda n: labelled(config_map(n, a="1"), {"x": "1"}, {"y": "1"}),
+        lambda n: labelled(config_map(n, a="1"), {"z": "1"}, {}),
+    ),
+}  # fmt: skip
+
+
+def labelled(obj: dict[str, Any], labels: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
+    return {**obj, "metadata": {**obj["metadata"], "labels": labels, "annotations": annotations}}
+
+
+def autoscaler(namespace: str, target: dict[str, Any]) -> dict[str, Any]:
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    return {
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "h", "namespace": namespace},
+        "spec": {
+            "maxReplicas": 3, "metrics": [metric],
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "none"},
+        },
+    }  # fmt: skip
+
+
+def stored(client: Client, obj: dict[str, Any]) -> dict[str, Any]:
+    """An object with its owners and kubectl's annotation, but without what controllers write at moments of their own."""
+    resource = client.discover().find(obj["apiVersion"], obj["kind"])
+    assert resource is not None
+    found = client.get(resource.path(ref_of(obj)))
+    assert found is not None
+    entries = [
+        entry
+        for entry in found["metadata"]["managedFields"]
+        if entry["manager"] != "kube-controller-manager" and not entry.get("subresource")
+    ]
+    annotation = (found["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    return {**content(found), "managedFields": entries, "annotation": annotation}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_check_mode_tells_what_the_run_does(apply: Module, client: Client, namespace: str, change: str) -> None:
+    before, after = (make(namespace) for make in CHANGES[change])
+    kubectl_apply(before)
+    there = stored(client, before)
+    predicted = apply(after, check=True, wait=False)
+    assert stored(client, before) == there
+    result = apply(after, wait=False)
+    assert predicted["diff"] == result["diff"]
+    assert actions(predicted) == actions(result)
+    assert not any(entry.get("predicted") for entry in predicted["objects"])
+    assert result["objects"][0]["note"] == f"taken over from {KUBECTL}"
+    again = apply(after, wait=False)
+    assert not again["changed"], again["diff"]
+    assert again["requests"] <= 4, (
+        "nothing is taken over a second time; a default in an atomic map lets the server decide"
+    )
+
+
+def test_what_the_server_refuses_is_not_taken_over(
+    apply: Module, refused: Module, client: Client, namespace: str
+) -> None:
+    objects = [workload(namespace), config_map(namespace, a="1"), service(namespace, ports=[{"port": 80}])]
+    kubectl_apply(*objects)
+    before = [stored(client, obj) for obj in objects]
+    bad = workload(namespace, container={"image": ""})
+    for options in ({"check": True}, {}, {"prune": True, "name": "shop", "inventory_namespace": namespace}):
+        result = refused(bad, config_map(namespace, a="2"), config_map(namespace, "new"), **options)
+        assert "containers[0].image" in result["msg"]
+        assert [stored(client, obj) for obj in objects] == before
+    assert "nothing was changed" in result["msg"]
+    assert client.get(f"/api/v1/namespaces/{namespace}/configmaps/new") is None
+    assert client.get(f"/api/v1/namespaces/{namespace}/configmaps/applyset-shop") is None
+    alone = refused(bad)
+    assert "containers[0].image" in alone["msg"]
+    assert stored(client, bad) == before[0]
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_what_is_refused_after_all_is_given_back(client: Client, namespace: str, tracked: bool) -> None:
+    """As by a webhook that does not take part in dry runs."""
+    kubectl_apply(labelled(config_map(namespace, a="1", b="2"), {}, {"x": "y"}))
+    path = f"/api/v1/namespaces/{namespace}/configmaps/c"
+    if not tracked:
+        reset = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+        client.request("PATCH", path, body=reset, content_type="application/json-patch+json")
+    before = client.get(path) or {}
+    applied: list[Request] = []
+
+    def script(request: Request) -> Fault | None:
+        """The apply follows the take-over, and an object whose ownership is not tracked is applied once before that."""
+        if request.method != "PATCH" or request.dry:
+            return None
+        applied.append(request)
+        return Fault(status=403) if len(applied) == (2 if tracked else 3) else None
+
+    with FaultProxy(script) as proxy:
+        result = run_module("apply", definitions=[config_map(namespace, a="changed")], **proxy.connection)
+    assert result["failed"]
+    assert "403" in result["msg"]
+    after = client.get(path) or {}
+    assert (after["data"], after["metadata"]["annotations"]) == (before["data"], before["metadata"]["annotations"])
+    if tracked:
+        entries = [[{**entry, "time": ""} for entry in obj["metadata"]["managedFields"]] for obj in (after, before)]
+        assert entries[0] == entries[1]
+    assert not run_module("apply", definitions=[config_map(namespace, a="changed")]).get("failed")
+    assert (client.get(path) or {})["data"] == {"a": "changed"}
+
+
+def test_own_updates_are_no_conflict(apply: Module, client: Client, namespace: str) -> None:
+    """Created only, by an update, and then applied; or changed under this manager's name by another tool."""
+    apply(secret(namespace, create_only=True, a="1", b="2"))
+    for check in (True, False):
+        result = apply(secret(namespace, a="changed"), check=check)
+        assert (actions(result), result["objects"][0].get("note")) == ({"Secret/s": "changed"}, None)
+    after = live(client, namespace, "/api/v1/secrets/s")
+    assert (set(after["data"]), owners(after)) == ({"a"}, {("servicemesh-platform", "Apply")})
+    patch = {"data": {"a": "b3RoZXI=", "x": "eA=="}}
+    client.request(
+        "PATCH", f"/api/v1/namespaces/{namespace}/secrets/s", query={"fieldManager": "servicemesh-platform"},
+        body=patch, content_type="application/merge-patch+json",
+    )  # fmt: skip
+    predicted, result = (apply(secret(namespace, a="changed"), check=check) for check in (True, False))
+    assert predicted["changed"] is result["changed"] is True
+    after = live(client, namespace, "/api/v1/secrets/s")
+    assert (set(after["data"]), owners(after)) == ({"a"}, {("servicemesh-platform", "Apply")})
+    assert (apply(secret(namespace, a="changed"))["requests"]) == 3
+
+
+@pytest.mark.parametrize(
+    "change", ["a value becomes a reference", "another kind of probe", "a port gets another number"]
+)
+def test_what_kubectl_created_is_named(
+    apply: Module, refused: Module, client: Client, namespace: str, change: str
+) -> None:
+    """Another manager's fields stay. Where they do not go with the definition, the message says whose they are, in both modes."""
+    before, after = (make(namespace) for make in CHANGES[change])
+    kubectl_apply(before, command="create")
+    there = stored(client, before)
+    messages = [refused(after, check=check, wait=False)["msg"] for check in (True, False)]
+    assert messages[0] == messages[1]
+    assert "belongs to manager 'kubectl-create' and stays" in messages[0]
+    assert stored(client, before) == there
+    predicted, result = (apply(before, check=check, wait=False) for check in (True, False))
+    assert predicted["diff"] == result["diff"] == []
+
+
+EDITS = 6
+
+
+def test_random_changes_of_what_kubectl_applied(namespace: str) -> None:
+    """Whatever changes: what check mode tells is what the run does, also that the server refuses it."""
+    dice = random.Random(11)  # noqa: S311  # edits, no secrets
+    there, wanted = [], []
+    for obj in objects(namespace):
+        for number in range(EDITS):
+            name = {**obj["metadata"], "name": f"x{number}"}
+            there.append({**obj, "metadata": name})
+            wanted.append(edited(edited(there[-1], dice), dice))
+    kubectl_apply(*there)
+    refusals = 0
+    for before, after in zip(there, wanted, strict=True):
+        predicted, result = (
+            run_module("apply", definitions=[after], check=check, wait=False) for check in (True, False)
+        )
+        failed = result.get("failed", False)
+        assert predicted.get("failed", False) == failed, (before, after, predicted.get("msg"), result.get("msg"))
+        refusals += failed
+        if not failed:
+            assert predicted["diff"] == result["diff"], (before, after)
+            again = run_module("apply", definitions=[after], wait=False)
+            assert not again["changed"], (before, after, again["diff"])
+    assert 0 < refusals < len(wanted) / 2

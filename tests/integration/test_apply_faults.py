@@ -134,7 +134,7 @@ def test_retry_after_is_obeyed(namespace: str) -> None:
     times: dict[str, list[float]] = {}
 
     def script(request: Request) -> Fault | None:
-        if request.method == "PATCH":
+        if request.method == "PATCH" and not request.dry:
             times.setdefault(request.path, []).append(time.monotonic())
             if request.attempt == 1:
                 return Fault(status=429, headers={"Retry-After": "2"})
@@ -148,13 +148,29 @@ def test_retry_after_is_obeyed(namespace: str) -> None:
     assert max(pauses) - min(pauses) > 0.05, "they do not come back all at once"
 
 
+def written(request: Request) -> bool:
+    return request.method == "PATCH" and not request.dry
+
+
+def test_an_outage_while_the_set_is_tried_leaves_nothing(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Client.request.__kwdefaults__, "budget", 0.0)  # instead of 30
+    with FaultProxy(lambda request: Fault(status=503) if request.dry else None) as proxy:
+        result = through(proxy, *many(namespace, 20))
+        assert not [request for request in proxy.seen if written(request)]
+    assert result["failed"]
+    assert result["objects"] == []
+    assert "c0" not in str(client.list_all(f"/api/v1/namespaces/{namespace}/configmaps")[0])
+
+
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": "before"}, {"status": 429}])
 def test_an_outage_ends_the_call_once(namespace: str, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
     monkeypatch.setitem(Client.request.__kwdefaults__, "budget", 3.0)  # instead of 30
     begun: list[float] = []
 
     def script(request: Request) -> Fault | None:
-        if request.method != "PATCH" or len([s for s in proxy.seen if s.method == "PATCH"]) <= 5:
+        if not written(request) or len([s for s in proxy.seen if written(s)]) <= 5:
             return None
         begun.append(time.monotonic())
         return Fault(**fault)

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 CHART = {
     "Chart.yaml": {"apiVersion": "v2", "name": "small", "version": "1.0.0", "appVersion": "1"},
-    "values.yaml": {"text": "first", "image": LOCAL["platform_image_registry"] + "/pause:1"},
+    "values.yaml": {"text": "first", "image": LOCAL["platform_upstream_registry"] + "/pause:1"},
 }
 TEMPLATES = """
 apiVersion: v1

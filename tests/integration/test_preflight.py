@@ -76,6 +76,68 @@ def test_everything_is_told_at_once(client: Client, namespace: str) -> None:
     assert not {"webhooks", "networks"} & (checks(ignored) | checks(ignored, "warning"))
 
 
+def test_a_namespace_of_somebody_else_is_refused_by_what_is_in_it(client: Client, namespace: str) -> None:
+    asked: dict[str, Any] = {"namespaces": [namespace, f"{namespace}-new"], "owner": "cluster-prep", "webhooks": False}
+    path = f"/api/v1/namespaces/{namespace}"
+    # As a platform team prepares a namespace, with the certificate that the ingress needs.
+    client.request(
+        "POST", f"{path}/secrets", body={"metadata": {"name": "ecommerce-tls"}, "stringData": {"tls.crt": "x"}}
+    )
+    client.request(
+        "POST", f"{path}/resourcequotas", body={"metadata": {"name": "team"}, "spec": {"hard": {"pods": "5"}}}
+    )
+    free = run_module("preflight", **asked)
+    assert not free.get("failed"), free["msg"]
+
+    client.request("POST", f"{path}/services", body={"metadata": {"name": "cart"}, "spec": {"ports": [{"port": 80}]}})
+    client.request(
+        "POST",
+        f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices",
+        body={
+            "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "cart"},
+            "spec": {"hosts": ["cart"], "http": [{"route": [{"destination": {"host": "cart"}}]}]},
+        },
+    )  # fmt: skip
+    used = run_module("preflight", ignore=["networks", "storage", "nodes"], **asked)
+    assert used["failed"]
+    assert f"Namespace {namespace}: somebody else made it and uses it: Service cart, VirtualService cart" in used["msg"]
+    assert f"platform_adopt_namespaces: [{namespace}]" in used["msg"]
+    assert f"{namespace}-new" not in used["msg"]
+    adopted = run_module("preflight", adopt=[namespace], **asked)
+    assert not adopted.get("failed"), adopted["msg"]
+
+    # Who may see the namespace but not what is in it does not know that it is free.
+    unknown = run_module("preflight", impersonate_user="nobody", fail_on="none", **asked)
+    told = [finding for finding in unknown["findings"] if finding["check"] == "ownership"]
+    assert any("not known" in finding["message"] for finding in told), told
+
+
+def test_a_namespace_that_the_platform_made_is_its_own(client: Client, namespace: str) -> None:
+    """Also with workloads that have no label of the collection, as those of charts."""
+    marker = {"metadata": {"annotations": {"servicemesh.platform/prepared-by": "cluster-prep"}}}
+    client.request("PATCH", f"/api/v1/namespaces/{namespace}", body=marker, content_type="application/merge-patch+json")
+    body = {"metadata": {"name": "istiod"}, "spec": {"ports": [{"port": 80}]}}
+    client.request("POST", f"/api/v1/namespaces/{namespace}/services", body=body)
+    result = run_module("preflight", namespaces=[namespace], owner="cluster-prep", webhooks=False)
+    assert not result.get("failed"), result["msg"]
+
+
+def test_how_an_istio_that_is_there_normalises_paths(client: Client, namespace: str) -> None:
+    asked = {
+        "path_normalization": "MERGE_SLASHES", "istio_namespace": namespace, "istio_revision": "other", "ignore": ["cgroup", "webhooks"],
+    }  # fmt: skip
+    assert "paths" not in checks(run_module("preflight", fail_on="none", **asked)), "no Istio is no finding"
+    config_map = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-other"},
+        "data": {"mesh": "pathNormalization: {normalization: NONE}\n"},
+    }  # fmt: skip
+    client.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body=config_map)
+    failed = run_module("preflight", **asked)
+    assert failed["failed"]
+    assert f"ConfigMap {namespace}/istio-other" in failed["msg"]
+    assert "MERGE_SLASHES" in failed["msg"]
+
+
 def test_missing_rights_are_named(namespace: str) -> None:
     result = run_module(
         "preflight",

@@ -49,6 +49,13 @@ def namespaces(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[tup
     }
     for name in names.values():
         cluster.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    if request.param == "prod":  # README.md says to create it before the first run: prod has no self-signed certificate
+        tls = client.V1Secret(
+            metadata=client.V1ObjectMeta(name="ecommerce-tls"),
+            type="kubernetes.io/tls",
+            string_data={"tls.crt": "", "tls.key": ""},
+        )
+        cluster.core.create_namespaced_secret(names["platform_istio_namespace"], tls)
     yield request.param, names
     for name in names.values():
         cluster.core.delete_namespace(name)
@@ -62,6 +69,7 @@ def test_the_api_server_takes_what_an_inventory_renders(namespaces: tuple[str, d
         "platform_kubeconfig": os.environ["KUBECONFIG"],
         "platform_context": "",
         "platform_serial": "100%",
+        "platform_image_registry": "registry.example.com/shop",
         # The local node provides no volumes; whether there is a StorageClass is not what is tried here.
         "cluster_prep_preflight_ignore": ["storage"],
         # The platform that may run there has its own controller's class.

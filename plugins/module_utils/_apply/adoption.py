@@ -9,49 +9,59 @@ second owner, and a field that the definition omits would stay. So the ownership
 Defaults of the server or of a webhook then have no owner and stay, as with client-side apply; otherwise an immutable default (for example
 a claim's storage class) would be removed, which the server refuses.
 
-Sets of fields are written as the server writes them (sigs.k8s.io/structured-merge-diff, fieldpath/serialize.go): `f:` a field, `k:` an item
-of a list by its keys, `v:` a value of a set, `i:` an index, `.` the node itself; a leaf is `{}`.
+What this manager wrote by create, update or patch (operation Update) is another owner too, in spite of the name. It is taken over in the
+same way, so that it is no conflict with oneself.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.field_sets import Fields, restricted, union
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL = "kubectl-client-side-apply"
 # Manager of all fields that an object had before the server tracked ownership (fieldmanager.go).
 BEFORE = "before-first-apply"
+_ANNOTATION = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
 
 Obj = dict[str, Any]
-Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
     """How an object is taken over.
 
-    `managers`: the previous owners; `entries`: `metadata.managedFields` afterwards; `fields`: what the new manager owns then;
-    `others`: what each other manager owns; `patch`: the JSON Patch that does it.
+    `manager`: the new owner; `managers`: the previous ones; `entries`: `metadata.managedFields` afterwards; `fields`: what the new owner
+    owns then; `others`: what each other manager owns; `patch`: the JSON Patch that does it; `by_kubectl`: whether kubectl is among the
+    previous owners, so that its annotation goes.
     """
 
+    manager: str
     managers: tuple[str, ...]
     entries: list[Obj]
     fields: Fields
     others: list[Fields]
     patch: list[Obj]
+    by_kubectl: bool
+
+    @property
+    def from_others(self) -> tuple[str, ...]:
+        """The previous owners with another name."""
+        return tuple(name for name in self.managers if name != self.manager)
 
     @property
     def note(self) -> str:
-        """For the result of the module."""
-        return f"taken over from {' and '.join(self.managers)}"
+        """For the result of the module; empty when the object had no other owner."""
+        return f"taken over from {' and '.join(self.from_others)}" if self.from_others else ""
 
 
 def adoption(live: Mapping[str, Any], manager: str) -> Adoption | None:
-    """How `manager` takes a live object over from client-side apply; None when there is nothing to take over."""
+    """How `manager` takes a live object over from client-side apply, and from its own updates; None when there is nothing to take over."""
     meta = live["metadata"]
     entries: list[Obj] = meta.get("managedFields") or []
     text = (meta.get("annotations") or {}).get(LAST_APPLIED)
@@ -60,25 +70,27 @@ def adoption(live: Mapping[str, Any], manager: str) -> Adoption | None:
         for entry in entries
         if entry.get("operation") == "Update"
         and not entry.get("subresource")
-        and (entry.get("manager") == KUBECTL or (entry.get("manager") == BEFORE and text))
+        and (entry.get("manager") in (KUBECTL, manager) or (entry.get("manager") == BEFORE and text))
     ]
     if not taken:
         return None
+    by_kubectl = any(entry.get("manager") != manager for entry in taken)
     ours = next((e for e in entries if _is_applied_by(e, manager)), None)
     version = (ours or taken[0]).get("apiVersion")
     fields: Fields = (ours or {}).get("fieldsV1") or {}
     for entry in taken:
         if entry.get("apiVersion") == version:  # a path may mean another field in another version
-            fields = union(fields, _named(entry, text))
+            fields = union(fields, _named(entry, None if entry.get("manager") == manager else text))
     target = {**(ours or taken[0]), "manager": manager, "operation": "Apply", "fieldsV1": fields}
     kept = [entry for entry in entries if entry not in taken and entry is not ours]
     patch: list[Obj] = [{"op": "replace", "path": "/metadata/managedFields", "value": [target, *kept]}]
-    if text is not None:
-        patch.append({"op": "remove", "path": "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")})
+    if text is not None and by_kubectl:
+        patch.append({"op": "remove", "path": _ANNOTATION})
     # Replaced by the same value: the server answers 409 when the object has changed.
     patch.append({"op": "replace", "path": "/metadata/resourceVersion", "value": meta.get("resourceVersion")})
     names = tuple(dict.fromkeys(str(entry["manager"]) for entry in taken))
-    return Adoption(names, [target, *kept], fields, [e.get("fieldsV1") or {} for e in kept], patch)
+    others = [entry.get("fieldsV1") or {} for entry in kept]
+    return Adoption(manager, names, [target, *kept], fields, others, patch, by_kubectl)
 
 
 def is_untracked(live: Mapping[str, Any]) -> bool:
@@ -114,82 +126,24 @@ def _named(entry: Mapping[str, Any], text: str | None) -> Fields:
     return fields
 
 
-def restricted(fields: Fields, value: Any) -> Fields:
-    """The part of a set of fields that exists in `value`."""
-    found: Fields = {}
-    for key, below in fields.items():
-        if key == ".":
-            found[key] = below
-            continue
-        there, child = _child(value, key)
-        if not there:
-            continue
-        if not below:
-            found[key] = below
-        elif inner := restricted(below, child):
-            found[key] = inner
-    return found
+def given_back(now: Mapping[str, Any], before: Mapping[str, Any], managers: Collection[str]) -> list[Obj]:
+    """JSON Patch that gives the ownership of an object back, as it was `before` these managers changed it; what others own now stays.
+
+    It fails when the object has changed since `now`.
+    """
+    meta, old = now["metadata"], before["metadata"]
+    kept = [entry for entry in meta.get("managedFields") or [] if not _is_of(entry, managers)]
+    back = [entry for entry in old.get("managedFields") or [] if _is_of(entry, managers)]
+    # An empty list makes the server forget who owns what, as before it tracked ownership.
+    patch: list[Obj] = [{"op": "add", "path": "/metadata/managedFields", "value": [*back, *kept]}]
+    text = (old.get("annotations") or {}).get(LAST_APPLIED)
+    if text is not None and LAST_APPLIED not in (meta.get("annotations") or {}):
+        if not meta.get("annotations"):
+            patch.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+        patch.append({"op": "add", "path": _ANNOTATION, "value": text})
+    patch.append({"op": "replace", "path": "/metadata/resourceVersion", "value": meta.get("resourceVersion")})
+    return patch
 
 
-def union(left: Fields, right: Fields) -> Fields:
-    """Both sets of fields together."""
-    result = dict(left)
-    for key, below in right.items():
-        if key not in result:
-            result[key] = below
-        elif below != result[key]:
-            a, b = result[key] or {".": {}}, below or {".": {}}
-            result[key] = union(a, b)
-    return result
-
-
-def _child(value: Any, key: str) -> tuple[bool, Any]:
-    """The child of a node at a path element: whether it exists, and its value."""
-    kind, _colon, rest = key.partition(":")
-    if kind == "f":
-        return (True, value[rest]) if isinstance(value, Mapping) and rest in value else (False, None)
-    if not isinstance(value, list):
-        return False, None
-    if kind == "i":
-        return (True, value[int(rest)]) if int(rest) < len(value) else (False, None)
-    wanted = json.loads(rest)
-    if kind == "v":
-        return (True, wanted) if wanted in value else (False, None)
-    for item in value:
-        if isinstance(item, Mapping) and _fits(item, wanted):
-            return True, item
-    return False, None
-
-
-def _fits(item: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether these are an item's keys; a key that is omitted gets its default on the server (ports: protocol TCP)."""
-    return all(item[k] == v for k, v in wanted.items() if k in item) and any(k in item for k in wanted)
-
-
-def pruned(obj: Mapping[str, Any], adopted: Adoption, wanted: Mapping[str, Any]) -> Obj:
-    """An object after it was taken over and `wanted` was applied: without fields that only we own and `wanted` omits."""
-    result: Obj = copy.deepcopy(dict(obj))
-    _drop(result, adopted.fields, wanted, adopted.others)
-    return result
-
-
-def _drop(node: Any, fields: Fields, wanted: Any, others: Iterable[Fields]) -> None:
-    for key, below in fields.items():
-        if key == ".":
-            continue
-        there, child = _child(node, key)
-        if not there:
-            continue
-        kept, inner = _child(wanted, key)
-        owners = [other[key] for other in others if key in other]
-        if not kept and not owners and (not below or "." in below):
-            _remove(node, key, child)
-        elif below and isinstance(child, (dict, list)):
-            _drop(child, below, inner, owners)
-
-
-def _remove(node: Any, key: str, child: Any) -> None:
-    if isinstance(node, dict):
-        del node[key.partition(":")[2]]
-    else:
-        node.remove(child)
+def _is_of(entry: Mapping[str, Any], managers: Collection[str]) -> bool:
+    return entry.get("manager") in managers and not entry.get("subresource")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.deleter import Deleter
@@ -22,13 +23,15 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result
     unknown_kind,
     worded,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.scope import doubles, placed, scope_finding
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.trial import Trial
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.waves import (
     CRD_WAVE,
     retirement,
     wave_of,
     waves,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Writer
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.writer import Pending, Writer
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import (
@@ -47,6 +50,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readine
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait import Target, Waiter
 
 Obj = dict[str, Any]
+Place = Callable[[Ref, str], str]
 _LATER = "pods that are being deleted may still use it; a call that finds the set ready deletes it"
 
 
@@ -59,9 +63,10 @@ class ApplyError(KubeError):
 
 
 class Applier:
-    """One call of the module."""
+    """One call of the module. `place` says where an object was written, and in it the field of a path; empty where that is not known."""
 
-    def __init__(self, client: Client, options: Options) -> None:
+    def __init__(self, client: Client, options: Options, place: Place = lambda _ref, _field: "") -> None:
+        self._place = place
         self._client, self._options = client, options
         self._live: Live = {}
         self._known: dict[tuple[str, str], Resource] = {}  # kinds of CRDs in the set
@@ -71,6 +76,9 @@ class Applier:
         self._waiter = Waiter(client, deadline)
         set_id = self._pruner.set_id if self._pruner else ""
         self._writer = Writer(client, options, self._live, set_id=set_id, deadline=deadline, salt=salt)
+        tried = replace(options, check=True, trial=True)
+        self._tried = Writer(client, tried, self._live, set_id=set_id, deadline=deadline, salt=salt)
+        self._tried.deleted_autoscalers = self._writer.deleted_autoscalers
         self._deleter = Deleter(client, options, self._live, deadline=deadline, salt=salt)
         self.result = Result()
 
@@ -99,14 +107,19 @@ class Applier:
     def _run(self, objects: list[Obj], retired: list[Obj]) -> None:
         present = self._options.state == "present"
         self._timed("discover", lambda: self._discover(objects, retired))
-        self._check_kinds(objects, retired)
+        objects, retired = self._placed(objects, retired)
         self._timed("read", lambda: self._read(objects, retired))
         leaving = self._leaving()
         if not present:
             retired = [*retired, *leaving]
         first, then, last = retirement(retired) if present else ([], retired, [])
+        # Autoscalers are deleted first, because they would reset the number of replicas.
+        gone = [self._live.get(ref_of(obj).key) for obj in first]
+        self._writer.deleted_autoscalers += [hpa for hpa in gone if hpa is not None and is_ours(hpa)]
+        if objects and not self._options.check:
+            self._timed("try", lambda: self._try(objects))
         if first:
-            self._timed("delete", lambda: self._delete_first(first))
+            self._timed("delete", lambda: self._delete_all(first))
         if objects:
             self._timed("apply", lambda: self._apply_all(objects))
         if then:
@@ -178,27 +191,63 @@ class Applier:
     def _resource(self, ref: Ref) -> Resource | None:
         return self._client.catalog.find(ref.api_version, ref.kind) or self._known.get((ref.api_version, ref.kind))
 
-    def _check_kinds(self, objects: list[Obj], retired: list[Obj]) -> None:
-        """Every kind must be known to the server or be defined by the set; scope and namespace must fit."""
+    def _placed(self, objects: list[Obj], retired: list[Obj]) -> tuple[list[Obj], list[Obj]]:
+        """The objects in their namespaces. Every kind must be known to the server or be defined by the set, and its scope must fit."""
         findings = []
-        for index, obj in enumerate([*objects, *retired]):
-            ref = ref_of(obj)
-            resource = self._resource(ref)
-            if resource is None:
-                if index < len(objects) and not self._may_be_missing(ref):
-                    findings.append(unknown_kind(ref, self._client.catalog))
-            elif resource.namespaced and not ref.namespace:
-                findings.append(f"{ref}: metadata.namespace is missing; objects of this kind need a namespace")
-            elif not resource.namespaced and ref.namespace:
-                findings.append(
-                    f"{ref}: metadata.namespace is {ref.namespace!r}; objects of this kind have no namespace, remove it"
-                )
-        if findings:
+        lists: tuple[list[Obj], list[Obj]] = ([], [])
+        for given, result in zip((objects, retired), lists, strict=True):
+            for obj in given:
+                resource = self._resource(ref_of(obj))
+                result.append(placed(obj, resource, self._options.namespace))
+                ref = ref_of(result[-1])
+                if resource is not None:
+                    findings.append(self._at(ref, scope_finding(ref, resource, self._options.namespace)))
+                elif given is objects and not self._may_be_missing(ref):
+                    findings.append(self._at(ref, unknown_kind(ref, self._client.catalog)))
+        if self._options.namespace:
+            found = doubles([*objects, *retired], [*lists[0], *lists[1]])
+            findings += [self._at(ref, finding) for ref, finding in found]
+        if findings := [finding for finding in findings if finding]:
             raise ApplyError(numbered("The definitions do not fit this cluster; nothing was sent", findings))
+        return lists
 
     def _may_be_missing(self, ref: Ref) -> bool:
         """In check mode, an earlier task may be the one that creates the CRD."""
-        return self._options.check and not is_built_in(ref.api_version)
+        return self._options.check and not self._options.trial and not is_built_in(ref.api_version)
+
+    # Trying ------------------------------------------------------------------------------------------------------
+
+    def _try(self, objects: list[Obj]) -> None:
+        """Tries what is about to be written, where a refused request would leave something behind. Raises ApplyError with all refusals.
+
+        That is where several objects are written, and where one is taken over. The request for a single object is refused as a whole.
+        """
+        found = {ref_of(obj).key: self._writer.pending(obj) for obj in objects}
+        pending = [obj for obj in objects if found[ref_of(obj).key] != Pending.NOTHING]
+        if len(pending) < 2 and Pending.ADOPT not in found.values():
+            return
+        trial = Trial(self._client, self._tried, pending, self._live)
+        refusals = trial.refusals()
+        self._writer.leave(trial.noops)
+        if refusals:
+            errors = sorted(self._told(error, obj) for obj, error in refusals)
+            raise ApplyError(
+                numbered("The API server refuses it; nothing was changed", errors), [e for _obj, e in refusals]
+            )
+
+    def _at(self, ref: Ref, finding: str, field: str = "") -> str:
+        """A finding about an object, with the place where that was written."""
+        place = self._place(ref, field) if finding else ""
+        return f"{place}: {finding}" if place else finding
+
+    def _told(self, error: KubeError, obj: Mapping[str, Any]) -> str:
+        """An error about an object, with both; the line is that of the field that the server names."""
+        ref = ref_of(obj)
+        field = error.field if isinstance(error, ApiError) else ""
+        return self._at(ref, f"{ref}: {self._worded(error, obj)}", field)
+
+    def _worded(self, error: KubeError, obj: Mapping[str, Any]) -> str:
+        return worded(error, self._secrets, obj, self._live.get(ref_of(obj).key), self._options.field_manager)
 
     # Applying ----------------------------------------------------------------------------------------------------
 
@@ -240,12 +289,11 @@ class Applier:
                 outcome.seconds = time.monotonic() - start
                 self.result.outcomes.append(outcome)
             except KubeError as error:
-                text = worded(error, self._secrets)
                 causes.append(error)
                 if isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.by_outage):
-                    lost.append(text)
+                    lost.append(self._worded(error, obj))
                 else:
-                    errors.append(f"{ref_of(obj)}: {text}")
+                    errors.append(self._told(error, obj))
 
         members, before = list(members), len(self.result.outcomes)
         self._client.each(attempt, members)
@@ -259,12 +307,6 @@ class Applier:
             raise ApplyError(numbered(f"Wave {number} failed{later}", errors), causes)
 
     # Deleting ----------------------------------------------------------------------------------------------------
-
-    def _delete_first(self, objects: list[Obj]) -> None:
-        """Deletes autoscalers first, because they would reset the number of replicas."""
-        live = [self._live.get(ref_of(obj).key) for obj in objects]
-        self._writer.deleted_autoscalers += [hpa for hpa in live if hpa is not None and is_ours(hpa)]
-        self._delete_all(objects)
 
     def _delete_last(self, objects: list[Obj]) -> None:
         """Deletes what pods refer to last: a pod that is being deleted may start a container again, and so may a rollout that is undone."""

@@ -61,7 +61,15 @@ def _owned_map(node: Mapping[str, Any], wanted: dict[str, Any], live: dict[str, 
         return False
     if not set(wanted) <= names or not names - set(wanted) <= keys:
         return False
-    return all(key in live and _owned(node[f"f:{key}"], value, live[key]) for key, value in wanted.items())
+    return all(
+        _owned(node[f"f:{key}"], value, live[key]) if key in live else _is_nothing(node[f"f:{key}"], value)
+        for key, value in wanted.items()
+    )
+
+
+def _is_nothing(node: Mapping[str, Any], wanted: Any) -> bool:
+    """Whether a field that the object does not have was applied empty before: the server does not store every empty map or list."""
+    return not node and (wanted is None or wanted in ({}, []))
 
 
 def _owned_items(node: Mapping[str, Any], wanted: list[Any], live: list[Any]) -> bool:

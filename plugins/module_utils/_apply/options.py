@@ -55,10 +55,13 @@ def wait_of(value: Any) -> Wait:
 class Options:
     """Options of one call. `wait_timeout`: seconds, for all waits of the call together.
 
+    `namespace`: of namespaced objects that name none; empty for no such default.
     `over_commands`: fields that single commands of kubectl set (create, edit, scale) are taken over, and noted in the outcome.
+    `trial`: in check mode, what a dry run cannot tell is an error and no prediction, and no webhook is waited for.
     """
 
     name: str = ""
+    namespace: str = ""
     state: str = "present"
     wait: Wait = field(default_factory=Wait)
     wait_timeout: float = 300.0
@@ -69,6 +72,7 @@ class Options:
     prune_allow: tuple[str, ...] = ()
     inventory_namespace: str = ""
     check: bool = False
+    trial: bool = False
 
 
 def options_of(params: Mapping[str, Any], *, check: bool) -> Options:
@@ -77,6 +81,7 @@ def options_of(params: Mapping[str, Any], *, check: bool) -> Options:
         raise KubeError("; ".join(findings))
     return Options(
         name=params["name"],
+        namespace=params["namespace"] or "",
         state=params["state"],
         wait=wait_of(params["wait"]),
         wait_timeout=params["wait_timeout"],
@@ -103,6 +108,8 @@ def _findings(params: Mapping[str, Any]) -> list[str]:
         findings.append(f"wait_timeout is {params['wait_timeout']}; expected seconds, 0 or more")
     if expected := expected_label_value(params["name"]):
         findings.append(f"name is {params['name']!r}; expected {expected}")
+    if params["namespace"] and (expected := expected_name("Namespace", params["namespace"])):
+        findings.append(f"namespace is {params['namespace']!r}; expected {expected}")
     if not 1 <= len(params["field_manager"]) <= 128 or not params["field_manager"].isprintable():
         findings.append(f"field_manager is {params['field_manager']!r}; expected 1 to 128 printable characters")
     findings += [

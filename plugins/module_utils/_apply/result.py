@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.hints import hint_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import scrubbed
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Catalog
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError, numbered
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
     Ref,
+    data_fields,
     findings_of,
     flatten,
     is_secret,
@@ -38,7 +40,10 @@ class Action(StrEnum):
 
 @dataclass(slots=True)
 class Outcome:
-    """What happened to one object. `withheld`: fields that were left to another manager, with that manager."""
+    """What happened to one object.
+
+    `withheld`: fields that were left to another manager, with that manager; `before`, `live`: the object before that, and now.
+    """
 
     ref: Ref
     wave: int
@@ -48,6 +53,7 @@ class Outcome:
     note: str = ""
     predicted: bool = False
     difference: tuple[Any, Any] | None = None
+    before: Obj | None = None
     live: Obj | None = None
 
     @property
@@ -99,23 +105,31 @@ class Result:
 
 def checked(definitions: Any) -> list[Obj]:
     """The objects of a set as they are sent. Raises KubeError with all findings; sends no request."""
-    objects = [encoded(obj) for obj in flatten(definitions)]
-    findings = findings_of(objects)
-    if findings:
-        raise KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", findings))
-    return objects
+    objects = list(flatten(definitions))
+    if findings := findings_of(objects):
+        raise refusal(findings)
+    return [encoded(obj) for obj in objects]
 
 
-def encoded(obj: Any) -> Any:
-    """A Secret's `stringData` as `data`, because the server does not remove keys that leave `stringData`."""
-    if not isinstance(obj, Mapping):
-        return obj
-    if not is_secret(obj) or not isinstance(obj.get("stringData"), Mapping):
-        return dict(obj)
-    data = dict(obj.get("data") or {})
-    for key, value in obj["stringData"].items():
-        data[key] = base64.b64encode((value if isinstance(value, str) else str(value)).encode()).decode()
-    return {**{key: value for key, value in obj.items() if key != "stringData"}, "data": data}
+def refusal(findings: Sequence[str]) -> KubeError:
+    """The error for a set that may not be sent."""
+    return KubeError(numbered("The definitions cannot be applied as they are; nothing was sent", findings))
+
+
+def encoded(obj: Mapping[str, Any]) -> Obj:
+    """An object without findings as it is sent.
+
+    A Secret's `stringData` becomes `data`, because the server does not remove keys that leave `stringData`. None in the data of a Secret
+    or a ConfigMap becomes an empty text, which is what the server makes of it, so that a second call finds what the first one sent.
+    """
+    sent = dict(obj)
+    for name in data_fields(obj):
+        if isinstance(obj.get(name), Mapping):
+            sent[name] = {key: "" if value is None else value for key, value in obj[name].items()}
+    if is_secret(obj) and isinstance(texts := sent.pop("stringData", None), Mapping):
+        more = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        sent["data"] = {**(sent.get("data") or {}), **more}
+    return sent
 
 
 def secret_values(objects: Iterable[Obj]) -> Iterable[str]:
@@ -144,15 +158,15 @@ def unknown_kind(ref: Ref, catalog: Catalog) -> str:
     )
 
 
-def worded(error: KubeError, secrets: Iterable[str]) -> str:
-    """The message of an error about one object, with a hint where one helps and without values of `secrets`."""
-    text = scrubbed(str(error), secrets)
-    if not isinstance(error, ApiError):
-        return text
-    hint = {
-        403: " (the identity of this kubeconfig lacks the right, or an admission rule refused the object)",
-        404: " (the object's namespace does not exist)" if error.details.get("kind") == "namespaces" else "",
-    }.get(error.status, "")
-    if error.by_immutable_field:
-        hint = " (delete the object first, or leave the field unchanged)"
-    return f"{error.status} {error.reason}: {text}{hint}"
+def worded(
+    error: KubeError, secrets: Iterable[str], wanted: Mapping[str, Any], live: Mapping[str, Any] | None, manager: str
+) -> str:
+    """The message of an error about one object, with a hint where one helps and without values of `secrets`.
+
+    `wanted`: its definition; `live`: the object in the cluster; `manager`: who applies it.
+    """
+    text = str(error)
+    if isinstance(error, ApiError):
+        hint = hint_of(error, wanted, live, manager)
+        text = f"{error.status} {error.reason}: {text}" + (f" ({hint})" if hint else "")
+    return scrubbed(text, secrets)

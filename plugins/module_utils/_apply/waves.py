@@ -11,6 +11,8 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of, ref_of
 
 CRD_WAVE = 1
+# Objects of the waves before this one decide what the server accepts of others: namespaces, kinds, limits, policies and rights.
+SETTING_WAVES = 5
 
 # All objects of a wave are sent at once, so no object may need another one of its wave.
 _WAVES: tuple[frozenset[str], ...] = (
@@ -59,7 +61,9 @@ _WAVES: tuple[frozenset[str], ...] = (
             "AuthorizationPolicy",
         }
     ),
-    # A route must not exist before the subset or gateway that it names.
+    # A route must not exist before the subset or gateway that it names. VirtualServices: `_by_delegation`.
+    frozenset({"VirtualService without hosts"}),
+    frozenset({"VirtualService with delegates"}),
     frozenset({"VirtualService", "Ingress", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}),
 )
 _OTHER_WAVE = next(index for index, kinds in enumerate(_WAVES) if not kinds)
@@ -103,7 +107,24 @@ def wave_of(obj: Mapping[str, Any]) -> int:
     home = _HOME_GROUPS.get(kind)
     if home is not None and group_of(obj["apiVersion"]) not in home:
         return _OTHER_WAVE
+    if kind == "VirtualService":
+        kind = _by_delegation(obj)
     return _WAVE_OF.get(kind, _OTHER_WAVE)
+
+
+def _by_delegation(obj: Mapping[str, Any]) -> str:
+    """A VirtualService that delegates comes after its delegates, without which Istio drops the route (virtualservice_controller.go,
+    mergeVirtualServices), and before the others: one of them may give up a host that it takes over.
+    """
+    spec = obj.get("spec")
+    if not isinstance(spec, Mapping):  # a reference of an object to delete
+        return "VirtualService"
+    if not spec.get("hosts"):
+        return "VirtualService without hosts"
+    http = spec.get("http")
+    if isinstance(http, list) and any(isinstance(route, Mapping) and route.get("delegate") for route in http):
+        return "VirtualService with delegates"
+    return "VirtualService"
 
 
 def waves(objects: Iterable[Mapping[str, Any]], *, reverse: bool = False) -> list[tuple[int, list[Mapping[str, Any]]]]:

@@ -6,21 +6,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply import replicas
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.adoption import (
-    LAST_APPLIED,
     Adoption,
     adoption,
     is_untracked,
-    pruned,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.live import Live
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.noop import is_noop
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.options import Options
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.result import Action, Outcome
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.takeover import Taken, Takeover
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import APPLY, Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import changes, overlay, redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import Resource
@@ -50,7 +50,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.wait im
 Obj = dict[str, Any]
 _ATTEMPTS = 5
 _CREATE_ONLY = "exists, and create-only objects are never changed"
-_JSON_PATCH = "application/json-patch+json"
+
+
+class Pending(StrEnum):
+    """What there is to do for an object, as far as the live object tells."""
+
+    NOTHING = "nothing"
+    WRITE = "write"
+    ADOPT = "adopt"  # and write
 
 
 class Writer:
@@ -61,39 +68,77 @@ class Writer:
     ) -> None:
         self._client, self._options, self._live = client, options, live
         self._set_id, self._deadline, self._salt = set_id, deadline, salt
+        self._takeover = Takeover(client, options.field_manager, check=options.check)
+        self._noops: set[tuple[str, str, str, str]] = set()  # as `pending` found
         self.deleted_autoscalers: list[Obj] = []  # by this call
+
+    def pending(self, obj: Mapping[str, Any]) -> Pending:
+        """What `apply` will have to do for an object. Sends no request."""
+        ref, manager = ref_of(obj), self._options.field_manager
+        live = self._live.get(ref.key)
+        if live is None or live["metadata"].get("deletionTimestamp"):
+            return Pending.WRITE
+        if is_create_only(obj):
+            return Pending.NOTHING
+        if is_untracked(live) or adoption(live, manager) is not None:
+            return Pending.ADOPT
+        body = self._prepared(obj, live, Outcome(ref, 0, Action.UNCHANGED))
+        if replicas.handed_over(live, body, manager) is None and is_noop(body, live, manager):
+            self._noops.add(ref.key)
+            return Pending.NOTHING
+        return Pending.WRITE
+
+    def leave(self, outcomes: Iterable[Outcome]) -> None:
+        """Takes objects for no-ops that a trial has shown to be that."""
+        self._noops.update(outcome.ref.key for outcome in outcomes)
 
     def apply(self, obj: Mapping[str, Any], wave: int) -> Outcome:
         """Creates an object or changes it to its definition; in check mode, returns what would be done."""
         ref = ref_of(obj)
         live = self._live.get(ref.key)
-        outcome = Outcome(ref, wave, Action.UNCHANGED, live=live)
+        outcome = Outcome(ref, wave, Action.UNCHANGED, before=live, live=live)
+        if ref.key in self._noops:
+            return outcome
         resource = self._client.catalog.find(ref.api_version, ref.kind)
         if live is not None and live["metadata"].get("deletionTimestamp"):
             self._until_gone(ref, resource, outcome)
             live = None
         body = self._prepared(obj, live, outcome)
         if resource is None:  # in check mode, the set or an earlier task may create the CRD
-            if not self._options.check:
+            if not self._options.check or self._options.trial:
                 raise KubeError(f"the server does not know the kind {ref.kind} of {ref.api_version}")
             return self._predicted(outcome, body)
         if live is not None and is_create_only(obj):
             outcome.action, outcome.note = Action.KEPT, _CREATE_ONLY
             return outcome
-        owned, adopted = self._adopted(resource.path(ref), live, outcome)
-        if (patch := replicas.handed_over(owned, body, self._options.field_manager)) is not None:
-            body = self._hand_over(resource.path(ref), patch, body)
-        elif live is not None and adopted is None and is_noop(body, live, self._options.field_manager):
+        return self._written(resource, body, outcome, live)
+
+    def _written(self, resource: Resource, body: Obj, outcome: Outcome, live: Obj | None) -> Outcome:
+        """The outcome for an object that exists as `live` or does not exist."""
+        path, manager = resource.path(outcome.ref), self._options.field_manager
+        taken = self._takeover.take(path, live)
+        if taken.how is not None:
+            outcome.note = taken.how.note
+        patch = replicas.handed_over(taken.owned, body, manager)
+        if patch is None and live is not None and taken.how is None and is_noop(body, live, manager):
             return outcome
-        after = self._after(ref, resource, body, outcome, live, adopted)
+        try:
+            if patch is not None:
+                body = self._hand_over(path, patch, body)
+            after = self._after(resource, body, outcome, live, taken)
+        except (ApiError, ConflictError) as error:
+            moved = taken.how is not None or patch is not None
+            if moved and taken.live is not None and not self._options.check and not _by_outage(error):
+                self._takeover.give_back(path, taken.live, error)
+            raise
         if after is None:
             return self._predicted(outcome, body)
         if outcome.action == Action.KEPT:
             return outcome
         outcome.live = after
         outcome.difference = changes(live, after, self._salt)
-        if adopted is not None:
-            outcome.difference = _with_managers(outcome.difference, adopted, self._options.field_manager)
+        if taken.how is not None and taken.how.from_others:
+            outcome.difference = _with_managers(outcome.difference, taken.how)
         if live is None:
             outcome.action = Action.CREATED
         else:
@@ -108,86 +153,30 @@ class Writer:
             outcome.note = f"was a member of another set: label {SET_LABEL} was {before}"
         return prepared(obj, self._options.name, ours=ours, set_id=self._set_id or before)
 
-    def _after(
-        self,
-        ref: Ref,
-        resource: Resource,
-        body: Obj,
-        outcome: Outcome,
-        live: Obj | None,
-        adopted: Adoption | None,
-    ) -> Obj | None:
+    def _after(self, resource: Resource, body: Obj, outcome: Outcome, live: Obj | None, taken: Taken) -> Obj | None:
         """The object afterwards; None when a dry run cannot tell because the namespace does not exist yet."""
         create = live is None and is_create_only(body)
+        after: Obj | None = None
         try:
-            after = self._send(ref, resource, body, outcome, adopted, create=create)
+            after = self._send(resource, body, outcome, taken.how, create=create)
         except ApiError as error:
             if not self._options.check:
                 raise
-            if error.status == 404 and live is None:
+            if error.status == 404 and live is None and not self._options.trial:
                 return None
-            if error.by_dry_run:
+            if error.by_dry_run and not self._options.trial:
                 outcome.predicted = True
                 return overlay(live, body)
-            raise
-        if adopted is not None and self._options.check:
-            return self._preview(resource.path(ref), adopted, after, body, outcome)
+            if taken.how is None or not error.refused or error.status in (400, 404, 409):
+                raise  # else the fields of the previous owner may be what is refused
+        if taken.how is None or not self._options.check:
+            return after
+        sent = without(body, [entry["field"] for entry in outcome.withheld])
+        after, guessed = self._takeover.preview(
+            resource.path(outcome.ref), taken, after, sent, lenient=self._options.trial
+        )
+        outcome.predicted |= guessed
         return after
-
-    # Adoption ----------------------------------------------------------------------------------------------------
-
-    def _adopted(self, path: str, live: Obj | None, outcome: Outcome) -> tuple[Obj | None, Adoption | None]:
-        """The live object after it was taken over from client-side apply, and how that is done."""
-        manager = self._options.field_manager
-        if live is not None and is_untracked(live):
-            live = self._tracked(path, live)
-        adopted = None if live is None else adoption(live, manager)
-        if live is None or adopted is None:
-            return live, None
-        outcome.note = adopted.note
-        if self._options.check:
-            return {**live, "metadata": {**live["metadata"], "managedFields": adopted.entries}}, adopted
-        owned: Obj | None = live
-        for attempt in range(_ATTEMPTS):
-            step = None if owned is None else adoption(owned, manager)
-            if step is None:  # another client has done it
-                return owned, adopted
-            try:
-                query = {"fieldManager": manager}
-                return self._client.request("PATCH", path, query=query, body=step.patch, content_type=_JSON_PATCH)[
-                    1
-                ], step
-            except ApiError as error:
-                if error.status != 409 or attempt == _ATTEMPTS - 1:
-                    raise
-            owned = self._client.get(path)
-        raise AssertionError("unreachable")
-
-    def _tracked(self, path: str, live: Obj) -> Obj:
-        """An object from before the server tracked ownership: an empty apply makes the server add the manager `before-first-apply`."""
-        meta = {key: live["metadata"][key] for key in ("name", "namespace", "uid") if key in live["metadata"]}
-        nothing = {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": meta}
-        query = {"fieldManager": self._options.field_manager, **({"dryRun": "All"} if self._options.check else {})}
-        return self._client.request("PATCH", path, query=query, body=nothing, content_type=APPLY)[1]
-
-    def _preview(self, path: str, adopted: Adoption, after: Obj, body: Obj, outcome: Outcome) -> Obj:
-        """The result of the apply, in check mode, for an object that is taken over.
-
-        The dry run of the apply does not include the take-over. So a second dry run sends the object as it would be, which
-        applies the server's defaults and admission.
-        """
-        guess = pruned(after, adopted, body)
-        meta = guess["metadata"]
-        meta.pop("managedFields", None)
-        (meta.get("annotations") or {}).pop(LAST_APPLIED, None)
-        try:
-            query = {"fieldManager": self._options.field_manager, "dryRun": "All"}
-            return self._client.request("PUT", path, query=query, body=guess)[1]
-        except ApiError as error:
-            if error.status not in (403, 405):
-                raise
-            outcome.predicted = True  # the identity may patch the object but not update it
-            return guess
 
     def _predicted(self, outcome: Outcome, body: Obj) -> Outcome:
         """The outcome of a creation that the server cannot dry-run, because the namespace or the kind does not exist yet."""
@@ -219,14 +208,15 @@ class Writer:
 
     # Sending -----------------------------------------------------------------------------------------------------
 
-    def _send(
-        self, ref: Ref, resource: Resource, body: Obj, outcome: Outcome, adopted: Adoption | None, *, create: bool
-    ) -> Obj:
+    def _send(self, resource: Resource, body: Obj, outcome: Outcome, adopted: Adoption | None, *, create: bool) -> Obj:
         """Sends one object by server-side apply. Fields of the canary are withheld; another conflict raises KubeError."""
+        ref = outcome.ref
         query = {"fieldManager": self._options.field_manager, "fieldValidation": "Strict"}
         if self._options.check:
             query["dryRun"] = "All"
-        budget = max(0.0, self._deadline - time.monotonic()) if not self._options.check else 10.0
+        budget = max(0.0, self._deadline - time.monotonic())
+        if self._options.check:
+            budget = 0.0 if self._options.trial else 10.0
         if create:
             return self._create(ref, resource, body, query, outcome, budget)
         for attempt in range(_ATTEMPTS):
@@ -319,7 +309,11 @@ class Writer:
         return True
 
 
-def _with_managers(difference: tuple[Any, Any] | None, adopted: Adoption, manager: str) -> tuple[Any, Any]:
+def _with_managers(difference: tuple[Any, Any] | None, adopted: Adoption) -> tuple[Any, Any]:
     """A difference that also shows the owner of the fields before and after, the only change when the content is the same."""
     before, after = difference or ({}, {})
-    return {**before, "fieldManager": ", ".join(adopted.managers)}, {**after, "fieldManager": manager}
+    return {**before, "fieldManager": ", ".join(adopted.from_others)}, {**after, "fieldManager": adopted.manager}
+
+
+def _by_outage(error: KubeError) -> bool:
+    return isinstance(error, ApiError) and error.by_outage

@@ -29,7 +29,13 @@ class DefinitionsWriter(ClusterWriter):
 
         Unlike a role, a release takes over what single commands of kubectl set. Raises ApplyError.
         """
-        options = Options(name=self._settings["service"], wait=Wait(False), over_commands=True)
+        options = Options(
+            name=self._settings["service"],
+            wait=Wait(False),
+            over_commands=True,
+            check=self._trial,
+            trial=self._trial,
+        )
         outcomes = Applier(self._whole_client, options).run(checked(list(definitions)), []).outcomes
         return [f"{outcome.ref}: {outcome.note}" for outcome in outcomes if outcome.note]
 

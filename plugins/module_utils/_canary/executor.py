@@ -115,7 +115,10 @@ class Executor:
         if state.phase is Phase.SHIFTING:  # a proof must not take longer than the run may be without a usable sample
             timeout = max(0.0, min(timeout, transitions.blind_end(state) - self._clock.now()))
         prover = Prover(self._client, samples, timeout)
-        proof = prover.prove(observation.virtual_services, observation.aim, weight, observation.copies)
+        roots = self._settings.get(
+            "roots"
+        )  # a run that an earlier version of the collection started has not recorded them
+        proof = prover.prove(observation.virtual_services, observation.aim, weight, observation.copies, roots)
         now = self._clock.now()
         after = state.replace(proved=now, proof=proof.as_dict())
         if state.phase is not Phase.SHIFTING:

@@ -17,11 +17,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
     routes,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import ObservedState, Workload
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findings import (
-    Finding,
-    FindingCode,
-    findings_of,
-)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
@@ -31,7 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnos
     owned_pods,
     pod_finding,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import State, verdict
 
 Obj = dict[str, Any]
@@ -139,42 +134,6 @@ def _workload(
 def _age(pod: Obj, now: float) -> float:
     """Seconds since a pod was created."""
     return now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00")).timestamp()
-
-
-def virtual_services(client: Api, aim: Aim, named: Sequence[str]) -> tuple[list[Obj], list[Finding]]:
-    """(VirtualServices of a run, findings). The named ones (`name` or `namespace/name`), or all that lead to the canary subset."""
-    if named:
-        full = [name if "/" in name else f"{aim.namespace}/{name}" for name in named]
-        paths = [f"{ISTIO}/namespaces/{name.split('/', 1)[0]}/virtualservices/{name.split('/', 1)[1]}" for name in full]
-        found = client.each(client.get, paths)
-        missing = [name for name, item in zip(full, found, strict=True) if item is None]
-        texts = [f"virtual_services: VirtualService {name} does not exist" for name in missing]
-        return [item for item in found if item is not None], findings_of(FindingCode.VIRTUAL_SERVICE_MISSING, texts)
-    try:
-        items = client.list_all(f"{ISTIO}/virtualservices")[0]
-    except ApiError as error:
-        if error.status == 404:
-            text = (
-                "the API server does not know VirtualServices; expected Istio's networking.istio.io/v1 to be installed"
-            )
-            return [], [Finding(FindingCode.VIRTUAL_SERVICE_MISSING, text)]
-        if error.status != 403:
-            raise
-        items = client.list_all(f"{ISTIO}/namespaces/{aim.namespace}/virtualservices")[0]
-    chosen = [item for item in items if routes.concerns(item, aim)]
-    # A VirtualService that only delegates has no subsets, but must not be ignored.
-    chosen += [item for item in items if item not in chosen and routes.hosts_of(item, aim) and _delegates(item)]
-    if not chosen:
-        text = (
-            f"no VirtualService leads to subset {aim.canary} of {aim.host}; expected routes with both subsets, "
-            f"{aim.stable} with weight 100 and {aim.canary} with weight 0"
-        )
-        return [], [Finding(FindingCode.VIRTUAL_SERVICE_MISSING, text)]
-    return chosen, []
-
-
-def _delegates(item: Obj) -> bool:
-    return any(route.get("delegate") for route in (item.get("spec") or {}).get("http") or [])
 
 
 def restorable(client: Api, stable: Obj, definitions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,27 +1,38 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove a weight: read the weights that proxies use from Envoy's own configuration, through a port forward to the pod."""
+"""Prove a weight: read the weights that proxies use from Envoy's own configuration, through a port forward to the pod.
+
+It is proved when the proxies of each Gateway and the sidecars have it (`proof_scope`).
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.delegation import MESH
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import FULL
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import is_ready
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_copies import is_delegate
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import place_names
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proof_scope import (
+    Look,
+    Scope,
+    has_proxy,
+    key_of,
+    sampled,
+    scopes,
+    without_root,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, named
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client, go_on
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import has_ended
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.pods import PodError, admin_json
 
 Obj = Mapping[str, Any]
-PROXY = "istio-proxy"
+ISTIO = "/apis/networking.istio.io/v1"
 _DUMP = "/config_dump?resource="
 _ROUTES, _LISTENERS = "dynamic_route_configs", "dynamic_listeners"
 _PAUSE = 0.25  # seconds between two reads
@@ -29,13 +40,17 @@ _PAUSE = 0.25  # seconds between two reads
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What proxies use. `proxies`: pods that have the weight. `missing`: pods with other weights. `why`: why there is no proof."""
+    """What proxies use. `proxies`: pods that have the weight. `missing`: pods with other weights. `why`: why there is no proof.
+
+    `places`: namespace/name of a Gateway, or `mesh` for sidecars -> number of its proxies that have the weight.
+    """
 
     proved: bool
     proxies: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     seconds: float = 0.0
     why: str = ""
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record and the result."""
@@ -44,6 +59,7 @@ class Proof:
             "proxies": list(self.proxies),
             "missing": list(self.missing),
             "seconds": round(self.seconds, 2),
+            **({"places": dict(self.places)} if self.places else {}),
             **({"why": self.why} if self.why else {}),
         }
 
@@ -51,22 +67,18 @@ class Proof:
 # Pure ------------------------------------------------------------------------------------------------------------------
 
 
-def shares(
-    dump: Obj, aim: Aim, names: Iterable[str], copies: Collection[str] = (), delegates: Collection[str] = ()
-) -> set[int]:
+def shares(dump: Obj, aim: Aim, names: Collection[str], copies: Collection[str] = ()) -> set[int]:
     """Percent of the canary in each route of a proxy to the service.
 
-    `names`: the VirtualService's routes that are shifted; an Envoy route has the name of its VirtualService route (`place_names`), for
-    `delegates` with that of the root before it. `copies`: routes of the run's own, whose names no other route has. Istio omits a
-    destination with weight 0 when there are others (pilot/pkg/networking/core/route/route.go).
+    `names`: those that the shifted routes have in a proxy (`proof_scope`); the empty name is any. `copies`: routes of the run's own, whose
+    names no other route has. Istio omits a destination with weight 0 when there are others (pilot/pkg/networking/core/route/route.go).
     """
-    wanted, found = set(names), set()
-    ends = tuple(f"-{name}" for name in delegates if name)
+    found = set[int]()
     for route in _routes(dump):
         name = str(route.get("name") or "")
         if any(copy in name for copy in copies):
             continue
-        if name in wanted or "" in wanted or name.endswith(ends):
+        if name in names or "" in names:
             found |= _share(route.get("route") or {}, aim)
     return found
 
@@ -115,44 +127,6 @@ def _is(cluster: str, aim: Aim) -> bool:
     return len(parts) == 4 and parts[0] == "outbound" and parts[3] == aim.host and parts[2] in (aim.stable, aim.canary)
 
 
-def gateways_of(virtual_services: Iterable[Obj]) -> list[str]:
-    """`namespace/name` of the Gateways that VirtualServices are bound to, each once."""
-    found: dict[str, None] = {}
-    for item in virtual_services:
-        for name in (item.get("spec") or {}).get("gateways") or []:
-            namespace, _slash, short = str(name).rpartition("/")
-            if name != "mesh":
-                found[f"{namespace if namespace not in ('', '.') else item['metadata']['namespace']}/{short}"] = None
-    return list(found)
-
-
-def sampled(gateways: Sequence[Obj], sidecars: Sequence[Obj], number: int, choose: random.Random) -> list[Obj]:
-    """Pods to read: gateways first, because all traffic from outside passes them, then sidecars at random."""
-    pods = [pod for pod in gateways if has_proxy(pod)]
-    choose.shuffle(pods)
-    pods = pods[: max(1, number - 1)]
-    rest = [pod for pod in sidecars if has_proxy(pod)]
-    choose.shuffle(rest)
-    return (pods + rest)[:number]
-
-
-def has_proxy(pod: Obj) -> bool:
-    """Whether a pod is ready and has Istio's proxy."""
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
-    return is_ready(pod) and any(entry.get("name") == PROXY for entry in containers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a proof reads: names of http routes, those of the run's own that are left out, those of delegates, and connections or not."""
-
-    names: frozenset[str]
-    copies: frozenset[str]
-    delegates: frozenset[str]
-    connections: bool
-
-
 # I/O -------------------------------------------------------------------------------------------------------------------
 
 
@@ -164,13 +138,23 @@ class Prover:
         self._samples, self._timeout = samples, timeout
         self._choose = random.Random()  # noqa: S311  # a sample, not a secret
 
-    def prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str] = ()) -> Proof:
-        """Reads proxies until all of them have the weight, or until the timeout. `copies`: names of the run's own routes.
+    def prove(
+        self,
+        virtual_services: Sequence[Obj],
+        aim: Aim,
+        weight: int,
+        copies: Collection[str] = (),
+        roots: Sequence[str] | None = None,
+    ) -> Proof:
+        """Reads proxies until those of each scope have the weight, or until the timeout. `copies`: names of the run's own routes.
 
-        A missing right is the reason of a proof that is none.
+        `roots`: namespace/name of the VirtualServices that delegate to these; None: all that there are. A missing right is the reason of a
+        proof that is none.
         """
+        if self._samples < 1:
+            return Proof(False, why="no proxy was read (proof_samples is 0)")
         try:
-            return self._prove(virtual_services, aim, weight, copies)
+            return self._prove(virtual_services, self._roots(virtual_services, roots), aim, weight, copies)
         except KubeError as error:
             if not isinstance(error, PodError) and not (isinstance(error, ApiError) and error.refused):
                 raise
@@ -179,50 +163,64 @@ class Prover:
             )
             return Proof(False, why=why)
 
-    def _prove(self, virtual_services: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str]) -> Proof:
-        if self._samples < 1:
-            return Proof(False, why="no proxy was read (proof_samples is 0)")
-        places = [(item, place) for item in virtual_services for place in find(item, aim, copies).places]
-        http = [(item, place) for item, place in places if place.protocol == "http"]
-        wanted = _Wanted(
-            frozenset(name for item, place in http for name in place_names(item, place)),
-            frozenset(copies),
-            frozenset(name for item, place in http if is_delegate(item) for name in place_names(item, place)),
-            any(place.protocol != "http" for _item, place in places),
-        )
-        begin = time.monotonic()
-        pods = sampled(self._gateways(virtual_services), self._sidecars(aim), self._samples, self._choose)
-        if not pods:
-            return Proof(False, why="there is no ready proxy to read")
-        shown: dict[str, set[int]] = {}
-
-        def ask(pod: Obj) -> set[int]:
-            return self._shares(pod, aim, wanted)
-
-        while True:
-            left: list[Obj] = [pod for pod in pods if shown.get(_named(pod)) != {weight}]
-            for pod, found in zip(left, self._client.each(ask, left), strict=True):
-                shown[_named(pod)] = found
-            have = sorted(name for name, found in shown.items() if found == {weight})
-            # A proxy without any route to the service does not call it.
-            missing = sorted(
-                f"{name} has {sorted(found)}" for name, found in shown.items() if found and found != {weight}
+    def _roots(self, virtual_services: Sequence[Obj], names: Sequence[str] | None) -> list[Obj]:
+        if names is None:
+            return (
+                list(self._client.list_all(f"{ISTIO}/virtualservices")[0]) if without_root(virtual_services, []) else []
             )
+        paths = [f"{ISTIO}/namespaces/{{}}/virtualservices/{{}}".format(*name.split("/", 1)) for name in names]
+        return [item for item in self._client.each(self._client.get, paths) if item is not None]
+
+    def _prove(
+        self, virtual_services: Sequence[Obj], roots: Sequence[Obj], aim: Aim, weight: int, copies: Collection[str]
+    ) -> Proof:
+        begin = time.monotonic()
+        wanted = scopes(virtual_services, roots, aim, copies)
+        if not wanted:
+            lost = ", ".join(named(item) for item in without_root(virtual_services, roots))
+            return Proof(
+                False,
+                why=f"no proxy has the routes: no VirtualService delegates to {lost}"
+                if lost
+                else "there are no routes",
+            )
+        groups = [self.group(scope, aim) for scope in wanted]
+        pods = {key_of(pod): pod for pod in sampled([group.ready for group in groups], self._samples, self._choose)}
+        reading = _Reading(self, groups, pods, aim, copies, weight)
+        while True:
+            looks = reading.look()
+            have = [name for look in looks for name in look.having(weight)]
+            missing = [text for look in looks for text in look.others(weight)]
+            doubts = [text for look in looks if (text := look.doubt(weight))]
             took = time.monotonic() - begin
-            if (have and not missing) or took > self._timeout:
-                why = "" if have else "none of the proxies has a route to the service"
-                return Proof(bool(have) and not missing, tuple(have), tuple(missing), took, why)
+            if not missing and doubts and reading.more():
+                continue
+            proved = bool(have) and not missing and not doubts
+            if proved or took > self._timeout or not reading.pods:
+                none = (
+                    "none of the proxies has a route to the service"
+                    if reading.pods
+                    else "there is no ready proxy to read"
+                )
+                why = "; ".join(doubts) or ("" if have or missing else none)
+                places = {look.scope.gateway: len(look.having(weight)) for look in looks}
+                return Proof(proved, _each(have), _each(missing), took, why, places)
             time.sleep(_PAUSE)
             go_on()
 
-    def _shares(self, pod: Obj, aim: Aim, wanted: _Wanted) -> set[int]:
-        """The shares of a proxy's HTTP routes with these names, and of its connections. Nothing while it cannot be read."""
-        routes = self._dump(pod, _ROUTES) if wanted.names else {}
-        listeners = self._dump(pod, _LISTENERS) if wanted.connections else {}
+    def shown(
+        self, pod: Obj, aim: Aim, names: Collection[str], copies: Collection[str], *, connections: bool
+    ) -> set[int] | None:
+        """The shares of a proxy's HTTP routes with these names, and of its connections; None while it cannot be read."""
+        routes = self._dump(pod, _ROUTES) if names else {}
+        listeners = self._dump(pod, _LISTENERS) if connections else {}
         if routes is None or listeners is None:
-            return set()
-        found = shares(routes, aim, wanted.names, wanted.copies, wanted.delegates)
-        return found | connection_shares(listeners, aim)
+            return None
+        return shares(routes, aim, names, copies) | connection_shares(listeners, aim)
+
+    def each(self, work: Callable[[Obj], set[int] | None], pods: Sequence[Obj]) -> list[set[int] | None]:
+        """`work` for each pod, several at once."""
+        return self._client.each(work, pods)
 
     def _dump(self, pod: Obj, resource: str) -> Obj | None:
         """One part of a proxy's configuration, None while it cannot be read."""
@@ -235,21 +233,98 @@ class Prover:
             return None  # read again until the timeout
         return found
 
-    def _gateways(self, virtual_services: Sequence[Obj]) -> list[Obj]:
-        found: dict[str, Obj] = {}
-        for name in gateways_of(virtual_services):
-            namespace, _slash, short = name.partition("/")
-            gateway = self._client.get(f"/apis/networking.istio.io/v1/namespaces/{namespace}/gateways/{short}")
-            selector = ((gateway or {}).get("spec") or {}).get("selector") or {}
-            if selector:
-                query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
-                for pod in self._client.list_all("/api/v1/pods", query)[0]:
-                    found[_named(pod)] = pod
-        return list(found.values())
+    def group(self, scope: Scope, aim: Aim) -> _Group:
+        """The pods of a scope."""
+        if scope.gateway == MESH:
+            return _group(scope, self._client.list_all(f"/api/v1/namespaces/{aim.namespace}/pods")[0])
+        namespace, _slash, short = scope.gateway.partition("/")
+        gateway = self._client.get(f"{ISTIO}/namespaces/{namespace}/gateways/{short}")
+        if gateway is None:
+            return _group(scope, [])
+        selector = (gateway.get("spec") or {}).get("selector") or {}
+        if not selector:
+            return _group(scope, [], f"{scope} has no selector, so any proxy may serve it")
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
+        return _group(scope, self._client.list_all("/api/v1/pods", query)[0])
 
-    def _sidecars(self, aim: Aim) -> Sequence[Obj]:
-        return self._client.list_all(f"/api/v1/namespaces/{aim.namespace}/pods")[0]
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The pods of a scope. `selected`: their number, ready or not. `why`: why they are not known."""
+
+    scope: Scope
+    ready: tuple[Obj, ...]
+    selected: int
+    why: str = ""
 
 
-def _named(pod: Obj) -> str:
-    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+def _group(scope: Scope, pods: Sequence[Obj], why: str = "") -> _Group:
+    there = [pod for pod in pods if not has_ended(pod)]
+    return _Group(scope, tuple(pod for pod in there if has_proxy(pod)), len(there), why)
+
+
+class _Reading:
+    """What the sampled proxies of a proof showed so far."""
+
+    def __init__(
+        self,
+        prover: Prover,
+        groups: Sequence[_Group],
+        pods: dict[str, Obj],
+        aim: Aim,
+        copies: Collection[str],
+        weight: int,
+    ) -> None:
+        self._prover, self._groups, self._pods = prover, list(groups), pods
+        self._aim, self._copies, self._weight = aim, copies, weight
+        self._shown: dict[str, set[int] | None] = {}
+
+    @property
+    def pods(self) -> int:
+        """How many proxies are read."""
+        return len(self._pods)
+
+    def look(self) -> list[Look]:
+        """Reads each proxy that did not have the weight yet."""
+        left = [pod for name, pod in self._pods.items() if self._shown.get(name) != {self._weight}]
+        for pod, found in zip(left, self._prover.each(self._read, left), strict=True):
+            self._shown[key_of(pod)] = found
+        return [self._of(group) for group in self._groups]
+
+    def _read(self, pod: Obj) -> set[int] | None:
+        mine = [group.scope for group in self._groups if any(key_of(one) == key_of(pod) for one in group.ready)]
+        names = frozenset(name for scope in mine for name in scope.names)
+        connections = any(scope.connections for scope in mine)
+        return self._prover.shown(pod, self._aim, names, self._copies, connections=connections)
+
+    def _of(self, group: _Group) -> Look:
+        names = [key_of(pod) for pod in group.ready]
+        shown = {name: self._shown[name] for name in names if name in self._shown}
+        return Look(group.scope, shown, group.selected, len(names) - len(shown), group.why)
+
+    def more(self) -> bool:
+        """Adds proxies to the sample where none of a scope shows routes: sidecars that do not call the service, pods that have just ended.
+
+        Whether there were any.
+        """
+        added = False
+        for index, group in enumerate(self._groups):
+            look = self._of(group)
+            lost = None in look.shown.values()
+            if any(look.shown.values()) or not (lost or (group.scope.gateway == MESH and look.left)):
+                continue
+            if lost:
+                self._groups[index] = self._prover.group(group.scope, self._aim)
+            fresh = [pod for pod in self._groups[index].ready if key_of(pod) not in self._pods][
+                : max(1, len(look.shown))
+            ]
+            self._pods.update({key_of(pod): pod for pod in fresh})
+            added = added or bool(fresh)
+        here = {key_of(pod) for group in self._groups for pod in group.ready}
+        for name in [name for name in self._pods if name not in here]:
+            del self._pods[name]
+        return added
+
+
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(dict.fromkeys(names)))

@@ -20,7 +20,7 @@ class Where(StrEnum):
     """Namespaces in which a right is needed."""
 
     SERVICE = "the service's namespace"
-    ROUTES = "each namespace with VirtualServices of the service"
+    ROUTES = "each namespace with VirtualServices of the service, or with some that delegate to them"
     GATEWAYS = "each namespace with a Gateway of these VirtualServices"
     PROMETHEUS = "the namespace of Prometheus"
     CLUSTER = "all namespaces"
@@ -35,6 +35,7 @@ class Named(StrEnum):
     CANARY = "canary"
     RECORD = "record"
     ROUTE = "route"
+    ROOT = "root"
     GATEWAY = "gateway"
     PROMETHEUS = "prometheus"
 
@@ -87,6 +88,7 @@ TABLE = (
     Right("list", _ISTIO, "virtualservices", "routes with both subsets", when=When.SEARCHED),
     Right("get", _ISTIO, "virtualservices", "weights", Where.ROUTES, Named.ROUTE),
     Right("patch", _ISTIO, "virtualservices", "weights", Where.ROUTES, Named.ROUTE),
+    Right("get", _ISTIO, "virtualservices", "which Gateways have the routes", Where.ROUTES, Named.ROOT, When.PROVED),
     Right("list", _ISTIO, "destinationrules", "subsets"),
     Right("get", "", "configmaps", "the record", named=Named.RECORD),
     Right("create", "", "configmaps", "the record"),
@@ -213,6 +215,8 @@ def _objects(right: Right, settings: Mapping[str, Any], gateways: Sequence[str])
             return [(namespace, object_name(str(settings["service"])))]
         case Named.ROUTE:
             return [_split(name) for name in settings["virtual_services"]] or [(namespace, "")]
+        case Named.ROOT:
+            return [_split(name) for name in settings.get("roots") or []]
         case Named.GATEWAY:
             return [_split(name) for name in gateways]
         case Named.PROMETHEUS:

@@ -29,7 +29,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import (
     ANNOTATION,
     Aim,
-    Place,
     find,
     named,
 )
@@ -218,10 +217,3 @@ def _annotation_ops(virtual_service: Obj, value: str | None, record: RouteRecord
             {"op": "remove", "path": "/metadata/annotations"},
         ]
     return [{"op": "remove", "path": path}]
-
-
-def place_names(virtual_service: Obj, place: Place) -> set[str]:
-    """Names that proxies give to a route: its own, with that of each match (istio networking/core/route/route.go, TranslateRoute)."""
-    route = virtual_service["spec"][place.protocol][place.index]
-    texts = [str(match.get("name") or "") for match in route.get("match") or [{}]]
-    return {f"{place.name}.{text}" if text else place.name for text in texts}

@@ -93,8 +93,8 @@ def _analysis(params: Params) -> list[Any]:
     return DEFAULT_ANALYSIS if given is None else given
 
 
-def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, Any]:
-    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name.
+def settings_of(params: Params, virtual_services: Sequence[str], roots: Sequence[str] = ()) -> dict[str, Any]:
+    """What is recorded of a run's parameters. `virtual_services`: those to shift, as namespace/name. `roots`: those that delegate to them.
 
     The start adds `route_records`: what the run records of their routes before it writes any (`route_record`).
     """
@@ -109,6 +109,7 @@ def settings_of(params: Params, virtual_services: Sequence[str]) -> dict[str, An
         "port": params.get("port") or 0,
         "cluster_domain": params["cluster_domain"],
         "virtual_services": list(virtual_services),
+        "roots": list(roots),
         "routes": list(params.get("routes") or []),
         "match": params.get("match"),
         "mirror": params.get("mirror") or 0,

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as observing
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
     preconditions,
+    route_record,
     routes,
     start_routes,
     trial,
@@ -26,8 +27,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
     refusal,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import gateways_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proof_scope import gateways
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import reviews
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_search import Found, search
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
@@ -51,19 +53,23 @@ def checked_settings(
     `replaced`. `run`: the ID of the new run. Raises KubeError with all missing rights: without them, nothing else is known.
     """
     aim = aim_of(run_settings.settings_of(params, []))
-    items, findings = _virtual_services(client, aim, params.get("virtual_services") or [])
-    names = [f"{item['metadata']['namespace']}/{item['metadata']['name']}" for item in items or []]
-    settings = run_settings.settings_of(params, names)
+    found = _searched(client, aim, params.get("virtual_services") or [])
+    settings = run_settings.settings_of(
+        params, _names(found.shifted if found else []), _names(found.roots if found else [])
+    )
     definitions = [*(params.get("canary_definitions") or []), *(params.get("stable_definitions") or [])]
-    wanted = reviews(settings, gateways_of(items or []), definitions, searched=not params.get("virtual_services"))
+    bound = gateways(found.shifted, found.roots) if found else []
+    wanted = reviews(settings, bound, definitions, searched=not params.get("virtual_services"))
     missing, unseen = trial.rights(client, wanted)
     if missing:
         raise refusal(missing)
-    if items is None:  # a rule that no access review knows of
-        items, findings = observing.virtual_services(client, aim, params.get("virtual_services") or [])
+    if found is None:  # a rule that no access review knows of
+        found = search(client, aim, params.get("virtual_services") or [])
+        settings = run_settings.settings_of(params, _names(found.shifted), _names(found.roots))
+    findings = [*found.findings, *start_routes.roots_findings(found.lost, settings)]
     observation = start_routes.without_former(observing.observe(client, settings, now), replaced)
     findings += _observation_findings(client, observation, params.get("takeover") or [])
-    settings["route_records"], refused_routes = start_routes.records(client, observation, settings, replaced, run)
+    settings["route_records"], refused_routes = start_routes.records(observation, found.roots, settings, replaced, run)
     findings += refused_routes
     if restarting:
         # The run that is replaced set the weight; the new run first sets it to 0.
@@ -81,14 +87,18 @@ def checked_settings(
     return settings, observation, findings + refused, unseen + notes
 
 
-def _virtual_services(client: Client, aim: Aim, named: Sequence[str]) -> tuple[list[Obj] | None, list[Finding]]:
-    """As `observe.virtual_services`; None without the right to read them, which is then told with the others."""
+def _searched(client: Client, aim: Aim, named: Sequence[str]) -> Found | None:
+    """The VirtualServices of a run; None without the right to read them, which is then told with the others."""
     try:
-        return observing.virtual_services(client, aim, named)
+        return search(client, aim, named)
     except ApiError as error:
         if error.status != 403:
             raise
-        return None, []
+        return None
+
+
+def _names(items: Sequence[Obj]) -> list[str]:
+    return [route_record.key_of(item) for item in items]
 
 
 def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> tuple[list[Finding], list[Finding]]:

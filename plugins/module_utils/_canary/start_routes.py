@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a new run records of its routes, and why it cannot copy or mirror them. Reads only."""
+"""What a new run records of its routes, and why it cannot copy, mirror or prove them. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_copies, route_record
@@ -15,12 +15,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
     FindingCode,
     findings_of,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_patch import restored
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim, find, named
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 Obj = dict[str, Any]
 
@@ -40,16 +38,19 @@ def without_former(observation: Observation, replaced: Mapping[str, Any] | None)
 
 
 def records(
-    client: Client, observation: Observation, settings: Mapping[str, Any], replaced: Mapping[str, Any] | None, run: str
+    observation: Observation,
+    roots: Sequence[Obj],
+    settings: Mapping[str, Any],
+    replaced: Mapping[str, Any] | None,
+    run: str,
 ) -> tuple[dict[str, Obj], list[Finding]]:
     """(what a run records of each VirtualService, why it cannot start).
 
-    `observation`: of `without_former`. `replaced`: the recorded settings of the run that this one replaces. `run`: its ID.
+    `observation`: of `without_former`. `roots`: those that delegate to its VirtualServices. `replaced`: the recorded settings of the run
+    that this one replaces. `run`: its ID.
     """
     aim, extra, mirror = observation.aim, settings.get("match"), float(settings.get("mirror") or 0)
     findings = findings_of(FindingCode.ROUTE, _not_taken_over(settings, aim, replaced))
-    roots, unread = _roots(client, observation, extra, mirror)
-    findings += findings_of(FindingCode.ROUTE, unread)
     stored: dict[str, Obj] = {}
     copied = 0
     for item in observation.virtual_services:
@@ -92,17 +93,23 @@ def _not_taken_over(settings: Mapping[str, Any], aim: Aim, replaced: Mapping[str
     ]
 
 
-def _roots(client: Client, observation: Observation, extra: Any, mirror: float) -> tuple[list[Obj], list[str]]:
-    """(VirtualServices that may delegate to those of the run, why they are not known). Read only when it matters."""
-    delegates = [item for item in observation.virtual_services if route_copies.is_delegate(item)]
-    if not delegates or not (extra or mirror):
-        return [], []
-    try:
-        return client.list_all(f"{ISTIO}/virtualservices")[0], []
-    except ApiError as error:
-        if error.status != 403:
-            raise
-    return [], [
-        f"{named(delegates[0])}: has no hosts, so others delegate to it, and the right to list VirtualServices of all namespaces is "
-        "missing: what match and mirror do below them is unknown. Grant the right, or omit the options match and mirror"
-    ]
+def roots_findings(lost: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[Finding]:
+    """Why a run cannot start with delegates of which it is not known who delegates to them: copies, mirrors and proofs depend on that."""
+    needs = [f"{name}: {why}" for name, why in _NEEDS if settings.get(name)]
+    return findings_of(
+        FindingCode.ROUTE,
+        [
+            f"{named(item)}: has no hosts, so others delegate to it, and the right to list VirtualServices of all namespaces is missing "
+            f"({'; '.join(needs)}). Grant the right, name the VirtualService that delegates to it in virtual_services as well, or omit "
+            f"{' and '.join(name for name, _why in _NEEDS if settings.get(name))}"
+            for item in lost
+            if needs
+        ],
+    )
+
+
+_NEEDS = (
+    ("match", "what a copy of a route does below it is unknown"),
+    ("mirror", "what a mirror does below it is unknown"),
+    ("proof_samples", "which Gateways have its routes is unknown"),
+)

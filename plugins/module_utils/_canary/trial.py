@@ -192,7 +192,7 @@ class Trial:
         """A proof of the weight that the routes have now: whether the proxies can be read, and answer."""
         settings, (weight,) = self._state.settings, self._observation.observed.weights
         prover = Prover(self._context.client, int(settings["proof_samples"]), float(settings["proof_timeout"]))
-        proof = prover.prove(self._observation.virtual_services, self._observation.aim, weight)
+        proof = prover.prove(self._observation.virtual_services, self._observation.aim, weight, (), settings["roots"])
         if proof.proved:
             return [], []
         why = "; ".join(proof.missing) or proof.why

@@ -10,7 +10,6 @@ Which requests are retried is decided in `retry`, how many run at once in `limit
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -48,6 +47,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
     Limit,
+    body_of,
     limited_body,
     parsed,
     retry_after,
@@ -161,7 +161,7 @@ class Client:
         self.count_request()
         data = None
         if body is not None:
-            data = json.dumps(body).encode()
+            data = body_of(body)
             content_type = content_type or "application/json"
         return self._pool.request(
             method,

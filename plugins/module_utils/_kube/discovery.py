@@ -108,6 +108,14 @@ class Catalog:
                 found.setdefault(resource.group, resource)
         return list(found.values())
 
+    def namespaced(self) -> list[Resource]:
+        """One resource for each kind of objects in namespaces, in the version that the server prefers."""
+        found: dict[tuple[str, str], Resource] = {}
+        for resource in self._resources.values():
+            if resource.namespaced:
+                found.setdefault((resource.group, resource.kind), resource)
+        return list(found.values())
+
     def versions_of(self, group: str, kind: str) -> list[str]:
         """Versions in which the server has a kind of a group, for a message."""
         return [r.api_version for r in self._resources.values() if r.kind == kind and r.group == group]

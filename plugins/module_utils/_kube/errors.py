@@ -21,9 +21,6 @@ _SENDERS_ERROR = (
 # Only the text tells that a webhook cannot be called (apiserver, pkg/util/webhook/client.go and admission/plugin/webhook/*/dispatcher.go;
 # apiextensions-apiserver, pkg/apiserver/conversion/webhook_converter.go).
 _WEBHOOK = ("failed calling webhook", "failed to call webhook", "conversion webhook for")
-# A field that cannot be changed: its cause has the reason FieldValueInvalid or FieldValueForbidden, as other mistakes have
-# (apimachinery, pkg/api/validation/objectmeta.go; kubernetes, pkg/apis/apps/validation/validation.go).
-_IMMUTABLE = ("field is immutable", "updates to statefulset spec")
 # A webhook with side effects refuses a dry run with 400 BadRequest (apiserver, pkg/admission/plugin/webhook/errors/statuserror.go).
 _NO_DRY_RUN = "does not support dry run"
 # Another object has the name by now: 409 Conflict without causes, as for other conflicts
@@ -46,6 +43,12 @@ class ApiError(KubeError):
         super().__init__(self.message)
 
     @property
+    def field(self) -> str:
+        """The field that the server refuses first, as it names it (`spec.ports[0].port`); empty when it names none."""
+        causes = self.details.get("causes") or [{}]
+        return str(causes[0].get("field") or "")
+
+    @property
     def by_webhook(self) -> bool:
         """Whether a webhook could not be called; it may be starting."""
         return self.status in (500, 503, 504) and any(hint in self.message for hint in _WEBHOOK)
@@ -54,11 +57,6 @@ class ApiError(KubeError):
     def by_sender(self) -> bool:
         """Whether the request is wrong, although the status blames the server."""
         return self.status == 500 and any(hint in self.message for hint in _SENDERS_ERROR)
-
-    @property
-    def by_immutable_field(self) -> bool:
-        """Whether the request changes a field that cannot be changed."""
-        return any(hint in self.message for hint in _IMMUTABLE)
 
     @property
     def by_dry_run(self) -> bool:
@@ -74,6 +72,17 @@ class ApiError(KubeError):
     def by_outage(self) -> bool:
         """Whether the server is overloaded or down, independent of the request."""
         return self.status in (429, 502, 503, 504) and not self.by_webhook
+
+    @property
+    def by_content(self) -> bool:
+        """Whether the object itself is refused, whatever else the cluster has: it cannot be read, or a field has a value that is not valid.
+
+        Admission answers with other statuses, or names no field (apiserver, pkg/admission/plugin/webhook/errors/statuserror.go, and
+        pkg/admission/plugin/policy/validating/dispatcher.go).
+        """
+        if self.status == 422:
+            return any(isinstance(cause, Mapping) and cause.get("field") for cause in self.details.get("causes") or [])
+        return self.by_sender or (self.status == 400 and self.reason == "BadRequest" and not self.by_dry_run)
 
     @property
     def refused(self) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads HTTP answers of the API server: body, Retry-After and warnings. Makes no requests."""
+"""Bodies of requests to the API server, and its answers: body, Retry-After and warnings. Makes no requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,21 @@ _LONGEST = 60.0
 _WARNING = re.compile(r'(\d{3}) (\S+) "((?:[^"\\]|\\.)*)"(?: "[^"]*")?\s*(?:,|\Z)\s*')
 _ESCAPED = re.compile(r"\\(.)")
 
+_NOT_ASCII = re.compile("[\x7f-\uffff]")
+
 _CHUNK = 65536  # bytes
+
+
+def body_of(value: Any) -> bytes:
+    """The body of a request: JSON that is YAML as well.
+
+    The server reads a server-side apply as YAML (apiserver, pkg/endpoints/handlers/patch.go). There, characters beyond U+FFFF cannot be
+    written as two escapes, and most of the others beyond ASCII cannot or need not stand as they are.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    if not text.isascii() or "\x7f" in text:
+        text = _NOT_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return text.encode()
 
 
 class Limit:

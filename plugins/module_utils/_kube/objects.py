@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Document, Origin
 
 FIELD_MANAGER = "servicemesh-platform"
 CANARY_MANAGER = "servicemesh-canary"
@@ -68,19 +70,55 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
 
 
 def flatten(definitions: Any) -> Iterator[Any]:
-    """All objects in nested lists and `kind: List` objects; None and empty documents are left out."""
-    if definitions is None or definitions == {} or definitions == "":
-        return
-    if isinstance(definitions, Mapping):
-        if definitions.get("kind") == "List" and isinstance(definitions.get("items"), list):
-            yield from flatten(definitions["items"])
-        else:
-            yield definitions
+    """All objects in nested lists and in lists of Kubernetes; None and empty definitions are left out."""
+    for obj, _ in _located(definitions, None):
+        yield obj
+
+
+def located(option: str, definitions: Any) -> list[tuple[Any, Origin]]:
+    """As `flatten`, each object with its origin. Documents of a text count as they are, empty mappings as well, as with kubectl.
+
+    `option`: the option that has the definitions; its entries are numbered as they come out.
+    """
+    found: list[tuple[Any, Origin]] = []
+    for obj, origin in _located(definitions, None):
+        found.append((obj, origin or Origin(f"{option}[{len(found)}]")))
+    return found
+
+
+def _located(definitions: Any, origin: Origin | None) -> Iterator[tuple[Any, Origin | None]]:
+    if isinstance(definitions, Document):
+        yield from _located(definitions.value, Origin(definitions.name, definitions))
+    elif isinstance(definitions, Mapping):
+        items = items_of(definitions)
+        if items is not None:
+            for index, item in enumerate(items):
+                yield from _located(item, origin and origin.item("items", index))
+        elif definitions or origin:
+            yield definitions, origin
     elif isinstance(definitions, Iterable) and not isinstance(definitions, (str, bytes)):
-        for item in definitions:
-            yield from flatten(item)
-    else:
-        yield definitions
+        for index, item in enumerate(definitions):
+            yield from _located(item, origin and origin.item(index))
+    elif definitions is not None and (definitions != "" or origin):
+        yield definitions, origin
+
+
+def items_of(obj: Mapping[str, Any]) -> list[Any] | None:
+    """The items of a `List`, or of a list of one kind (`ConfigMapList`), whose items may leave the kind to it; None for another object.
+
+    As apimachinery's pkg/apis/meta/v1/unstructured/helpers.go, decodeToList.
+    """
+    kind, items = obj.get("kind"), obj.get("items", "")
+    if not isinstance(kind, str) or not kind.endswith("List") or not (items is None or isinstance(items, list)):
+        return None
+    inner = kind.removesuffix("List")
+    known = {"apiVersion": obj.get("apiVersion"), "kind": inner}
+    return [
+        {**item, **known}
+        if inner and isinstance(item, Mapping) and not (item.get("kind") or item.get("apiVersion"))
+        else item
+        for item in items or []
+    ]
 
 
 def expected_name(kind: str, name: str) -> str:
@@ -105,60 +143,95 @@ def expected_label_value(value: str) -> str:
     return ""
 
 
-def findings_of(objects: Iterable[Any]) -> list[str]:
-    """Everything that is wrong with a set, found without a request; empty when the set may be sent."""
+def findings_of(objects: Iterable[Any], origins: Sequence[Origin] = (), *, names_only: bool = False) -> list[str]:
+    """Everything that is wrong with a set, found without a request; empty when the set may be sent.
+
+    `origins`: of the objects, in their order; without them they are entries of `definitions`. `names_only`: for objects to delete, whose
+    content does not count.
+    """
     findings: list[str] = []
-    seen: dict[tuple[str, str, str, str], int] = {}
+    seen: dict[tuple[str, str, str, str], Origin] = {}
     for index, obj in enumerate(objects):
-        found = _findings_of_one(index, obj)
+        origin = origins[index] if origins else Origin(f"definitions[{index}]")
+        found = _findings_of_one(origin, obj, names_only=names_only)
         findings += found
         if found:
             continue
         ref = ref_of(obj)
         if ref.key in seen:
-            findings.append(
-                f"{ref} is defined twice (definitions[{seen[ref.key]}] and definitions[{index}]); remove one"
-            )
-        seen.setdefault(ref.key, index)
+            findings.append(f"{ref} is defined twice ({seen[ref.key]} and {origin}); remove one")
+        seen.setdefault(ref.key, origin)
     return findings
 
 
-def _findings_of_one(index: int, obj: Any) -> list[str]:
-    where = f"definitions[{index}]"
+def _findings_of_one(origin: Origin, obj: Any, *, names_only: bool) -> list[str]:
     if not isinstance(obj, Mapping):
-        return [f"{where} is a {type(obj).__name__}; expected an object with apiVersion, kind and metadata.name"]
-    findings = []
+        return [f"{origin} is a {type(obj).__name__}; expected an object with apiVersion, kind and metadata.name"]
     kind, api_version, meta = obj.get("kind"), obj.get("apiVersion"), obj.get("metadata")
-    if isinstance(kind, str) and kind:
-        where += f" ({kind}{_name_hint(meta)})"
-    else:
-        findings.append(f"{where}{_name_hint(meta)}: kind is missing or not a string")
+    known = isinstance(kind, str) and kind
+    hint = f" ({kind}{_name_hint(meta)})" if known else _name_hint(meta)
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    if not known:
+        found.append((("kind",), "kind is missing or not a string"))
     if not isinstance(api_version, str) or not _API_VERSION.match(api_version):
-        findings.append(f"{where}: apiVersion is {api_version!r}; expected <group>/<version> or v1")
-    if not isinstance(meta, Mapping):
-        return [*findings, f"{where}: metadata is missing"]
+        found.append((("apiVersion",), f"apiVersion is {api_version!r}; expected <group>/<version> or v1"))
+    if isinstance(meta, Mapping):
+        found += _metadata_findings(str(kind), meta)
+    else:
+        found.append((("metadata",), "metadata is missing"))
+    if not names_only:
+        found += _data_findings(obj)
+    return [f"{origin.at(*path)}{hint}: {text}" for path, text in found]
+
+
+def _metadata_findings(kind: str, meta: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with an object's metadata: the path of the field, and the finding."""
     name, namespace = meta.get("name"), meta.get("namespace")
     if not isinstance(name, str) or not name:
-        findings.append(f"{where}: metadata.name is {name!r}; expected a name (generateName cannot be applied twice)")
-    elif expected := expected_name(str(kind), name):
-        findings.append(f"{where}: metadata.name is {name!r}; expected {expected}")
+        text = f"metadata.name is {name!r}; expected a name (generateName cannot be applied twice)"
+        yield ("metadata", "name"), text
+    elif expected := expected_name(kind, name):
+        yield ("metadata", "name"), f"metadata.name is {name!r}; expected {expected}"
     if namespace is not None and (
         not isinstance(namespace, str) or (namespace and expected_name("Namespace", namespace))
     ):
-        findings.append(f"{where}: metadata.namespace is {namespace!r}; expected {expected_name('Namespace', '')}")
+        text = f"metadata.namespace is {namespace!r}; expected {expected_name('Namespace', '')}"
+        yield ("metadata", "namespace"), text
     for field in ("labels", "annotations"):
-        entries = meta.get(field)
-        if entries is None:
-            continue
-        if not isinstance(entries, Mapping):
-            findings.append(f"{where}: metadata.{field} is a {type(entries).__name__}; expected a mapping")
-            continue
-        findings += [
-            f"{where}: metadata.{field}[{key!r}] is a {type(value).__name__}; expected a string (quote it)"
-            for key, value in entries.items()
-            if not isinstance(value, str)
-        ]
-    return findings
+        for path, text in _text_findings(f"metadata.{field}", meta.get(field)):
+            yield ("metadata", field, *path), text
+
+
+def _data_findings(obj: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Values of a ConfigMap or a Secret that are no texts. The server takes None for an empty one (`encoded` writes it so)."""
+    for field in data_fields(obj):
+        values = obj.get(field)
+        texts = (
+            {key: "" if value is None else value for key, value in values.items()}
+            if isinstance(values, Mapping)
+            else values
+        )
+        for path, text in _text_findings(field, texts):
+            yield (field, *path), text
+
+
+def _text_findings(field: str, entries: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Entries of a field that is a mapping of texts, except those that are texts. Values are not told: they may be secret."""
+    if entries is None:
+        return
+    if not isinstance(entries, Mapping):
+        yield (), f"{field} is a {type(entries).__name__}; expected a mapping of strings"
+        return
+    for key, value in entries.items():
+        if not isinstance(value, str):
+            yield (str(key),), f"{field}[{key!r}] is a {type(value).__name__}; expected a string (quote it)"
+
+
+def data_fields(obj: Mapping[str, Any]) -> tuple[str, ...]:
+    """Fields of an object that are mappings of texts by its kind: those of a ConfigMap and of a Secret."""
+    if obj.get("apiVersion") != "v1":
+        return ()
+    return {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}.get(str(obj.get("kind")), ())
 
 
 def _name_hint(meta: Any) -> str:
@@ -170,7 +243,8 @@ def _name_hint(meta: Any) -> str:
 def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str = "") -> dict[str, Any]:
     """Copy of an object as it is sent: without the fields that only the server writes, and marked as ours.
 
-    An object that another owner created (`ours` false) is not marked, so that a teardown never deletes it.
+    An object that another owner created (`ours` false) is not marked, so that a teardown never deletes it. One that says itself what it is
+    part of keeps that: several sets may write it.
     `set_id`: the set that prunes it; empty for none.
     """
     meta = {
@@ -183,7 +257,7 @@ def prepared(obj: Mapping[str, Any], set_name: str, *, ours: bool, set_id: str =
     if ours:
         labels[MANAGED_BY_LABEL] = FIELD_MANAGER
         if set_name:
-            labels[PART_OF_LABEL] = set_name
+            labels.setdefault(PART_OF_LABEL, set_name)
         if set_id:
             labels[SET_LABEL] = set_id
     elif labels.get(MANAGED_BY_LABEL) == FIELD_MANAGER:

@@ -83,18 +83,33 @@ def base_url(ingresses: Sequence[Obj], services: Iterable[Obj], nodes: Iterable[
 
 
 def first_prefixes(virtual_services: Iterable[Obj]) -> dict[tuple[str, str], str]:
-    """(namespace, name of the VirtualService) -> first path that leads to it from outside of the mesh."""
+    """(namespace, name of the service) -> first path that leads to it from outside of the mesh."""
+    items = {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in virtual_services}
     found: dict[tuple[str, str], str] = {}
-    for item in virtual_services:
-        spec, meta = item["spec"], item["metadata"]
-        if not set(spec.get("gateways") or []) - {"mesh"}:
+    for (namespace, name), item in items.items():
+        if not set(item["spec"].get("gateways") or []) - {"mesh"}:
             continue
-        for route in spec.get("http") or []:
-            for match in route.get("match") or []:
-                uri = match.get("uri") or {}
-                if path := uri.get("prefix") or uri.get("exact"):
-                    found.setdefault((meta["namespace"], meta["name"]), str(path))
+        for route in item["spec"].get("http") or []:
+            target = route.get("delegate")
+            key = (target.get("namespace") or namespace, target.get("name")) if target else (namespace, name)
+            below = items.get(key, {}).get("spec", {}).get("http") or [] if target else [route]
+            for part in below:
+                if part.get("directResponse") is None and (path := _path(part)):
+                    found.setdefault(_service(part, key) if target else key, path)
     return found
+
+
+def _path(route: Obj) -> str:
+    """The first path that a route matches."""
+    uris = ((match.get("uri") or {}) for match in route.get("match") or [])
+    return next((str(path) for uri in uris if (path := uri.get("prefix") or uri.get("exact"))), "")
+
+
+def _service(route: Obj, otherwise: tuple[str, str]) -> tuple[str, str]:
+    """(namespace, name) of the service that a route of a delegate leads to."""
+    entries = route.get("route") or []
+    name, _dot, rest = str(entries[0]["destination"]["host"] if entries else "").partition(".")
+    return (rest.partition(".")[0] or otherwise[0], name) if name else otherwise
 
 
 def _tag(containers: Sequence[Mapping[str, Any]]) -> str:

@@ -9,8 +9,9 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Document, Origin
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of, is_secret
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj, texts
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import (
@@ -36,19 +37,26 @@ class Given:
     def __init__(self, documents: Iterable[Any], *, complete: bool) -> None:
         self._complete = complete
         self._objects: dict[_Key, dict[tuple[str, str], Obj]] = {}
+        self._origins: dict[tuple[_Key, tuple[str, str]], Origin] = {}
         self._listed: set[_Key] = set()  # kinds of which the files have a list, an empty one as well
         for document in documents:
-            for obj in flattened(document, "src", self._listed):
-                self._add(obj)
+            for obj, origin in flattened(document, "src", self._listed):
+                self._add(obj, origin)
 
-    def _add(self, obj: Obj) -> None:
-        checked(obj, "src")
+    def _add(self, obj: Obj, origin: Origin) -> None:
+        checked(obj, origin)
         key, meta = (group_of(str(obj.get("apiVersion") or "")), str(obj["kind"])), obj["metadata"]
         name = (str(meta.get("namespace") or ""), str(meta["name"]))
         if name in self._objects.setdefault(key, {}) and self._objects[key][name] != obj:
             where = "/".join(part for part in name if part)
-            raise KubeError(f"src has {obj['kind']} {where} twice, with different content. Expected each object once.")
+            first = self._origins[key, name]
+            place = f" (first in {first})" if first.document is not None else ""
+            text = (
+                f"{origin} has {obj['kind']} {where} twice{place}, with different content. Expected each object once."
+            )
+            raise KubeError(text)
         self._objects[key][name] = obj
+        self._origins[key, name] = origin
 
     def _of(self, group: str, kind: str) -> list[Obj]:
         return list(self._objects.get((group, kind), {}).values())
@@ -109,48 +117,55 @@ class Given:
         return Missing(f"{kind} {namespace}/{name}", cause, "it is not in src")
 
 
-def flattened(document: Any, where: str, listed: set[_Key] | None = None) -> Iterator[Obj]:
-    """The objects of a document: itself, those of a List, and those of a typed list, whose items may state no kind.
+def flattened(
+    document: Any, option: str, listed: set[_Key] | None = None, origin: Origin | None = None
+) -> Iterator[tuple[Obj, Origin]]:
+    """The objects of a document, each with its origin: itself, those of a List, and those of a typed list, whose items may state no kind.
 
-    `where` names the option in errors; `listed` gets the kinds of typed lists.
+    `option` names what has the document; `listed` gets the kinds of typed lists.
     """
+    if isinstance(document, Document):
+        yield from flattened(document.value, option, listed, Origin(document.name, document))
+        return
+    origin = origin or Origin(option)
     if document is None:
         return
     if not isinstance(document, Mapping) or not isinstance(document.get("kind"), str):
         text = str(document)
-        raise KubeError(f"{where} has '{text[:60]}', which is no object. Expected apiVersion, kind and metadata.")
+        raise KubeError(f"{origin} has '{text[:60]}', which is no object. Expected apiVersion, kind and metadata.")
     kind, version = document["kind"], str(document.get("apiVersion") or "")
     items = document.get("items")
     if not kind.endswith("List") or not isinstance(items, list):
-        yield document
+        yield document, origin
         return
     inner = kind.removesuffix("List")
     if inner and listed is not None:
         listed.add((group_of(version), inner))
-    for item in items:
+    for index, item in enumerate(items):
         known = {"apiVersion": version, "kind": inner} if inner else {}
-        yield from flattened({**known, **item} if isinstance(item, Mapping) else item, where, listed)
+        place = origin.item("items", index)
+        yield from flattened({**known, **item} if isinstance(item, Mapping) else item, option, listed, place)
 
 
-def checked(obj: Obj, where: str) -> None:
-    """Raises KubeError for an object that has not the shape that all objects have. `where` names the option."""
+def checked(obj: Obj, origin: Origin) -> None:
+    """Raises KubeError for an object that has not the shape that all objects have."""
     meta = obj.get("metadata")
     if not isinstance(meta, Mapping) or not meta.get("name"):
-        raise KubeError(f"{where} has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
+        raise KubeError(f"{origin} has an object of kind {obj['kind']} without metadata.name. Expected whole objects.")
     for field in ("name", "namespace", "creationTimestamp"):
         if meta.get(field) is not None and not isinstance(meta[field], (str, datetime.datetime)):
-            raise _wrong(where, obj, field, meta[field], "a text")
+            raise _wrong(origin, obj, ("metadata", field), meta[field], "a text")
     for field in ("spec", "status", "data"):
         if obj.get(field) is not None and not isinstance(obj[field], Mapping):
-            raise _wrong(where, obj, field, obj[field], "a mapping")
-    for field, node in (("labels", meta), ("annotations", meta), ("data", obj)):
+            raise _wrong(origin, obj, (field,), obj[field], "a mapping")
+    for path, node in ((("metadata", "labels"), meta), (("metadata", "annotations"), meta), (("data",), obj)):
         try:
-            texts(node.get(field))
+            texts(node.get(path[-1]))
         except TypeError:
-            raise _wrong(where, obj, field, node[field], "a mapping of texts") from None
+            raise _wrong(origin, obj, path, node[path[-1]], "a mapping of texts") from None
 
 
-def _wrong(where: str, obj: Obj, field: str, value: Any, expected: str) -> KubeError:
-    return KubeError(
-        f"{where} has {obj['kind']} {obj['metadata']['name']} with {field}: {value!r}. Expected {expected}."
-    )
+def _wrong(origin: Origin, obj: Obj, path: tuple[str, ...], value: Any, expected: str) -> KubeError:
+    name = f"{obj['kind']} {obj['metadata']['name']}"
+    shown = "a value that is not shown" if is_secret(obj) else repr(value)
+    return KubeError(f"{origin.at(*path)} has {name} with {path[-1]}: {shown}. Expected {expected}.")

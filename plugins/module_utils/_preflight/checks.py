@@ -10,15 +10,33 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.readiness import condition
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import ownership
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.ownership import Contents, Use
 
 # Istio's supported releases and the minor versions of Kubernetes 1.x that each supports
 # (istio.io/latest/docs/releases/supported-releases).
 SUPPORTED = {"1.30": (32, 36), "1.31": (32, 36)}
 # Older releases are out of support; up to Istio 1.28, none of them supports a Kubernetes after 1.34.
 _OLD_ISTIO, _OLD_ISTIO_HIGHEST = (1, 28), 34
+# DaemonSets of network plugins, by the names that their projects and the clouds give them.
+_NETWORK_PLUGINS = {
+    "calico-node": "calico",
+    "canal": "canal",
+    "cilium": "cilium",
+    "anetd": "cilium",  # GKE Dataplane V2
+    "kube-flannel-ds": "flannel",
+    "kube-flannel": "flannel",
+    "aws-node": "amazon-vpc-cni",
+    "azure-cns": "azure-cni",
+    "kindnet": "kindnet",
+    "kube-router": "kube-router",
+    "antrea-agent": "antrea",
+    "weave-net": "weave-net",
+    "ovnkube-node": "ovn-kubernetes",
+}
 _KUBELET_SKEW = 3  # minor versions that a kubelet may be older (kubernetes.io/releases/version-skew-policy)
 _CGROUP_V1_ENDS = 35  # from this minor version on the kubelet refuses cgroup v1 by default
 
@@ -56,7 +74,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is expected of the cluster; an empty value expects nothing."""
+    """What is expected of the cluster; an empty value expects nothing.
+
+    `owner`: the set that prepares the namespaces, which nobody else may use. `adopt`: those of others that it may take over.
+    """
 
     istio_version: str = ""
     pod_cidr: str = ""
@@ -66,11 +87,16 @@ class Wanted:
     namespaces: tuple[str, ...] = ()
     managed_namespaces: tuple[str, ...] = ()
     groups: frozenset[str] = frozenset()
+    owner: str = ""
+    adopt: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was read. None: it could not be read (no right, or the cluster does not have it)."""
+    """What was read. None: it could not be read (no right, or the cluster does not have it).
+
+    `contents`: what is in the namespaces that the platform has not prepared.
+    """
 
     version: Mapping[str, Any] = field(default_factory=dict)
     nodes: list[Mapping[str, Any]] | None = None
@@ -80,6 +106,8 @@ class Facts:
     kubelet: Mapping[str, Any] | None = None
     webhooks: Sequence[Mapping[str, Any]] | None = None
     namespaces: list[Mapping[str, Any]] | None = None
+    contents: Mapping[str, Contents] = field(default_factory=dict)
+    daemon_sets: list[Mapping[str, Any]] | None = None
 
 
 def minor_of(version: str) -> int | None:
@@ -103,6 +131,7 @@ def findings_of(facts: Facts, wanted: Wanted) -> list[Finding]:
         *_kubelet(facts),
         *_webhooks(facts, wanted),
         *_namespaces(facts, wanted),
+        *_ownership(facts, wanted),
     ]
     return sorted(found, key=lambda finding: (finding.severity != Severity.ERROR, finding.check, finding.subject))
 
@@ -249,6 +278,13 @@ def dns_domain(facts: Facts) -> str:
     return str(domain or "")
 
 
+def network_plugin(facts: Facts) -> str:
+    """Name of the network plugin whose DaemonSet runs; empty when it is not known, or when it would be one of several."""
+    names = {entry["metadata"]["name"] for entry in facts.daemon_sets or []}
+    found = {_NETWORK_PLUGINS[name] for name in names & set(_NETWORK_PLUGINS)}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _kubeadm_network(facts: Facts, key: str) -> list[str]:
     text = ((facts.kubeadm or {}).get("networking") or {}).get(key) or ""
     return [part.strip() for part in text.split(",") if part.strip()]
@@ -351,6 +387,51 @@ def _namespaces(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
                 "it is being deleted, so nothing can be created in it",
                 "Wait until it is gone and run again; `kubectl get namespace -o yaml` shows what keeps it",
             )
+
+
+def unprepared(namespaces: Iterable[Mapping[str, Any]], wanted: Wanted) -> list[str]:
+    """Names of the namespaces whose contents tell whether somebody else uses them."""
+    if not wanted.owner:
+        return []
+    return sorted(
+        namespace["metadata"]["name"]
+        for namespace in namespaces
+        if namespace["metadata"]["name"] in set(wanted.namespaces) - wanted.adopt
+        and not ownership.is_prepared(namespace, wanted.owner)
+    )
+
+
+def _ownership(facts: Facts, wanted: Wanted) -> Iterable[Finding]:
+    """Namespaces that somebody else made and uses. Only the inventory's word makes one the platform's."""
+    if not wanted.owner:
+        return
+    if facts.namespaces is None:
+        yield from (_taken(name, Use.UNKNOWN, ["namespaces"]) for name in sorted(set(wanted.namespaces) - wanted.adopt))
+        return
+    for name in unprepared(facts.namespaces, wanted):
+        judgement = ownership.judged(facts.contents[name])
+        if judgement.use is not Use.FREE:
+            yield _taken(name, judgement.use, judgement.evidence)
+
+
+def _taken(name: str, use: Literal[Use.USED, Use.UNKNOWN], evidence: Iterable[str]) -> Finding:
+    adopt = f"or let the platform take it over: platform_adopt_namespaces: [{name}]"
+    match use:
+        case Use.USED:
+            message = f"somebody else made it and uses it: {ownership.told(evidence)}"
+            action = (
+                "Give the platform another namespace (platform_namespace, platform_istio_namespace, platform_ingress_namespace, "
+                f"platform_monitoring_namespace or the role's own variable), {adopt}; its pods then get sidecars, Pod Security levels, "
+                "STRICT mutual TLS and deny by default, as the roles have them"
+            )
+        case Use.UNKNOWN:
+            message = (
+                f"whether somebody else uses it is not known, because these cannot be read: {ownership.told(evidence)}"
+            )
+            action = f"Grant list on them in namespace {name}, repair the API that does not answer, {adopt}"
+        case _:
+            assert_never(use)
+    return Finding("ownership", Severity.ERROR, f"Namespace {name}", message, action)
 
 
 def permission_findings(denied: Iterable[Mapping[str, str]], who: str = "this identity") -> list[Finding]:

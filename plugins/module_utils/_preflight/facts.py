@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import ACCEPT, Resource
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import ownership
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Wanted, unprepared
 
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
@@ -23,17 +25,36 @@ _WEBHOOK_KINDS = {
     "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
 }
 _KUBELET_BUDGET = 3.0  # seconds
+_LIST_BUDGET = 5.0  # seconds, for one kind of objects in a namespace: its server may not run
+# Identity and owners are enough; servers that do not know this form send whole objects.
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
-def gather(client: Client, *, webhooks: bool = True) -> Facts:
-    """All facts about a cluster. Raises KubeError when the API server cannot be reached or refuses the credentials."""
+def gather(client: Client, wanted: Wanted, *, webhooks: bool = True, network_plugin: bool = False) -> Facts:
+    """All facts about a cluster. Raises KubeError when the API server cannot be reached or refuses the credentials.
+
+    `webhooks`, `network_plugin`: whether to read what tells about them.
+    """
     version = client.request("GET", "/version")[1]
     paths = ["/api/v1/nodes", "/apis/storage.k8s.io/v1/storageclasses", "/api/v1/namespaces"]
     nodes, classes, namespaces = client.each(functools.partial(_listed, client), paths)
     cidrs, kubeadm = _service_cidrs(client), _kubeadm(client)
     hooks = _webhooks(client) if webhooks else None
     kubelet = _kubelet(client, nodes[0]["metadata"]["name"]) if nodes else None
-    return Facts(version, nodes, classes, cidrs, kubeadm, kubelet, hooks, namespaces)
+    contents = _contents(client, unprepared(namespaces or [], wanted))
+    daemon_sets = _listed(client, "/apis/apps/v1/daemonsets") if network_plugin else None
+    return Facts(version, nodes, classes, cidrs, kubeadm, kubelet, hooks, namespaces, contents, daemon_sets)
+
+
+def mesh_config(client: Client, namespace: str, config_map: str) -> str | None:
+    """A mesh's MeshConfig as YAML: empty when there is no such ConfigMap, None when it may not be read."""
+    try:
+        found = client.get(f"/api/v1/namespaces/{namespace}/configmaps/{config_map}")
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        return None
+    return str(((found or {}).get("data") or {}).get("mesh") or "")
 
 
 def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -148,3 +169,49 @@ def _answers(client: Client, where: tuple[str, str]) -> bool:
         for entry in slices
         for endpoint in entry.get("endpoints") or []
     )
+
+
+def _contents(client: Client, namespaces: list[str]) -> dict[str, ownership.Contents]:
+    """What is in each of the namespaces, of every kind that the server knows."""
+    if not namespaces:
+        return {}
+    stale = ownership.stale_groups(client.request("GET", "/apis", accept=ACCEPT)[1])
+    kinds = [kind for kind in client.discover().namespaced() if not ownership.is_computed(kind.group)]
+    work = [(namespace, kind) for namespace in namespaces for kind in kinds]
+    found = list(zip(work, client.each(functools.partial(_items, client), work), strict=True))
+    return {
+        namespace: ownership.Contents(
+            tuple(item for (where, _kind), items in found if where == namespace for item in items or []),
+            (
+                *stale,
+                *sorted(
+                    f"{kind.plural}.{kind.group}".rstrip(".")
+                    for (where, kind), items in found
+                    if where == namespace and items is None
+                ),
+            ),
+        )
+        for namespace in namespaces
+    }
+
+
+def _items(client: Client, where: tuple[str, Resource]) -> list[ownership.Item] | None:
+    """All objects of a kind in a namespace; None when they may not or cannot be read."""
+    namespace, kind = where
+    items: list[ownership.Item] = []
+    query: dict[str, Any] = {"limit": 500}
+    try:
+        while True:
+            body = client.request(
+                "GET", kind.collection(namespace), query=query, accept=_METADATA, budget=_LIST_BUDGET
+            )[1]
+            items += [ownership.Item(kind.group, kind.kind, item["metadata"]) for item in body.get("items") or []]
+            token = (body.get("metadata") or {}).get("continue")
+            if not token:
+                return items
+            query = {"limit": 500, "continue": token}
+    except ApiError as error:
+        if error.status == 401:
+            raise
+        # 404: the kind has been removed since; 405: there is no list of it (a review, a binding).
+        return [] if error.status in (404, 405) else None

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.paths import is_ambiguous
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 # Envoy's retry policies that Istio's pkg/config/validation accepts; it accepts status codes too.
@@ -42,6 +44,8 @@ _FACTORS = {
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SECRET_KEY = re.compile(r"[-A-Za-z0-9_.]{1,253}")
 _PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()+,;:@=/]*")
+_CODE = re.compile(r"%..")
+_SPELLING = " without '//', ';' and dot segments, and with percent codes in upper case and only where they are needed"
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _URI = re.compile(r"https?://[^\s]+")
@@ -77,7 +81,10 @@ def label_value(value: str) -> str | None:
 
 def image(value: str) -> str | None:
     """Reference of a container image."""
-    return None if _IMAGE.fullmatch(value) else "an image reference such as docker.io/ecommerce/user-service:v1.0"
+    expected = "an image reference such as registry.example.com/shop/user-service:v1.0"
+    if not value:
+        expected += "; give one, or platform_image_registry (playbooks/images.yml builds the reference services)"
+    return None if _IMAGE.fullmatch(value) else expected
 
 
 def image_tag(value: str) -> str:
@@ -148,9 +155,16 @@ def count_or_percent(value: str) -> str | None:
 
 
 def prefix(value: str) -> str | None:
-    """Path prefix of a route: literal, no wildcard."""
-    good = _PATH.fullmatch(value) and "//" not in value and not {".", ".."} & set(value.split("/"))
-    return None if good else "a path prefix such as /api/users (begins with '/', no wildcard, no query)"
+    """Path prefix of a route: literal, no wildcard, as Envoy compares it after its normalisation."""
+    expected = "a path prefix such as /api/users (begins with '/', no wildcard, no query)"
+    if not _PATH.fullmatch(value):
+        return expected
+    return None if _is_one_path(value) else expected + _SPELLING
+
+
+def _is_one_path(value: str) -> bool:
+    dots = {".", ".."} & set(value.split("/"))
+    return not dots and not is_ambiguous(value) and all(code == code.upper() for code in _CODE.findall(value))
 
 
 def path(value: str) -> str | None:
@@ -160,16 +174,33 @@ def path(value: str) -> str | None:
 
 def pattern(value: str) -> str | None:
     """Path of an allow rule; ``*`` stands for a whole segment, or at the end for any rest."""
+    parts = value.split("/")
+    inner, last = parts[1:-1], parts[-1]
+    # A star ends a name only where no other segment is one: Istio has two kinds of patterns (template).
+    stars = all(part == "*" or "*" not in part for part in inner) and "*" not in last[:-1]
+    stars = stars and (last in ("*", "") or not last.endswith("*") or "*" not in inner)
+    literal = "/".join("x" if part == "*" else part for part in (*parts[:-1], last.removesuffix("*") or "x"))
+    variables = any(map(_is_variable, parts))
+    if value.startswith("/") and stars and prefix(literal) is None and not variables:
+        return None
     expected = "a path such as /api/users/*/profile ('*' for one segment, or at the end for any rest)"
-    if not value.startswith("/") or not _is_prefix(value):
-        return expected
-    inner = value[:-1] if value.endswith("*") else value
-    return None if all("*" not in part or part == "*" for part in inner.split("/")) else expected
+    meant = _meant(value)
+    if meant != value and pattern(meant) is None:
+        return f"{expected}; write {meant}"
+    return expected + (_SPELLING if stars and not variables and _PATH.fullmatch(literal) else "")
 
 
-def _is_prefix(value: str) -> bool:
-    # Wildcards count as letters here.
-    return prefix(value.replace("*", "x")) is None
+def _is_variable(part: str) -> bool:
+    """Whether a segment is a variable or a regular expression of some framework, which Istio takes literally."""
+    return bool(re.fullmatch(r":\w+|<.+>|\{.+\}|\(.+\)|\[.+\][*+?]?|\.[*+]|\*\*", part))
+
+
+def _meant(value: str) -> str:
+    """The pattern that a path with such segments means; empty when there is none, as for any number of segments in the middle."""
+    parts = value.lstrip("^").rstrip("$").split("/")
+    if any("**" in part for part in parts[:-1]):
+        return ""
+    return "/".join("*" if _is_variable(part) else part for part in parts)
 
 
 def template(value: str) -> str:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
@@ -346,6 +347,11 @@ def _check_jwt(result: dict[str, Any]) -> list[str]:
         given = "both jwks and jwks_uri are set" if jwt["jwks"] else "neither jwks nor jwks_uri is set"
         return [f"jwt: {given}; set exactly one of them"]
     return []
+
+
+def methods(given: Sequence[str]) -> list[str]:
+    """The methods that a list of a definition allows: HEAD is GET without the body (RFC 9110, 9.3.2), so GET allows both."""
+    return [*given, "HEAD"] if "GET" in given and "HEAD" not in given else list(given)
 
 
 def covers(outer: str, inner: str) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.checks import template
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers, load
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import load, methods
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.paths import below, spellings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import Manifest, labels
 
 API_VERSION = "security.istio.io/v1"
@@ -23,7 +25,9 @@ def security_manifests(
     gateway_namespace: str = "istio-system",
     gateway_service_account: str = "istio-ingressgateway",
 ) -> list[Manifest]:
-    """Return the access rules of a service: its AuthorizationPolicy and, with ``jwt``, its RequestAuthentication.
+    """Return the access rules of a service: its AuthorizationPolicies and, with ``jwt``, its RequestAuthentication.
+
+    A second AuthorizationPolicy refuses the gateway what is closed inside of open paths.
 
     Every rule names an identity. The ports of the sidecar itself (15020 metrics, 15021 health, 15090 Envoy's metrics) are
     not intercepted (manifests/charts/istio-control/istio-discovery/files/injection-template.yaml) and the kubelet's
@@ -38,6 +42,10 @@ def security_manifests(
         # An ALLOW policy without rules matches nothing: right for a service without routes and callers.
         policy["rules"] = rules
     result = [_manifest("AuthorizationPolicy", spec, policy)]
+    refused = [rule for route in closed.closed(spec) for rule in _closed_rules(spec, route, gateway)]
+    if refused:
+        content: Manifest = {"selector": _selector(spec), "action": "DENY", "rules": refused}
+        result.append(_manifest("AuthorizationPolicy", spec, content, closed.policy_name(spec["name"])))
     if spec["jwt"]:
         result.append(_manifest("RequestAuthentication", spec, _request_authentication(spec)))
     return result
@@ -48,20 +56,15 @@ def principal(trust_domain: str, namespace: str, service_account: str) -> str:
     return f"{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
-def prefix_paths(prefix: str) -> list[str]:
-    """Paths below a route's prefix in the form of an AuthorizationPolicy."""
-    return ["/*"] if prefix == "/" else [prefix, f"{prefix}/*"]
-
-
 def ingress_paths(definitions: Sequence[Any], prefixes: Sequence[str] = ()) -> list[str]:
     """Return the paths that the ingress gateway serves: those of ``prefixes`` and of the routes with ``ingress``."""
     routes = [route for definition in definitions for route in load(definition)["routes"] if route["ingress"]]
     wanted = [*(prefix.rstrip("/") or "/" for prefix in prefixes), *(route["prefix"] for route in routes)]
-    return [path for prefix in dict.fromkeys(wanted) for path in prefix_paths(prefix)]
+    return [path for prefix in dict.fromkeys(wanted) for path in below(prefix)]
 
 
-def _manifest(kind: str, spec: Manifest, content: Manifest) -> Manifest:
-    metadata = {"name": spec["name"], "namespace": spec["namespace"], "labels": labels(spec)}
+def _manifest(kind: str, spec: Manifest, content: Manifest, name: str = "") -> Manifest:
+    metadata = {"name": name or spec["name"], "namespace": spec["namespace"], "labels": labels(spec)}
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": content}
 
 
@@ -75,22 +78,37 @@ def _ingress_rule(spec: Manifest, route: Manifest, gateway: str) -> Manifest:
     if route["require_jwt"]:
         # Istio splits this at the last '/' into issuer and subject (pilot/pkg/security/authz/model/generator.go).
         source["requestPrincipals"] = [f"{spec['jwt']['issuer']}/*"]
-    operation: Manifest = {"methods": route["methods"], "paths": prefix_paths(route["prefix"])}
+    operation: Manifest = {"methods": methods(route["methods"]), "paths": below(route["prefix"])}
     # ALLOW rules add up: without this, an open /api/users would open a closed route /api/users/admin too.
-    narrower = [
-        path
-        for other in spec["routes"]
-        if other is not route and covers(route["prefix"], other["prefix"])
-        for path in prefix_paths(other["prefix"])
-    ]
+    narrower = [path for other in closed.narrower(spec, route) for path in below(other["prefix"])]
     if narrower:
         operation["notPaths"] = narrower
     return {"from": [{"source": source}], "to": [{"operation": operation}]}
 
 
+def _closed_rules(spec: Manifest, route: Manifest, gateway: str) -> list[Manifest]:
+    """What the gateway may not do at a closed path, whatever other policies allow and whatever follows its name."""
+    # A DENY rule without a port refuses all of TCP (pkg/config/validation/validation.go, "will deny all traffic to TCP ports").
+    paths: Manifest = {"ports": [str(spec["port"])], "paths": spellings(route["prefix"])}
+    # Routes below decide themselves, in the spelling that they have.
+    inner = [path for other in closed.narrower(spec, route) for path in below(other["prefix"])]
+    if inner:
+        paths["notPaths"] = inner
+    source: Manifest = {"principals": [gateway]}
+    if not route["ingress"]:
+        return [{"from": [{"source": source}], "to": [{"operation": paths}]}]
+    rules: list[Manifest] = [
+        {"from": [{"source": source}], "to": [{"operation": {**paths, "notMethods": methods(route["methods"])}}]}
+    ]
+    if route["require_jwt"]:
+        without = {**source, "notRequestPrincipals": [f"{spec['jwt']['issuer']}/*"]}
+        rules.append({"from": [{"source": without}], "to": [{"operation": paths}]})
+    return rules
+
+
 def _caller_rule(caller: Manifest, trust_domain: str) -> Manifest:
     source = {"principals": [principal(trust_domain, caller["namespace"], caller["service_account"])]}
-    operation = {"methods": caller["methods"], "paths": [template(path) for path in caller["paths"]]}
+    operation = {"methods": methods(caller["methods"]), "paths": [template(path) for path in caller["paths"]]}
     return {"from": [{"source": source}], "to": [{"operation": operation}]}
 
 

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""Service definition -> DestinationRule and VirtualService."""
+"""Service definition -> DestinationRule and VirtualServices."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed, ingress
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import load
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import Manifest, labels
 
@@ -24,13 +25,17 @@ def traffic_manifests(
     gateway: str = "istio-system/ecommerce-gateway",
     cluster_domain: str = "cluster.local",
 ) -> list[Manifest]:
-    """Return the DestinationRule and the VirtualService of a service.
+    """Return the DestinationRule of a service and its VirtualServices: for callers in the mesh, and with such routes for those outside.
 
-    ``host`` is the name that clients outside use, ``gateway`` the Gateway that serves it (namespace/name).
+    ``host`` is the name that clients outside use, ``gateway`` the Gateway that serves it (namespace/name). Callers outside reach the
+    second one by the VirtualService of the host (``ingress.roots``), which delegates to it.
     """
     spec = load(definition)
     service = f"{spec['name']}.{spec['namespace']}.svc.{cluster_domain}"
-    return [_destination_rule(spec, service), _virtual_service(spec, service, host, gateway)]
+    result = [_destination_rule(spec, service), _mesh(spec, service)]
+    if any(route["ingress"] for route in spec["routes"]):
+        result.append(_ingress(spec, service, host, gateway))
+    return result
 
 
 def _metadata(spec: Manifest) -> Manifest:
@@ -42,7 +47,9 @@ def _destination_rule(spec: Manifest, service: str) -> Manifest:
     return {
         "apiVersion": API_VERSION,
         "kind": "DestinationRule",
-        "metadata": _metadata(spec),
+        # Without a canary, no pod has the labels of its subset: IST0173, of which Istio's analyzer says nothing for this object
+        # (pkg/config/analysis/local/istiod_analyze.go, filterMessages). No route gives the subset a weight then.
+        "metadata": {**_metadata(spec), "annotations": {"galley.istio.io/analyze-suppress": "IST0173"}},
         "spec": {
             "host": service,
             # No `tls` here: without it Istio uses mutual TLS to every endpoint that has a sidecar and follows
@@ -68,47 +75,49 @@ def _destination_rule(spec: Manifest, service: str) -> Manifest:
     }
 
 
-def _virtual_service(spec: Manifest, service: str, host: str, gateway: str) -> Manifest:
-    ingress = any(route["ingress"] for route in spec["routes"])
-    hosts = [service, host] if ingress else [service]
-    inside = _inside_match(host if ingress else "")
-    routes = [_route(spec, service, route, gateway, inside) for route in spec["routes"]]
-    # Requests of the mesh that match no route still reach the service: /health, /metrics, paths without a route.
-    rest: Manifest = {"name": "mesh", "match": [inside], "route": _destinations(spec, service)}
+def _mesh(spec: Manifest, service: str) -> Manifest:
+    """The routes of callers in the mesh. Of the VirtualServices with a host, a sidecar uses the oldest only, so this one has no other host.
+
+    istio pilot/pkg/networking/core/httproute.go (buildVirtualHost), pkg/config/analysis/analyzers/virtualservice (IST0109).
+    """
+    routes = [_route(spec, service, route) for route in spec["routes"]]
+    # Requests that match no route still reach the service: /health, /metrics, paths without a route.
+    rest: Manifest = {"name": "mesh", "route": _destinations(spec, service)}
     return {
         "apiVersion": API_VERSION,
         "kind": "VirtualService",
         "metadata": _metadata(spec),
+        "spec": {"hosts": [service], "gateways": [MESH], "http": [*routes, rest]},
+    }
+
+
+def _ingress(spec: Manifest, service: str, host: str, gateway: str) -> Manifest:
+    """The routes of callers outside: a VirtualService without hosts and gateways, to which that of the host delegates."""
+    metadata = _metadata(spec)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "VirtualService",
+        "metadata": {
+            **metadata,
+            "name": ingress.delegate_name(spec["name"]),
+            "labels": {**metadata["labels"], ingress.LABEL: ingress.DELEGATE},
+            "annotations": {ingress.HOST: host, ingress.GATEWAY: gateway},
+        },
         "spec": {
-            "hosts": hosts,
-            # One object for gateway and mesh, so that a change of weights shifts all callers at once.
-            "gateways": [gateway, MESH] if ingress else [MESH],
-            "http": [*routes, rest],
+            "http": [entry for route in spec["routes"] if route["ingress"] for entry in _outside(spec, service, route)]
         },
     }
 
 
-def _inside_match(host: str) -> Manifest:
-    """Return the match of requests from the mesh to the service itself.
-
-    Gateways merge the routes of all VirtualServices of a host (pilot/pkg/networking/core/gateway.go, vHostDedupMap).
-    Sidecars do not: the oldest VirtualService takes the host and the others lose it (core/httproute.go, buildVirtualHost).
-    A pod that calls the ingress host would reach the service of that VirtualService. These matches therefore exclude the host:
-    such a call finds no route (404) instead of a wrong service.
-    """
-    match: Manifest = {"gateways": [MESH]}
-    if host:
-        match["withoutHeaders"] = {":authority": {"regex": f"(?i){re.escape(host)}(:[0-9]+)?".replace("\\-", "-")}}
-    return match
+def _outside(spec: Manifest, service: str, route: Manifest) -> list[Manifest]:
+    return [*closed.before(spec, route, route_name(route["prefix"])), _route(spec, service, route)]
 
 
-def _route(spec: Manifest, service: str, route: Manifest, gateway: str, inside: Manifest) -> Manifest:
-    outside: Manifest = {"gateways": [gateway]}
-    binds = [outside, inside] if route["ingress"] else [inside]
+def _route(spec: Manifest, service: str, route: Manifest) -> Manifest:
     result: Manifest = {
         # The name does not depend on the order; the canary finds its routes by it.
         "name": route_name(route["prefix"]),
-        "match": [{**bind, "uri": uri} for bind in binds for uri in _uris(route["prefix"])],
+        "match": [{"uri": uri} for uri in _uris(route["prefix"])],
         "route": _destinations(spec, service),
     }
     if route["timeout"]:

@@ -12,7 +12,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import load
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import delegate_name
 
 CREATE_ONLY = "servicemesh.platform/create-only"
 CONFIG_CHECKSUM = "servicemesh.platform/config-checksum"
@@ -72,13 +74,21 @@ def retired_manifests(definition: Any, traffic: bool = True, security: bool = Tr
     """
     spec = load(definition)
     name, own = spec["name"], workload_name(spec)
+    outside = any(route["ingress"] for route in spec["routes"])
     found = [
         ("autoscaling/v2", "HorizontalPodAutoscaler", own, not spec["autoscaling"]["enabled"]),
         ("policy/v1", "PodDisruptionBudget", own, not spec["disruption_budget"]["enabled"]),
         ("v1", "ConfigMap", _config_name(spec), not spec["config"]),
         ("networking.istio.io/v1", "VirtualService", name, not traffic),
+        ("networking.istio.io/v1", "VirtualService", delegate_name(name), not (traffic and outside)),
         ("networking.istio.io/v1", "DestinationRule", name, not traffic),
         ("security.istio.io/v1", "AuthorizationPolicy", name, not security),
+        (
+            "security.istio.io/v1",
+            "AuthorizationPolicy",
+            closed.policy_name(name),
+            not security or not closed.closed(spec),
+        ),
         ("security.istio.io/v1", "RequestAuthentication", name, not security or not spec["jwt"]),
     ]
     return [

@@ -15,6 +15,7 @@ import (
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	rbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -96,7 +97,7 @@ type Listener struct {
 }
 
 // Chain is a filter chain: what it matches, its TLS (raw, mesh with a required certificate, other), whether it takes HTTP only, and
-// where it leads.
+// where it leads. Access has the rules of its RBAC filters in order, as Envoy's API has them in JSON; Paths is what it does to paths before.
 type Chain struct {
 	Name      string   `json:"name"`
 	Port      uint32   `json:"port,omitempty"`
@@ -109,6 +110,16 @@ type Chain struct {
 	Clusters  []string `json:"clusters,omitempty"`
 	Weights   []uint32 `json:"weights,omitempty"`
 	Route     string   `json:"route,omitempty"`
+
+	Access []json.RawMessage `json:"access,omitempty"`
+	Paths  *Paths            `json:"paths,omitempty"`
+}
+
+// Paths says how paths are normalised.
+type Paths struct {
+	Normalize bool   `json:"normalize"`
+	Merge     bool   `json:"merge"`
+	Escaped   string `json:"escaped"`
 }
 
 // VirtualHost has the clusters of all its routes; Routes are these routes as Envoy's API has them in JSON, in order.
@@ -322,6 +333,10 @@ func chainOf(one *listener.FilterChain) Chain {
 				continue
 			}
 			result.HTTP = true
+			result.Access = access(manager)
+			result.Paths = &Paths{
+				Normalize: manager.GetNormalizePath().GetValue(), Merge: manager.MergeSlashes, Escaped: manager.PathWithEscapedSlashesAction.String(),
+			}
 			if manager.GetRds() != nil {
 				result.Route = manager.GetRds().RouteConfigName
 			}
@@ -331,6 +346,27 @@ func chainOf(one *listener.FilterChain) Chain {
 		}
 	}
 	return result
+}
+
+func access(manager *hcm.HttpConnectionManager) []json.RawMessage {
+	found := []json.RawMessage{}
+	for _, filter := range manager.HttpFilters {
+		config := filter.GetTypedConfig()
+		if !config.MessageIs(&rbac.RBAC{}) {
+			continue
+		}
+		one := &rbac.RBAC{}
+		if err := config.UnmarshalTo(one); err != nil {
+			found = append(found, json.RawMessage(fmt.Sprintf("%q", err.Error())))
+			continue
+		}
+		text, err := protojson.Marshal(one.GetRules())
+		if err != nil {
+			text, _ = json.Marshal(err.Error())
+		}
+		found = append(found, text)
+	}
+	return found
 }
 
 func proxied(proxy *tcp.TcpProxy) []string {

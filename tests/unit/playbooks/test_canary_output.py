@@ -25,6 +25,7 @@ REASON = (
     "success_rate/destination: 0.8312 is below 0.95 (1203 requests in 60 s); success_rate/source: 0.8298 is below 0.95"
 )
 MOST_LINES = 40
+GIVEN = {"platform_kubeconfig": "", "platform_image_registry": "registry.example.com/shop"}
 
 
 def checks(verdict: str) -> list[Obj]:
@@ -125,6 +126,7 @@ class Bench:
         answers = {
             "apply": {"changed": False},
             "secret_versions": {"changed": False, "versions": {}},
+            "objects_info": {"changed": False, "results": [[]]},
             "canary_info": {name: {**nothing, "decision": decision, **(info or {}).get(name, {})} for name in services},
             "canary": canary,
         }
@@ -142,7 +144,7 @@ class Bench:
         }
         done = subprocess.run(
             [str(Path(sys.executable).parent / "ansible-playbook"), str(root / "playbooks" / playbook),
-             "-i", str(root / "inventories" / "dev"), "-e", json.dumps({"platform_kubeconfig": "", **values}), *args],
+             "-i", str(root / "inventories" / "dev"), "-e", json.dumps({**GIVEN, **values}), *args],
             cwd=self.folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
         )  # fmt: skip

@@ -85,9 +85,14 @@ def test_environment_values_are_strings() -> None:
     env = istiod(istio_native_sidecars="enabled", istio_size="tuned")["env"]
     assert env == {
         "PILOT_JWT_ENABLE_REMOTE_JWKS": "envoy",
+        "BLOCKED_CIDRS_IN_JWKS_URIS": "127.0.0.0/8,169.254.0.0/16,::1/128,fe80::/10",
         "PILOT_PUSH_THROTTLE": "100",
         "ENABLE_NATIVE_SIDECARS": "true",
     }
+
+
+def test_no_addresses_are_blocked_for_keys_when_none_are_given() -> None:
+    assert istiod(istio_jwks_blocked_cidrs=[])["env"] == {"PILOT_JWT_ENABLE_REMOTE_JWKS": "envoy"}
 
 
 def test_proxies_count_the_connections_that_strict_refuses() -> None:

@@ -64,11 +64,47 @@ def test_each_controller_gets_its_own_annotations() -> None:
     }
 
 
-def test_several_hosts_keep_the_clients_host_header() -> None:
-    annotations = objects("community", nginx_ingress_hosts=["a.example", "b.example"])["Ingress"]["metadata"][
-        "annotations"
-    ]
+@pytest.mark.parametrize(
+    ("hosts", "sent"),
+    [
+        (["a.example"], "a.example"),
+        (["a.example", "b.example"], "$host"),
+        (["*.shop.example.com"], "$host"),
+        (["*.shop.example.com", "shop.example.com"], "$host"),
+    ],
+)
+def test_the_gateway_gets_a_host_and_never_a_wildcard(hosts: list[str], sent: str) -> None:
+    annotations = objects("community", nginx_ingress_hosts=hosts)["Ingress"]["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/upstream-vhost"] == sent
+    assert [rule["host"] for rule in objects("f5", nginx_ingress_hosts=hosts)["Ingress"]["spec"]["rules"]] == hosts
+
+
+def test_an_empty_vhost_keeps_the_clients_host_header() -> None:
+    annotations = objects("community", nginx_ingress_upstream_vhost="")["Ingress"]["metadata"]["annotations"]
     assert "nginx.ingress.kubernetes.io/upstream-vhost" not in annotations
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name"),
+    [
+        (["*.shop.example.com"], "ingress.shop.example.com"),
+        (["*.shop.example.com", "a.example"], "a.example"),
+    ],
+)
+def test_an_encrypted_backend_is_called_by_a_name(hosts: list[str], name: str) -> None:
+    given = {"nginx_ingress_hosts": hosts, "nginx_ingress_backend_protocol": "https"}
+    annotations = objects("community", **given)["Ingress"]["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-ssl-name"] == name
+    assert objects("f5", **given)["Policy"]["spec"]["egressMTLS"]["sslName"] == name
+
+
+def test_headers_of_12_kb_pass_both_controllers() -> None:
+    community = chart("community")["controller"]["config"]
+    assert (community["large-client-header-buffers"], community["proxy-buffer-size"]) == ("4 16k", "16k")
+    f5 = chart("f5", nginx_ingress_config={"http-snippets": "server_tokens off;"})["controller"]["config"]["entries"]
+    assert f5["http-snippets"] == "large_client_header_buffers 4 16k;\nserver_tokens off;"
+    # Of all buffers but one, which have 7 times 16k, NGINX may keep 2 times 16k busy (proxy_busy_buffers_size).
+    assert (f5["proxy-buffer-size"], f5["proxy-buffers"]) == ("16k", "8 16k")
 
 
 def test_an_encrypted_backend_sends_the_name_that_the_gateway_chooses_by() -> None:

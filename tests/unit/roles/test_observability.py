@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.role_values import value
 from tests.rules import tools
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,9 +152,20 @@ def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]
 
 
 def test_a_prometheus_3_is_told_what_an_empty_answer_is(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    assert jobs(rendered["prometheus3"])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
-    assert "fallback_scrape_protocol" not in jobs(rendered["defaults"])["service-readiness"]
+    for variant in ("defaults", "prometheus3"):
+        assert jobs(rendered[variant])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
+    assert "fallback_scrape_protocol" not in jobs(rendered["local"])["service-readiness"]
     assert set(jobs(rendered["defaults"])) - set(jobs(rendered["prometheus3"])) == {"apiserver", "cadvisor"}
+
+
+def test_the_operators_chart_writes_to_kube_system_only_when_asked() -> None:
+    """The keys of kube-prometheus-stack (values.yaml) whose templates have kube-system, or whose Services the operator writes there."""
+    components = {"kubelet", "coreDns", "kubeDns", "kubeControllerManager", "kubeEtcd", "kubeScheduler", "kubeProxy"}
+    apart = value("observability", "__observability_operator_values")
+    assert {name for name in components if apart[name] == {"enabled": False}} == components
+    assert apart["prometheusOperator"] == {"kubeletService": {"enabled": False}}
+    asked = value("observability", "__observability_operator_values", observability_operator_kube_system=True)
+    assert set(asked) == {"servicemesh.platform/managed-by", "fullnameOverride"}
 
 
 def test_names_of_the_site_reach_every_place(rendered: dict[str, list[dict[str, Any]]]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.documents import Origin
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import group_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import checked, flattened
@@ -132,12 +133,12 @@ def entries(given: Iterable[Mapping[str, Any]], files: Iterable[Any], istio_name
     found: dict[tuple[str, str, str, str], Entry] = {}
     pairs = [(part["resource"], Presence(part["state"]), "overlay") for part in given]
     pairs += [(document, Presence.PRESENT, "overlay_src") for document in files]
-    for document, presence, where in pairs:
-        for obj in flattened(document, where):
-            one = _entry(obj, presence, where, istio_namespace)
+    for document, presence, option in pairs:
+        for obj, origin in flattened(document, option):
+            one = _entry(obj, presence, origin, istio_namespace)
             other = found.setdefault(one.key, one)
             if (other.presence, other.obj) != (one.presence, one.obj):
-                raise KubeError(f"{where} has {one.told} twice, with different content. Expected each object once.")
+                raise KubeError(f"{origin} has {one.told} twice, with different content. Expected each object once.")
     going = {
         one.name
         for one in found.values()
@@ -150,16 +151,18 @@ def entries(given: Iterable[Mapping[str, Any]], files: Iterable[Any], istio_name
     return list(found.values())
 
 
-def _entry(obj: Obj, presence: Presence, where: str, istio_namespace: str) -> Entry:
-    checked(obj, where)
+def _entry(obj: Obj, presence: Presence, origin: Origin, istio_namespace: str) -> Entry:
+    checked(obj, origin)
     version, kind, meta = obj.get("apiVersion"), str(obj["kind"]), obj["metadata"]
     if not isinstance(version, str) or not version:
-        raise KubeError(f"{where} has {kind} {meta['name']} without apiVersion. Expected whole objects.")
+        raise KubeError(f"{origin} has {kind} {meta['name']} without apiVersion. Expected whole objects.")
     group, name, namespace = group_of(version), str(meta["name"]), str(meta.get("namespace") or "")
     scoped = (group, kind) not in _CLUSTER_SCOPED
     concerns, why = _concerns(obj, group, kind, (namespace, name), istio_namespace)
     if scoped and not namespace and concerns not in (Concerns.NOTHING, Concerns.UNKNOWN):
-        raise KubeError(f"{where} has {kind} {name} without metadata.namespace. Expected the namespace that it is for.")
+        raise KubeError(
+            f"{origin} has {kind} {name} without metadata.namespace. Expected the namespace that it is for."
+        )
     return Entry(presence, obj, group, kind, namespace if scoped else "", name, concerns, why)
 
 

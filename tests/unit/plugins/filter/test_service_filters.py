@@ -16,6 +16,7 @@ from tests.contract.tree import ROOT
 
 NAMES = [
     "ingress_paths",
+    "ingress_roots",
     "retired_manifests",
     "secret_manifests",
     "security_manifests",
@@ -64,6 +65,13 @@ def test_ingress_paths() -> None:
     assert load("ingress_paths")([GOOD], ["/api/a"]) == ["/api/a", "/api/a/*"]
     with pytest.raises(AnsibleFilterError, match="ingress_paths: the definition of hello"):
         load("ingress_paths")([{**GOOD, "port": 0}])
+
+
+def test_ingress_roots() -> None:
+    manifests = load("traffic_manifests")({**GOOD, "routes": [{"prefix": "/hello"}]})
+    found = load("ingress_roots")(manifests)
+    assert [item["spec"]["hosts"] for item in found["definitions"]] == [["ecommerce.example.com"]]
+    assert found["retired"] == []
 
 
 def test_secrets_are_random_letters_and_digits() -> None:

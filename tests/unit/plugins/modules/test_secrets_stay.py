@@ -28,7 +28,17 @@ KUBECONFIG = {"users": [{"name": "u", "user": {"token": PLANTED}}], "contexts": 
     [
         {"definitions": [SECRET, [SECRET]]},
         {"definitions": {"apiVersion": "v1", "kind": "List", "items": [SECRET]}},
+        {
+            "definitions": {
+                "apiVersion": "v1",
+                "kind": "SecretList",
+                "items": [{"metadata": {}, "data": {"a": PLANTED}}],
+            }
+        },
+        {"definitions": {**SECRET, "stringData": {"a": {PLANTED: PLANTED}}}},
+        {"definitions": {**SECRET, "data": [PLANTED]}},
         {"definitions": json.dumps(SECRET)},
+        {"definitions": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{a: !!int {PLANTED}}}"},
         {"definitions": [], "retired": SECRET},
         {"definitions": [], "kubeconfig": KUBECONFIG},
         {"definitions": [], "kubeconfig": "/nowhere", "api_key": PLANTED},

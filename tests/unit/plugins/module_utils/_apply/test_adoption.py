@@ -13,10 +13,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.adopti
     KUBECTL,
     LAST_APPLIED,
     adoption,
-    pruned,
-    restricted,
-    union,
+    given_back,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.field_sets import restricted, union
+from ansible_collections.servicemesh.platform.plugins.module_utils._apply.merge import pruned
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +109,44 @@ def test_others_keep_what_is_theirs() -> None:
     assert adoption(config_map({}, *entries, applied=applied(a="1")), OURS) is None
 
 
+def test_own_updates_are_taken_over_without_a_word() -> None:
+    """For example an object that was created only, and is applied now."""
+    live = config_map(
+        {}, entry(OURS, {"f:data": f("a", "b")}), entry("argocd", {"f:metadata": NOTE}), applied=applied(a="1")
+    )
+    found = adoption(live, OURS)
+    assert found is not None
+    assert (found.managers, found.from_others, found.note) == ((OURS,), (), "")
+    assert found.entries[0] == entry(OURS, {"f:data": f("a", "b")}, "Apply")
+    assert [step["path"] for step in found.patch] == ["/metadata/managedFields", "/metadata/resourceVersion"]
+
+
+def test_own_updates_beside_those_of_kubectl() -> None:
+    live = config_map(
+        {}, entry(KUBECTL, {"f:data": f("a", "x")}), entry(OURS, {"f:data": f("b")}), applied=applied(a="1")
+    )
+    found = adoption(live, OURS)
+    assert found is not None
+    assert (found.fields, found.note) == ({"f:data": f("a", "b")}, f"taken over from {KUBECTL}")
+
+
+def test_ownership_is_given_back_and_what_others_took_meanwhile_stays() -> None:
+    theirs = entry("somebody", {"f:data": f("c")}, "Apply")
+    scaled = entry(OURS, {"f:status": {}}, subresource="status")
+    before = config_map({}, entry(KUBECTL, {"f:data": f("a")}), scaled, applied=applied(a="1"))
+    now = config_map({}, entry(OURS, {"f:data": f("a")}, "Apply"), scaled, theirs)
+    now["metadata"]["resourceVersion"] = "8"
+    assert given_back(now, before, {OURS, KUBECTL}) == [
+        {"op": "add", "path": "/metadata/managedFields", "value": [entry(KUBECTL, {"f:data": f("a")}), scaled, theirs]},
+        {"op": "add", "path": "/metadata/annotations", "value": {}},
+        {
+            "op": "add", "path": "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration",
+            "value": json.dumps(applied(a="1")),
+        },
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "8"},
+    ]  # fmt: skip
+
+
 def test_a_secret_that_was_applied_as_text() -> None:
     live = config_map({}, entry(KUBECTL, {"f:data": f("a", "b"), "f:type": {}}))
     text = json.dumps({"apiVersion": "v1", "kind": "Secret", "data": {"b": "eA=="}, "stringData": {"a": "x"}})
@@ -147,7 +185,7 @@ def test_what_is_left_out_is_predicted_to_go() -> None:
     live["metadata"]["managedFields"] = [entry(KUBECTL, mine), entry("somebody", {"f:data": f("c", "d")})]
     found = adoption(live, OURS)
     assert found is not None
-    left = pruned(live, found, {"data": {"a": "1"}, "spec": {"ports": [{"port": 81}]}})
+    left = pruned(live, found.fields, found.others, {"data": {"a": "1"}, "spec": {"ports": [{"port": 81}]}})
     assert left["data"] == {"a": "1", "c": "3", "d": "4"}
     assert left["spec"]["ports"] == [{"port": 81}], "the whole item goes, but of the other only the name"
 
@@ -212,6 +250,7 @@ def test_client_side_apply_and_adoption_remove_the_same(
     assert found is not None
     after = {**live, "data": {**merged, **wanted}}
     gone = set(before) - set(wanted) - set(theirs)
-    assert set(pruned(after, found, {"data": wanted}).get("data", {})) == set(after["data"]) - gone
+    left = pruned(after, found.fields, found.others, {"data": wanted})["data"]
+    assert set(left or {}) == set(after["data"]) - gone
     again = adoption({**live, "metadata": {**live["metadata"], "managedFields": found.entries}}, OURS)
     assert again is None, "once is enough"

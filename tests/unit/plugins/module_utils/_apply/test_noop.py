@@ -144,6 +144,22 @@ def test_another_order_is_a_change() -> None:
     assert not is_noop(body, live(), US)
 
 
+@pytest.mark.parametrize("nothing", [{}, [], None])
+def test_what_the_server_does_not_store_is_a_noop(nothing: Any) -> None:
+    """`data: {}` and `creationTimestamp: null`, as generated manifests have them."""
+    body, there = copy.deepcopy(BODY), live()
+    body["spec"]["template"]["spec"]["nothing"] = nothing  # type: ignore[index]
+    pod = there["metadata"]["managedFields"][0]["fieldsV1"] = copy.deepcopy(FIELDS)
+    assert not is_noop(body, there, US), "it was not applied before"
+    pod["f:spec"]["f:template"]["f:spec"]["f:nothing"] = {}  # type: ignore[index]
+    assert is_noop(body, there, US)
+    there["spec"]["template"]["spec"]["nothing"] = "something"
+    assert not is_noop(body, there, US)
+    pod["f:spec"]["f:template"]["f:spec"]["f:nothing"] = {"f:a": {}}  # type: ignore[index]
+    del there["spec"]["template"]["spec"]["nothing"]
+    assert not is_noop(body, there, US), "it had something in it"
+
+
 def test_numbers_and_booleans_are_told_apart() -> None:
     changed = live()
     changed["spec"]["replicas"] = 2.0
@@ -217,9 +233,9 @@ def objects(value: Any, there: Any, fields: dict[str, Any]) -> tuple[dict[str, A
 
 
 def contains(there: Any, value: Any) -> bool:
-    """Whether a live value has all of another; beside it stands what is somebody else's."""
+    """Whether a live value has all of another; beside it stands what is somebody else's, and what is empty may be left out."""
     if isinstance(value, dict) and isinstance(there, dict):
-        return all(key in there and contains(there[key], value[key]) for key in value)
+        return all(contains(there[key], value[key]) if key in there else value[key] in ([], {}, None) for key in value)
     if isinstance(value, list) and isinstance(there, list):
         return all(any(contains(item, wanted) for item in there) for wanted in value)
     return compact(there) == compact(value)

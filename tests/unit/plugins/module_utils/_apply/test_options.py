@@ -12,7 +12,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._apply.option
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 PARAMS: dict[str, Any] = {
-    "definitions": [], "src": None, "state": "present", "name": "shop", "wait": True, "wait_timeout": 300,
+    "definitions": [], "src": None, "state": "present", "name": "shop", "namespace": None, "wait": True, "wait_timeout": 300,
     "field_manager": "m", "force_conflicts": [], "concurrency": 16, "prune": False, "prune_allow": [],
     "inventory_namespace": None,
 }  # fmt: skip
@@ -57,3 +57,9 @@ def test_pruning_needs_to_know_the_set(changed: dict[str, Any], message: str) ->
     assert (allowed.prune, allowed.check, allowed.prune_allow) == (True, True, ("shop", "Namespace shop"))
     with pytest.raises(KubeError, match=message.replace("'", ".")):
         options_of({**pruning, **changed}, check=False)
+
+
+def test_the_namespace_is_a_name() -> None:
+    assert options_of({**PARAMS, "namespace": "shop"}, check=False).namespace == "shop"
+    with pytest.raises(KubeError, match=r"namespace is 'Shop'; expected an RFC 1123 label"):
+        options_of({**PARAMS, "namespace": "Shop"}, check=False)

@@ -71,6 +71,19 @@ def test_what_others_need_comes_first(first: str, second: str) -> None:
     assert wave_of(obj(first)) < wave_of(obj(second))
 
 
+def test_a_virtual_service_comes_after_those_that_it_delegates_to_and_before_those_that_may_give_up_its_host() -> None:
+    route = {"match": [{"uri": {"prefix": "/a"}}]}
+    delegate = {**obj("VirtualService", "a-ingress"), "spec": {"http": [route]}}
+    root = {
+        **obj("VirtualService", "z"),
+        "spec": {"hosts": ["x"], "http": [{**route, "delegate": {"name": "a-ingress"}}]},
+    }
+    mesh = {**obj("VirtualService", "a"), "spec": {"hosts": ["a"], "http": [route]}}
+    planned = [members for _number, members in waves([mesh, root, delegate, obj("DestinationRule")])]
+    assert planned == [[obj("DestinationRule")], [delegate], [root], [mesh]]
+    assert wave_of(mesh) == wave_of(obj("VirtualService")), "a reference, to delete"
+
+
 def test_a_kind_of_the_same_name_in_another_group_is_a_custom_resource() -> None:
     assert wave_of(obj("Service", api_version="serving.knative.dev/v1")) == wave_of(obj("Certificate"))
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import pytest
@@ -213,25 +212,6 @@ def test_the_weights_of_connections_are_read_from_listeners(weight: int) -> None
         found = {"configs": [listener(http, other, one), listener(http, default=one), {"name": "warming"}]}
         assert envoy.connection_shares(found, AIM) == {weight}
     assert envoy.connection_shares({"configs": [listener(http, other)]}, AIM) == set()
-
-
-def test_a_gateway_is_always_among_the_sample() -> None:
-    def pod(name: str, ready: bool = True, proxy: str = "istio-proxy") -> dict[str, Any]:
-        conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-        return {
-            "metadata": {"name": name},
-            "spec": {"containers": [{"name": proxy}]},
-            "status": {"conditions": conditions},
-        }
-
-    gateways = [pod("g1"), pod("g2", ready=False)]
-    sidecars = [pod(f"s{number}") for number in range(5)] + [pod("plain", proxy="app")]
-    for seed in range(20):
-        names = [p["metadata"]["name"] for p in envoy.sampled(gateways, sidecars, 3, random.Random(seed))]  # noqa: S311  # no secret
-        assert names[0] == "g1"
-        assert len(names) == 3
-        assert not {"g2", "plain"} & set(names)
-    assert [p["metadata"]["name"] for p in envoy.sampled([], sidecars[:1], 3, random.Random(1))] == ["s0"]  # noqa: S311  # no secret
 
 
 # Results -------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary impor
     route_patch,
     routes,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proof_scope import Scope, scopes
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_record import (
     MIRROR_KEYS,
     RouteRecord,
@@ -23,6 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.start_routes import mirrors_elsewhere
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import roots
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from hypothesis import given
 from hypothesis import strategies as st
@@ -217,9 +219,11 @@ def test_a_route_that_is_not_understood_is_refused_by_name(route: list[Obj], wor
     assert "VirtualService shop/vs, http route api" in finding
 
 
-def test_a_delegate_is_refused_by_name() -> None:
-    obj = virtual_service([{"name": "api", "delegate": {"name": "real", "namespace": "other"}}])
-    assert "delegates to other/real" in routes.find(obj, AIM).findings[0]
+def test_a_route_that_delegates_has_no_weights_of_its_own() -> None:
+    obj = virtual_service([{"name": "api", "delegate": {"name": "real"}}, {"name": "rest", "route": SPLIT}])
+    found = routes.find(obj, AIM)
+    assert [place.name for place in found.places] == ["rest"]
+    assert found.findings == found.left == ()
 
 
 def test_ports_that_differ_are_refused() -> None:
@@ -260,11 +264,15 @@ def test_every_route_of_the_platforms_services_is_found() -> None:
         "image": "example/user:v1",
         "routes": [{"prefix": "/api/users"}, {"prefix": "/internal", "ingress": False}],
     }
-    rule, obj = traffic_manifests(definition)
-    obj["metadata"]["resourceVersion"] = "1"
-    found = routes.find(obj, AIM)
-    assert [place.name for place in found.places] == ["api-users", "internal", "mesh"]
-    assert found.findings == found.left == ()
+    rule, *items = traffic_manifests(definition)
+    names = []
+    for obj in items:
+        obj["metadata"]["resourceVersion"] = "1"
+        found = routes.find(obj, AIM)
+        names.append([place.name for place in found.places])
+        assert found.findings == found.left == ()
+        assert routes.concerns(obj, AIM)
+    assert names == [["api-users", "internal", "mesh"], ["api-users"]]
     assert preconditions.rule_findings([rule], AIM) == []
 
 
@@ -446,3 +454,29 @@ def test_the_first_of_two_subsets_and_the_first_policy_stay() -> None:
 def test_a_rule_that_some_callers_get_is_told(second: Obj, words: str) -> None:
     first = rule(name="a", subsets=SUBSETS[:1] if words == "has no subset" else SUBSETS)
     assert words in "; ".join(preconditions.rule_findings([first, second], AIM))
+
+
+def test_routes_that_refuse_other_spellings_stay_before_those_that_they_guard() -> None:
+    """Of a delegate below the root of its host; the refusals have no destinations, so no weights, copies and mirrors."""
+    paths = [{"prefix": "/api/users/admin", "methods": ["GET"]}, {"prefix": "/api/users", "methods": ["GET", "POST"]}]
+    definition = {"name": "user-service", "namespace": "shop", "image": "x/y:1", "routes": paths}
+    rules = traffic_manifests(definition)
+    delegate = rules[2]
+    delegate["metadata"]["resourceVersion"] = "7"
+    above, _gone = roots(rules)
+    admin, refusal, users = delegate["spec"]["http"]
+    assert (routes.find(delegate, AIM).left, routes.find(delegate, AIM).findings) == ((), ())
+    assert [place.index for place in routes.find(delegate, AIM).places] == [0, 2]
+    copies, _refused = route_copies.copies_of(delegate, AIM, TESTER, "r1")
+    assert route_copies.root_findings(delegate, AIM, above, copies, TESTER, 10) == []
+    record = record_of(delegate, TESTER, 10)
+    during = shifted(delegate, 30, record, "run/1")
+    found = during["spec"]["http"]
+    names = [route["name"] for route in found]
+    own = f"{admin['name']}-canary-match-r1", f"{users['name']}-canary-match-r1"
+    assert names == [own[0], admin["name"], refusal["name"], own[1], users["name"]]
+    assert found[2] == refusal
+    assert scopes([during], above, AIM, record.copies) == [
+        Scope("istio-system/ecommerce-gateway", frozenset({admin["name"], users["name"]}))
+    ]
+    assert patched(during, route_patch.patch(during, AIM, 0, record, annotation="")) == delegate

@@ -189,6 +189,26 @@ def test_a_delegate_is_refused_where_what_delegates_to_it_is_not_known() -> None
     assert codes(reader, {**given, "match": None}) == []
 
 
+def test_a_run_records_what_it_shifts_and_who_delegates_to_it() -> None:
+    reader = Reader()
+    mesh = reader.objects[f"{VIRTUAL_SERVICES}/user-service"]
+    delegate = {
+        "metadata": {**META, "name": "user-service-ingress"},
+        "spec": {"http": copy.deepcopy(mesh["spec"]["http"])},
+    }
+    delegates = [{"delegate": {"name": name}} for name in ("user-service-ingress", "order-service-ingress")]
+    root = {"metadata": {**META, "name": "shop"}, "spec": {"hosts": ["x"], "gateways": ["gw"], "http": delegates}}
+    reader.objects |= {f"{VIRTUAL_SERVICES}/{item['metadata']['name']}": item for item in (delegate, root)}
+    for named in (None, ["user-service", "shop"]):
+        given = options(virtual_services=named)
+        settings, observation, findings, _notes = checked_settings(cast(Client, reader), given, 0.0, restarting=False)
+        assert findings == []
+        assert set(settings["virtual_services"]) == {"ecommerce/user-service", "ecommerce/user-service-ingress"}
+        assert settings["roots"] == ["ecommerce/shop"]
+        assert settings["route_records"].keys() == set(settings["virtual_services"])
+        assert observation.observed.weights == {0}
+
+
 def test_a_run_takes_over_only_the_routes_that_it_shifts_itself() -> None:
     reader = Reader(20)
     settings = checked_settings(cast(Client, Reader()), options(), 0.0, restarting=False)[0]

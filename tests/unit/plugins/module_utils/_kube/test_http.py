@@ -5,18 +5,52 @@
 
 from __future__ import annotations
 
+import json
 import time
 from email.utils import formatdate
+from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
+    body_of,
     parsed,
     retry_after,
     status_body,
     warnings_in,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+class Strings(yaml.CSafeLoader):
+    """Numbers are texts."""
+
+
+Strings.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")]
+    for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@given(JSON)
+@example({"a": "\U0001f600\x7f\x80\u2028\ufeff\uffff\\ud83d\\U0001f600"})
+def test_a_body_is_the_same_as_json_and_as_yaml(value: Any) -> None:
+    body = body_of(value)
+    assert json.loads(body) == value
+    assert yaml.load(body, Loader=Strings) == json.loads(  # noqa: S506  # a safe loader
+        body, parse_float=str, parse_int=str, parse_constant=str
+    )
 
 
 def header(text: str, date: str = "") -> str:

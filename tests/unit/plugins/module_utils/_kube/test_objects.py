@@ -86,6 +86,16 @@ def test_ours_are_marked_and_others_are_not() -> None:
     assert "labels" not in CONFIG["metadata"], "the input stays as it was"
 
 
+def test_an_object_may_say_itself_what_it_is_part_of() -> None:
+    """Several sets may write it; each would else change the label."""
+    shared = {**CONFIG, "metadata": {**CONFIG["metadata"], "labels": {_objects.PART_OF_LABEL: "shop"}}}
+    sent = _objects.prepared(shared, "my-set", ours=True)
+    assert sent["metadata"]["labels"] == {
+        _objects.MANAGED_BY_LABEL: "servicemesh-platform",
+        _objects.PART_OF_LABEL: "shop",
+    }
+
+
 def test_what_only_the_server_writes_is_not_sent() -> None:
     live = {
         **CONFIG,

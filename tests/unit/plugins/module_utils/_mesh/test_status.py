@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh import status as _status
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import roots
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 
 
 def deployment(name: str = "user-service", ready: int = 1, replicas: int = 1, **status: Any) -> dict[str, Any]:
@@ -162,6 +164,23 @@ def test_first_prefixes_takes_what_the_gateway_serves() -> None:
 
     items = [service("a", ["gw", "mesh"], "/api/a", "/api/b"), service("b", ["mesh"], "/inner"), service("c", ["gw"])]
     assert _status.first_prefixes(items) == {("e", "a"): "/api/a"}
+
+
+def test_first_prefixes_follows_delegates() -> None:
+    manifests = traffic_manifests(
+        {"name": "a", "namespace": "e", "image": "x/y:1", "routes": [{"prefix": "/api/a"}, {"prefix": "/b"}]}
+    )
+    items = [item for item in [*manifests, *roots(manifests)[0]] if item["kind"] == "VirtualService"]
+    assert _status.first_prefixes(items) == {("e", "a"): "/api/a"}
+    lost = [item for item in items if item["metadata"]["name"] != "a-ingress"]
+    assert _status.first_prefixes(lost) == {}
+
+
+def test_first_prefixes_leaves_out_what_the_gateway_answers_itself() -> None:
+    closed = [{"prefix": "/api/a/admin", "methods": ["GET"]}, {"prefix": "/api/a", "methods": ["GET", "POST"]}]
+    manifests = traffic_manifests({"name": "a", "namespace": "e", "image": "x/y:1", "routes": closed})
+    items = [item for item in [*manifests, *roots(manifests)[0]] if item["kind"] == "VirtualService"]
+    assert _status.first_prefixes(items) == {("e", "a"): "/api/a/admin"}
 
 
 def test_ingress_host() -> None:

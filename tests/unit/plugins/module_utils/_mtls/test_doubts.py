@@ -13,6 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.kinds import TABLES, doubt
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Verdict
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingress import roots
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.workload import service_manifests
 
@@ -495,13 +496,14 @@ def test_pods_with_the_same_doubt_are_one_group() -> None:
 
 def manifests() -> list[dict[str, Any]]:
     """What the platform's roles write of the kinds that are read."""
-    definition = value("user_service", "__user_service_definition")
+    definition = value("user_service", "__user_service_definition", platform_image_registry="registry.example.com/shop")
     made = [
         *(
             value("mesh_traffic", "__mesh_traffic_gateway"),
+            value("mesh_traffic", "__mesh_traffic_inside"),
             value("mesh_security", "__mesh_security_peer_authentication"),
         ),
-        *(*traffic_manifests(definition), *service_manifests(definition)),
+        *(*traffic_manifests(definition), *roots(traffic_manifests(definition))[0], *service_manifests(definition)),
     ]
     return [entry for entry in made if entry["kind"] in TABLES]
 
@@ -510,7 +512,7 @@ def test_the_manifests_of_the_platform_are_understood() -> None:
     """Our own platform has nothing that is not understood."""
     made = manifests()
     assert {entry["kind"] for entry in made} == {
-        *("Gateway", "PeerAuthentication", "DestinationRule", "Service", "VirtualService"),
+        *("Gateway", "ServiceEntry", "PeerAuthentication", "DestinationRule", "Service", "VirtualService"),
     }
     assert [doubt(entry["kind"], entry) for entry in made] == [None] * len(made)
     document = value("istio", "__istio_mesh_config", istio_tracing_service="otel.a")

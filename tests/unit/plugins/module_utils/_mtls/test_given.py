@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_yaml import read as documents_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.given import Given
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import identity
@@ -103,6 +104,27 @@ def test_another_groups_kind_of_the_same_name_is_not_meant() -> None:
 def test_what_is_no_object_is_named(document: Any, words: str) -> None:
     with pytest.raises(KubeError, match=words):
         Given([document], complete=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kind: Pod\nmetadata: {name: a}\n---\n- text\n", "mesh.yml, document 2, line 4 has '['text']', which is no object"),
+        ("kind: Pod\nmetadata: {}\n", "mesh.yml, document 1, line 1 has an object of kind Pod without metadata.name"),
+        ("kind: Pod\nmetadata:\n  name: a\n  labels: {on: on}\n", "mesh.yml, document 1, line 4 has Pod a with labels: {'true': True}"),
+        ("kind: PodList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n  spec: 7\n", "document 1, line 5 has Pod b with spec: 7"),
+        ("kind: Secret\nmetadata: {name: a}\ndata: [planted]\n", "Secret a with data: a value that is not shown"),
+        (
+            "kind: Pod\nmetadata: {name: a}\n---\nkind: Pod\nmetadata: {name: a}\nspec: {}\n",
+            "mesh.yml, document 2, line 4 has Pod a twice (first in mesh.yml, document 1, line 1)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_is_named_with_its_place(text: str, words: str) -> None:
+    with pytest.raises(KubeError) as caught:
+        Given(documents_of(text, "mesh.yml"), complete=True)
+    assert words in str(caught.value)
+    assert "planted" not in str(caught.value)
 
 
 def test_a_time_without_quotes_is_the_same_time() -> None:

@@ -84,6 +84,21 @@ def test_networks() -> None:
     assert found(server(kubelet={"clusterDomain": "cluster.local"}, kubeadm=kubeadm), dns_domain="cluster.local") == []
 
 
+@pytest.mark.parametrize(
+    ("names", "plugin"),
+    [
+        (["calico-node", "node-exporter"], "calico"),
+        (["aws-node"], "amazon-vpc-cni"),
+        (["kube-proxy"], ""),
+        (["aws-node", "cilium"], ""),  # chained: which one is meant is not known
+        (None, ""),
+    ],
+)
+def test_the_network_plugin_is_named_only_when_it_is_known(names: list[str] | None, plugin: str) -> None:
+    daemon_sets = None if names is None else [{"metadata": {"name": name}} for name in names]
+    assert p.network_plugin(server(daemon_sets=daemon_sets)) == plugin
+
+
 def test_cgroup_v1_is_hinted_at() -> None:
     assert found(server(kubelet={"failCgroupV1": False})) == [("cgroup", "warning")]
     assert found(server("v1.34.0", kubelet={"failCgroupV1": False})) == []

@@ -20,7 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.sche
 
 from tests.contract.tree import ROOT
 
-MINIMAL = {"name": "user-service", "image": "docker.io/ecommerce/user-service:v1.0"}
+MINIMAL = {"name": "user-service", "image": "registry.example.com/shop/user-service:v1.0"}
 
 
 def definition(**keys: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def test_the_argument_specs_have_the_same_keys_and_types() -> None:
 @pytest.mark.parametrize(
     ("image", "version"),
     [
-        ("docker.io/ecommerce/user-service:v1.0", "v1.0"),
+        ("registry.example.com/shop/user-service:v1.0", "v1.0"),
         ("localhost:5000/user-service:2", "2"),
         ("localhost:5000/user-service", "latest"),
         ("user-service@sha256:" + "a" * 64, "latest"),
@@ -103,6 +103,7 @@ CALLER = {"service_account": "order-service", "methods": ["GET"], "paths": ["/x"
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"image": None}, "image: missing"),
     ({"image": "Not An Image"}, "image: 'Not An Image' is not an image reference"),
+    ({"image": ""}, "v1.0; give one, or platform_image_registry (playbooks/images.yml builds the reference services)"),
     ({"name": "User_Service"}, "name: 'User_Service' is not an RFC 1123 label"),
     ({"name": "1st"}, "name: '1st' is not an RFC 1123 label that starts with a letter"),
     ({"name": "a" * 64}, f"name: '{'a' * 64}' is not an RFC 1123 label"),
@@ -237,6 +238,62 @@ def test_the_definition_given_is_not_changed() -> None:
 def test_wildcards_become_what_istio_knows(pattern: str, template: str) -> None:
     assert _checks.pattern(pattern) is None
     assert _checks.template(pattern) == template
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("/**", "/*"),
+        ("/api/users/**", "/api/users/*"),
+        ("/api/users/*/**", "/api/users/*/*"),
+        ("/api/users/{id}/profile", "/api/users/*/profile"),
+        ("/api/users/{*}/profile", "/api/users/*/profile"),
+        ("/api/users/{**}", "/api/users/*"),
+        ("/api/users/:id/profile", "/api/users/*/profile"),
+        ("/api/users/<int:id>", "/api/users/*"),
+        ("/api/users/[0-9]+", "/api/users/*"),
+        ("/api/users/(.+)/profile", "/api/users/*/profile"),
+        ("/api/users/.*", "/api/users/*"),
+        ("^/api/users/.+$", "/api/users/*"),
+        # No pattern of Istio has these meanings, or the text has none.
+        ("/api/**/profile", ""),
+        ("/api/*/us*", ""),
+        ("/api/us*rs/profile", ""),
+        ("/api/*x", ""),
+        ("*", ""),
+        ("*/profile", ""),
+        ("", ""),
+    ],
+)
+def test_patterns_that_istio_would_take_literally_are_refused_with_the_right_form(pattern: str, meant: str) -> None:
+    expected = _checks.pattern(pattern)
+    assert expected is not None
+    assert expected.partition("; write ")[2] == meant
+    assert not meant or _checks.pattern(meant) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "good"),
+    [
+        ("/caf%C3%A9", True),
+        ("/a%20b", True),
+        ("/a.b/c-d_e~f", True),
+        ("/caf%c3%a9", False),  # Envoy leaves the case of a code, and compares it
+        ("/%61dmin", False),  # Envoy decodes it first
+        ("/a%2Fb", False),
+        ("/a;b", False),
+        ("/a//b", False),
+        ("/a%zz", False),
+        ("/a%", False),
+        ("/./a", False),
+        ("/..%2Fa", False),
+    ],
+)
+def test_paths_are_written_as_envoy_compares_them(path: str, good: bool) -> None:
+    for check in (_checks.prefix, _checks.pattern):
+        expected = check(path)
+        assert (expected is None) is good
+        assert good or "percent codes in upper case" in str(expected)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1m30s", 90), ("500ms", "0.5"), ("1h", 3600), ("1.5s", "1.5")])

@@ -14,7 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service impo
 
 USER: dict[str, Any] = {
     "name": "user-service",
-    "image": "docker.io/ecommerce/user-service:v1.0",
+    "image": "registry.example.com/shop/user-service:v1.0",
     "env": {"SERVICE_NAME": "user-service"},
     "secret_env": [{"name": "DATABASE_URL", "secret": "user-db", "key": "url"}],
     "config": {"LOG_LEVEL": "info"},
@@ -186,7 +186,7 @@ def test_generated_secrets_are_created_only() -> None:
     [
         ({}, True, True, {"HorizontalPodAutoscaler"}),
         ({"autoscaling": {"enabled": True}}, True, True, set()),
-        ({"jwt": {}, "routes": []}, True, True, {"HorizontalPodAutoscaler", "RequestAuthentication"}),
+        ({"jwt": {}, "routes": []}, True, True, {"HorizontalPodAutoscaler", "RequestAuthentication", "VirtualService"}),
         ({"disruption_budget": {"enabled": False}}, True, True, {"HorizontalPodAutoscaler", "PodDisruptionBudget"}),
         ({"config": {}}, True, True, {"HorizontalPodAutoscaler", "ConfigMap"}),
         ({}, False, True, {"HorizontalPodAutoscaler", "VirtualService", "DestinationRule"}),
@@ -194,7 +194,16 @@ def test_generated_secrets_are_created_only() -> None:
     ],
 )
 def test_what_is_no_longer_asked_for(keys: dict[str, Any], traffic: bool, security: bool, kinds: set[str]) -> None:
-    assert {m["kind"] for m in _workload.retired_manifests({**USER, **keys}, traffic, security)} == kinds
+    retired = _workload.retired_manifests({**USER, **keys}, traffic, security)
+    assert {m["kind"] for m in retired if m["metadata"]["name"] != "user-service-closed-paths"} == kinds
+
+
+@pytest.mark.parametrize(
+    ("keys", "security", "gone"), [({}, True, False), ({}, False, True), ({"routes": []}, True, True)]
+)
+def test_the_policy_of_closed_paths_goes_with_them(keys: dict[str, Any], security: bool, gone: bool) -> None:
+    retired = _workload.retired_manifests({**USER, **keys}, security=security)
+    assert ("user-service-closed-paths" in {m["metadata"]["name"] for m in retired}) is gone
 
 
 def test_the_retired_config_map_is_that_of_the_track() -> None:
@@ -217,15 +226,35 @@ def test_nothing_is_both_rendered_and_retired() -> None:
             *_traffic.traffic_manifests(definition),
             *_security.security_manifests(definition),
         ]
-        assert not {m["kind"] for m in rendered} & {m["kind"] for m in _workload.retired_manifests(definition)}
+        retired = _workload.retired_manifests(definition)
+        assert not {named(m) for m in rendered} & {named(m) for m in retired}
+
+
+def named(manifest: dict[str, Any]) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def rules(cluster_domain: str = "cluster.local", **keys: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    found = _traffic.traffic_manifests({**USER, **keys}, cluster_domain=cluster_domain)
+    assert len({named(m) for m in found}) == len(found)
+    return {named(m): m for m in found}
 
 
 def virtual_service(**keys: Any) -> dict[str, Any]:
-    return by_kind(_traffic.traffic_manifests({**USER, **keys}))["VirtualService"]["spec"]
+    return rules(**keys)["VirtualService", "user-service"]["spec"]
+
+
+def outside(**keys: Any) -> dict[str, Any]:
+    return rules(**keys)["VirtualService", "user-service-ingress"]
+
+
+def routes(**keys: Any) -> dict[str, dict[str, Any]]:
+    return {route["name"]: route for route in virtual_service(**keys)["http"]}
 
 
 def test_the_destination_rule() -> None:
-    spec = by_kind(_traffic.traffic_manifests(USER, cluster_domain="example.org"))["DestinationRule"]["spec"]
+    rule = rules(cluster_domain="example.org")["DestinationRule", "user-service"]
+    spec = rule["spec"]
     assert spec["host"] == "user-service.ecommerce.svc.example.org"
     assert spec["subsets"] == [
         {"name": "stable", "labels": {"track": "stable"}},
@@ -234,53 +263,63 @@ def test_the_destination_rule() -> None:
     assert "tls" not in spec["trafficPolicy"], "a mode here would override PeerAuthentication"
     assert spec["trafficPolicy"]["loadBalancer"] == {"simple": "LEAST_REQUEST"}
     assert spec["trafficPolicy"]["outlierDetection"]["maxEjectionPercent"] == 50
+    # At rest no pod is in the canary's subset, which is as it should be.
+    assert rule["metadata"]["annotations"] == {"galley.istio.io/analyze-suppress": "IST0173"}
 
 
-def test_one_virtual_service_for_both_directions() -> None:
-    spec = virtual_service()
-    assert spec["hosts"] == ["user-service.ecommerce.svc.cluster.local", "ecommerce.example.com"]
-    assert spec["gateways"] == ["istio-system/ecommerce-gateway", "mesh"]
-    assert [route["name"] for route in spec["http"]] == ["api-users-admin", "api-users", "internal", "mesh"]
+def test_callers_in_the_mesh_and_those_outside_have_a_virtual_service_each() -> None:
+    mesh, delegate = virtual_service(), outside()
+    assert (mesh["hosts"], mesh["gateways"]) == (["user-service.ecommerce.svc.cluster.local"], ["mesh"])
+    assert [route["name"] for route in mesh["http"]] == ["api-users-admin", "api-users", "internal", "mesh"]
+    assert set(delegate["spec"]) == {"http"}, "Istio refuses hosts and gateways in a delegate"
+    names = [route["name"] for route in delegate["spec"]["http"] if "route" in route]
+    assert names == ["api-users-admin", "api-users"]
+    assert delegate["metadata"]["labels"]["servicemesh.platform/ingress"] == "delegate"
+    assert delegate["metadata"]["annotations"] == {
+        "servicemesh.platform/ingress-host": "ecommerce.example.com",
+        "servicemesh.platform/ingress-gateway": "istio-system/ecommerce-gateway",
+    }
 
 
-def test_matches_of_the_gateway_and_of_the_mesh() -> None:
-    route = virtual_service()["http"][1]
-    outside = [m for m in route["match"] if m["gateways"] == ["istio-system/ecommerce-gateway"]]
-    inside = [m for m in route["match"] if m["gateways"] == ["mesh"]]
-    assert (
-        [m["uri"] for m in outside]
-        == [m["uri"] for m in inside]
-        == [{"exact": "/api/users"}, {"prefix": "/api/users/"}]
-    )
-    assert all("withoutHeaders" not in match for match in outside)
-    # Sidecars use only one VirtualService of a host: the ingress host must find no route there.
-    for match in [*inside, *virtual_service()["http"][-1]["match"]]:
-        assert match["withoutHeaders"] == {":authority": {"regex": r"(?i)ecommerce\.example\.com(:[0-9]+)?"}}
+def test_both_have_the_same_route_for_a_prefix() -> None:
+    forwarding = [route for route in outside()["spec"]["http"] if "route" in route]
+    assert virtual_service()["http"][:2] == forwarding
+    assert routes()["api-users"]["match"] == [
+        {"uri": {"exact": "/api/users"}},
+        {"uri": {"prefix": "/api/users/"}},
+    ]
+    assert "match" not in virtual_service()["http"][-1], "what no route takes reaches the service all the same"
 
 
-def test_a_route_inside_only_is_not_bound_to_the_gateway() -> None:
-    internal = virtual_service()["http"][2]
-    assert {gateway for match in internal["match"] for gateway in match["gateways"]} == {"mesh"}
-    alone = virtual_service(routes=[{"prefix": "/internal", "ingress": False}])
-    assert alone["hosts"] == ["user-service.ecommerce.svc.cluster.local"]
-    assert alone["gateways"] == ["mesh"]
-    assert all("withoutHeaders" not in match for route in alone["http"] for match in route["match"])
+def test_a_service_without_routes_for_callers_outside() -> None:
+    keys: dict[str, Any] = {"routes": [{"prefix": "/internal", "ingress": False}]}
+    assert [kind for kind, _name in rules(**keys)] == ["DestinationRule", "VirtualService"]
+    retired = {named(m) for m in _workload.retired_manifests({**USER, **keys})}
+    assert ("VirtualService", "user-service-ingress") in retired
+    assert ("VirtualService", "user-service-ingress") not in {named(m) for m in _workload.retired_manifests(USER)}
+    assert {named(m) for m in _workload.retired_manifests(USER, traffic=False)} >= {
+        ("VirtualService", "user-service"),
+        ("VirtualService", "user-service-ingress"),
+        ("DestinationRule", "user-service"),
+    }
 
 
 def test_a_route_for_everything() -> None:
-    route = virtual_service(routes=[{"prefix": "/"}])["http"][0]
-    assert route["name"] == "root"
-    assert [match["uri"] for match in route["match"]] == [{"prefix": "/"}, {"prefix": "/"}]
+    route = routes(routes=[{"prefix": "/"}])["root"]
+    assert [match["uri"] for match in route["match"]] == [{"prefix": "/"}]
 
 
 def test_every_route_sends_everything_to_stable() -> None:
-    for route in virtual_service()["http"]:
+    for route in [*virtual_service()["http"], *outside()["spec"]["http"]]:
+        if "directResponse" in route:
+            assert "route" not in route, route["name"]
+            continue
         assert [(d["destination"]["subset"], d["weight"]) for d in route["route"]] == [("stable", 100), ("canary", 0)]
         assert {d["destination"]["host"] for d in route["route"]} == {"user-service.ecommerce.svc.cluster.local"}
 
 
 def test_timeout_retries_and_cors() -> None:
-    route = virtual_service()["http"][1]
+    route = routes()["api-users"]
     assert route["timeout"] == "5s"
     assert route["retries"] == {"attempts": 3, "perTryTimeout": "2s", "retryOn": "connect-failure,refused-stream"}
     assert route["corsPolicy"] == {
@@ -289,13 +328,19 @@ def test_timeout_retries_and_cors() -> None:
         "allowHeaders": ["*"],
         "maxAge": "24h",
     }
-    plain = virtual_service(routes=[{"prefix": "/a", "retries": {"attempts": 0}}])["http"][0]
+    plain = routes(routes=[{"prefix": "/a", "retries": {"attempts": 0}}])["a"]
     assert plain["retries"] == {"attempts": 0}
     assert not {"timeout", "corsPolicy"} & set(plain)
 
 
+def security(definition: dict[str, Any], *context: str) -> dict[str, dict[str, Any]]:
+    """By kind, without the policy of closed paths (test_closed.py)."""
+    manifests = _security.security_manifests(definition, *context)
+    return by_kind([m for m in manifests if m["spec"].get("action") != "DENY"])
+
+
 def policy(**keys: Any) -> dict[str, Any]:
-    return by_kind(_security.security_manifests({**USER, **keys}))["AuthorizationPolicy"]["spec"]
+    return security({**USER, **keys})["AuthorizationPolicy"]["spec"]
 
 
 def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
@@ -307,7 +352,7 @@ def test_the_gateway_may_call_the_routes_of_the_ingress() -> None:
     assert users["to"] == [
         {
             "operation": {
-                "methods": ["GET", "POST"],
+                "methods": ["GET", "POST", "HEAD"],
                 "paths": ["/api/users", "/api/users/*"],
                 # Rules add up: the open prefix must not allow requests that the narrower route refuses.
                 "notPaths": ["/api/users/admin", "/api/users/admin/*"],
@@ -321,7 +366,7 @@ def test_callers_get_their_paths() -> None:
     product, other = policy()["rules"][2:]
     assert product == {
         "from": [{"source": {"principals": ["cluster.local/ns/ecommerce/sa/product-service"]}}],
-        "to": [{"operation": {"methods": ["GET"], "paths": ["/api/users/{*}/profile"]}}],
+        "to": [{"operation": {"methods": ["GET", "HEAD"], "paths": ["/api/users/{*}/profile"]}}],
     }
     assert other["from"] == [{"source": {"principals": ["cluster.local/ns/other/sa/*"]}}]
 
@@ -331,14 +376,13 @@ def test_a_service_without_callers() -> None:
 
 
 def test_identities_follow_trust_domain_and_gateway() -> None:
-    manifests = _security.security_manifests(USER, "example.org", "ingress", "gw")
-    rules = by_kind(manifests)["AuthorizationPolicy"]["spec"]["rules"]
+    rules = security(USER, "example.org", "ingress", "gw")["AuthorizationPolicy"]["spec"]["rules"]
     assert rules[1]["from"][0]["source"]["principals"] == ["example.org/ns/ingress/sa/gw"]
     assert rules[2]["from"][0]["source"]["principals"] == ["example.org/ns/ecommerce/sa/product-service"]
 
 
 def test_request_authentication() -> None:
-    found = by_kind(_security.security_manifests(USER))
+    found = security(USER)
     assert found["RequestAuthentication"]["spec"] == {
         "selector": {"matchLabels": {"app": "user-service"}},
         "jwtRules": [
@@ -350,11 +394,11 @@ def test_request_authentication() -> None:
             }
         ],
     }
-    inline = by_kind(_security.security_manifests({**USER, "jwt": {"issuer": "i", "jwks": "{}"}}))
+    inline = security({**USER, "jwt": {"issuer": "i", "jwks": "{}"}})
     assert inline["RequestAuthentication"]["spec"]["jwtRules"] == [
         {"issuer": "i", "jwks": "{}", "forwardOriginalToken": True}
     ]
-    assert "RequestAuthentication" not in by_kind(_security.security_manifests({**USER, "jwt": {}, "routes": []}))
+    assert "RequestAuthentication" not in security({**USER, "jwt": {}, "routes": []})
 
 
 def test_paths_of_the_ingress() -> None:

@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service impo
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import security as _security
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import traffic as _traffic
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import workload as _workload
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers, findings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import covers, findings, methods
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,16 +140,25 @@ def test_selectors_select_the_pods_and_never_by_version(definition: dict[str, An
 @given(DEFINITIONS)
 @settings(deadline=None)
 def test_weights_and_subsets_are_by_track(definition: dict[str, Any]) -> None:
-    rule, service = _traffic.traffic_manifests(definition)
+    rule, *services = _traffic.traffic_manifests(definition)
     subsets = {subset["name"]: subset["labels"] for subset in rule["spec"]["subsets"]}
     assert subsets == {"stable": {"track": "stable"}, "canary": {"track": "canary"}}
-    routes = service["spec"]["http"]
-    for route in routes:
+    for route in [route for service in services for route in service["spec"]["http"]]:
+        if "directResponse" in route:
+            assert "route" not in route
+            continue
         assert sum(destination["weight"] for destination in route["route"]) == 100
         assert {destination["destination"]["subset"] for destination in route["route"]} <= set(subsets)
-        assert route["match"], "a route without a match would take the ingress host from every other service"
-        assert all(match["gateways"] for match in route["match"])
-    assert all(match["gateways"] == ["mesh"] for match in routes[-1]["match"])
+    mesh, *delegates = (service["spec"] for service in services)
+    assert mesh["gateways"] == ["mesh"]
+    assert all(not host.endswith(".example.com") for host in mesh["hosts"]), (
+        "a sidecar uses one VirtualService of a host"
+    )
+    assert [route["name"] for route in mesh["http"] if "match" not in route] == ["mesh"]
+    assert all("route" in route for route in mesh["http"]), "callers in the mesh are not refused by routes"
+    for delegate in delegates:
+        assert set(delegate) == {"http"}
+        assert all(route["match"] for route in delegate["http"]), "it would take the requests of every other service"
 
 
 @given(DEFINITIONS)
@@ -204,7 +213,7 @@ def test_the_gateway_may_call_what_the_narrowest_route_says(
         expected = (
             route is not None
             and route.get("ingress", True)
-            and method in route["methods"]
+            and method in methods(route["methods"])
             and (token or not route.get("require_jwt", False))
         )
         assert allowed(rules, candidate, method, token) == expected, candidate
