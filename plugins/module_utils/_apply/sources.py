@@ -45,19 +45,22 @@ def sources_of(definitions: Any, src: list[str], retired: Any) -> Sources:
     given, files, gone = _read("definitions", definitions), from_files(src), _read("retired", retired)
     wanted = [*located("definitions", given), *located("src", files)]
     leaving = located("retired", gone)
-    findings = findings_of([obj for obj, _ in wanted], [origin for _, origin in wanted])
-    findings += findings_of([obj for obj, _ in leaving], [origin for _, origin in leaving], names_only=True)
+    findings = _findings(wanted) + _findings(leaving, names_only=True)
     if not findings:
-        every = [*wanted, *leaving]
-        findings = findings_of([obj for obj, _ in every], [origin for _, origin in every], names_only=True)
+        findings = _findings([*wanted, *leaving], names_only=True)
     if findings:
         raise refusal(findings)
     return Sources(
-        objects=[encoded(obj) for obj, _ in wanted],
-        retired=[dict(obj) for obj, _ in leaving],
+        objects=[encoded(obj) for obj, _origin in wanted],
+        retired=[dict(obj) for obj, _origin in leaving],
         warnings=[note for part in (given, files, gone) for note in _notes(part)],
         origins={ref_of(obj).key: origin for obj, origin in [*wanted, *leaving]},
     )
+
+
+def _findings(entries: list[tuple[Any, Origin]], names_only: bool = False) -> list[str]:
+    objects, origins = [obj for obj, _origin in entries], [origin for _obj, origin in entries]
+    return findings_of(objects, origins, names_only=names_only)
 
 
 def _path(field: str) -> list[str | int]:

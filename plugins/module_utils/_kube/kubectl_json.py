@@ -63,7 +63,7 @@ def _json_decoder(notes: list[str]) -> json.JSONDecoder:
     def of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            names = [key for key, _ in pairs]
+            names = [pair[0] for pair in pairs]
             notes.extend(twice(key) for key in made if names.count(key) > 1)
         return made
 

@@ -102,6 +102,17 @@ def read(text: str, name: str) -> list[Document]:
     return found
 
 
+def value(text: str) -> Any:
+    """The value of a text that is one document, None for an empty one: a MeshConfig in a ConfigMap, a ProxyConfig in an annotation.
+
+    Istio and kubeadm read them as kubectl does (sigs.k8s.io/yaml, YAMLToJSON), so `y` is true. Raises KubeError that names the line.
+    """
+    try:
+        return _built(SURROGATE.sub("\ufffd", text.removeprefix("\ufeff")))[1]
+    except _ReadError as error:
+        raise KubeError(f"line {error.line + 1}: {error}") from None
+
+
 def _built(text: str) -> tuple[str, Any, list[tuple[int, str]]]:
     """A document's text, its value and its warnings. Raises _ReadError.
 
@@ -195,9 +206,9 @@ def _resolved(text: str) -> Any:
 
 def _as_json(value: Any) -> Any:
     """What becomes of a resolved scalar in JSON. An infinite number stays, and is refused at the end."""
-    if type(value) is int:
+    if isinstance(value, int) and not isinstance(value, bool):
         return value if -(2**63) <= value < 2**63 else of_float(float(value))
-    return of_float(value) if type(value) is float and math.isfinite(value) else value
+    return of_float(value) if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _tagged(tag: str, text: str) -> Any:
@@ -265,7 +276,7 @@ def _short_float(number: float) -> str:
     if math.isinf(wanted):
         return ".inf" if wanted > 0 else "-.inf"
     text = next(t for n in range(9) if struct.unpack("f", struct.pack("f", float(t := f"{wanted:.{n}e}")))[0] == wanted)
-    digits, _, exponent = text.partition("e")
+    digits, exponent = text.split("e")
     if not -4 <= int(exponent) < 6:
         return f"{digits}e{int(exponent):+03d}"
     return format(Decimal(text), "f")
@@ -310,7 +321,7 @@ class _Builder:
         try:
             parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(self._text)
             parser.get_event()
-            if type(parser.get_event()) is yaml.StreamEndEvent:
+            if isinstance(parser.get_event(), yaml.StreamEndEvent):
                 return None, []
             self._build(parser.get_event)
         except yaml.YAMLError as error:
@@ -360,11 +371,11 @@ class _Builder:
                 if not mapping:
                     container.append(value)
                 elif key is _NO_KEY:
-                    key = value if type(value) is str and value != "<<" else self._key(value, event)
+                    key = value if isinstance(value, str) and value != "<<" else self._key(value, event)
                     continue
                 elif key is _MERGE:
                     if kind is scalar or kind is alias:
-                        self._merge(container, value if type(value) is dict else None, event)
+                        self._merge(container, value if isinstance(value, dict) else None, event)
                 else:
                     if key in container:
                         self._note_twice(container, key, event)
@@ -382,7 +393,7 @@ class _Builder:
 
     def _anchor(self, event: Any, value: Any, nodes: int) -> _Anchor:
         """A name may be given again; an alias means the last node of its name before it."""
-        closed = type(event) is yaml.ScalarEvent
+        closed = isinstance(event, yaml.ScalarEvent)
         anchor = _Anchor(value, nodes + self._aliased - 1, int(closed), event if closed else None)
         self._anchors[event.anchor] = anchor
         return anchor
@@ -408,9 +419,9 @@ class _Builder:
 
     def _merge(self, container: dict[str, Any], value: Any, event: Any) -> None:
         """Sets the keys of a mapping, or of a list of them, here and now: a key that was set before gets the merged value."""
-        parts = value[::-1] if type(value) is list else [value]
+        parts = value[::-1] if isinstance(value, list) else [value]
         for part in parts:
-            if type(part) is not dict:
+            if not isinstance(part, dict):
                 raise ValueError("'<<' merges no mapping. Expected a mapping, an alias of one, or a list of these")
             merged = self._merged.setdefault(id(container), set())
             for key, item in part.items():
@@ -423,12 +434,12 @@ class _Builder:
 
     def _key(self, value: Any, event: Any) -> Any:
         """The key that a node is; _MERGE for the one that merges. Raises ValueError."""
-        if type(event) is yaml.AliasEvent:
+        if isinstance(event, yaml.AliasEvent):
             meant = self._anchors[str(event.anchor)].event
             return _key_text(value if meant is None else _raw(meant))
         if value == "<<" and (event.implicit[0] or event.tag == _TAG + "merge"):
             return _MERGE
-        return _key_text(_raw(event) if type(event) is yaml.ScalarEvent else value)
+        return _key_text(_raw(event) if isinstance(event, yaml.ScalarEvent) else value)
 
     def _note_twice(self, container: dict[str, Any], key: str, event: Any) -> None:
         """A key that is set again, except where it replaces a merged value, which is what merges are for."""
@@ -436,17 +447,17 @@ class _Builder:
         if key in merged:
             merged.discard(key)
             return
-        parts = [part for _, mapping, part, _ in self._stack[1:] if mapping and part is not _MERGE]
+        parts = [part for _container, mapping, part, _anchor in self._stack[1:] if mapping and part is not _MERGE]
         self._notes.append((event.start_mark.line, twice(".".join([*parts, key]))))
 
     def _refuse_infinite(self) -> None:
         left: list[tuple[Path, Any]] = [((), self._value())]
         for path, value in left:
-            if type(value) is float and not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 name = ".".join(map(str, path))
                 text = f"{name} is infinite or no number. Expected a number that JSON has, or a text (quote it)"
                 raise _ReadError(text, line_of(self._text, path), self._value())
-            items = value.items() if type(value) is dict else enumerate(value) if type(value) is list else ()
+            items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
             left += [((*path, key), item) for key, item in items]
 
     def _note_rest(self, parser: Any) -> None:
@@ -454,7 +465,7 @@ class _Builder:
         line = -1
         try:
             event = parser.get_event()
-            if type(event) is not yaml.StreamEndEvent:
+            if not isinstance(event, yaml.StreamEndEvent):
                 line = event.start_mark.line
         except yaml.YAMLError as error:
             line = _described(error, self._text)[0]

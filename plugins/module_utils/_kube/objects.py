@@ -71,7 +71,7 @@ def ref_of(obj: Mapping[str, Any]) -> Ref:
 
 def flatten(definitions: Any) -> Iterator[Any]:
     """All objects in nested lists and in lists of Kubernetes; None and empty definitions are left out."""
-    for obj, _ in _located(definitions, None):
+    for obj, _origin in _located(definitions, None):
         yield obj
 
 

@@ -8,13 +8,14 @@ What could not be read, or is not there, is named in `missing` and never guessed
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import (
     Misread,
     Snapshot,
@@ -32,9 +33,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.mesh_config import mesh_config
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import CALLER_KINDS, KINDS, Source
-
-with contextlib.suppress(ImportError):  # _kube.client reports it
-    import yaml
 
 
 def read(source: Source, istio_namespace: str, domain: str, *, callers: bool = False) -> Snapshot:
@@ -146,9 +144,9 @@ def _config(
         return found
     where = f"ConfigMap {namespace}/{_config_name(revision)}"
     try:
-        document = yaml.safe_load((found.get("data") or {}).get("mesh") or "")
-    except yaml.YAMLError as error:
-        return Missing(where, MissingCause.FAILED, f"its key mesh is not YAML: {str(error).splitlines()[0]}")
+        document = kubectl_yaml.value((found.get("data") or {}).get("mesh") or "")
+    except KubeError as error:
+        return Missing(where, MissingCause.FAILED, f"its key mesh is not YAML: {error}")
     if not isinstance(document, dict):
         return Missing(where, MissingCause.FAILED, "its key mesh has no MeshConfig")
     try:

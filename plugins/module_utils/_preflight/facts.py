@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import ACCEPT, Resource
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import ownership
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Wanted, unprepared
-
-with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
-    import yaml
 
 T = TypeVar("T")
 _WEBHOOK_KINDS = {
@@ -115,8 +112,8 @@ def _service_cidrs(client: Client) -> list[str] | None:
 def _kubeadm(client: Client) -> dict[str, Any] | None:
     config = _optional(lambda: client.get("/api/v1/namespaces/kube-system/configmaps/kubeadm-config"))
     try:
-        document = yaml.safe_load(((config or {}).get("data") or {}).get("ClusterConfiguration") or "")
-    except yaml.YAMLError:
+        document = kubectl_yaml.value(((config or {}).get("data") or {}).get("ClusterConfiguration") or "")
+    except KubeError:
         return None
     return document if isinstance(document, dict) else None
 

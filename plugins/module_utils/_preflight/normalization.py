@@ -9,14 +9,12 @@ defaultConfig, which win). A pod's own annotation proxy.istio.io/config is not l
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Finding, Severity
-
-with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
-    import yaml
 
 CHECK = "paths"
 # From weak to strong.
@@ -71,8 +69,8 @@ _RISKS = {
 def _level(text: str) -> tuple[str | None, str]:
     """(What the proxies do, as one of LEVELS; what the MeshConfig says). None when that has another value or form."""
     try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError:
+        config = kubectl_yaml.value(text)
+    except KubeError:
         return None, "a MeshConfig that is no YAML"
     given = _at(config, "pathNormalization", "normalization", "DEFAULT")
     name = {"DEFAULT": "BASE"}.get(str(given), str(given))

@@ -8,11 +8,12 @@ A key that Istio does not know for a kind changes nothing there. One that Istio 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.mesh_config import MESH_CONFIG
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.table import (
     Row,
@@ -23,9 +24,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import ANNOTATIONS, PROXY_CONFIG
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
-
-with contextlib.suppress(ImportError):  # _kube.client reports it
-    import yaml
 
 _NOT_ISTIOS = "no key of an object: a name of an image, a controller or a condition, or internal to istiod"
 _INJECTED = "the pods show what was injected"
@@ -241,8 +239,8 @@ def row_of(kind: str, key: str) -> Row | None:
 def _of_proxy_config(text: str) -> str:
     """What of a ProxyConfig is not understood, which a pod has in place of the mesh's; the pods of a mesh have few different ones."""
     try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError:
+        config = kubectl_yaml.value(text)
+    except KubeError:
         return f"{PROXY_CONFIG} is not YAML"
     found = MESH_CONFIG.doubt({"defaultConfig": config}, PROXY_CONFIG)
     return found.words if found else ""

@@ -10,11 +10,12 @@ pkg/kube/inject/inject.go (injectRequired), pkg/kube/inject/initializer.go (Igno
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import (
     LabelSelector,
     Missing,
@@ -24,9 +25,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.m
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import INJECT, NEVER_INJECTED
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import REVISION
-
-with contextlib.suppress(ImportError):  # _kube.client reports it
-    import yaml
 
 ENABLED = "istio-injection"
 DATAPLANE = "istio.io/dataplane-mode"
@@ -197,10 +195,10 @@ class Injectors:
                 return Decision(True, revision)
             return Decision(None, revision, f"whether it gets a sidecar is not known: {found.object}: {found.text}")
         try:
-            config = yaml.safe_load((found.get("data") or {}).get("config") or "") or {}
+            config = kubectl_yaml.value((found.get("data") or {}).get("config") or "") or {}
             never, always = (_any(config.get(name), labels) for name in ("neverInjectSelector", "alwaysInjectSelector"))
             enabled = config.get("policy") == "enabled"
-        except (yaml.YAMLError, *SHAPES):
+        except (KubeError, *SHAPES):
             name = (found.get("metadata") or {}).get("name")
             return Decision(
                 None, revision, f"whether it gets a sidecar is not known: ConfigMap {name} is not understood"

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assemble import Misread, reducers
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
@@ -45,9 +45,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source 
     State,
     tag_of,
 )
-
-with contextlib.suppress(ImportError):  # _kube.client reports it
-    import yaml
 
 _YOUNGEST = "9999-12-31T23:59:59Z"  # of an object that is not there yet; several of them are in the order of their names, as in Istio
 _ASSIGNED = ("clusterIP", "clusterIPs")  # fields that a file leaves out and that the API server keeps
@@ -430,8 +427,8 @@ def _identity(obj: Obj) -> tuple[str, str, str]:
 def _for_pods(data: Obj) -> Any:
     """What of a MeshConfig the injector gives to pods."""
     try:
-        document = yaml.safe_load(data.get("mesh") or "")
-    except (yaml.YAMLError, *SHAPES):
+        document = kubectl_yaml.value(data.get("mesh") or "")
+    except (KubeError, *SHAPES):
         return data.get("mesh")
     return (document.get("defaultConfig") or {}) if isinstance(document, Mapping) else document
 

@@ -9,20 +9,18 @@ Sources: istio tools/istio-iptables/pkg/cmd/root.go (arguments), pkg/capture/run
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
     Capture,
     Redirection,
 )
-
-with contextlib.suppress(ImportError):  # _kube.client reports it
-    import yaml
 
 _TRAFFIC = "traffic.sidecar.istio.io/"
 _MODE = "sidecar.istio.io/interceptionMode"
@@ -143,8 +141,8 @@ def _own_mode(annotations: Mapping[str, Any]) -> str:
 def _mode_of_config(text: str) -> str:
     """interceptionMode of a ProxyConfig; the pods of a mesh have few different ones."""
     try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError:
+        config = kubectl_yaml.value(text)
+    except KubeError:
         return ""
     return str(config.get("interceptionMode") or "") if isinstance(config, dict) else ""
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_yaml import read
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.kubectl_yaml import read, value
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.lines import line_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,3 +166,16 @@ def test_reading_takes_no_longer_than_the_c_loader_of_pyyaml() -> None:
         == objects
     )
     assert best(lambda: read(text, "x")) < best(lambda: list(yaml.load_all(text, Loader=yaml.CSafeLoader)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", None), ("# nothing\n", None), ("a: y\nb: 10:30\nc: 2001-01-01", {"a": True, "b": "10:30", "c": "2001-01-01"})],
+)  # fmt: skip
+def test_a_text_of_one_document_has_a_value(text: str, expected: Any) -> None:
+    assert value(text) == expected
+
+
+def test_a_text_that_is_no_yaml_is_refused_with_its_line() -> None:
+    with pytest.raises(KubeError, match=r"^line 2: "):
+        value("a: 1\nb: .inf")

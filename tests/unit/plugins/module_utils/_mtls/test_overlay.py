@@ -110,6 +110,11 @@ OBJECTS: dict[str, tuple[list[Any], list[Any], dict[tuple[str, str], str]]] = {
         {CALLER: "strict > broken"},
     ),
     "the MeshConfig": (STRICT, [config(f"rootNamespace: {ROOT}\nenableAutoMtls: false")], {STAR: "strict > broken"}),
+    "the MeshConfig, with a boolean that YAML 1.1 has and PyYAML has not": (
+        STRICT,
+        [config(f"rootNamespace: {ROOT}\nenableAutoMtls: n")],
+        {STAR: "strict > broken"},
+    ),
     "a Service that selects other pods": (
         [*STRICT, web("other", sidecar=False)],
         [selecting("web", "other")],

@@ -50,6 +50,7 @@ def test_less_than_wanted_is_a_finding(level: str, wanted: str) -> None:
         (mesh("MERGE_SLASHES", httpMergeSlashes=False), ["warning"]),
         (mesh("NONE", httpMergeSlashes=True), ["error"]),
         (mesh("MERGE_SLASHES", httpMergeSlashes="yes"), ["error"]),
+        ("defaultConfig: {connectionSettings: {httpMergeSlashes: y}}", []),  # a boolean, as Istio reads YAML
         (mesh("MERGE_SLASHES", httpPathWithEscapedSlashesAction="KEEP_UNCHANGED"), []),
         (mesh("MERGE_SLASHES", httpPathWithEscapedSlashesAction="OTHER"), ["error"]),
         (mesh("MERGE_SLASHES", httpIdleTimeout="1h"), []),
