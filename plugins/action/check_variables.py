@@ -22,6 +22,9 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canar
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _images as images
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules.registry import (
+    findings as rule_findings,
+)
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
     findings as definition_findings,
 )
@@ -215,9 +218,9 @@ class ActionModule(ActionBase):
     def _role_findings(self, roles: list[str]) -> Iterator[str]:
         passed_on = sources(self._vars)
         for role in roles:
-            # Findings of a definition follow from those of its variables, so they are reported only without those.
-            wrong = list(self._value_findings(self._options[role]))
-            wrong = wrong or list(self._definition_findings(role))
+            values, wrong = self._values(self._options[role])
+            # What does not go together, and findings of a definition, follow from wrong values: they are reported only without those.
+            wrong = wrong or [*rule_findings(role, values), *self._definition_findings(role)]
             yield from (renamed(finding, passed_on) for finding in wrong)
 
     def _image_findings(self, roles: list[str]) -> Iterator[str]:
@@ -237,7 +240,7 @@ class ActionModule(ActionBase):
         for name, entries in files.platform_options(self._options).items():
             if name in self._vars:
                 for entry in entries:
-                    yield from self._value_findings({name: entry})
+                    yield from self._values({name: entry})[1]
 
     def _roles_to_check(self, given: list[str] | None) -> list[str]:
         task_vars, options = self._vars, self._options
@@ -253,31 +256,31 @@ class ActionModule(ActionBase):
         }
         return [role for role in dict.fromkeys(roles) if role in options and role not in imported]
 
-    def _value_findings(self, spec: Mapping[str, t.Any]) -> Iterator[str]:
+    def _values(self, spec: Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
+        """(the variables of an argument specification, as their types have them; what is wrong with them)."""
+        given: dict[str, t.Any] = {}
         values: dict[str, t.Any] = {}
+        wrong: list[str] = []
         for name in spec:
             if name not in self._vars:
                 continue
             try:
-                values[name] = self._templar.template(self._vars[name])
+                given[name] = self._templar.template(self._vars[name])
             except Exception as exc:  # a template can raise any exception; the user has to see it
-                yield f"{name}: {exc}"
-        wrong: set[str] = set()
-        for name, value in values.items():
+                wrong.append(f"{name}: {exc}")
+        for name, value in given.items():
+            found = checked(name, value, spec[name])
             # One finding for each variable: of a value that has the wrong type, the range says nothing more.
-            if found := checked(name, value, spec[name]).findings:
-                wrong.add(name)
-                yield from found
-                continue
-            if spec[name].get("no_log"):
-                continue
-            ranges = list(range_findings(name, value))
-            wrong.update([name] if ranges else [])
-            yield from ranges
-            for variable, path in chart_paths(name, value):
-                if not os.path.exists(os.path.expanduser(path)):
-                    yield f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
-        yield from order_findings({name: value for name, value in values.items() if name not in wrong})
+            said = found.findings or ([] if spec[name].get("no_log") else list(range_findings(name, value)))
+            if not said:
+                values[name] = found.value
+                said = [
+                    f"{variable}: there is no chart at {path}; give a path that exists, a repository's chart or an oci:// address"
+                    for variable, path in chart_paths(name, value)
+                    if not os.path.exists(os.path.expanduser(path))
+                ]
+            wrong += said
+        return values, [*wrong, *order_findings({name: given[name] for name in values})]
 
     def _definition_findings(self, role: str) -> Iterator[str]:
         """Findings of the service definition that a service role makes from its variables."""

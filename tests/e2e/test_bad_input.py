@@ -122,9 +122,12 @@ CASES = {
             "platform_namespace": "E_commerce",
             "platform_domain": "https://shop",
             "platform_kubeconfig": "/nonexistent/kubeconfig",
+            "nginx_ingress_node_ports": {"http": 8080, "https": 30443},
         },
         [
-            "9 variables are wrong; nothing was changed",
+            "11 variables are wrong; nothing was changed",
+            "nginx_ingress_hosts: 'https://shop' is no DNS name",
+            "nginx_ingress_node_ports.http: 8080 is outside of 30000-32767",
             "user_service_replica: role user_service has no such variable; did you mean user_service_replicas?",
             "platform_replica: nothing reads this variable; did you mean platform_replicas?",
             "istio_sise: role istio has no such variable; did you mean istio_size?",
@@ -169,10 +172,6 @@ CASES = {
             "IngressClass 'nginx' (nginx_ingress_class) belongs to controller k8s.io/ingress-nginx",
             "nginx_ingress_flavour 'f5' is nginx.org/ingress-controller",
         ],
-    ),
-    "node ports that the API server has not": (
-        {"nginx_ingress_node_ports": {"http": 8080, "https": 30443}},
-        ["nginx_ingress_node_ports {'http': 8080, 'https': 30443} must lie in 30000-32767"],
     ),
     "node ports that are taken": (
         {"nginx_ingress_node_ports": {"http": 30099, "https": 30099}},

@@ -41,7 +41,9 @@ def secret(namespace: str) -> dict[str, Any]:
 def run(folder: Path, namespace: str, *arguments: str, **settings: Any) -> Run:
     """The role's part for certificates, with everything that Ansible can say about it."""
     role = "servicemesh.platform.nginx_ingress"
-    parts = [{"ansible.builtin.include_role": {"name": role, "tasks_from": part}} for part in ("check", "self_signed")]
+    parts = [
+        {"ansible.builtin.include_role": {"name": role, "tasks_from": part}} for part in ("preflight", "self_signed")
+    ]
     play = {
         "hosts": "clusters",
         "gather_facts": False,

@@ -14,7 +14,7 @@ from ansible.template import trust_as_template
 from tests.role_values import ROLES, value, variables
 
 (READ, CHECK) = DataLoader().load_from_file(
-    str(ROLES / "datastore" / "tasks" / "check_data.yml"), trusted_as_template=True
+    str(ROLES / "datastore" / "tasks" / "preflight.yml"), trusted_as_template=True
 )
 
 
