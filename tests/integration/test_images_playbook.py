@@ -101,7 +101,8 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             if not NOT_NEEDED.match(member.name):
                 part.addfile(member, whole.extractfile(member) if member.isreg() else None)
     command = ["buildah", "build", "--layers=false", "--tag=localhost/base:1", str(context)]
-    subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL, timeout=300)
+    quiet = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    subprocess.run(command, env={**os.environ, **environment}, check=True, timeout=300, **quiet)
     return environment
 
 
@@ -128,7 +129,7 @@ def test_the_six_services_are_built_and_pushed_and_run(registry: str, buildah: d
     image = f"{place}/review-service:v1.0"
     pull = ["buildah", "from", "--pull-always", "--tls-verify=false", "--quiet", image]
     container = subprocess.run(
-        pull, env=environment, check=True, capture_output=True, text=True, timeout=120
+        pull, env=environment, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     ).stdout.strip()
     command = [
         "buildah",
@@ -141,7 +142,8 @@ def test_the_six_services_are_built_and_pushed_and_run(registry: str, buildah: d
         "-m",
         "app",
     ]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # buildah leaves an stdin that it shares with others in non-blocking mode, in which Ansible does not start.
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     with subprocess.Popen(command, env=environment, start_new_session=True, **quiet) as process:
         try:
             expected = {"status": "ok", "service": "review-service", "version": "v1.0"}
