@@ -88,7 +88,7 @@ part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(BEHIND) 
 AT_END ?=
 BEHIND :=
 pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
-# The tests of a file share a worker and its bed; files start in the order of their names.
+# The tests of a file share a worker and its bed; files start in the order of their names, in tests/integration the slow ones first.
 workers := --dist loadfile --no-loadscope-reorder
 
 .PHONY: test

@@ -191,6 +191,7 @@ def test_ready_ends_early_as_apply_does(client: Client, namespace: str) -> None:
     assert "ErrImageNeverPull" in result["msg"]
 
 
+@pytest.mark.slow
 def test_a_container_that_crashes_is_told_with_its_last_words(crashing: subprocess.Popen[str]) -> None:
     output, _none = crashing.communicate(timeout=300)
     result = json.loads(output)
