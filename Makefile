@@ -72,18 +72,19 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: what starts a second cluster has time limits and comes alone; what hurts that cluster is beside a rebuild, which takes the
-# platform down. What only computes begins with the rebuild and gives way to all that waits for pods. After the rebuild, what has namespaces
-# of its own runs beside what uses the platform; there, what changes services comes before what looks at them.
+# lines allow. What starts a second cluster has time limits and comes alone; what hurts that cluster is beside a rebuild, which takes the
+# platform down. After the rebuild, what has namespaces of its own runs beside what uses the platform; there, what changes services comes
+# before what looks at them. What only computes begins with the rebuild and gives way to all that waits for pods: first the unit tests, some
+# of which have time limits, and last what has none and may wait until the processor is free.
 PARTS := local-cluster rebuild local-cluster-repairs integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser judge
-run-rebuild run-local-cluster-repairs run-lint run-units: run-local-cluster
+run-rebuild run-local-cluster-repairs run-units: run-local-cluster
 run-integration run-molecule-apart run-e2e-changes: run-rebuild
 run-e2e run-molecule-platform: run-e2e-changes
 run-sanity: run-lint
 run-judge: run-sanity
-run-browser: run-units
+run-browser run-lint: run-units
 
-lint units sanity browser judge: BEHIND := --background
+lint units sanity judge: BEHIND := --background
 part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(BEHIND) $(1) --
 AT_END ?=
 BEHIND :=
@@ -146,7 +147,7 @@ sanity: setup ## ansible-test sanity
 .PHONY: browser
 browser: setup ## HTML reports in headless Chromium
 	@if ! command -v chromium > /dev/null; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; fi
-	$(call part,$@) $(pytest) tests/browser
+	$(call part,$@) nice -n 19 $(pytest) tests/browser
 
 .PHONY: local-cluster
 local-cluster: setup ## A second local cluster: started and removed, in time

@@ -92,12 +92,12 @@ def give_way() -> None:
     """Lets this process and its children have what others leave.
 
     Where Linux groups processes by session (autogroup), a nice value counts inside of the session only: beside the programs and pods of a
-    cluster, which are in other groups, a session full of nice processes gets as much as any. So the session has to be nice as well. With 10
-    it gets a tenth of what another session gets: tests with time limits still come on where nothing is left for long.
+    cluster, which are in other groups, a session full of nice processes gets as much as any. So the session has to be nice as well. With 5
+    it gets a third of what another session gets: tests with time limits still come on where nothing is left for long.
     """
     os.nice(19)
     with contextlib.suppress(OSError):  # no autogroups here
-        Path("/proc/self/autogroup").write_text("10", encoding="ascii")
+        Path("/proc/self/autogroup").write_text("5", encoding="ascii")
 
 
 @contextlib.contextmanager
