@@ -72,22 +72,24 @@ kubeconfig: ## Print the kubeconfig's path
 	@echo $(KUBECONFIG_OF_CLUSTER)
 
 # Each part of `make test` runs alone as well; the budgets stand in CONTRIBUTING.md. `make test` runs them side by side, as far as these
-# lines allow: a second cluster has time limits and comes alone, and a rebuild takes the platform down. What needs no cluster uses the
-# processor time that a rebuild leaves. After that, what has namespaces of its own runs beside what uses the platform; there, what changes
-# services comes before what looks at them. Who mostly computes leaves the others the processor.
-PARTS := local-cluster rebuild integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser judge
-run-rebuild run-lint run-units: run-local-cluster
+# lines allow. What starts a second cluster has time limits and comes alone; what hurts that cluster is beside a rebuild, which takes the
+# platform down. After the rebuild, what has namespaces of its own runs beside what uses the platform; there, what changes services comes
+# before what looks at them. What only computes begins with the rebuild and gives way to all that waits for pods: first the unit tests, some
+# of which have time limits, and last what has none and may wait until the processor is free.
+PARTS := local-cluster rebuild local-cluster-repairs integration molecule-apart e2e-changes e2e molecule-platform lint units sanity browser judge
+run-rebuild run-local-cluster-repairs run-units: run-local-cluster
 run-integration run-molecule-apart run-e2e-changes: run-rebuild
-run-e2e: run-e2e-changes
-run-molecule-platform: run-e2e
+run-e2e run-molecule-platform: run-e2e-changes
 run-sanity: run-lint
 run-judge: run-sanity
-run-browser: run-units
+run-browser run-lint: run-units
 
-part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(1) --
+lint units sanity judge: BEHIND := --background
+part = env -u MAKEFLAGS -u MFLAGS python -m tests.parts run $(AT_END) $(BEHIND) $(1) --
 AT_END ?=
+BEHIND :=
 pytest = pytest -q --durations=20 --durations-min=1 --junitxml=build/tests/$@.xml
-# The tests of a file share a worker and its bed; files start in the order of their names.
+# The tests of a file share a worker and its bed; files start in the order of their names, in tests/integration the slow ones first.
 workers := --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
@@ -120,19 +122,19 @@ lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog
 lint-alone: setup
 	@ruff check .
 	ruff format --check plugins tests
-	nice -n 19 mypy plugins
-	nice -n 19 yamllint --strict .
-	nice -n 19 ansible-lint --offline --strict -q
+	mypy plugins
+	yamllint --strict .
+	ansible-lint --offline --strict -q
 	antsibull-changelog lint
 	python -m tests.words
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster
-	@$(call part,$@) nice -n 19 $(pytest) tests/unit tests/contract
+	@$(call part,$@) $(pytest) tests/unit tests/contract
 
 .PHONY: judge
 judge: setup ## The mTLS engine against Istio's own code, on 400 random meshes
-	@$(call part,$@) nice -n 19 $(pytest) tests/judge
+	@$(call part,$@) $(pytest) tests/judge
 
 .PHONY: test-long
 test-long: setup ## What takes longer than make test: the mTLS engine against Istio's own code, on 20,000 random meshes
@@ -140,7 +142,7 @@ test-long: setup ## What takes longer than make test: the mTLS engine against Is
 
 .PHONY: sanity
 sanity: setup ## ansible-test sanity
-	@$(call part,$@) nice -n 19 python tests/sanity/run.py
+	@$(call part,$@) python tests/sanity/run.py
 
 .PHONY: browser
 browser: setup ## HTML reports in headless Chromium
@@ -148,12 +150,16 @@ browser: setup ## HTML reports in headless Chromium
 	$(call part,$@) nice -n 19 $(pytest) tests/browser
 
 .PHONY: local-cluster
-local-cluster: setup ## A second local cluster: started, damaged, repaired, removed
-	@$(call part,$@) $(pytest) tests/local_cluster
+local-cluster: setup ## A second local cluster: started and removed, in time
+	@$(call part,$@) $(pytest) tests/local_cluster/test_start.py
+
+.PHONY: local-cluster-repairs
+local-cluster-repairs: setup ## A second local cluster: damaged and repaired
+	@$(call part,$@) $(pytest) tests/local_cluster/test_repairs.py
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 3 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
@@ -161,11 +167,11 @@ rebuild: setup ## The whole platform taken down and brought back, site.yml kille
 
 .PHONY: e2e
 e2e: setup ## The platform from its ingress and from inside, as it is
-	@$(with_cluster) $(call part,$@) $(pytest) -m "not alone and not changes" tests/e2e
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and not changes" tests/e2e
 
 .PHONY: e2e-changes
 e2e-changes: setup ## The platform while a canary or a teardown changes a service of it
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and changes" tests/e2e
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone and changes" tests/e2e tests/molecule/test_changing.py
 
 .PHONY: molecule
 molecule: setup ## Each role's Molecule scenario, or ROLES="datastore istio"

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -162,8 +161,8 @@ def test_an_outage_while_the_set_is_tried_leaves_nothing(
         assert not [request for request in proxy.seen if written(request)]
     assert result["failed"]
     assert result["objects"] == []
-    left = client.list_all(f"/api/v1/namespaces/{namespace}/configmaps")[0]
-    assert [one for one in left if re.fullmatch(r"c\d+", one["metadata"]["name"])] == []
+    there = {item["metadata"]["name"] for item in client.list_all(f"/api/v1/namespaces/{namespace}/configmaps")[0]}
+    assert there <= {"kube-root-ca.crt", "istio-ca-root-cert"}, "what the control planes put into each namespace"
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": "before"}, {"status": 429}])

@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 
 from tests.integration.conftest import IMAGE, actions, config_map, deployment, run_module
+from tests.support import ROOT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -33,6 +38,24 @@ def workload(kind: str, namespace: str, **spec: Any) -> dict[str, Any]:
     if kind == "StatefulSet":
         made["spec"]["serviceName"] = kind.lower()
     return {**made, "kind": kind}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def crashing(cluster: None) -> Iterator[subprocess.Popen[str]]:
+    """A process that waits for a container that crashes. It is started again after 10, 20 and 40 s: the other tests use that time."""
+    client, namespace = Client({}), f"t-apply-{uuid.uuid4().hex[:8]}"
+    client.request("POST", "/api/v1/namespaces", body={"metadata": {"name": namespace}})
+    words = "import sys; print('no database here', flush=True); sys.exit(3)"
+    made = deployment(namespace, image=PYTHON, container={"command": ["python3", "-c", words]}, minReadySeconds=9)
+    code = (
+        "import json, sys; sys.path[:0] = ['.', '.collections']; import tests.conftest\n"
+        "from tests.integration.conftest import run_module\n"
+        f"print(json.dumps(run_module('apply', definitions=[{made!r}], wait_timeout=250)))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        yield process
+        process.kill()
+    client.request("DELETE", f"/api/v1/namespaces/{namespace}")
 
 
 def test_workloads_are_waited_for(apply: Module, namespace: str) -> None:
@@ -118,18 +141,6 @@ def test_a_roll_out_is_not_blamed_for_the_pods_that_it_replaces(apply: Module, r
     assert actions(result) == {"Deployment/d": "changed"}
 
 
-@pytest.mark.slow
-def test_a_container_that_crashes_is_told_with_its_last_words(refused: Module, namespace: str) -> None:
-    words = "import sys; print('no database here', flush=True); sys.exit(3)"
-    message = refused(
-        deployment(namespace, image=PYTHON, container={"command": ["python3", "-c", words]}, minReadySeconds=9),
-        wait_timeout=250,
-    )["msg"]
-    assert "CrashLoopBackOff" in message
-    assert "last exit code 3" in message
-    assert "last log line: no database here" in message
-
-
 def test_ready_waits_for_what_comes_later(client: Client, namespace: str) -> None:
     wanted = [
         {"kind": "Deployment", "name": "d", "namespace": namespace},
@@ -178,3 +189,14 @@ def test_ready_ends_early_as_apply_does(client: Client, namespace: str) -> None:
     client.request("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", body=made)
     result = run_module("ready", objects=[{"kind": "Deployment", "name": "d", "namespace": namespace}], wait_timeout=90)
     assert "ErrImageNeverPull" in result["msg"]
+
+
+@pytest.mark.slow
+def test_a_container_that_crashes_is_told_with_its_last_words(crashing: subprocess.Popen[str]) -> None:
+    output, _none = crashing.communicate(timeout=300)
+    result = json.loads(output)
+    assert result.get("failed"), result
+    message = result["msg"]
+    assert "CrashLoopBackOff" in message
+    assert "last exit code 3" in message
+    assert "last log line: no database here" in message

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +73,53 @@ def test_a_part_shows_its_output_and_leaves_what_it_took(
     assert lines[2].startswith("== units: failed with status 3 in ")
     assert json.loads((tmp_path / "units.json").read_text())["status"] == 3
     assert (tmp_path / "units.log").read_text() == "one\n"
+
+
+def test_a_part_in_the_background_gives_way_with_its_whole_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "FOLDER", tmp_path)
+    look = (
+        "import os, pathlib; group = pathlib.Path('/proc/self/autogroup')\n"
+        "print(os.getsid(0) == os.getpid(), os.nice(0), group.read_text().split()[-1] if group.exists() else 5)"
+    )
+    assert parts.run("units", [sys.executable, "-c", look], at_end=True, background=True) == 0
+    assert (tmp_path / "units.log").read_text().split() == ["True", "19", "5"]
+    assert (os.nice(0), os.getsid(0)) != (19, os.getpid())
+    assert parts.run("units", [sys.executable, "-c", look], at_end=True) == 0
+    assert (tmp_path / "units.log").read_text().startswith("False")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_part_in_the_background_ends_with_who_started_it(number: signal.Signals, tmp_path: Path) -> None:
+    """It has a session of its own, which the signals of a terminal and of make do not reach."""
+    child = f"import os, pathlib, time; pathlib.Path(r'{tmp_path}/pid').write_text(str(os.getpid())); time.sleep(60)"
+    code = (
+        f"import pathlib, sys; sys.path.insert(0, {str(parts.ROOT)!r}); from tests import parts\n"
+        f"parts.FOLDER = pathlib.Path({str(tmp_path)!r})\n"
+        f"parts.run('units', [sys.executable, '-c', {child!r}], at_end=True, background=True)"
+    )
+    reset = ["env", "--default-signal"]  # under nohup, or in the background of a shell, it would ignore them
+    with subprocess.Popen([*reset, sys.executable, "-c", code], stderr=subprocess.DEVNULL) as run:
+        until((tmp_path / "pid").exists)
+        until(lambda: bool((tmp_path / "pid").read_text()))
+        run.send_signal(number)
+        assert run.wait(timeout=30) != 0
+    until(lambda: not alive(int((tmp_path / "pid").read_text())))
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_what_a_killed_run_left_half_written_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

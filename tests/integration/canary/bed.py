@@ -30,7 +30,7 @@ from tests.support import Cluster
 Obj = dict[str, Any]
 IMAGE = "localhost/ecommerce/user-service:v1.0"  # for its Python only
 RATE = 30  # requests a second
-LIFE = 1500  # seconds after which the stream of requests ends by itself
+LIFE = 3600  # seconds after which the stream of requests ends by itself
 
 APP = r"""
 import http.server, os, random, socket, sys, threading, time
@@ -179,6 +179,7 @@ class Bed:
             "/apis/coordination.k8s.io/v1/namespaces/{}/leases/canary-web",
         ):
             delete(self, path.format(self.namespace))
+        self.client.request("DELETE", f"/api/v1/namespaces/{self.namespace}/events", query=OWN_EVENTS)
         apply(self, [*self.routes(), self.app("stable", "v1")])
         wait_for(lambda: self.deployment("web-canary") is None, "the canary's end")
         assert self.weights() == [0, 0]
@@ -416,6 +417,7 @@ class Bed:
         return total
 
 
+OWN_EVENTS = {"fieldSelector": "source=servicemesh-canary"}
 ERRORS = [{"metric": "success_rate", "min": 0.95, "min_requests": 20}]
 SIDECAR = {
     "sidecar.istio.io/proxyCPU": "5m",
@@ -470,8 +472,8 @@ def assert_back(bed: Bed, spec: Obj, result: Obj) -> None:
 
 
 def events(bed: Bed) -> set[str]:
-    query = {"fieldSelector": "source=servicemesh-canary"}
-    return {item["reason"] for item in bed.client.list_all(f"/api/v1/namespaces/{bed.namespace}/events", query)[0]}
+    path = f"/api/v1/namespaces/{bed.namespace}/events"
+    return {item["reason"] for item in bed.client.list_all(path, OWN_EVENTS)[0]}
 
 
 def finish(bed: Bed, **more: Any) -> Obj:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bed for each file: its stream of requests ends with the last test of the file."""
+"""One bed for all files of a worker: its stream of requests ends with the last of them, which is what a package's fixture is for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.integration.canary.bed import Bed
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def whole(cluster: None) -> Iterator[Bed]:
     with Bed.standing() as bed:
         yield bed

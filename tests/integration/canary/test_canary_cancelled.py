@@ -21,13 +21,15 @@ from typing import Any
 
 import pytest
 
-from tests.integration.canary.bed import ERRORS, Bed, events, wait_for
+from tests.integration.canary.bed import ERRORS, Bed, assert_back, events, finish, spec_of, wait_for
 from tests.support import processes_with
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 LIMIT = 30  # seconds from the end of a run until the service is as before its step
+PATIENCE = 20  # seconds that AWX waits for a job that it told to stop (SIGTERM), before it kills it
+STEP = " 50% [##########..........] step: weight 0 % -> 50 %"
 PLAY = [
     {
         "hosts": "localhost",
@@ -85,8 +87,15 @@ class Played:
         self.process.wait()
 
 
+@pytest.fixture(scope="module")
+def spec(whole: Bed) -> dict[str, Any]:
+    """The routes before the first canary."""
+    whole.restore()
+    return spec_of(whole)
+
+
 @pytest.fixture
-def played(whole: Bed, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Played]:
+def played(whole: Bed, spec: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Played]:
     how, apart = request.param
     run = Played(whole, tmp_path, how, apart=apart)
     yield run
@@ -141,6 +150,8 @@ def assert_taken_back(bed: Bed, run: Played, begin: float) -> None:
     ids=["runner", "killed", "killed-apart", "terminated", "terminated-apart", "interrupted", "hung-up"],
 )
 def test_a_run_that_is_cancelled_or_killed_never_goes_on_by_itself(whole: Bed, played: Played, how: str) -> None:
+    # A person cancels what they see. A line that is on its way when the signal comes may be lost with the process that prints.
+    wait_for(lambda: STEP in played.text(), "the line of the step", 90)
     in_its_window(whole, played)
     begin = time.time()
     if how == "cancel":
@@ -148,6 +159,8 @@ def test_a_run_that_is_cancelled_or_killed_never_goes_on_by_itself(whole: Bed, p
     else:
         played.process.send_signal(getattr(signal, how))
     assert_taken_back(whole, played, begin)
+    if how == "SIGTERM":
+        assert time.time() - begin < PATIENCE
     if how == "cancel":
         assert "status canceled" in played.text()
 
@@ -175,3 +188,9 @@ def test_after_a_run_whose_container_was_killed_the_next_one_waits_for_its_lease
         assert_taken_back(whole, after, begin)
     finally:
         after.end()
+
+
+def test_a_rollback_after_all_of_them_leaves_the_routes_as_they_were(whole: Bed, spec: dict[str, Any]) -> None:
+    assert state_of(whole)["phase"] == "paused"
+    assert whole.call("rollback", service="web", namespace=whole.namespace)["changed"]
+    assert_back(whole, spec, finish(whole))

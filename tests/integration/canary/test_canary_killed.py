@@ -21,7 +21,6 @@ import pytest
 from tests.integration.canary.bed import (
     ERRORS,
     Bed,
-    assert_back,
     assert_untouched,
     delete,
     failed,
@@ -176,52 +175,3 @@ def test_a_holder_that_slept_past_its_lease_is_refused_even_in_the_middle_of_a_w
 
 def stopped(process: subprocess.Popen[str]) -> bool:
     return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-PLAY = """
-- hosts: localhost
-  connection: local
-  gather_facts: false
-  tasks:
-    - name: Canary
-      servicemesh.platform.canary: "{{ options }}"
-"""
-
-
-def test_told_to_stop_it_takes_the_step_back_and_the_next_run_goes_on(bed: Bed, tmp_path: Path) -> None:
-    """SIGTERM to ansible-playbook, as AWX sends it to cancel a job."""
-    spec = spec_of(bed)
-    options = bed.options(interval=10, analysis=ERRORS)
-    (tmp_path / "play.yml").write_text(PLAY)
-    (tmp_path / "options.json").write_text(json.dumps({"options": options}))
-    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(tmp_path / "play.yml")]
-    argv += ["-e", f"@{tmp_path / 'options.json'}", "-e", f"ansible_python_interpreter={sys.executable}"]
-    play = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert play.stdout is not None
-    shown: list[str] = []
-    reader = threading.Thread(target=lambda: shown.extend(iter(play.stdout.readline, "")), daemon=True)  # type: ignore[union-attr]
-    reader.start()
-    try:
-        # A person cancels what they see. A line that is on its way when the signal comes may be lost with the process that prints.
-        step = " 50% [##########..........] step: weight 0 % -> 50 %"
-        wait_for(lambda: any(step in line for line in shown), "the line of the step", 90)
-        assert seen_of(bed)[0] == "analysing"
-        assert bed.weights() == [50, 50]
-        begin = time.monotonic()
-        play.terminate()
-        wait_for(lambda: bed.weights() == [0, 0], "the step's end", 30)
-        wait_for(lambda: lease_of(bed) == "", "the lease's end", 30)
-        assert time.monotonic() - begin < 20, "longer than AWX waits"
-        play.wait(timeout=30)
-    finally:
-        play.kill()
-    assert seen_of(bed)[0] == "paused"
-    again = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
-    assert (again["phase"], again["weight"], bed.weights()) == ("analysing", 50, [50, 50])
-    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
-    assert_back(bed, spec, finish(bed))
-
-
-def lease_of(bed: Bed) -> str:
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{bed.namespace}/leases/canary-web"
-    return str((bed.client.get(path) or {"spec": {}})["spec"].get("holderIdentity") or "")

@@ -57,17 +57,19 @@ threads = [threading.Thread(target=server.serve_forever) for server in servers]
 [thread.join() for thread in threads]
 """
 
-# URL [HEADERS as JSON] -> status and body, or `gone`
+# [[URL, HEADERS], …] as JSON -> for each one status and body, or `gone`
 _CALL = """
 import http.client, json, sys, urllib.parse
-url = urllib.parse.urlsplit(sys.argv[1])
-connection = http.client.HTTPConnection(url.hostname, url.port, timeout=8)
-try:
-    connection.request("GET", "/", headers=json.loads(sys.argv[2]) if len(sys.argv) > 2 else {})
-    answer = connection.getresponse()
-    print(json.dumps([answer.status, answer.read().decode(errors="replace")]))
-except (ConnectionError, http.client.HTTPException):
-    print(json.dumps("gone"))
+def call(url, headers):
+    url = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=8)
+    try:
+        connection.request("GET", "/", headers=headers)
+        answer = connection.getresponse()
+        return [answer.status, answer.read().decode(errors="replace")]
+    except (ConnectionError, http.client.HTTPException):
+        return "gone"
+print(json.dumps([call(*one) for one in json.loads(sys.argv[1])]))
 """
 
 
@@ -209,16 +211,19 @@ class Bed:
 
     def call(self, caller: str, url: str, host: str = "", **headers: str) -> Heard:
         """A call from a caller's own container. Headers are named with underscores."""
-        namespace, pod, _ip = self._pods[caller]
         sent = {**({"Host": host} if host else {}), **{key.replace("_", "-"): value for key, value in headers.items()}}
-        command = ["python3", "-c", _CALL, url, json.dumps(sent)]
-        done = self.cluster.execute(namespace, pod, "app", command)
+        return self.calls_by(caller, [(url, sent)])[0]
+
+    def calls_by(self, caller: str, calls: list[tuple[str, dict[str, str]]]) -> list[Heard]:
+        """Calls (URL, headers) from a caller's own container, one after the other."""
+        namespace, pod, _ip = self._pods[caller]
+        done = self.cluster.execute(namespace, pod, "app", ["python3", "-c", _CALL, json.dumps(calls)])
         assert done.code == 0, done.out
-        answer = json.loads(done.out)
-        if answer == GONE:
-            return Heard(0, False)
-        status, body = answer
-        return Heard(status, f"URI=spiffe://cluster.local/ns/{namespace}/sa/default" in body)
+        identity = f"URI=spiffe://cluster.local/ns/{namespace}/sa/default"
+        return [
+            Heard(0, False) if answer == GONE else Heard(answer[0], identity in answer[1])
+            for answer in json.loads(done.out)
+        ]
 
     def heard(self, app: str) -> list[tuple[str, str]]:
         """Requests that a server got so far: host, and the certificate header or `plain`."""

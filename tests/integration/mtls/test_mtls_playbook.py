@@ -17,16 +17,10 @@ from tests.support import ansible_playbook
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
-# Cases that break a demand of STRICT, and cases that meet it.
-BROKEN = (
-    "permissive",
-    "port exception",
-    "DestinationRule DISABLE against STRICT",
-    "the older of two workload policies",
-    "un-injected pod",
-    "headless with a pod without sidecar",
-)
-WHOLE = ("strict", "UNSET inherits")
+# Cases that break a demand of STRICT: at a service, at a service and its workload, at a service and the workload of another one. And one
+# that meets it. A run takes ten seconds, and all that comes before its report is shown by test_mtls_wire.py.
+BROKEN = ("port exception", "un-injected pod", "headless with a pod without sidecar")
+WHOLE = ("strict",)
 
 
 @pytest.mark.parametrize("case", [*BROKEN, *WHOLE])

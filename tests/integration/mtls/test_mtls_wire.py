@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 from tests.integration.conftest import run_module
 from tests.integration.mtls.bed import Bed, Heard, calls_of, steady
-from tests.integration.mtls.cases import CASES
+from tests.integration.mtls.cases import CASES, SAME
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -30,32 +30,41 @@ def same(heard: Heard, expected: Heard) -> bool:
     return heard == expected if expected.came_through else heard.status in (0, 502, 503)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_wire_does_what_was_computed(bed: Bed, case: str) -> None:
-    make, service, port, star, plain, rule = CASES[case]
-    bed.policies(*make(bed))
+@pytest.mark.parametrize("names", SAME, ids=" / ".join)
+def test_the_wire_does_what_was_computed(bed: Bed, names: list[str]) -> None:
+    bed.policies(*CASES[names[0]][0](bed))
     result = bed.judged()
     calls = calls_of(result)
-    meshed, outside = calls[("*", service, port)], calls[("plaintext", service, port)]
-    assert (meshed["verdict"], outside["verdict"], meshed["rule"]) == (star, plain, rule), meshed["reason"]
-    about = f"Service {bed.namespace}/{service} port {port}"
     not_as_demanded = {finding["object"] for finding in result["violations"]}
-    assert (about in not_as_demanded) == ((star, plain) != ("strict", "broken")), "STRICT is demanded"
-    if rule:
-        assert (about, rule) in {(finding["object"], finding["code"]) for finding in result["findings"]}
-    if service in ("web-headless", "mixed"):  # the pod that the verdict is about, by its address, as DNS would give it
-        url, host = f"http://{bed.ip('web')}:8080/", bed.host(service)
-        direct = f"http://{bed.ip('bare' if service == 'mixed' else 'web')}:8080/"
-    else:
-        url, host = f"http://{bed.host(service)}:{port}/", ""
-        direct = url
-    wanted = (foreseen(meshed), foreseen(outside))
+    by_mesh, by_outside, wanted = [], [], []
+    for name in names:
+        _make, service, port, star, plain, rule = CASES[name]
+        meshed, outside = calls[("*", service, port)], calls[("plaintext", service, port)]
+        assert (meshed["verdict"], outside["verdict"], meshed["rule"]) == (star, plain, rule), (name, meshed["reason"])
+        about = f"Service {bed.namespace}/{service} port {port}"
+        assert (about in not_as_demanded) == ((star, plain) != ("strict", "broken")), (name, "STRICT is demanded")
+        if rule:
+            assert (about, rule) in {(finding["object"], finding["code"]) for finding in result["findings"]}, name
+        wanted.append((foreseen(meshed), foreseen(outside)))
+        if service in (
+            "web-headless",
+            "mixed",
+        ):  # the pod that the verdict is about, by its address, as DNS would give it
+            by_mesh.append((f"http://{bed.ip('web')}:8080/", {"Host": bed.host(service)}))
+            by_outside.append((f"http://{bed.ip('bare' if service == 'mixed' else 'web')}:8080/", {}))
+        else:
+            by_mesh.append((f"http://{bed.host(service)}:{port}/", {}))
+            by_outside.append(by_mesh[-1])
+
+    def right(heard: list[tuple[Heard, Heard]]) -> list[bool]:
+        return [same(have[0], want[0]) and same(have[1], want[1]) for have, want in zip(heard, wanted, strict=True)]
+
     heard = steady(
-        lambda: (bed.call("meshed", url, host), bed.call("outside", direct)),
-        lambda pair: all(same(have, want) for have, want in zip(pair, wanted, strict=True)),
+        lambda: list(zip(bed.calls_by("meshed", by_mesh), bed.calls_by("outside", by_outside), strict=True)),
+        lambda found: all(right(found)),
     )
-    assert same(heard[0], wanted[0]), (heard[0], meshed)
-    assert same(heard[1], wanted[1]), (heard[1], outside)
+    for name, good, have, want in zip(names, right(heard), heard, wanted, strict=True):
+        assert good, (name, have, want)
 
 
 def test_a_rule_of_its_own_is_told_for_each_client(bed: Bed) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -26,8 +27,11 @@ from tests.rules import tools
 ROOT = Path(__file__).resolve().parents[3]
 RULES = ROOT / "tests" / "rules"
 PAGE = (RULES / "proxy_metrics.txt").read_bytes()
-# Loopback addresses represent pods, because the role sets the port to 15020.
-READY, STARTING = "127.84.15.1", "127.84.15.2"
+# Loopback addresses represent pods, because the role sets the port to 15020. A process has addresses of its own (a PID has up to 22
+# bits), so that workers of one run, and runs on one machine, do not take them from each other.
+READY, STARTING = (
+    f"127.{first + (os.getpid() >> 16)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}" for first in (64, 128)
+)
 
 
 class Agent(BaseHTTPRequestHandler):
