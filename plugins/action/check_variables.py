@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import typing as t
@@ -30,6 +31,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.defi
 )
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import (
     chart_paths,
+    flavour_findings,
     lookalikes,
     order_findings,
     range_findings,
@@ -82,6 +84,7 @@ class ActionModule(ActionBase):
             *self._role_findings(roles),
             *self._platform_findings(),
             *self._image_findings(roles),
+            *self._flavour_findings(roles),
             *self._canary_findings(command_line),
             *(self._kubeconfig_findings() if args["kubeconfig"] else []),
         ]
@@ -234,6 +237,11 @@ class ActionModule(ActionBase):
         except Exception:  # told as a finding of the variable
             return
         yield from images.findings(registry, wanted, upstream)
+
+    def _flavour_findings(self, roles: list[str]) -> Iterator[str]:
+        with contextlib.suppress(Exception):  # of a template: told as a finding of the variable
+            if "nginx_ingress" in roles:
+                yield from flavour_findings(self._value("nginx_ingress_flavour"), self._vars)
 
     def _platform_findings(self) -> Iterator[str]:
         """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too."""

@@ -130,6 +130,17 @@ def order_findings(values: Mapping[str, object]) -> Iterator[str]:
             yield f"{name}: {least} is above {name.removesuffix('_min')}_max, which is {most}; expected at most {most}"
 
 
+_FLAVOUR = re.compile(r"__nginx_ingress_([a-z0-9]+)_class_controller")
+
+
+def flavour_findings(flavour: object, names: Iterable[str]) -> Iterator[str]:
+    """An ingress flavour that has no file. ``names``: of all variables, those of the files in roles/nginx_ingress/vars/main among them."""
+    known = sorted(match[1] for name in names if (match := _FLAVOUR.fullmatch(name)))
+    if flavour not in known:
+        expected = f"expected one of {', '.join(known)}{suggestion(str(flavour), known)}"
+        yield f"nginx_ingress_flavour: {flavour!r} is no flavour of the ingress; {expected}"
+
+
 def owner_of(name: str, roles: Iterable[str]) -> str | None:
     """The role whose prefix a variable has; the longest prefix wins."""
     return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
