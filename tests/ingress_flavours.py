@@ -17,8 +17,11 @@ def chart(flavour: str, **overrides: Any) -> dict[str, Any]:
 
 def objects(flavour: str, **overrides: Any) -> dict[str, dict[str, Any]]:
     """Kind -> object beside the controller: the Ingress, and what belongs to it."""
-    found = value("nginx_ingress", "__nginx_ingress_objects", nginx_ingress_flavour=flavour, **overrides)
-    return {one["kind"]: one for one in found}
+    parts = (
+        value("nginx_ingress", f"__nginx_ingress_{part}", nginx_ingress_flavour=flavour, **overrides)
+        for part in ("certificates", "objects")
+    )
+    return {one["kind"]: one for found in parts for one in found}
 
 
 def annotations(flavour: str, **overrides: Any) -> dict[str, str]:

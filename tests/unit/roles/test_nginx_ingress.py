@@ -96,6 +96,23 @@ def test_cert_manager_gets_a_certificate(flavour: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("given", "controller", "ingress"),
+    [
+        ({}, True, True),
+        ({"platform_ingress": "external"}, False, True),
+        ({"platform_ingress": "absent"}, False, False),
+        ({"nginx_ingress_mode": "external"}, False, True),
+        ({"platform_state": "absent"}, False, False),
+    ],
+)
+def test_what_there_is_of_an_ingress_of_somebody_else_or_none(
+    given: dict[str, str], controller: bool, ingress: bool
+) -> None:
+    assert value("nginx_ingress", "__nginx_ingress_runs_controller", **given) is controller
+    assert value("nginx_ingress", "__nginx_ingress_has_ingress", **given) is ingress
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_config_maps_contain_strings_only(flavour: str) -> None:
     config = chart(flavour)["controller"]["config"]
