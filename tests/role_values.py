@@ -18,8 +18,15 @@ init_plugin_loader()  # lookups in templates, as ansible-playbook has them
 def _known(role: str) -> dict[str, Any]:
     known: dict[str, Any] = {"ansible_search_path": [str(ROLES / role)]}
     for folder in ("defaults", "vars"):
-        known |= DataLoader().load_from_file(str(ROLES / role / folder / "main.yml"), trusted_as_template=True)
+        for path in main_files(role, folder):
+            known |= DataLoader().load_from_file(str(path), trusted_as_template=True)
     return known
+
+
+def main_files(role: str, folder: str) -> list[Path]:
+    """What Ansible loads as a role's `defaults` or `vars`: main.yml, or all files of the folder main."""
+    place = ROLES / role / folder
+    return sorted((place / "main").glob("*.yml")) or [path for path in [place / "main.yml"] if path.exists()]
 
 
 def variables(role: str, **overrides: Any) -> Templar:

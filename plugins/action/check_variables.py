@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import typing as t
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
@@ -20,6 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.optio
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _arguments as arguments
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_settings as canary_settings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _components as components
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _images as images
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules.registry import (
@@ -30,6 +33,8 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.defi
 )
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import (
     chart_paths,
+    flavour_findings,
+    former_value,
     lookalikes,
     order_findings,
     range_findings,
@@ -82,7 +87,9 @@ class ActionModule(ActionBase):
             *self._role_findings(roles),
             *self._platform_findings(),
             *self._image_findings(roles),
+            *self._flavour_findings(roles),
             *self._canary_findings(command_line),
+            *self._component_findings(roles, args["playbook"], given, command_line),
             *(self._kubeconfig_findings() if args["kubeconfig"] else []),
         ]
         for name, meant in lookalikes(set(self._vars) - set(self._given()), self._options, self._platform):
@@ -215,6 +222,58 @@ class ActionModule(ActionBase):
         if all_given:
             yield from canary_settings.findings(all_given)
 
+    def _component_findings(
+        self,
+        roles: list[str],
+        playbook: str | None,
+        given: Mapping[str, t.Any],
+        command_line: Mapping[str, t.Any],
+    ) -> Iterator[str]:
+        """What this run needs of Istio, the ingress and Prometheus, and does not get. A removal needs nothing."""
+        if self._value("platform_state") == "absent":
+            return
+        with contextlib.suppress(Exception):  # of a template or a wrong value: told as a finding of the variable
+            there = components.components_of(self._value)
+            # What a run does is asked only where something is absent: it takes all service definitions.
+            run = self._run(roles, playbook, given, command_line) if there.some_absent() else components.Run()
+            yield from components.findings(there, run)
+
+    def _run(
+        self, roles: list[str], playbook: str | None, given: Mapping[str, t.Any], command_line: Mapping[str, t.Any]
+    ) -> components.Run:
+        there = [role for role in roles if self._value(f"{role}_state") != "absent"]
+        definitions = [self._value(f"__{role}_definition") for role in there if f"__{role}_definition" in self._vars]
+        planned = given.get("release_plan") or [given]
+        # canary.yml and promote.yml have no roles; they shift what they are asked to.
+        asked = (
+            [entry["service"] for entry in planned if "service" in entry] if playbook in ("canary", "promote") else []
+        )
+        settings = {name: self._value(name) for name in ("platform_canary", "microservice_canary")}
+        meshed = any(self._is_on(f"microservice_{part}_enabled") for part in ("traffic", "security"))
+        return components.Run(
+            roles=frozenset(there),
+            meshed=tuple(one["name"] for one in definitions if meshed),
+            routed=tuple(one["name"] for one in definitions if one.get("routes")),
+            shifted=(*asked, *(one["name"] for one in definitions if one.get("rollout") == "canary")),
+            canary_metrics=tuple(canary_settings.asking_prometheus({**settings, COMMAND_LINE: command_line})),
+            mtls_metrics="verify_mtls" in there
+            and self._of_role("verify_mtls", "verify_mtls_form") == "full"
+            and self._is_on("verify_mtls_metrics"),
+            gateway_open=self._value("istio_ingress_gateway_service_type") in ("LoadBalancer", "NodePort"),
+        )
+
+    def _is_on(self, name: str) -> bool:
+        """Whether a variable that is true by default is true."""
+        value = self._value(name)
+        return value is None or bool(boolean(value, strict=False))
+
+    def _of_role(self, role: str, name: str) -> t.Any:
+        """A variable as a role of the play has it: the play may give the role a value of its own."""
+        for one in self._task.get_play().get_roles():
+            if one.get_name().removeprefix(files.COLLECTION) == role and name in (one.vars or {}):
+                return self._templar.template(one.vars[name])
+        return self._value(name)
+
     def _role_findings(self, roles: list[str]) -> Iterator[str]:
         passed_on = sources(self._vars)
         for role in roles:
@@ -234,6 +293,11 @@ class ActionModule(ActionBase):
         except Exception:  # told as a finding of the variable
             return
         yield from images.findings(registry, wanted, upstream)
+
+    def _flavour_findings(self, roles: list[str]) -> Iterator[str]:
+        with contextlib.suppress(Exception):  # of a template: told as a finding of the variable
+            if "nginx_ingress" in roles:
+                yield from flavour_findings(self._value("nginx_ingress_flavour"), self._vars)
 
     def _platform_findings(self) -> Iterator[str]:
         """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too."""
@@ -271,7 +335,12 @@ class ActionModule(ActionBase):
         for name, value in given.items():
             found = checked(name, value, spec[name])
             # One finding for each variable: of a value that has the wrong type, the range says nothing more.
-            said = found.findings or ([] if spec[name].get("no_log") else list(range_findings(name, value)))
+            instead = former_value(name, value)
+            said = (
+                [instead]
+                if instead
+                else found.findings or ([] if spec[name].get("no_log") else list(range_findings(name, value)))
+            )
             if not said:
                 values[name] = found.value
                 said = [

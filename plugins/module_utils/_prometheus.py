@@ -74,6 +74,31 @@ class Endpoint:
         return f"service {self.service} through the API server"
 
 
+def address_findings(url: str, service: str, *, credentials: bool = False) -> list[str]:
+    """What is wrong with an address that somebody gives. `credentials`: whether headers, a user or a password are given with it."""
+    if bool(url) == bool(service):
+        both = "both a url and a service" if url else "neither a url nor a service"
+        return [f"{both} is given; expected one of them, such as service: monitoring/prometheus:9090"]
+    found = []
+    if url:
+        parts = urlsplit(url)
+        shown = Endpoint(url=url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            found.append(f"url is '{shown}'; expected http:// or https:// and a host")
+        if "@" in parts.netloc:
+            found.append("url contains a user or password; expected username and password")
+    else:
+        if _proxy_path(service) is None:
+            found.append(
+                f"service is '{service}'; expected namespace/name:port, for example monitoring/prometheus:9090"
+            )
+        if credentials:
+            found.append(
+                "headers, username and password are for a url; the API server does not pass them on to a service"
+            )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Result of a query.
@@ -105,7 +130,13 @@ class Prometheus:
         else:
             if client is None:
                 raise ValueError("a client is required to query Prometheus through the API server")
-            self._root = _proxy_path(endpoint.service) + _API
+            path = _proxy_path(endpoint.service)
+            if path is None:
+                raise PrometheusError(
+                    Failure.UNREACHABLE,
+                    f"Prometheus' service is '{endpoint.service}'. Expected namespace/name:port, for example monitoring/prometheus:9090.",
+                )
+            self._root = path + _API
 
     def query(
         self,
@@ -276,14 +307,11 @@ def _words(data: bytes, otherwise: str) -> str:
     return str(body.get("error") or otherwise)[:1000] if isinstance(body, dict) else otherwise
 
 
-def _proxy_path(service: str) -> str:
-    """Path of a Service's proxy. Raises PrometheusError for a text that is not `[https:]namespace/name:port`."""
+def _proxy_path(service: str) -> str | None:
+    """Path of a Service's proxy; None for a text that is not `[https:]namespace/name:port`."""
     scheme, text = ("https:", service[6:]) if service.startswith("https:") else ("", service.removeprefix("http:"))
     namespace, _slash, rest = text.partition("/")
     name, _colon, port = rest.partition(":")
     if not (namespace and name and port) or "/" in port:
-        raise PrometheusError(
-            Failure.UNREACHABLE,
-            f"Prometheus' service is '{service}'. Expected namespace/name:port, for example monitoring/prometheus:9090.",
-        )
+        return None
     return f"/api/v1/namespaces/{namespace}/services/{scheme}{name}:{port}/proxy"

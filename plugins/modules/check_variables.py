@@ -14,8 +14,9 @@ author:
 description:
   - Fails with all findings at once when a variable has the prefix of a role of this collection, or C(platform_), but nothing reads it;
     when a value does not fit a role's argument specification; when a port, weight, number of pods, time or name is out of range; when
-    variables of a role do not go together; when the
-    settings of a canary (C(platform_canary)) are unknown or out of range; when a chart's local path or the kubeconfig does not exist.
+    variables of a role do not go together; when the settings of a canary (C(platform_canary)) are unknown or out of range; when a chart's
+    local path or the kubeconfig does not exist; when Istio, the ingress or Prometheus is C(absent) (C(platform_istio),
+    C(platform_ingress), C(platform_prometheus)) and the run uses it.
   - With O(playbook), also checks the arguments of a playbook of this collection, and fails when an extra variable is an argument of
     another one or a misspelt argument, or when no task has a tag of C(--tags) or C(--skip-tags).
   - Extra variables of AWX (C(awx_), C(tower_)), those that the inventory defines or uses, and those in O(ignore) pass. A warning names

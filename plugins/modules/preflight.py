@@ -139,12 +139,79 @@ options:
       - Revision of the control plane, for O(path_normalization); empty for the default one.
     type: str
     default: ""
+  existing_namespaces:
+    description:
+      - Namespaces that somebody else makes, and that the run writes to. One that does not exist is an error.
+    type: list
+    elements: str
+    default: []
+  istio_gateway:
+    description:
+      - The ingress gateway of an Istio that somebody else runs. Checked are Istio's kinds, the injection of sidecars for
+        O(istio_revision), and the gateway's Service and pods. What may not be read is a warning.
+      - Without it, no Istio is expected.
+    type: dict
+    suboptions:
+      namespace:
+        description:
+          - Its namespace.
+        type: str
+        required: true
+      service:
+        description:
+          - Its Service.
+        type: str
+        required: true
+      service_account:
+        description:
+          - ServiceAccount of its pods, which the access rules allow.
+        type: str
+        required: true
+      selector:
+        description:
+          - Labels of its pods, by which the Gateway selects them.
+        type: dict
+        required: true
+  prometheus:
+    description:
+      - A Prometheus that somebody else runs. It is asked one query.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - URL of Prometheus. Either this or O(prometheus.service).
+        type: str
+      service:
+        description:
+          - Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
+        type: str
+      headers:
+        description:
+          - Headers of queries to O(prometheus.url).
+        type: dict
+      username:
+        description:
+          - User for HTTP basic authentication.
+        type: str
+      password:
+        description:
+          - Password for HTTP basic authentication.
+        type: str
+      validate_certs:
+        description:
+          - Whether to check the server's certificate.
+        type: bool
+        default: true
+      ca_cert:
+        description:
+          - Path of the CA certificate of the server.
+        type: path
   ignore:
     description:
       - Names of checks whose findings are left out.
     type: list
     elements: str
-    choices: [cgroup, namespaces, networks, nodes, paths, permissions, storage, versions, webhooks]
+    choices: [cgroup, externals, namespaces, networks, nodes, paths, permissions, storage, versions, webhooks]
     default: []
   fail_on:
     description:
@@ -221,11 +288,33 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks, normalization
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import checks, externals, normalization
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Severity, Wanted
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import denied, gather, mesh_config
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.facts import (
+    denied,
+    gather,
+    mesh_config,
+    mesh_there,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    Endpoint,
+    Failure,
+    Prometheus,
+    PrometheusError,
+)
 
-CHECKS = ["cgroup", "namespaces", "networks", "nodes", "paths", "permissions", "storage", "versions", "webhooks"]
+CHECKS = [
+    "cgroup",
+    "externals",
+    "namespaces",
+    "networks",
+    "nodes",
+    "paths",
+    "permissions",
+    "storage",
+    "versions",
+    "webhooks",
+]
 ARGUMENTS = _args.spec(
     istio_version={"type": "str", "default": ""},
     permissions={
@@ -252,6 +341,30 @@ ARGUMENTS = _args.spec(
     path_normalization={"type": "str", "choices": ["", *normalization.LEVELS[1:]], "default": ""},
     istio_namespace={"type": "str", "default": "istio-system"},
     istio_revision={"type": "str", "default": ""},
+    existing_namespaces={"type": "list", "elements": "str", "default": []},
+    istio_gateway={
+        "type": "dict",
+        "options": {
+            "namespace": {"type": "str", "required": True},
+            "service": {"type": "str", "required": True},
+            "service_account": {"type": "str", "required": True},
+            "selector": {"type": "dict", "required": True},
+        },
+    },
+    prometheus={
+        "type": "dict",
+        "mutually_exclusive": [("url", "service")],
+        "required_one_of": [("url", "service")],
+        "options": {
+            "url": {"type": "str"},
+            "service": {"type": "str"},
+            "headers": {"type": "dict", "no_log": True},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+            "validate_certs": {"type": "bool", "default": True},
+            "ca_cert": {"type": "path"},
+        },
+    },
     ignore={"type": "list", "elements": "str", "choices": CHECKS, "default": []},
     fail_on={"type": "str", "choices": ["error", "none"], "default": "error"},
 )
@@ -293,6 +406,29 @@ def _path_findings(client: Client, params: Mapping[str, Any]) -> list[checks.Fin
     return list(normalization.findings(text, wanted, f"{namespace}/{name}"))
 
 
+def _external_findings(client: Client, params: Mapping[str, Any], facts: Facts) -> list[checks.Finding]:
+    """Findings of what somebody else runs."""
+    found = list(externals.namespace_findings(facts.namespaces, params["existing_namespaces"]))
+    if params["istio_gateway"]:
+        gateway = externals.Gateway(**params["istio_gateway"])
+        found += externals.mesh_findings(mesh_there(client, gateway), gateway, params["istio_revision"])
+    if params["prometheus"]:
+        given = {key: item for key, item in params["prometheus"].items() if item is not None}
+        endpoint = Endpoint(**given)
+        failure, why = _asked(endpoint, client)
+        found += externals.prometheus_findings(str(endpoint), failure, why, proxied=bool(endpoint.service))
+    return found
+
+
+def _asked(endpoint: Endpoint, client: Client) -> tuple[Failure | None, str]:
+    """Why Prometheus does not answer a query that every Prometheus can answer; None when it does."""
+    try:
+        Prometheus(endpoint, client).query("vector(1)", timeout=5.0, budget=5.0)
+    except PrometheusError as error:
+        return error.kind, str(error)
+    return None, ""
+
+
 def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     params = module.params
@@ -312,7 +448,7 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     facts = gather(client, wanted, webhooks=params["webhooks"], network_plugin=params["network_plugin"])
     findings = checks.findings_of(facts, wanted)
     findings = [*checks.permission_findings(denied(client, params["permissions"])), *findings]
-    findings += _path_findings(client, params)
+    findings += [*_path_findings(client, params), *_external_findings(client, params, facts)]
     findings.sort(key=lambda finding: finding.severity != Severity.ERROR)
     findings = [finding for finding in findings if finding.check not in params["ignore"]]
     result = {

@@ -20,8 +20,9 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._near_miss im
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked, short
 
 EXAMPLE = "{steps: [5, 20, 50], interval: 60}"
-# What a rule between settings needs of the options that are none. Prometheus has an address by default in the roles.
+# What a rule between settings needs of the options that are none.
 _CALL = {"service": "service", "namespace": "namespace", "stable_subset": "stable", "canary_subset": "canary"}
+# Stands for the address that the roles give by default. That it is none where there is no Prometheus is a finding of its own (_components).
 _PROMETHEUS = {"service": "monitoring/prometheus:9090"}
 
 Settings = dict[str, t.Any]
@@ -65,6 +66,12 @@ def together_findings(sources: Sources) -> list[str]:
     values["prometheus"] = values.get("prometheus") or _PROMETHEUS
     names = ", ".join(name for name, value in sources.items() if value)
     return [f"{names}: {finding}" for finding in canary_settings.findings({**values, **_CALL})]
+
+
+def asking_prometheus(sources: Sources) -> list[str]:
+    """Metrics and approvals of well-formed settings that ask the default Prometheus; none when the settings name another one."""
+    values = ArgumentSpecValidator(SETTINGS).validate(merged(sources)).validated_parameters
+    return [] if canary_settings.prometheus_given(values) else canary_settings.asking_prometheus(values)
 
 
 def merged(sources: Sources) -> Settings:

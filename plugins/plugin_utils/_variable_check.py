@@ -130,6 +130,17 @@ def order_findings(values: Mapping[str, object]) -> Iterator[str]:
             yield f"{name}: {least} is above {name.removesuffix('_min')}_max, which is {most}; expected at most {most}"
 
 
+_FLAVOUR = re.compile(r"__nginx_ingress_([a-z0-9]+)_class_controller")
+
+
+def flavour_findings(flavour: object, names: Iterable[str]) -> Iterator[str]:
+    """An ingress flavour that has no file. ``names``: of all variables, those of the files in roles/nginx_ingress/vars/main among them."""
+    known = sorted(match[1] for name in names if (match := _FLAVOUR.fullmatch(name)))
+    if flavour not in known:
+        expected = f"expected one of {', '.join(known)}{suggestion(str(flavour), known)}"
+        yield f"nginx_ingress_flavour: {flavour!r} is no flavour of the ingress; {expected}"
+
+
 def owner_of(name: str, roles: Iterable[str]) -> str | None:
     """The role whose prefix a variable has; the longest prefix wins."""
     return max((role for role in roles if name.startswith(f"{role}_")), key=len, default=None)
@@ -171,6 +182,27 @@ def platform_names(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(match for line in lines for match in _PLATFORM_NAME.findall(line))
 
 
+# Names that were variables once, and what says the same now.
+_FORMER = {
+    "microservice_canary_monitoring_namespace": (
+        "platform_monitoring_namespace where this collection runs Prometheus, else platform_prometheus and platform_prometheus_address"
+    ),
+}
+# (variable, value) that was a choice once.
+_FORMER_VALUES = {
+    (
+        "observability_prometheus",
+        "external",
+    ): "platform_prometheus: external, with its address in platform_prometheus_address",
+}
+
+
+def former_value(name: str, value: object) -> str | None:
+    """What to set instead of a value that a variable does not take any more; None for all others."""
+    instead = _FORMER_VALUES.get((name, value)) if isinstance(value, str) else None
+    return f"{name}: {value!r} is no value any more; set {instead}" if instead else None
+
+
 def unknown_findings(
     names: Iterable[str],
     options: Mapping[str, Collection[str]],
@@ -184,7 +216,9 @@ def unknown_findings(
     for name in sorted(set(names) - set(ignore)):
         role = owner_of(name, options)
         if role is not None:
-            if name not in options[role]:
+            if name in _FORMER:
+                yield f"{name}: this variable is not read any more; set {_FORMER[name]}"
+            elif name not in options[role]:
                 yield f"{name}: role {role} has no such variable{suggestion(name, options[role])}"
         elif name.startswith("platform_") and name not in platform:
             yield f"{name}: nothing reads this variable{suggestion(name, platform)}"

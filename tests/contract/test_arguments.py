@@ -118,6 +118,97 @@ def test_what_is_not_used_is_refused_before_anything_runs(case: str) -> None:
     assert "TASK [servicemesh.platform." not in done.stdout, "a role started"
 
 
+GIVEN = {"platform_image_registry": "registry.example.com/shop"}
+PROXY = {"name": "smoke", "url": "https://smoke.example.com/ok", "value": "failed", "max": 1}
+# Playbook, what is given, what is said of it.
+ABSENT: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "all three": (
+        "site.yml",
+        {"platform_istio": "absent", "platform_ingress": "absent", "platform_prometheus": "absent", "user_service_rollout": "canary"},
+        [
+            "platform_istio: is absent, and this run uses it: role mesh_security",
+            "services user-service, product-service, payment-service, review-service, order-service, recommendation-service (routes",
+            "platform_prometheus: is absent, and this run uses it: the canary of user-service (success_rate, p99). Set",
+        ],
+    ),
+    "an ingress in front of a gateway that nobody reaches": (
+        "site.yml",
+        {"platform_ingress": "absent"},
+        ["platform_ingress: is absent, and this run uses it: services user-service, product-service"],
+    ),
+    "a canary": (
+        "canary.yml",
+        {"platform_prometheus": "absent", "service": "user-service", "verify_mtls_metrics": False},
+        ["platform_prometheus: is absent, and this run uses it: the canary of user-service (success_rate, p99)"],
+    ),
+    "a report": (
+        "verify_mtls.yml",
+        {"platform_prometheus": "absent"},
+        ["platform_prometheus: is absent, and this run uses it: role verify_mtls (verify_mtls_metrics"],
+    ),
+    "wrong values and former names": (
+        "site.yml",
+        {
+            "platform_istio": "somewhere",
+            "platform_prometheus": "external",
+            "observability_prometheus": "external",
+            "microservice_canary_monitoring_namespace": "metrics",
+            "platform_gateway": {"selecter": {}},
+        },
+        [
+            "value of platform_istio must be one of: managed, external, absent, got: somewhere",
+            "observability_prometheus: 'external' is no value any more; set platform_prometheus: external",
+            "microservice_canary_monitoring_namespace: this variable is not read any more; set platform_monitoring_namespace",
+            "platform_gateway.selecter: there is no such option; did you mean selector?",
+        ],
+    ),
+    "no address": (
+        "site.yml",
+        {"platform_prometheus": "external"},
+        ["platform_prometheus_address: is not given, and platform_prometheus is external; expected for example"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ABSENT)
+def test_what_is_absent_and_used_stops_the_run_before_anything_is_changed(case: str) -> None:
+    playbook, given, told = ABSENT[case]
+    done = ansible_playbook(f"playbooks/{playbook}", "-i", "inventories/dev", "-e", json.dumps({**GIVEN, **given}))
+    text = done.stdout + done.stderr
+    assert done.returncode == 2, text
+    assert [message for message in told if message not in text] == [], text
+    assert "nothing was changed" in text
+    assert "TASK [servicemesh.platform." not in done.stdout, "a role started"
+
+
+@pytest.mark.parametrize(
+    ("playbook", "given"),
+    [
+        (
+            "site.yml",
+            {"platform_prometheus": "absent", "platform_ingress": "absent", "istio_ingress_gateway_service_type": "LoadBalancer"},
+        ),
+        (
+            "site.yml",
+            {
+                **dict.fromkeys(("platform_istio", "platform_ingress", "platform_prometheus"), "external"),
+                "platform_prometheus_address": {"service": "stack/thanos:9090"},
+            },
+        ),
+        ("canary.yml", {"platform_prometheus": "absent", "service": "user-service", "platform_canary": {"analysis": [PROXY]}}),
+        ("verify_mtls.yml", {"platform_prometheus": "absent", "verify_mtls_metrics": "false"}),
+        ("teardown.yml", {"platform_istio": "absent", "confirm": "dev"}),
+    ],
+)  # fmt: skip
+def test_what_is_absent_and_not_used_is_accepted(inventory: Path, playbook: str, given: dict[str, Any]) -> None:
+    done = ansible_playbook(
+        f"playbooks/{playbook}", "-i", str(inventory), "-e", json.dumps({"domain": "x.y", **GIVEN, **given})
+    )
+    text = done.stdout + done.stderr
+    assert "https://127.0.0.1:1" in text, text  # the checks of variables pass, and the first request fails
+    assert "nothing was changed" not in text
+
+
 NO_IMAGE = (
     "user_service_image, product_service_image, payment_service_image, review_service_image, order_service_image, "
     "recommendation_service_image: no image is given, and there is no default. Set platform_image_registry to where your images are"

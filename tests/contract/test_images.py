@@ -125,7 +125,7 @@ def test_versions_of_debian_are_those_of_the_local_cluster_alone() -> None:
     files = [
         *(ROOT / "inventories").rglob("*.yml"),
         *(ROOT / "roles").glob("*/defaults/*.yml"),
-        *(ROOT / "roles").glob("*/vars/*.yml"),
+        *(ROOT / "roles").glob("*/vars/**/*.yml"),
     ]
     having = {
         str(path.relative_to(ROOT))

@@ -26,7 +26,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "module_utils._apply": frozenset({"module_utils._kube"}),
     "module_utils._mesh": frozenset({"module_utils._kube"}),
     "module_utils._helm": frozenset({"module_utils._kube"}),
-    "module_utils._preflight": frozenset({"module_utils._kube"}),
+    "module_utils._preflight": frozenset({"module_utils._kube", "module_utils._prometheus"}),
     "module_utils._mtls": frozenset({"module_utils._kube", "module_utils._prometheus"}),
     "module_utils._canary": frozenset(
         {
@@ -41,6 +41,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "plugin_utils._service": frozenset(),
     "plugin_utils": frozenset({"plugin_utils._service", "module_utils"}),
     "filter": frozenset({"plugin_utils", "module_utils"}),
+    "lookup": frozenset({"plugin_utils", "module_utils"}),
     "action": frozenset({"modules", "plugin_utils", "module_utils"}),
     "doc_fragments": frozenset(),
 }

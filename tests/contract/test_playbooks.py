@@ -57,6 +57,10 @@ def test_teardown_refuses_with_any_tag() -> None:
 WRONG = {
     "user_service_replica": ("2", "role user_service has no such variable; did you mean user_service_replicas?"),
     "platform_replica": ("2", "platform_replica: nothing reads this variable; did you mean platform_replicas?"),
+    "nginx_ingress_flavour": (
+        "traefik",
+        "nginx_ingress_flavour: 'traefik' is no flavour of the ingress; expected one of community, f5",
+    ),
     "nginx_ingress_node_ports": ("80", "nginx_ingress_node_ports"),
     "platform_namespace": ("E_commerce", "platform_namespace: 'E_commerce' is not an RFC 1123 label"),
     "platform_kubeconfig": ("/none/kubeconfig", "platform_kubeconfig: there is no file /none/kubeconfig"),

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import has_range
 
 from tests.contract.tree import ROOT, flat_tasks, load, roles, service_roles, task_files
+from tests.role_values import main_files
 
 EXPECTED_ROLES = {
     "cluster_prep",
@@ -127,8 +128,7 @@ def test_numbers_and_measures_have_a_range(role: str) -> None:
 @pytest.mark.parametrize("role", roles())
 def test_variables_carry_the_roles_prefix(role: str) -> None:
     assert [name for name in defaults(role) if not name.startswith(f"{role}_")] == []
-    constants = ROOT / "roles" / role / "vars" / "main.yml"
-    if constants.exists():
+    for constants in main_files(role, "vars"):
         assert [name for name in load(constants) or {} if not name.startswith(f"__{role}_")] == []
     for filename, task in tasks(role):
         names = [task["register"]] if "register" in task else []

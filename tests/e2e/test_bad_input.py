@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import uuid
 from collections.abc import Iterator
@@ -177,6 +178,25 @@ CASES = {
         {"nginx_ingress_node_ports": {"http": 30099, "https": 30099}},
         ["The cluster refuses nginx_ingress_node_ports {'http': 30099, 'https': 30099}", "spec.ports[1].nodePort"],
     ),
+    "a mesh and a Prometheus of somebody else that are not there": (
+        {
+            "platform_istio": "external",
+            "platform_istio_revision": "moon",
+            "platform_gateway": {"namespace": "monitoring", "service": "edge", "selector": {"istio": "edge"}},
+            "platform_prometheus": "external",
+            "platform_prometheus_address": {"service": "monitoring/nobody:9090"},
+        },
+        [
+            "injection of sidecars by istio.io/rev=moon: no sidecar injector selects namespaces with this label",
+            "ingress gateway monitoring/edge: there is no such Service",
+            "ingress gateway monitoring/edge: no pod has istio=edge in its namespace",
+            "Prometheus at service monitoring/nobody:9090 through the API server",
+        ],
+    ),
+    "an ingress of somebody else that is not there": (
+        {"platform_ingress": "external", "nginx_ingress_class": "theirs"},
+        ["platform_ingress is external, but there is no IngressClass theirs"],
+    ),
     "environment": ({"platform_environment": "moon"}, ["moon"]),
 }
 
@@ -193,6 +213,18 @@ def test_what_is_wrong_is_named(kubeconfig: str, case: str) -> None:
         assert message in run.text
     assert all(counters["changed"] == 0 and counters["failed"] == 1 for counters in run.recap.values()), run.told
     assert "Traceback" not in run.text
+
+
+def test_what_somebody_else_runs_is_found_and_left_as_it_is(kubeconfig: str) -> None:
+    """As if the mesh, the ingress and Prometheus of this cluster were not the platform's. Nothing is written: a dry run."""
+    extra = {
+        "platform_kubeconfig": kubeconfig,
+        **dict.fromkeys(("platform_istio", "platform_ingress", "platform_prometheus"), "external"),
+        "platform_prometheus_address": {"service": "monitoring/prometheus:9090"},
+        "platform_helm_binary": "/nonexistent/helm",  # no chart is looked at
+    }
+    run = ansible_playbook("site.yml", *INVENTORY, "--check", "-e", json.dumps(extra))
+    assert run.returncode == 0, run.told
 
 
 def test_an_unreachable_cluster_is_named(unreachable: str) -> None:

@@ -122,6 +122,43 @@ def test_a_namespace_that_the_platform_made_is_its_own(client: Client, namespace
     assert not result.get("failed"), result["msg"]
 
 
+def test_what_somebody_else_runs_is_looked_for(namespace: str) -> None:
+    gateway = {
+        "namespace": "istio-system", "service": "istio-ingressgateway", "service_account": "istio-ingressgateway",
+        "selector": {"istio": "ingressgateway"},
+    }  # fmt: skip
+    asked: dict[str, Any] = {
+        "istio_gateway": gateway, "prometheus": {"service": "monitoring/prometheus:9090"}, "existing_namespaces": ["istio-system"],
+        "webhooks": False, "fail_on": "none",
+    }  # fmt: skip
+    there = run_module("preflight", **asked)
+    assert "externals" not in checks(there) | checks(there, "warning"), there["findings"]
+
+    other: dict[str, Any] = {
+        "istio_gateway": {**gateway, "service_account": "other"}, "istio_revision": namespace,
+        "prometheus": {"service": f"{namespace}/prometheus:9090"}, "existing_namespaces": [f"{namespace}-none"],
+    }  # fmt: skip
+    missing = run_module("preflight", **{**asked, **other, "fail_on": "error"})
+    assert missing["failed"]
+    for part in (
+        f"Namespace {namespace}-none: it does not exist",
+        f"istio.io/rev={namespace}: no sidecar injector selects",
+        "its pods have the ServiceAccount istio-ingressgateway, and access rules would allow other only",
+        f"Prometheus at service {namespace}/prometheus:9090",
+    ):
+        assert part in missing["msg"]
+
+    unread = run_module("preflight", impersonate_user="nobody", **asked)
+    told = {finding["subject"] for finding in unread["findings"] if finding["check"] == "externals"}
+    assert told == {
+        "Namespace istio-system",
+        "injection of sidecars by istio-injection=enabled",
+        "ingress gateway istio-system/istio-ingressgateway",
+        "Prometheus at service monitoring/prometheus:9090 through the API server",
+    }
+    assert "externals" not in checks(unread)
+
+
 def test_how_an_istio_that_is_there_normalises_paths(client: Client, namespace: str) -> None:
     asked = {
         "path_normalization": "MERGE_SLASHES", "istio_namespace": namespace, "istio_revision": "other", "ignore": ["cgroup", "webhooks"],

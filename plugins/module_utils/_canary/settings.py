@@ -88,6 +88,16 @@ def prometheus_given(params: Params) -> bool:
     return bool(where.get("url") or where.get("service"))
 
 
+def asking_prometheus(params: Params) -> list[str]:
+    """What of valid parameters asks Prometheus: names of metrics, and approvals by the step that they come before."""
+    gates = [
+        f"the approval before {approval.before}"
+        for approval in approvals.approvals_of(params.get("approvals") or [])
+        if approval.metric and registry.PROVIDERS[approval.metric.provider].needs_prometheus
+    ]
+    return [*entries.asking_prometheus(_analysis(params)), *gates]
+
+
 def _analysis(params: Params) -> list[Any]:
     given = params.get("analysis")
     return DEFAULT_ANALYSIS if given is None else given

@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import ACCEPT, Resource
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
-from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import ownership
+from ansible_collections.servicemesh.platform.plugins.module_utils._preflight import externals, ownership
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.checks import Facts, Wanted, unprepared
 
 T = TypeVar("T")
@@ -52,6 +52,19 @@ def mesh_config(client: Client, namespace: str, config_map: str) -> str | None:
             raise
         return None
     return str(((found or {}).get("data") or {}).get("mesh") or "")
+
+
+def mesh_there(client: Client, gateway: externals.Gateway) -> externals.Mesh:
+    """What is there of an Istio that somebody else runs, and of its gateway."""
+    groups = _optional(lambda: client.request("GET", "/apis")[1])
+    selector = ",".join(f"{key}={text}" for key, text in gateway.selector.items())
+    place = f"/api/v1/namespaces/{gateway.namespace}"
+    return externals.Mesh(
+        None if groups is None else frozenset(str(entry.get("name")) for entry in groups.get("groups") or []),
+        _listed(client, "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"),
+        _optional(lambda: client.get(f"{place}/services/{gateway.service}") is not None),
+        _optional(lambda: client.list_all(f"{place}/pods", {"labelSelector": selector})[0]),
+    )
 
 
 def denied(client: Client, permissions: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:

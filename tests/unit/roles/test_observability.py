@@ -83,7 +83,7 @@ def test_there_is_one_telemetry_object_in_the_root_namespace(
     assert telemetry["apiVersion"] == "telemetry.istio.io/v1"
     assert telemetry["metadata"] == {
         "name": "mesh-default",
-        "namespace": "mesh" if variant == "renamed" else "istio-system",
+        "namespace": {"renamed": "mesh", "others": "ecommerce"}.get(variant, "istio-system"),
     }
 
 
@@ -108,9 +108,32 @@ def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) ->
     assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy"}
     assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
     assert kinds(rendered["external"]) == {"Telemetry"}
+    assert kinds(rendered["absent"]) == {"Telemetry"}
     assert "groups" in yaml.safe_load(
         pick(rendered["external_rules"], "ConfigMap", "ecommerce-rules")["data"]["rules.yml"]
     )
+
+
+def test_what_there_was_of_a_prometheus_goes_when_it_is_absent() -> None:
+    def gone(**given: Any) -> set[str]:
+        retired = value("observability", "__observability_retired", inventory_hostname="one", **given)
+        return {item["kind"] for item in retired}
+
+    assert gone() == gone(platform_prometheus="external") == set()
+    standalone = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Service", "StatefulSet"}
+    assert gone(platform_prometheus="absent") == standalone
+    operator = {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    assert gone(platform_prometheus="absent", observability_prometheus="operator") == operator
+
+
+def test_a_mesh_and_an_ingress_of_others_get_no_policies(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    def isolated(variant: str) -> set[str]:
+        return {item["metadata"]["namespace"] for item in rendered[variant] if item["kind"] == "NetworkPolicy"}
+
+    assert isolated("prod") == {"monitoring", "ecommerce", "istio-system", "ingress-nginx"}
+    assert isolated("others") == {"monitoring", "ecommerce"}
+    assert "nginx-ingress" in jobs(rendered["prod"])
+    assert "nginx-ingress" not in jobs(rendered["others"])
 
 
 @pytest.mark.parametrize("variant", STANDALONE)

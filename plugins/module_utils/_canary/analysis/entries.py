@@ -83,6 +83,16 @@ def provider_findings(provider: Provider, entry: Options, *, prometheus: bool) -
     return found
 
 
+def asking_prometheus(analysis: Sequence[Options]) -> list[str]:
+    """Names of those valid entries that need Prometheus."""
+    return [
+        str(entry.get("name") or entry[provider.option])
+        for entry in analysis
+        for provider in [registry.PROVIDERS[registry.chosen(entry)[0]]]
+        if provider.needs_prometheus or entry.get("min_requests")
+    ]
+
+
 def metrics_of(analysis: Sequence[Options]) -> list[Metric]:
     """The metrics of valid entries. A provider with several reporters has a metric for each."""
     return [metric for entry in analysis for metric in _metrics_of(entry)]

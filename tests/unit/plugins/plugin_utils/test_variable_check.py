@@ -132,3 +132,18 @@ def test_what_is_passed_on_is_called_by_the_name_that_users_set() -> None:
         vc.renamed("value of a_namespace, not of aa_namespace", names)
         == "value of platform_namespace, not of aa_namespace"
     )
+
+
+FLAVOURS = [
+    "__nginx_ingress_f5_class_controller",
+    "__nginx_ingress_class_controller",
+    "__nginx_ingress_community_class_controller",
+]
+
+
+def test_an_unknown_flavour_is_told_with_those_that_have_a_file() -> None:
+    assert list(vc.flavour_findings("f5", FLAVOURS)) == []
+    expected = "expected one of community, f5; did you mean community?"
+    assert list(vc.flavour_findings("comunity", FLAVOURS)) == [
+        f"nginx_ingress_flavour: 'comunity' is no flavour of the ingress; {expected}"
+    ]
