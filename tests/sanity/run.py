@@ -24,8 +24,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# No plugins, never imported by Ansible: programs and the contents of images, scenarios, tests. `make lint` looks at them.
-EXCLUDED = ("roles/local_cluster/files", "molecule/", "tests/")
+# No plugins, never imported by Ansible: programs and the contents of images, scenarios, tests, the site. `make lint` looks at them.
+EXCLUDED = ("roles/local_cluster/files", "molecule/", "tests/", "docs/site/")
 BOOTSTRAP = """\
 import subprocess, sys
 wanted = [word for word in sys.argv[1:] if not word.startswith("--no-")]
