@@ -115,7 +115,7 @@ $(PARTS:%=run-%): run-%:
 	@$(MAKE) --no-print-directory $*
 
 .PHONY: lint
-lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments
+lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments, Galaxy's importer, documentation
 	@$(call part,$@) make --no-print-directory lint-alone
 
 .PHONY: lint-alone
@@ -127,6 +127,13 @@ lint-alone: setup
 	ansible-lint --offline --strict -q
 	antsibull-changelog lint
 	python -m tests.words
+	nice -n 19 python docs/site/build.py --check
+	nice -n 19 python -m tests.artifact
+
+.PHONY: docs
+docs: setup ## Build the documentation site into build/docs/html
+	@pip install --quiet --disable-pip-version-check -r docs-requirements.txt
+	python docs/site/build.py
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster

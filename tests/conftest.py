@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One way to import the collection in every test: Ansible's own loader, as in a run of ansible-playbook.
 
 Without it the first test that happens to import a part of Ansible which brings the loader up changes how later ones import: collections

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Run a part of ``make test`` and say how long it took: ``python -m tests.parts run NAME -- COMMAND``, ``python -m tests.parts table``.
 
 A part that only computes runs with ``--background``: it gets the processor time that nobody else wants, and cannot slow down what waits for

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of behaviour share: playbooks, the ingress, and the cluster behind it."""
 
 from __future__ import annotations
@@ -44,11 +47,19 @@ class Run:
         return "\n\n".join([*telling, "==== the whole output ====", self.text])
 
 
-def ansible_playbook(playbook: str, *args: str, environment: dict[str, str] | None = None, timeout: float = 900) -> Run:
-    """Runs ``playbooks/<playbook>`` with this Python's ansible, from the root of the checkout and without a terminal."""
+def ansible_playbook(
+    playbook: str, *args: str, environment: dict[str, str] | None = None, timeout: float = 900, folder: Path = ROOT
+) -> Run:
+    """Runs a playbook with this Python's ansible and without a terminal: ``playbooks/<playbook>``, from the root of the checkout, or a
+    playbook of an installed collection by its full name, from another folder.
+    """
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), f"playbooks/{playbook}", *args],
-        cwd=ROOT,
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            playbook if playbook.startswith("servicemesh.") else f"playbooks/{playbook}",
+            *args,
+        ],
+        cwd=folder,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

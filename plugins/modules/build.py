@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: build
-short_description: Run long build steps, cached by their inputs, with progress
+short_description: (internal) Run long build steps, cached by their inputs, with progress
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
+  - "B(Internal:) serves the role P(servicemesh.platform.local_cluster#role) only. Its options and results may change with every version."
   - Runs build steps one after the other on the controller. A step's result is a folder in O(cache) whose name holds a digest of
     the step's command, environment and inputs. A step whose result exists is not run again.
   - While a step runs, a line every 15 seconds shows the number of the step, how long it has been running, and the last line of its log.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: local_node
-short_description: Start, repair or remove the node of a local cluster
+short_description: (internal) Start, repair or remove the node of a local cluster
 version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
+  - "B(Internal:) serves the role P(servicemesh.platform.local_cluster#role) only. Its options and results may change with every version."
   - Runs one node's process tree under a process supervisor, in a network namespace that has a route to this machine only, and in its
     own PID and mount namespaces. When the tree ends, the kernel ends all its processes and removes its mounts.
   - C(state=started) repairs what is missing, and restarts the tree when a configuration file or a binary that it runs has changed.

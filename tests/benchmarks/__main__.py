@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """``make bench``: run every benchmark, print the table of all, and write docs/performance.md with its chart.
 
 A benchmark is a module of this package with ``TITLE`` and ``rows(harness) -> list[Row]`` whose name does not start with an underscore.

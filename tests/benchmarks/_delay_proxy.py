@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A TCP proxy on loopback that delays a server's answers: `python -m tests.benchmarks._delay_proxy HOST PORT SECONDS`.
 
 It prints its port and ends when its standard input ends, so it cannot outlive its parent.

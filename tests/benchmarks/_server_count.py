@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Requests as counted by the API server. No I/O.
 
 Its metric of requests by kind does not contain the sender. Priority and fairness counts by FlowSchema, and a FlowSchema can match one user:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """251 objects, whole commands: ours against kubectl and kubernetes.core, first and second run, and the number of requests."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """mtls_info on a large mesh, on the real API server: Pod objects that do not run, their services, and policies.
 
 The pods are never scheduled (they name a scheduler that does not exist) but are as the injector leaves them, with a sidecar and its

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The metadata of the collection is consistent and matches the tree."""
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import yaml
 from tests.contract.tree import ROOT, load, roles, service_roles
 
 MODULES = sorted(path for path in (ROOT / "plugins" / "modules").glob("*.py") if path.name != "__init__.py")
-LICENCE = "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)"
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
 
@@ -46,16 +48,6 @@ def test_the_action_group_is_the_modules_that_talk_to_a_cluster() -> None:
 def test_requirements_state_the_ranges_of_galaxy_yml() -> None:
     wanted = load(ROOT / "galaxy.yml")["dependencies"]
     assert {c["name"]: c["version"] for c in load(ROOT / "requirements.yml")["collections"]} == wanted
-    environment = load(ROOT / "meta" / "execution-environment.yml")
-    assert {c["name"]: c["version"] for c in environment["dependencies"]["galaxy"]["collections"]} == wanted
-
-
-def test_the_execution_environment_needs_what_the_collection_needs() -> None:
-    def lines(name: str) -> set[str]:
-        text = (ROOT / name).read_text(encoding="utf-8")
-        return {line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")}
-
-    assert lines("meta/ee-requirements.txt") <= lines("requirements.txt")
 
 
 def test_requires_ansible_matches_the_requirements() -> None:
@@ -98,11 +90,9 @@ def _is_documentation(node: ast.stmt) -> bool:
 
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_files_are_short_and_licensed(path: Any) -> None:
+def test_python_files_are_short(path: Any) -> None:
     text = path.read_text(encoding="utf-8")
     relative = path.relative_to(ROOT)
-    if relative.parts[0] == "plugins" and text.strip():
-        assert LICENCE in text
     if relative.parts[0] == "tests":
         return
     tree = ast.parse(text)

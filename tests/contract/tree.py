@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Contract tests read the tree. They need neither a network nor a cluster."""
 
 from __future__ import annotations
@@ -48,3 +51,8 @@ def flat_tasks(tasks: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         else:
             found.append(task)
     return found
+
+
+def is_computed(option: dict[str, Any], default: Any) -> bool:
+    """Whether a role variable's default is a template whose value is no text; the type of the option does not allow the template itself."""
+    return isinstance(default, str) and "{{" in default and option["type"] not in ("str", "path", "raw")

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The values of istio and nginx_ingress in the real charts: what they render, with helm and with istioctl.
 
 Charts and binaries are those of the local cluster, where inventories/local says they are.

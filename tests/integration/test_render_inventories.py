@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Every manifest that each inventory renders is one that a real API server takes, tried by dry run.
 
 ``site.yml --check`` with the inventory's own variables, against the cluster of KUBECONFIG: every role's objects go through server-side dry

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """nginx_ingress' self-signed certificate on the real API server: made once, renewed in time, never shown, and nobody else's is touched."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Run ``ansible-test sanity`` on a copy of the collection, where PyPI is the only thing that can be reached.
 
     python tests/sanity/run.py [arguments of ansible-test sanity …]
@@ -21,8 +24,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# No plugins, never imported by Ansible: programs and the contents of images, scenarios, tests. `make lint` looks at them.
-EXCLUDED = ("roles/local_cluster/files", "molecule/", "tests/")
+# No plugins, never imported by Ansible: programs and the contents of images, scenarios, tests, the site. `make lint` looks at them.
+EXCLUDED = ("roles/local_cluster/files", "molecule/", "tests/", "docs/site/")
 BOOTSTRAP = """\
 import subprocess, sys
 wanted = [word for word in sys.argv[1:] if not word.startswith("--no-")]
@@ -42,7 +45,7 @@ def bootstrap_name(installed: Path) -> str:
     return f"get_pip_{found[1].replace('.', '_')}.py"
 
 
-def files(root: Path) -> Iterable[str]:
+def files(root: Path, excluded: tuple[str, ...] = EXCLUDED) -> Iterable[str]:
     """Files of the checkout, new ones included, that ``.gitignore`` does not leave out."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -52,16 +55,16 @@ def files(root: Path) -> Iterable[str]:
         check=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if not name.startswith((".collections/", *EXCLUDED)) and (root / name).is_file():
+        if not name.startswith((".collections/", *excluded)) and (root / name).is_file():
             yield name
 
 
-def copy(root: Path, target: Path) -> None:
+def copy(root: Path, target: Path, excluded: tuple[str, ...] = EXCLUDED) -> None:
     """A copy of the checkout at ``target``."""
-    for name in files(root):
+    for name in files(root, excluded):
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root / name, destination)
+        shutil.copy2(root / name, destination, follow_symlinks=False)
 
 
 def home() -> Path:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Find words that this repository does not use: ``python -m tests.words``. Part of ``make lint``.
 
 The list stands in ``words.yml`` beside this file: what not to write, what to write instead, and where the word is right all the same.

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A run of a canary in a process of its own, which is killed or stopped at a write.
 
 ``killed.py OPTIONS NUMBER stop`` stops (SIGSTOP) right before its write NUMBER: what it then sends was computed before it slept.

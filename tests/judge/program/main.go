@@ -1,3 +1,7 @@
+// Copyright: (c) 2026, servicemesh.platform contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Judge asks Istio's own code what it would send: each line of the input has the objects of a mesh and its MeshConfig as JSON, and
 // each line of the output what every proxy of that mesh gets, reduced to what decides on mutual TLS; with its routes when they are asked for.
 package main
