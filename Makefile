@@ -112,6 +112,10 @@ run-up: setup
 $(PARTS:%=run-%): run-%:
 	@$(MAKE) --no-print-directory $*
 
+.PHONY: generate
+generate: setup ## Write the files, and parts of files, that are made of what the code says
+	@python -m tests.generate
+
 .PHONY: lint
 lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments
 	@$(call part,$@) make --no-print-directory lint-alone
@@ -125,6 +129,7 @@ lint-alone: setup
 	nice -n 19 ansible-lint --offline --strict -q
 	antsibull-changelog lint
 	python -m tests.words
+	python -m tests.generate --check
 
 .PHONY: units
 units: setup ## Unit, contract and rule tests, without a cluster
