@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import cluster_role
+
+from tests.generate.yaml_text import dumped
 
 HEAD = """---
 # All rights of the module servicemesh.platform.canary; docs/canary.md ("Rights") says where each of them is needed, and why.
@@ -14,13 +15,6 @@ HEAD = """---
 """
 
 
-class IndentedDumper(yaml.SafeDumper):
-    """Lists are indented, as yamllint wants them."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, indentless and False)
-
-
 def text() -> str:
     """Content of the file."""
-    return HEAD + yaml.dump(cluster_role(), Dumper=IndentedDumper, sort_keys=False, width=120)
+    return HEAD + dumped(cluster_role())
