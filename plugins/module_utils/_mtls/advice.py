@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What to do about one call or workload. Pure.
 
-The registry's remedy fits most calls of a rule. This file has the others: it names the object to change, and gives no advice that breaks
+The registry's remedy fits most calls of a rule, with the object to change in it. This file has the others, and gives no advice that breaks
 something or does not help, such as a sidecar for the cluster's DNS, or mode STRICT for a gateway.
 """
 
