@@ -55,11 +55,13 @@ def sample(phase: str = "rolled_back") -> dict[str, Any]:
     windows = [
         _window(number, verdict) for number, verdict in enumerate(("pass", "inconclusive", "pass", "pass", last))
     ]
-    end = 0 if phase == "rolled_back" else 50
+    end = 50 if phase in ("paused", "frozen") else 0
+    promotion = [{"time": START + 450, "event": "promoting", "weight": 100, "message": "all windows passed"}]
     history: list[dict[str, Any]] = [
         {"time": START, "event": "start", "weight": 0, "message": f"by ops: {ATTACK}"},
         {"time": START + 10, "event": "step", "weight": 5, "message": "weight 0 % -> 5 %"},
         *windows,
+        *(promotion if phase == "promoted" else []),
         {"time": START + 460, "event": phase, "weight": end, "message": windows[-1]["message"]},
     ]
     return {

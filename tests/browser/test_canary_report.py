@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a canary in a real browser, without a network and without scripts."""
+"""The report of a canary in a real browser, without a network and without scripts. WRITE_DOCS_IMAGES=1 writes the picture in docs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from tests.browser.chromium import CONTRAST, WIDTH, Page, keep
 from tests.canary_sample import ATTACK, written
+
+IMAGE = Path(__file__).parents[2] / "docs" / "images" / "canary-report.png"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,16 @@ def test_everything_can_be_read(report: Page, scheme: str) -> None:
 
 def test_the_page_fits(report: Page) -> None:
     assert report.value("document.documentElement.scrollWidth") <= WIDTH
+
+
+def test_a_picture_for_the_docs(tab: Callable[[], Page], tmp_path: Path) -> None:
+    page = tab()
+    page.open(written(tmp_path, "promoted"))
+    data = page.picture(1500)
+    assert data.startswith(b"\x89PNG")
+    assert len(data) > 20_000, "an empty page"
+    if os.environ.get("WRITE_DOCS_IMAGES"):
+        IMAGE.write_bytes(data)
 
 
 def test_texts_of_others_are_text_and_the_page_loads_nothing(report: Page) -> None:
