@@ -114,8 +114,12 @@ run-up: setup
 $(PARTS:%=run-%): run-%:
 	@$(MAKE) --no-print-directory $*
 
+.PHONY: generate
+generate: setup ## Write the files, and parts of files, that are made of what the code says
+	@python -m tests.generate
+
 .PHONY: lint
-lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments, Galaxy's importer, documentation
+lint: setup ## ansible-lint (production), yamllint, ruff, mypy, words, changelog fragments, generated files, Galaxy's importer, documentation
 	@$(call part,$@) make --no-print-directory lint-alone
 
 .PHONY: lint-alone
@@ -127,8 +131,9 @@ lint-alone: setup
 	ansible-lint --offline --strict -q
 	antsibull-changelog lint
 	python -m tests.words
-	nice -n 19 python docs/site/build.py --check
-	nice -n 19 python -m tests.artifact
+	python -m tests.generate --check
+	python docs/site/build.py --check
+	python -m tests.artifact
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/docs/html

@@ -16,6 +16,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._build_cache import (
     Step,
     expand,
@@ -117,14 +118,14 @@ class ActionModule(ActionBase):
                         written = os.path.getsize(log_path)
                         lines = last_lines(log_path, 1) if written > shown else []
                         shown = written
-                        tail = f" - {lines[0][:100]}" if lines else ""
+                        tail = f" - {clean(lines[0])[:100]}" if lines else ""
                         display.display(f"  {label} {step.title}: {_elapsed(time.monotonic() - started)}{tail}")
             finally:
                 if process.poll() is None:
                     process.terminate()
                     process.wait()
         if code:
-            end = "\n".join(last_lines(log_path, 25))
+            end = clean("\n".join(last_lines(log_path, 25)))
             raise AnsibleActionFail(
                 f"{step.title} ended with code {code} (complete log: {log_path}). Its last lines:\n{end}"
             )

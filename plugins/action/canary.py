@@ -21,6 +21,7 @@ from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import STAYING, Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles, cluster_of
@@ -198,7 +199,7 @@ class ActionModule(InProcessAction):
     # What people see -----------------------------------------------------------------------------------------------
 
     def _say(self, text: str, colour: str | None = None) -> None:
-        self._printer.say(display.display, "  " + text.replace("\n", "\n  "), color=colour)
+        self._printer.say(display.display, "  " + clean(text).replace("\n", "\n  "), color=colour)
 
     def _tell(self, notes: t.Iterable[Mapping[str, t.Any]], result: Result) -> None:
         for note in notes:
@@ -233,7 +234,7 @@ class ActionModule(InProcessAction):
         return f"{cluster}/{service}" if cluster else service
 
     def _warn(self, text: str) -> None:
-        self._printer.say(display.warning, text)
+        self._printer.say(display.warning, clean(text))
 
     def _ended(self, operation: Operation, result: Result, service: str) -> Result:
         if self._fencing_token:

@@ -15,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diff import redacted
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import items_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 _KUBECONFIG_SECRETS = (
@@ -43,7 +44,10 @@ class Invocation(Protocol):
 
 
 class PlatformModule(AnsibleModule):
-    """AnsibleModule that keeps the values of Secrets out of the system log and out of the invocation in its result."""
+    """AnsibleModule that keeps the values of Secrets out of the system log and out of the invocation in its result.
+
+    Its message and its warnings go to a terminal as they are, so nothing in them is a command of one.
+    """
 
     params: dict[str, Any]
 
@@ -59,7 +63,13 @@ class PlatformModule(AnsibleModule):
         finally:
             self.params = params
 
+    def warn(self, warning: str, **options: Any) -> None:
+        """Shows a warning to the user."""
+        super().warn(clean(warning), **options)
+
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        if isinstance(kwargs.get("msg"), str):
+            kwargs["msg"] = clean(kwargs["msg"])
         kwargs.setdefault("invocation", {"module_args": self._shown_params()})
         super()._return_formatted(kwargs)
 

@@ -12,12 +12,12 @@ import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_report import page
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._files import (
     NOWHERE,
     Destination,
     destination,
 )
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.canary import html
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CanaryFiles:
         found: dict[str, str] = {}
         wrong = []
         texts: dict[str, tuple[Destination, Callable[[], str]]] = {
-            "report": (self.report, lambda: page(result, service, namespace)),
+            "report": (self.report, lambda: html(result, service, namespace)),
             "metrics_file": (self.metrics_file, lambda: str(result.get("metrics") or "")),
         }
         for name, (file, text) in texts.items():

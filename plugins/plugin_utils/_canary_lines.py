@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import QUANTILES
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict, number
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 
 BAR = 20  # characters of a whole bar
 WIDTH = 138  # characters of a line, without the two that the output is indented by
@@ -208,6 +209,10 @@ def is_bad(note: Mapping[str, t.Any]) -> bool:
 
 def summary(result: Mapping[str, t.Any], service: str) -> str:
     """How the rollout ended, in one or two sentences."""
+    return clean(_summary(result, service))
+
+
+def _summary(result: Mapping[str, t.Any], service: str) -> str:
     phase, reason, weight = result.get("phase"), result.get("reason") or "", result.get("weight")
     next_step = "Continue with promote.yml, or roll back with rollback.yml."
     new = str(result.get("version") or "the new version")

@@ -28,6 +28,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils import _module
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._worker import end_with_parent
 
 display = Display()
@@ -48,8 +49,8 @@ class InProcess:
 
     def warn(self, warning: str) -> None:
         """Shows a warning to the user, with the result."""
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        if (text := clean(warning)) not in self.warnings:
+            self.warnings.append(text)
 
     def fail_json(self, msg: str, **result: t.Any) -> t.NoReturn:
         """Ends the call as failed."""
@@ -131,6 +132,8 @@ class InProcessAction(ActionBase):
             done = failure.args[0]
         except KubeError as error:
             done = {"failed": True, "msg": str(error)}
+        if isinstance(done.get("msg"), str):
+            done["msg"] = clean(done["msg"])
         if call.warnings:
             done["warnings"] = call.warnings
         return dict(remove_values(done, self._secrets(params)))

@@ -11,13 +11,15 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
+
 
 def _cell(value: t.Any) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return clean(str(value)).replace("\n", " ")
 
 
 def table(rows: Sequence[Mapping[str, t.Any]], columns: Sequence[str]) -> list[str]:

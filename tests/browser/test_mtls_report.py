@@ -1,111 +1,22 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTML report in a real browser, without a network: ``make browser``. WRITE_DOCS_IMAGES=1 writes the picture in docs.
-
-Chromium is driven over its DevTools protocol by the websocket package that comes with the kubernetes one.
-"""
+"""The report of mutual TLS in a real browser, without a network: ``make browser``. WRITE_DOCS_IMAGES=1 writes the picture in docs."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import websocket
 
+from tests.browser.chromium import CONTRAST, HEIGHT, WIDTH, Page, keep
 from tests.mtls_sample import cases, reports, sample
 
-WIDTH, HEIGHT = 1280, 900
 IMAGE = Path(__file__).parent.parent.parent / "docs" / "images" / "mtls-report.png"
-
-
-class Page:
-    """One page of a headless Chromium."""
-
-    def __init__(self, address: str) -> None:
-        self.socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
-        self.number = 0
-        self.errors: list[str] = []
-
-    def send(self, method: str, **params: Any) -> dict[str, Any]:
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self.socket.recv())
-            if message.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(str(message["params"]["exceptionDetails"]))
-            if message.get("id") == self.number:
-                assert "error" not in message, message
-                return message["result"]
-
-    def value(self, script: str) -> Any:
-        """Value of an expression in the page."""
-        found = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def picture(self, height: int = HEIGHT, top: int = 0) -> bytes:
-        """A picture of `height` pixels from `top` on, as a PNG file."""
-        clip = {"x": 0, "y": top, "width": WIDTH, "height": height, "scale": 1}
-        shot = self.send("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
-        return base64.b64decode(shot["data"])
-
-    def open(self, path: Path) -> None:
-        self.send("Emulation.setDeviceMetricsOverride", width=WIDTH, height=HEIGHT, deviceScaleFactor=1, mobile=False)
-        self.send("Runtime.enable")
-        self.send("Page.enable")
-        self.send("Page.navigate", url=path.as_uri())
-        end = time.monotonic() + 30
-        while self.value("document.readyState") != "complete":
-            assert time.monotonic() < end
-            time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Page]]:
-    """Opens a tab of one Chromium."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium, "no Chromium is installed"
-    profile = tmp_path_factory.mktemp("chromium")
-    running = subprocess.Popen(
-        [
-            *(
-                chromium,
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--remote-debugging-port=0",
-                f"--user-data-dir={profile}",
-            ),
-            *(f"--window-size={WIDTH},{HEIGHT}", "--host-resolver-rules=MAP * ~NOTFOUND", "about:blank"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        port_file, end = profile / "DevToolsActivePort", time.monotonic() + 60
-        while not port_file.exists() or len(port_file.read_text().splitlines()) < 2:
-            assert time.monotonic() < end, "Chromium did not start"
-            time.sleep(0.2)
-        port, browser = port_file.read_text().splitlines()[:2]
-        control = Page(f"ws://127.0.0.1:{port}{browser}")
-
-        def new() -> Page:
-            target = control.send("Target.createTarget", url="about:blank")["targetId"]
-            return Page(f"ws://127.0.0.1:{port}/devtools/page/{target}")
-
-        yield new
-    finally:
-        running.terminate()
-        running.wait(timeout=30)
 
 
 def cell(client: str, service: str) -> str:
@@ -243,18 +154,8 @@ def case(
     folder = tmp_path_factory.mktemp(request.param)
     page = tab()
     page.open(reports(folder, found)["html"])
-    _keep(page, request.param)
+    keep(page, request.param)
     return request.param, page
-
-
-def _keep(page: Page, name: str, top: int = 0) -> None:
-    """Keeps a picture to look at in the folder MTLS_REPORT_PICTURES, if that is set: as it is, and in dark colours."""
-    folder = os.environ.get("MTLS_REPORT_PICTURES")
-    if folder:
-        Path(folder, f"{name}.png").write_bytes(page.picture(top=top))
-        page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-        Path(folder, f"{name}-dark.png").write_bytes(page.picture(top=top))
-        page.send("Emulation.setEmulatedMedia", features=[])
 
 
 def test_the_first_lines_answer(case: tuple[str, Page], results: dict[str, dict[str, Any]]) -> None:
@@ -313,24 +214,6 @@ def test_an_empty_what_if_says_what_was_looked_at(
     assert items == [entry for entries in lists.values() for entry in entries]
 
 
-CONTRAST = """(() => {
-  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  const light = text => {
-    const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(part => linear(Number(part) / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = one => {
-    while (one.parentElement && /^rgba.*, 0\\)$/.test(getComputedStyle(one).backgroundColor)) one = one.parentElement;
-    return getComputedStyle(one).backgroundColor;
-  };
-  return [...document.querySelectorAll("#answer p, dt, dd, th, td, button, .badge, .soft, .error, .warning, li, h1, h2, label")]
-    .filter(one => one.textContent.trim()).map(one => {
-      const [a, b] = [light(getComputedStyle(one).color), light(behind(one))].sort((x, y) => y - x);
-      return [(a + 0.05) / (b + 0.05), one.className, one.textContent.slice(0, 40)];
-    }).filter(([ratio]) => ratio < 4.5);
-})()"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_can_be_read(report: Page, scheme: str) -> None:
     report.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -343,7 +226,7 @@ def test_everything_can_be_read(report: Page, scheme: str) -> None:
 def many(tab: Callable[[], Page], tmp_path_factory: pytest.TempPathFactory) -> Page:
     page = tab()
     page.open(reports(tmp_path_factory.mktemp("many"), sample(extra=54, callers=40))["html"])
-    _keep(page, "many")
+    keep(page, "many")
     return page
 
 
@@ -369,7 +252,7 @@ def test_the_first_row_and_column_stay(many: Page) -> None:
     before = many.value(places)
     many.value("document.getElementById('scroll').scrollTo(300, 400)")
     after = many.value(places)
-    _keep(
+    keep(
         many,
         "many-scrolled",
         int(many.value("document.getElementById('legend').getBoundingClientRect().top + scrollY")),

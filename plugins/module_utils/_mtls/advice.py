@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What to do about one call or workload. Pure.
 
-The registry's remedy fits most calls of a rule. This file has the others: it names the object to change, and gives no advice that breaks
+The registry's remedy fits most calls of a rule, with the object to change in it. This file has the others, and gives no advice that breaks
 something or does not help, such as a sidecar for the cluster's DNS, or mode STRICT for a gateway.
 """
 
@@ -22,7 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods im
     Bare,
     Role,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode, remedy
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     WITHOUT_SIDECAR,
     Call,
@@ -31,9 +31,13 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
 
 _API_SERVER = "default/kubernetes"  # kubernetes pkg/controlplane/controller/kubernetesservice/controller.go
 _NO_MTLS = frozenset({Mode.NOT_ENFORCED, Mode.DISABLE})  # servers that take no mutual TLS, whatever a client does
-_OF_THE_SERVICE = frozenset({RuleCode.MIXED_BACKENDS, RuleCode.UDP, RuleCode.EXTERNAL})  # rules of neither side alone
 _EXCEPT_WORKLOAD = "list the workload as an exception"
 _EXCEPT_PORT = "list the service and port as an exception"
+
+
+def _named(template: str, call: Call) -> str:
+    """A remedy of the registry with the objects that decided on a call."""
+    return remedy(template, destination_rule=call.client_policy, peer_authentication=call.server_policy)
 
 
 class Adviser:
@@ -56,7 +60,7 @@ class Adviser:
             return self._unknown(call)
         server_first = call.client_mode is Sent.PLAINTEXT and call.server_mode in _NO_MTLS
         if server_first or call.client == WITHOUT_SIDECAR or call.verdict is Verdict.ENCRYPTED_NOT_ENFORCED:
-            rule = call.server_rule or (call.rule if call.rule in _OF_THE_SERVICE else None)
+            rule = call.server_rule or (call.rule if call.rule and call.rule.entry.of_service else None)
         else:
             rule = call.rule
         return self._by_rule(call, rule) if rule else self._by_policy(call)
@@ -65,15 +69,9 @@ class Adviser:
         """What is unknown has a finding of its own that says what to read; these have not."""
         if call.client_mode is Sent.MTLS and call.client_policy and call.server_mode is Mode.NOT_ENFORCED:
             return f"Remove ISTIO_MUTUAL from DestinationRule {call.client_policy}, unless the host has a proxy of the mesh."
-        match call.rule:
-            case RuleCode.NO_ENDPOINTS | RuleCode.SAME_HOST:
-                return RULES[call.rule].remedy
-            case RuleCode.GATEWAY:
-                return self._gateway(call)
-            case RuleCode.NOT_CAPTURED | RuleCode.CLIENT_NOT_CAPTURED:
-                return "Check what redirects the traffic of these pods to their sidecars: istio-init or istio-cni."
-            case _:
-                return ""
+        if call.rule is RuleCode.GATEWAY:
+            return self._gateway(call)
+        return _named(call.rule.entry.remedy_if_unknown, call) if call.rule else ""
 
     def _by_policy(self, call: Call) -> str:
         """No rule explains the call: the mode of the server's policy does, or what the client sends."""
@@ -85,38 +83,17 @@ class Adviser:
         return f"Add a PeerAuthentication with mode STRICT to namespace {where}. Option what_if tells whom that breaks."
 
     def _by_rule(self, call: Call, rule: RuleCode) -> str:
-        by = f"DestinationRule {call.client_policy}"
+        """That of the registry, but for rules that mean different things at different workloads."""
         match rule:
             case RuleCode.NO_SIDECAR:
                 return self._no_sidecar(call)
-            case RuleCode.HOST_NETWORK:
-                group = self._mesh.groups[call.group] if call.group is not None else None
-                return self.for_workload(group) if group else RULES[rule].remedy
+            case RuleCode.HOST_NETWORK if call.group is not None:
+                return self.for_workload(self._mesh.groups[call.group])
             case RuleCode.GATEWAY:
                 return self._gateway(call)
-            case RuleCode.OWN_PORT if call.verdict is Verdict.BROKEN:
-                return "Nothing encrypts this port. For callers with a sidecar, add a DestinationRule that sets tls mode DISABLE for it."
-            case RuleCode.DESTINATION_RULE_DISABLE:
-                return f"Remove tls from {by}, or set its mode to ISTIO_MUTUAL."
-            case RuleCode.DESTINATION_RULE_WITHOUT_TLS:
-                return f"Set tls mode ISTIO_MUTUAL in {by}."
-            case RuleCode.PORT_LEVEL_TLS_NOT_INHERITED:
-                return f"Set tls mode ISTIO_MUTUAL in portLevelSettings of {by}."
-            case RuleCode.TLS_ORIGINATION:
-                return f"Remove tls from {by}, or set its mode to ISTIO_MUTUAL, if the server is one of the mesh."
-            case RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR:
-                return f"Remove ISTIO_MUTUAL from {by}, or limit it to endpoints with a sidecar."
-            case RuleCode.AUTO_MTLS_OFF | RuleCode.NAMESPACE_DISABLE if call.client_policy:
-                first = "Set enableAutoMtls in the MeshConfig"
-                if rule is RuleCode.NAMESPACE_DISABLE:
-                    first = "Give the namespace or the mesh a mode other than DISABLE"
-                return f"{first}, or set tls mode ISTIO_MUTUAL in {by}."
-            case RuleCode.PORT_EXCEPTION if call.server_policy:
-                return (
-                    f"Remove the port from portLevelMtls of PeerAuthentication {call.server_policy}, or {_EXCEPT_PORT}."
-                )
             case _:
-                return RULES[rule].remedy
+                broken = call.verdict is Verdict.BROKEN and rule.entry.remedy_if_broken
+                return _named(broken or rule.entry.remedy, call)
 
     def _no_sidecar(self, call: Call) -> str:
         if call.service == _API_SERVER:
@@ -143,7 +120,7 @@ class Adviser:
         ):
             return f"Leave these pods without a sidecar: they are part of the cluster or of Istio. Where they count, {_EXCEPT_WORKLOAD}."
         if group.host_network:
-            return RULES[RuleCode.HOST_NETWORK].remedy
+            return remedy(RuleCode.HOST_NETWORK.entry.remedy)
         if group.role is Role.ENTRANCE or group.key in self._entrances:
             return (
                 "Calls from outside of the cluster enter here, and a sidecar with mode STRICT refuses them. Let them enter through an "

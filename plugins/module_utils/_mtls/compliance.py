@@ -15,7 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.envoy_filters import accepting
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import About, Finding, finding
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Group, Mode, Proxy
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import CheckCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
     WITHOUT_SIDECAR,
@@ -24,7 +24,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     Verdict,
 )
 
-NOT_DEMANDED = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nothing can be demanded of such a call
 _ENCRYPTED = frozenset({Verdict.STRICT, Verdict.ENCRYPTED_NOT_ENFORCED})
 
 
@@ -122,7 +121,7 @@ def deviation(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> t
 
 
 def _deviation(call: Call, level: Level) -> str:
-    if call.rule in NOT_DEMANDED:
+    if call.rule and call.rule.entry.undemandable:
         return ""
     refused = call.server_mode is Mode.STRICT and call.verdict is Verdict.BROKEN
     match level:

@@ -50,8 +50,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     outside_of_mesh,
 )
 
-# Rules that explain a call only while its server would take mutual TLS: it refuses the call, or lets its plain text in.
-_ONLY_IN_THE_WAY = frozenset({RuleCode.NAMESPACE_DISABLE, RuleCode.DESTINATION_RULE_DISABLE, RuleCode.TLS_MODE_LABEL})
 # Verdicts that the client's rule explains rather than the server's.
 _CLIENT_FIRST = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
 # Of equally bad endpoints the one with the weakest server is reported.
@@ -369,8 +367,10 @@ def _rule(service: Service, worst: Cell, cells: list[Cell]) -> RuleCode | None:
         return RuleCode.ROUTED_ELSEWHERE
     if service.external and worst.verdict in (Verdict.NOT_ENFORCED, Verdict.UNKNOWN):
         return RuleCode.EXTERNAL
-    in_the_way = worst.verdict in (Verdict.BROKEN, Verdict.PLAINTEXT_ALLOWED)
-    client = None if worst.sends.rule in _ONLY_IN_THE_WAY and not in_the_way else worst.sends.rule
+    in_the_way = worst.verdict in (Verdict.BROKEN, Verdict.PLAINTEXT_ALLOWED)  # the server would take mutual TLS
+    client = worst.sends.rule
+    if client and client.entry.only_in_the_way and not in_the_way:
+        client = None
     server = worst.accepts.rule
     rule = (client or server) if worst.verdict in _CLIENT_FIRST else (server or client)
     if not rule and len({cell.accepts.mode for cell in cells}) > 1:

@@ -15,10 +15,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.assembl
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import (
-    RULES,
     CheckCode,
     RuleCode,
     Severity,
+    remedy,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
@@ -27,12 +27,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     Verdict,
 )
 
-_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_ORDER = {severity: number for number, severity in enumerate(Severity)}
 _REPORTED = frozenset({Verdict.BROKEN, Verdict.PLAINTEXT, Verdict.PLAINTEXT_ALLOWED, Verdict.UNKNOWN})
-# Mistakes in a policy, reported whatever the verdict.
-_POLICY_RULES = frozenset(
-    {RuleCode.OLDEST_WINS, RuleCode.ROOT_NAMESPACE_SELECTOR, RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS}
-)
 _NAMED = 5  # clients or services that a message names before it counts the rest
 
 
@@ -83,8 +79,8 @@ def finding(
     known: bool = True,
 ) -> Finding:
     """A finding of a check, with the severity and, unless `change` is given, the remedy of the registry."""
-    rule = RULES[code]
-    return Finding(rule.severity, code, subject, message, change or rule.remedy, about, concerns, known)
+    rule = code.entry
+    return Finding(rule.severity, code, subject, message, change or remedy(rule.remedy), about, concerns, known)
 
 
 def of_calls(engine: Engine, calls: Iterable[Call]) -> list[Finding]:
@@ -94,7 +90,7 @@ def of_calls(engine: Engine, calls: Iterable[Call]) -> list[Finding]:
         external = call.rule is RuleCode.EXTERNAL and call.verdict is not Verdict.BROKEN
         if call.client == WITHOUT_SIDECAR or external:
             continue
-        if call.verdict in _REPORTED or call.rule in _POLICY_RULES:
+        if call.verdict in _REPORTED or (call.rule and call.rule.entry.mistake):
             key = (call.verdict, call.service, call.port, call.rule, call.client_policy)
             grouped.setdefault(key, []).append(call)
     adviser = Adviser(engine)
@@ -106,9 +102,9 @@ def _of_alike(same: list[Call], adviser: Adviser) -> Finding:
     call, names = same[0], [entry.client for entry in same]
     who = "every meshed caller" if names[0] == ANYBODY else some(names)
     message = f"{call.verdict} for {who}: {call.reason}"
-    if call.overridden and call.rule in _POLICY_RULES:
+    if call.overridden and call.rule and call.rule.entry.mistake:
         message += "; " + "; ".join(f"{lost.object}: {lost.why}" for lost in call.overridden)
-    severity = RULES[call.rule].severity if call.rule else Severity.WARNING
+    severity = call.rule.entry.severity if call.rule else Severity.WARNING
     if call.verdict is Verdict.BROKEN:
         severity = Severity.ERROR
     return Finding(severity, call.rule or call.verdict, call.object, message, adviser.for_call(call), About.CALL)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import (
-    NOT_DEMANDED,
     Level,
     Wanted,
     deviation,
@@ -152,7 +151,7 @@ def _outside(wanted: Wanted, calls: Sequence[Call], namespaces: list[str], excep
         number = sum(entry.covers(call) for call in excepted)
         reason = f": {entry.reason}" if entry.reason else ""
         parts.append(f"exception {entry.told}, which accepts {_count(number, 'call')}{reason}")
-    other = sum(call.rule in NOT_DEMANDED for call in calls if wanted.level(call.namespace))
+    other = sum(bool(call.rule and call.rule.entry.undemandable) for call in calls if wanted.level(call.namespace))
     if other:
         parts.append(f"{_count(other, 'call')} to hosts outside of the mesh and services without endpoints")
     return f"{'; '.join(parts)}." if parts else "Nothing."

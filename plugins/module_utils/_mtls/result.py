@@ -45,6 +45,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
     Prometheus,
     PrometheusError,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
 
 _STRINGS: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -215,7 +216,7 @@ def result(
         told = what_if(engine, judged.all_calls, asked["namespaces"], asked["mesh"], snapshot.callers)
     config = snapshot.mesh.config
     places = {*snapshot.mesh.namespaces, *(group.namespace for group in engine.mesh.groups)}
-    return {
+    shown: dict[str, Any] = {
         "changed": False,
         "calls": [_row(call, wanted, refuses) for call in calls],
         "workloads": workloads(engine, params["namespaces"]),
@@ -236,3 +237,6 @@ def result(
         },
         "stats": {**snapshot.stats, **judged.seconds, "calls": len(calls), "requests": source.requests},
     }
+    # Reasons and findings quote annotations, objects in files and answers of servers.
+    found: dict[str, Any] = cleaned(shown)
+    return found

@@ -3,88 +3,74 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The registry of mTLS rules: what each code means, how bad it is, what to do about it, and which file of Istio it is read from.
 
-A `RuleCode` explains a call (`rule` in results, `code` in findings). A `CheckCode` is the code of a finding that is not about one call, or
-that compares a call with what was seen or demanded. Nothing else in the collection explains a code.
+A code is one member here, with its entry, and nothing else in the collection explains it: findings, advice, reports and docs/mtls.md
+(`make generate`) take it from here. docs/architecture.md says how to add one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """How bad a finding is, the worst first."""
 
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
 
 
-class RuleCode(StrEnum):
-    """Rules that explain a call."""
-
-    AMBIENT_UNSET_NAMESPACE = "ambient_unset_namespace"
-    AUTO_MTLS_OFF = "auto_mtls_off"
-    CLIENT_NOT_CAPTURED = "client_not_captured"
-    DESTINATION_RULE_DISABLE = "destination_rule_disable"
-    DESTINATION_RULE_WITHOUT_TLS = "destination_rule_without_tls"
-    EXCLUDED_PORT = "excluded_port"
-    EXTERNAL = "external"
-    GATEWAY = "gateway"
-    HEADLESS_MIXED = "headless_mixed"
-    HOST_NETWORK = "host_network"
-    ISTIO_MUTUAL_WITHOUT_SIDECAR = "istio_mutual_without_sidecar"
-    MIXED_BACKENDS = "mixed_backends"
-    NAMESPACE_DISABLE = "namespace_disable"
-    NO_ENDPOINTS = "no_endpoints"
-    NO_SIDECAR = "no_sidecar"
-    NOT_CAPTURED = "not_captured"
-    NOT_VISIBLE = "not_visible"
-    OLDEST_WINS = "oldest_wins"
-    OWN_PORT = "own_port"
-    PORT_EXCEPTION = "port_exception"
-    PORT_LEVEL_TLS_NOT_INHERITED = "port_level_tls_not_inherited"
-    ROUTED_ELSEWHERE = "routed_elsewhere"
-    ROOT_NAMESPACE_SELECTOR = "root_namespace_selector"
-    SAME_HOST = "same_host"
-    SERVICE_PORT_IN_PORT_LEVEL_MTLS = "service_port_in_port_level_mtls"
-    TLS_MODE_LABEL = "tls_mode_label"
-    TLS_ORIGINATION = "tls_origination"
-    UDP = "udp"
-
-
-class CheckCode(StrEnum):
-    """Findings of reading, comparing and proving."""
-
-    CERTIFICATE_EXPIRY = "certificate_expiry"
-    CERTIFICATE_IDENTITY = "certificate_identity"
-    CERTIFICATE_ROOT = "certificate_root"
-    EXCEPTION_UNUSED = "exception_unused"
-    INCOMPLETE = "incomplete"
-    MESH_CONFIG = "mesh_config"
-    METRICS = "metrics"
-    NOT_COMPLIANT = "not_compliant"
-    OVERLAY_NO_EFFECT = "overlay_no_effect"
-    OVERLAY_UNKNOWN = "overlay_unknown"
-    TERMINATING = "terminating"
-    UNPROVED = "unproved"
-    VIOLATED = "violated"
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry. `severity` is that of a finding about it; a broken call is always an error. `remedy` is empty where there is none.
+    """One entry.
 
-    `source` is a file of istio/istio, empty for what Istio has no part in.
+    `severity` is that of a finding about it; a broken call is always an error. Remedies are empty where there is none. They may name what
+    decided on a call: `{destination_rule}`, `{a_destination_rule}` (where there may be none yet), `{peer_authentication}`.
+    `remedy_if_broken` and `remedy_if_unknown` are for calls with that verdict; what is unknown has a finding of its own that says what to
+    read, so most rules have no remedy for it. `source` is a file of istio/istio, empty for what Istio has no part in.
+
+    `mistake`: a mistake in a policy, reported whatever the verdict. `of_service`: a rule of neither side of a call alone.
+    `undemandable`: nothing can be demanded of such a call, and nobody is there to become STRICT. `only_in_the_way`: it explains a call only
+    while its server would take mutual TLS. `fails_alone`: it fails a JUnit report although nothing is demanded.
     """
 
-    code: RuleCode | CheckCode
+    code: str
     text: str
     severity: Severity
-    remedy: str
-    source: str
+    remedy: str = ""
+    remedy_if_broken: str = ""
+    remedy_if_unknown: str = ""
+    source: str = ""
+    mistake: bool = False
+    of_service: bool = False
+    undemandable: bool = False
+    only_in_the_way: bool = False
+    fails_alone: bool = False
+
+
+def remedy(template: str, destination_rule: str = "", peer_authentication: str = "") -> str:
+    """A remedy of an entry with the objects (`namespace/name`) in it; without them it speaks of any."""
+    named = f"DestinationRule {destination_rule}"
+    policy = f"PeerAuthentication {peer_authentication}" if peer_authentication else "the PeerAuthentication"
+    return template.format(
+        destination_rule=named if destination_rule else "the DestinationRule",
+        a_destination_rule=named if destination_rule else "a DestinationRule",
+        peer_authentication=policy,
+    )
+
+
+class Code(StrEnum):
+    """A code and its entry: a string, as results have it."""
+
+    entry: Rule
+
+    def __new__(cls, entry: Rule) -> Self:
+        member = str.__new__(cls, entry.code)
+        member._value_ = entry.code
+        member.entry = entry
+        return member
 
 
 _INJECT = "pkg/kube/inject/inject.go"
@@ -97,255 +83,329 @@ _INBOUND = "pilot/pkg/networking/core/listener_inbound.go"
 _ENDPOINTS = "pilot/pkg/xds/endpoints/endpoint_builder.go"
 _SECRETS = "security/pkg/nodeagent/cache/secretcache.go"
 
-_ENTRIES = (
-    Rule(
-        RuleCode.AMBIENT_UNSET_NAMESPACE,
+_START = "Start the workload, or delete the service."
+_DECLARE = "Declare the host once, or export the other object to other namespaces only."
+_REDIRECTS = "Check what redirects the traffic of these pods to their sidecars: istio-init or istio-cni."
+
+
+class RuleCode(Code):
+    """Rules that explain a call: `rule` in results, `code` in findings."""
+
+    AMBIENT_UNSET_NAMESPACE = Rule(
+        "ambient_unset_namespace",
         "An UNSET namespace policy under a STRICT mesh drops a workload's converted port exceptions.",
         Severity.WARNING,
-        "Set mode STRICT in the namespace's PeerAuthentication.",
-        "pilot/pkg/serviceregistry/ambient/policies.go",
-    ),
-    Rule(
-        RuleCode.AUTO_MTLS_OFF,
+        remedy="Set mode STRICT in the namespace's PeerAuthentication.",
+        source="pilot/pkg/serviceregistry/ambient/policies.go",
+    )
+    AUTO_MTLS_OFF = Rule(
+        "auto_mtls_off",
         "enableAutoMtls is false: clients send plain text unless a DestinationRule sets TLS.",
         Severity.WARNING,
-        "Set enableAutoMtls in the MeshConfig, or give the DestinationRule tls mode ISTIO_MUTUAL.",
-        _CLUSTER_TLS,
-    ),
-    Rule(
-        RuleCode.CLIENT_NOT_CAPTURED,
+        remedy="Set enableAutoMtls in the MeshConfig, or set tls mode ISTIO_MUTUAL in {a_destination_rule}.",
+        source=_CLUSTER_TLS,
+    )
+    CLIENT_NOT_CAPTURED = Rule(
+        "client_not_captured",
         "The call leaves the client's pod without passing its sidecar.",
         Severity.WARNING,
-        "Remove the service's port or address from the client's traffic.sidecar.istio.io annotations, or from Istio's Helm values. "
-        "Do not run its application as the proxy's user or group.",
-        _IPTABLES,
-    ),
-    Rule(
-        RuleCode.DESTINATION_RULE_DISABLE,
+        remedy=(
+            "Remove the service's port or address from the client's traffic.sidecar.istio.io "
+            "annotations, or from Istio's Helm values. Do not run its application as the proxy's user or "
+            "group."
+        ),
+        remedy_if_unknown=_REDIRECTS,
+        source=_IPTABLES,
+    )
+    DESTINATION_RULE_DISABLE = Rule(
+        "destination_rule_disable",
         "A DestinationRule turns TLS off for its clients.",
         Severity.WARNING,
-        "Remove tls from the DestinationRule, or set its mode to ISTIO_MUTUAL.",
-        _CLUSTER_TLS,
-    ),
-    Rule(
-        RuleCode.DESTINATION_RULE_WITHOUT_TLS,
+        remedy="Remove tls from {destination_rule}, or set its mode to ISTIO_MUTUAL.",
+        source=_CLUSTER_TLS,
+        only_in_the_way=True,
+    )
+    DESTINATION_RULE_WITHOUT_TLS = Rule(
+        "destination_rule_without_tls",
         "A DestinationRule without tls hides one with tls of a further level. Nothing is inherited (istio#7590).",
         Severity.WARNING,
-        "Set tls in the DestinationRule that is found first.",
-        _PUSH_CONTEXT,
-    ),
-    Rule(
-        RuleCode.EXCLUDED_PORT,
+        remedy="Set tls mode ISTIO_MUTUAL in {destination_rule}, which is found first.",
+        source=_PUSH_CONTEXT,
+    )
+    EXCLUDED_PORT = Rule(
+        "excluded_port",
         "The port is excluded from what passes the sidecar. No policy applies there.",
         Severity.WARNING,
-        "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts or Istio's Helm values, or add it to includeInboundPorts.",
-        _IPTABLES,
-    ),
-    Rule(RuleCode.EXTERNAL, "The host is outside of the mesh.", Severity.WARNING, "", _CLUSTER_TLS),
-    Rule(
-        RuleCode.GATEWAY,
+        remedy=(
+            "Remove the port from traffic.sidecar.istio.io/excludeInboundPorts or Istio's Helm values, "
+            "or add it to includeInboundPorts."
+        ),
+        source=_IPTABLES,
+    )
+    EXTERNAL = Rule(
+        "external",
+        "The host is outside of the mesh.",
+        Severity.WARNING,
+        source=_CLUSTER_TLS,
+        of_service=True,
+        undemandable=True,
+    )
+    GATEWAY = Rule(
+        "gateway",
         "Gateways do not read PeerAuthentication. The servers of the Gateway object decide.",
         Severity.INFO,
-        "Set tls in the server of the Gateway, or list the service and port as an exception.",
-        "pilot/pkg/networking/core/gateway.go",
-    ),
-    Rule(
-        RuleCode.HEADLESS_MIXED,
+        remedy="Set tls in the server of the Gateway, or list the service and port as an exception.",
+        source="pilot/pkg/networking/core/gateway.go",
+    )
+    HEADLESS_MIXED = Rule(
+        "headless_mixed",
         "A headless service with one endpoint without a sidecar gets plain text at all endpoints (istio#27376).",
         Severity.WARNING,
-        "Give every endpoint of the headless service a sidecar, or take those without one out of it.",
-        _PUSH_CONTEXT,
-    ),
-    Rule(
-        RuleCode.HOST_NETWORK,
+        remedy="Give every endpoint of the headless service a sidecar, or take those without one out of it.",
+        source=_PUSH_CONTEXT,
+    )
+    HOST_NETWORK = Rule(
+        "host_network",
         "Pods with hostNetwork have no sidecar.",
         Severity.INFO,
-        "Run the pods without hostNetwork, or list the service as an exception.",
-        _INJECT,
-    ),
-    Rule(
-        RuleCode.ISTIO_MUTUAL_WITHOUT_SIDECAR,
+        remedy="Run the pods without hostNetwork, or list the service as an exception.",
+        source=_INJECT,
+    )
+    ISTIO_MUTUAL_WITHOUT_SIDECAR = Rule(
+        "istio_mutual_without_sidecar",
         "ISTIO_MUTUAL in a DestinationRule applies to endpoints without a sidecar too, and calls to them fail.",
         Severity.WARNING,
-        "Remove ISTIO_MUTUAL from the DestinationRule, or limit it to endpoints with a sidecar.",
-        _CLUSTER_TLS,
-    ),
-    Rule(
-        RuleCode.MIXED_BACKENDS,
+        remedy="Remove ISTIO_MUTUAL from {destination_rule}, or limit it to endpoints with a sidecar.",
+        source=_CLUSTER_TLS,
+    )
+    MIXED_BACKENDS = Rule(
+        "mixed_backends",
         "The backends of the service accept different things.",
         Severity.WARNING,
-        "Give all backends of the service the same: a sidecar, and one PeerAuthentication.",
-        "pilot/pkg/xds/endpoints/mtls_checker.go",
-    ),
-    Rule(
-        RuleCode.NAMESPACE_DISABLE,
+        remedy="Give all backends of the service the same: a sidecar, and one PeerAuthentication.",
+        source="pilot/pkg/xds/endpoints/mtls_checker.go",
+        of_service=True,
+    )
+    NAMESPACE_DISABLE = Rule(
+        "namespace_disable",
         "Clients read namespace and mesh policies only: DISABLE there makes them send plain text to a STRICT workload (istio#56084).",
         Severity.WARNING,
-        "Give the namespace or the mesh a mode other than DISABLE, or add a DestinationRule with ISTIO_MUTUAL.",
-        _PUSH_CONTEXT,
-    ),
-    Rule(
-        RuleCode.NO_ENDPOINTS,
+        remedy=(
+            "Give the namespace or the mesh a mode other than DISABLE, or set tls mode ISTIO_MUTUAL in "
+            "{a_destination_rule}."
+        ),
+        source=_PUSH_CONTEXT,
+        only_in_the_way=True,
+    )
+    NO_ENDPOINTS = Rule(
+        "no_endpoints",
         "The service has no endpoints.",
         Severity.INFO,
-        "Start the workload, or delete the service.",
-        _ENDPOINTS,
-    ),
-    Rule(
-        RuleCode.NO_SIDECAR,
+        remedy=_START,
+        remedy_if_unknown=_START,
+        source=_ENDPOINTS,
+        undemandable=True,
+    )
+    NO_SIDECAR = Rule(
+        "no_sidecar",
         "The pods have no sidecar.",
         Severity.INFO,
-        "Label the namespace for injection and restart the pods, or list the service as an exception. Leave pods of the cluster and of "
-        "Istio without a sidecar.",
-        _INJECT,
-    ),
-    Rule(
-        RuleCode.NOT_CAPTURED,
+        remedy=(
+            "Label the namespace for injection and restart the pods, or list the service as an "
+            "exception. Leave pods of the cluster and of Istio without a sidecar."
+        ),
+        source=_INJECT,
+    )
+    NOT_CAPTURED = Rule(
+        "not_captured",
         "Inbound traffic does not pass the sidecar (interceptionMode NONE), or it is not known whether it does.",
         Severity.WARNING,
-        "Use interceptionMode REDIRECT or TPROXY.",
-        _INBOUND,
-    ),
-    Rule(
-        RuleCode.NOT_VISIBLE,
+        remedy="Use interceptionMode REDIRECT or TPROXY.",
+        remedy_if_unknown=_REDIRECTS,
+        source=_INBOUND,
+    )
+    NOT_VISIBLE = Rule(
+        "not_visible",
         "The client's proxy does not know the service.",
         Severity.WARNING,
-        "Add the service to the egress hosts of the client's Sidecar object, or export it, or let discoverySelectors select its namespace.",
-        "pilot/pkg/model/sidecar.go",
-    ),
-    Rule(
-        RuleCode.OLDEST_WINS,
+        remedy=(
+            "Add the service to the egress hosts of the client's Sidecar object, or export it, or let "
+            "discoverySelectors select its namespace."
+        ),
+        source="pilot/pkg/model/sidecar.go",
+    )
+    OLDEST_WINS = Rule(
+        "oldest_wins",
         "Of two policies of the same scope the older one applies. The younger one is ignored as a whole.",
         Severity.WARNING,
-        "Delete one of the two policies. The older one applies.",
-        _AUTHENTICATION,
-    ),
-    Rule(
-        RuleCode.OWN_PORT,
+        remedy="Delete one of the two policies. The older one applies.",
+        source=_AUTHENTICATION,
+        mistake=True,
+    )
+    OWN_PORT = Rule(
+        "own_port",
         "Ports 15020, 15021 and 15090 are Istio's own: health and metrics of the proxy, in plain text. No policy applies there.",
         Severity.INFO,
-        "Nothing encrypts this port. List the service and port as an exception.",
-        _IPTABLES,
-    ),
-    Rule(
-        RuleCode.PORT_EXCEPTION,
+        remedy="Nothing encrypts this port. List the service and port as an exception.",
+        remedy_if_broken=(
+            "Nothing encrypts this port. For callers with a sidecar, add a DestinationRule that sets tls "
+            "mode DISABLE for it."
+        ),
+        source=_IPTABLES,
+    )
+    PORT_EXCEPTION = Rule(
+        "port_exception",
         "portLevelMtls makes an exception for this port.",
         Severity.WARNING,
-        "Remove the port from portLevelMtls, or list it as an exception.",
-        _POLICY_APPLIER,
-    ),
-    Rule(
-        RuleCode.PORT_LEVEL_TLS_NOT_INHERITED,
+        remedy=(
+            "Remove the port from portLevelMtls of {peer_authentication}, or list the service and port as an exception."
+        ),
+        source=_POLICY_APPLIER,
+    )
+    PORT_LEVEL_TLS_NOT_INHERITED = Rule(
+        "port_level_tls_not_inherited",
         "portLevelSettings of a DestinationRule replace the whole block, tls too (istio#12144).",
         Severity.WARNING,
-        "Set tls in portLevelSettings of the DestinationRule.",
-        "pilot/pkg/networking/util/util.go",
-    ),
-    Rule(
-        RuleCode.ROOT_NAMESPACE_SELECTOR,
+        remedy="Set tls mode ISTIO_MUTUAL in portLevelSettings of {destination_rule}.",
+        source="pilot/pkg/networking/util/util.go",
+    )
+    ROOT_NAMESPACE_SELECTOR = Rule(
+        "root_namespace_selector",
         "A PeerAuthentication with a selector in the root namespace is ignored.",
         Severity.WARNING,
-        "Move the policy into the workload's namespace.",
-        _AUTHENTICATION,
-    ),
-    Rule(
-        RuleCode.ROUTED_ELSEWHERE,
+        remedy="Move the policy into the workload's namespace.",
+        source=_AUTHENTICATION,
+        mistake=True,
+    )
+    ROUTED_ELSEWHERE = Rule(
+        "routed_elsewhere",
         "A VirtualService sends the call, or a copy of it, to another service or port.",
         Severity.WARNING,
-        "Change the destinations and mirrors of the VirtualService, or make what they name accept mutual TLS.",
-        "pilot/pkg/networking/core/route/route.go",
-    ),
-    Rule(
-        RuleCode.SAME_HOST,
+        remedy=("Change the destinations and mirrors of the VirtualService, or make what they name accept mutual TLS."),
+        source="pilot/pkg/networking/core/route/route.go",
+    )
+    SAME_HOST = Rule(
+        "same_host",
         "A Service and a ServiceEntry, or two ServiceEntries, declare the same host. istiod merges them in part.",
         Severity.WARNING,
-        "Declare the host once, or export the other object to other namespaces only.",
-        "pilot/pkg/model/sidecar.go",
-    ),
-    Rule(
-        RuleCode.SERVICE_PORT_IN_PORT_LEVEL_MTLS,
+        remedy=_DECLARE,
+        remedy_if_unknown=_DECLARE,
+        source="pilot/pkg/model/sidecar.go",
+    )
+    SERVICE_PORT_IN_PORT_LEVEL_MTLS = Rule(
+        "service_port_in_port_level_mtls",
         "portLevelMtls names the service's port. Its keys are container ports (istio#49098).",
         Severity.WARNING,
-        "Name the container's port in portLevelMtls, not the service's.",
-        _POLICY_APPLIER,
-    ),
-    Rule(
-        RuleCode.TLS_MODE_LABEL,
+        remedy="Name the container's port in portLevelMtls, not the service's.",
+        source=_POLICY_APPLIER,
+        mistake=True,
+    )
+    TLS_MODE_LABEL = Rule(
+        "tls_mode_label",
         "The label security.istio.io/tlsMode does not match what the pod has.",
         Severity.WARNING,
-        "Remove the label security.istio.io/tlsMode. The injector sets it.",
-        _ENDPOINTS,
-    ),
-    Rule(
-        RuleCode.TLS_ORIGINATION,
+        remedy="Remove the label security.istio.io/tlsMode. The injector sets it.",
+        source=_ENDPOINTS,
+        only_in_the_way=True,
+    )
+    TLS_ORIGINATION = Rule(
+        "tls_origination",
         "A DestinationRule sets up TLS with certificates of its own.",
         Severity.WARNING,
-        "Use ISTIO_MUTUAL for services of the mesh.",
-        _CLUSTER_TLS,
-    ),
-    Rule(
-        RuleCode.UDP,
+        remedy=(
+            "Remove tls from {destination_rule}, or set its mode to ISTIO_MUTUAL, if the server is one of the mesh."
+        ),
+        source=_CLUSTER_TLS,
+    )
+    UDP = Rule(
+        "udp",
         "UDP and SCTP do not pass the mesh.",
         Severity.WARNING,
-        "List the service and port as an exception.",
-        _IPTABLES,
-    ),
-    Rule(
-        CheckCode.CERTIFICATE_EXPIRY,
+        remedy="List the service and port as an exception.",
+        source=_IPTABLES,
+        of_service=True,
+    )
+
+
+class CheckCode(Code):
+    """Findings of reading, comparing and proving: they are not about one call, or compare a call with what was seen or demanded."""
+
+    CERTIFICATE_EXPIRY = Rule(
+        "certificate_expiry",
         "A certificate expires soon and was not renewed.",
         Severity.ERROR,
-        "Check the logs of istiod and of the pod's proxy.",
-        _SECRETS,
-    ),
-    Rule(
-        CheckCode.CERTIFICATE_IDENTITY,
+        remedy="Check the logs of istiod and of the pod's proxy.",
+        source=_SECRETS,
+        fails_alone=True,
+    )
+    CERTIFICATE_IDENTITY = Rule(
+        "certificate_identity",
         "A proxy has a certificate of another identity than its pod's.",
         Severity.ERROR,
-        "Restart the pod, and check the trust domain.",
-        "pkg/spiffe/spiffe.go",
-    ),
-    Rule(
-        CheckCode.CERTIFICATE_ROOT,
+        remedy="Restart the pod, and check the trust domain.",
+        source="pkg/spiffe/spiffe.go",
+        fails_alone=True,
+    )
+    CERTIFICATE_ROOT = Rule(
+        "certificate_root",
         "Not all proxies trust the same roots.",
         Severity.WARNING,
-        "Complete the rotation of the root certificate.",
-        _SECRETS,
-    ),
-    Rule(
-        CheckCode.EXCEPTION_UNUSED,
+        remedy="Complete the rotation of the root certificate.",
+        source=_SECRETS,
+    )
+    EXCEPTION_UNUSED = Rule(
+        "exception_unused",
         "An exception matches no call and no workload of the mesh.",
         Severity.WARNING,
-        "Correct its names, or remove it.",
-        "",
-    ),
-    Rule(
-        CheckCode.INCOMPLETE, "A kind could not be read, and whatever depends on it is unknown.", Severity.ERROR, "", ""
-    ),
-    Rule(
-        CheckCode.MESH_CONFIG,
+        remedy="Correct its names, or remove it.",
+    )
+    INCOMPLETE = Rule(
+        "incomplete",
+        "A kind could not be read, and whatever depends on it is unknown.",
+        Severity.ERROR,
+        fails_alone=True,
+    )
+    MESH_CONFIG = Rule(
+        "mesh_config",
         "The MeshConfig could not be read, so the root namespace and auto mTLS are unknown.",
         Severity.ERROR,
-        "Set istio_namespace to the namespace of istiod.",
-        "pkg/config/mesh/mesh.go",
-    ),
-    Rule(CheckCode.METRICS, "Prometheus gave nothing to compare with the verdicts.", Severity.WARNING, "", ""),
-    Rule(CheckCode.NOT_COMPLIANT, "A call or a workload does not meet the demanded level.", Severity.ERROR, "", ""),
-    Rule(
-        CheckCode.OVERLAY_NO_EFFECT,
+        remedy="Set istio_namespace to the namespace of istiod.",
+        source="pkg/config/mesh/mesh.go",
+        fails_alone=True,
+    )
+    METRICS = Rule(
+        "metrics",
+        "Prometheus gave nothing to compare with the verdicts.",
+        Severity.WARNING,
+    )
+    NOT_COMPLIANT = Rule(
+        "not_compliant",
+        "A call or a workload does not meet the demanded level.",
+        Severity.ERROR,
+    )
+    OVERLAY_NO_EFFECT = Rule(
+        "overlay_no_effect",
         "An object of the overlay is of a kind that does not decide on mutual TLS.",
         Severity.INFO,
-        "",
-        "",
-    ),
-    Rule(
-        CheckCode.OVERLAY_UNKNOWN,
+    )
+    OVERLAY_UNKNOWN = Rule(
+        "overlay_unknown",
         "What an object of the overlay changes is not known, so the comparison is inconclusive.",
         Severity.ERROR,
-        "Judge the object on its own, and leave it out of the overlay.",
-        "",
-    ),
-    Rule(CheckCode.TERMINATING, "The namespace is being deleted.", Severity.INFO, "", ""),
-    Rule(CheckCode.UNPROVED, "A proof was asked for and could not be made.", Severity.WARNING, "", ""),
-    Rule(CheckCode.VIOLATED, "What was seen contradicts the verdict.", Severity.ERROR, "", ""),
-)
-RULES: Mapping[RuleCode | CheckCode, Rule] = {rule.code: rule for rule in _ENTRIES}
+        remedy="Judge the object on its own, and leave it out of the overlay.",
+    )
+    TERMINATING = Rule(
+        "terminating",
+        "The namespace is being deleted.",
+        Severity.INFO,
+    )
+    UNPROVED = Rule(
+        "unproved",
+        "A proof was asked for and could not be made.",
+        Severity.WARNING,
+    )
+    VIOLATED = Rule(
+        "violated",
+        "What was seen contradicts the verdict.",
+        Severity.ERROR,
+    )

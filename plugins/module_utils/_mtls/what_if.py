@@ -28,7 +28,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Service,
     ServiceKind,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import (
     ANYBODY,
     WITHOUT_SIDECAR,
@@ -37,7 +36,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict
     verdict,
 )
 
-_NO_ANSWER = frozenset({RuleCode.NO_ENDPOINTS, RuleCode.EXTERNAL})  # nobody there to become STRICT
 _LOOKED_AT = (
     "calls of meshed workloads, to services that are hidden from them as well",
     "calls that do not pass the caller's own sidecar",
@@ -204,7 +202,7 @@ class _Change:
 
     def _open(self, call: Call) -> bool:
         """Whether STRICT may change a call of which the verdict is not known."""
-        if call.rule in _NO_ANSWER or (call.service, call.port) not in self._ports:
+        if (call.rule and call.rule.entry.undemandable) or (call.service, call.port) not in self._ports:
             return False
         service, port = self._ports[call.service, call.port]
         if not port.endpoints:

@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -93,25 +94,39 @@ def image_tag(value: str) -> str:
     return (match.group("tag") or "") if match else ""
 
 
-def between(low: int, high: int, what: str = "a number") -> Callable[[Any], str | None]:
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A check for whole numbers from ``low`` to ``high``."""
+
+    low: int
+    high: int
+    what: str = "a number"
+
+    def __call__(self, value: int) -> str | None:
+        return None if self.low <= value <= self.high else f"{self.what} from {self.low} to {self.high}"
+
+
+def between(low: int, high: int, what: str = "a number") -> Between:
     """Return a check for whole numbers from ``low`` to ``high``."""
-
-    def check(value: int) -> str | None:
-        return None if low <= value <= high else f"{what} from {low} to {high}"
-
-    return check
+    return Between(low, high, what)
 
 
 port = between(1, 65535, "a port")
 
 
-def one_of(*choices: str) -> Callable[[Any], str | None]:
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A check for one of the given strings."""
+
+    choices: tuple[str, ...]
+
+    def __call__(self, value: str) -> str | None:
+        return None if value in self.choices else f"one of {', '.join(self.choices)}"
+
+
+def one_of(*choices: str) -> OneOf:
     """Return a check for one of the given strings."""
-
-    def check(value: str) -> str | None:
-        return None if value in choices else f"one of {', '.join(choices)}"
-
-    return check
+    return OneOf(choices)
 
 
 method = one_of(*METHODS)

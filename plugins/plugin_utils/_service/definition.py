@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # PRIVATE: may change at any time without notice; only this collection may import it.
-"""The service definition (docs/service-definition.md): its keys, its defaults and its checks."""
+"""A service definition (docs/service-definition.md) read by its keys (`keys.py`), and the checks between keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.schema import Field, read, show
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.keys import DEFINITION
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.schema import read, show
 
 
 class DefinitionError(ValueError):
@@ -22,193 +23,6 @@ class DefinitionError(ValueError):
         self.findings = findings
         super().__init__(f"the definition of {name} has {len(findings)} finding(s): " + "; ".join(findings))
 
-
-def _probe(path: str, delay: int, period: int, timeout: int, failures: int) -> Field:
-    fields = {
-        "path": Field("str", path, check=is_.path),
-        "initial_delay": Field("int", delay, check=is_.between(0, 3600)),
-        "period": Field("int", period, check=is_.between(1, 3600)),
-        "timeout": Field("int", timeout, check=is_.between(1, 3600)),
-        "failure_threshold": Field("int", failures, check=is_.between(1, 1000)),
-    }
-    return Field("object", fields=fields, optional=True)
-
-
-def _resources(cpu: str, memory: str) -> Field:
-    fields = {
-        "cpu": Field("str", cpu, check=is_.positive_quantity),
-        "memory": Field("str", memory, check=is_.positive_quantity),
-    }
-    return Field("object", fields=fields)
-
-
-_RETRIES = Field(
-    "object",
-    optional=True,
-    fields={
-        "attempts": Field("int", 3, check=is_.between(0, 100)),
-        "per_try_timeout": Field("str", check=is_.duration),
-        "retry_on": Field("str", "connect-failure,refused-stream", check=is_.retry_on),
-    },
-)
-
-_CORS = Field(
-    "object",
-    optional=True,
-    fields={
-        "allow_origins": Field("list", required=True, item=Field("str", check=is_.origin), check=is_.nonempty),
-        "allow_methods": Field("list", ["GET"], item=Field("str", check=is_.method)),
-        "allow_headers": Field("list", item=Field("str", check=is_.header)),
-        "expose_headers": Field("list", item=Field("str", check=is_.header)),
-        "allow_credentials": Field("bool", False),
-        "max_age": Field("str", "24h", check=is_.duration),
-    },
-)
-
-_ROUTE = Field(
-    "object",
-    fields={
-        "prefix": Field("str", required=True, check=is_.prefix),
-        "ingress": Field("bool", True),
-        "methods": Field("list", ["GET"], item=Field("str", check=is_.method), check=is_.nonempty),
-        "require_jwt": Field("bool", False),
-        "timeout": Field("str", check=is_.duration),
-        "retries": _RETRIES,
-        "cors": _CORS,
-    },
-)
-
-_CALLER = Field(
-    "object",
-    fields={
-        "service_account": Field("str", required=True, check=is_.service_account),
-        "namespace": Field("str", check=is_.label),
-        "methods": Field("list", required=True, item=Field("str", check=is_.method), check=is_.nonempty),
-        "paths": Field("list", required=True, item=Field("str", check=is_.pattern), check=is_.nonempty),
-    },
-)
-
-_TRAFFIC = Field(
-    "object",
-    fields={
-        # PASSTHROUGH is not offered: Istio infers no mutual TLS for it (pilot/pkg/networking/core/cluster_tls.go).
-        "load_balancer": Field("str", "LEAST_REQUEST", check=is_.one_of("LEAST_REQUEST", "ROUND_ROBIN", "RANDOM")),
-        "max_connections": Field("int", 100, check=is_.between(1, 2**31 - 1)),
-        "http1_max_pending_requests": Field("int", 1000, check=is_.between(1, 2**31 - 1)),
-        "max_requests_per_connection": Field("int", 10, check=is_.between(0, 2**31 - 1)),
-        "consecutive_5xx_errors": Field("int", 5, check=is_.between(0, 2**31 - 1)),
-        "interval": Field("str", "30s", check=is_.duration),
-        "base_ejection_time": Field("str", "30s", check=is_.duration),
-        "max_ejection_percent": Field("int", 50, check=is_.between(0, 100, "a percentage")),
-    },
-)
-
-DEFINITION = Field(
-    "object",
-    fields={
-        "name": Field("str", required=True, check=is_.service_name),
-        "namespace": Field("str", "ecommerce", check=is_.label),
-        "version": Field("str", "", check=is_.label_value),
-        "image": Field("str", required=True, check=is_.image),
-        "image_pull_policy": Field("str", "IfNotPresent", check=is_.one_of("Always", "IfNotPresent", "Never")),
-        "image_pull_secrets": Field("list", item=Field("str", check=is_.subdomain)),
-        "command": Field("list", item=Field("str")),
-        "args": Field("list", item=Field("str")),
-        "track": Field("str", "stable", check=is_.one_of("stable", "canary")),
-        "replicas": Field("int", 3, check=is_.between(0, 10000)),
-        "port": Field("int", 8080, check=is_.port),
-        "service_port": Field("int", 80, check=is_.port),
-        "env": Field("map", check=is_.env_names),
-        "secret_env": Field(
-            "list",
-            item=Field(
-                "object",
-                fields={
-                    "name": Field("str", required=True, check=is_.env_name),
-                    "secret": Field("str", required=True, check=is_.subdomain),
-                    "key": Field("str", required=True, check=is_.secret_key),
-                },
-            ),
-        ),
-        "generated_secrets": Field(
-            "list",
-            item=Field(
-                "object",
-                fields={
-                    "name": Field("str", required=True, check=is_.subdomain),
-                    "key": Field("str", required=True, check=is_.secret_key),
-                    "length": Field("int", 48, check=is_.between(16, 1024)),
-                },
-            ),
-        ),
-        "config": Field("map", check=is_.env_names),
-        "writable_paths": Field("list", ["/tmp"], item=Field("str", check=is_.absolute)),  # noqa: S108
-        "run_as": Field(
-            "object",
-            fields={
-                "user": Field("int", 1000, check=is_.between(1, 2**31 - 1, "a user that is not root,")),
-                "group": Field("int", 1000, check=is_.between(1, 2**31 - 1, "a group that is not root,")),
-            },
-        ),
-        "resources": Field(
-            "object", fields={"requests": _resources("50m", "128Mi"), "limits": _resources("500m", "512Mi")}
-        ),
-        "probes": Field(
-            "object",
-            fields={
-                "liveness": _probe("/health", 30, 10, 5, 3),
-                "readiness": _probe("/ready", 5, 5, 3, 3),
-                "startup": _probe("/health", 0, 5, 3, 30),
-            },
-        ),
-        "termination": Field(
-            "object",
-            fields={
-                "grace_period": Field("int", 45, check=is_.between(1, 3600)),
-                "pre_stop": Field("int", 10, check=is_.between(0, 3600)),
-            },
-        ),
-        "max_surge": Field("str", 1, check=is_.count_or_percent),
-        "max_unavailable": Field("str", 0, check=is_.count_or_percent),
-        "topology_spread": Field("bool", True),
-        "disruption_budget": Field(
-            "object",
-            fields={
-                "enabled": Field("bool", True),
-                "max_unavailable": Field("str", 1, check=is_.count_or_percent),
-            },
-        ),
-        "autoscaling": Field(
-            "object",
-            fields={
-                "enabled": Field("bool", False),
-                "min": Field("int", 3, check=is_.between(1, 10000)),
-                "max": Field("int", 10, check=is_.between(1, 10000)),
-                "cpu": Field("int", 80, check=is_.between(1, 1000, "a percentage")),
-            },
-        ),
-        "metrics": Field(
-            "object",
-            fields={"enabled": Field("bool", True), "path": Field("str", "/metrics", check=is_.path)},
-        ),
-        "pod_annotations": Field("map", check=is_.annotation_keys),
-        "routes": Field("list", item=_ROUTE),
-        "traffic": _TRAFFIC,
-        "callers": Field("list", item=_CALLER),
-        "jwt": Field(
-            "object",
-            optional=True,
-            fields={
-                "issuer": Field("str", required=True, check=is_.nonempty),
-                "audiences": Field("list", item=Field("str", check=is_.nonempty)),
-                "jwks": Field("str", ""),
-                "jwks_uri": Field("str", "", check=is_.uri),
-                "forward_token": Field("bool", True),
-            },
-        ),
-        "rollout": Field("str", "rolling", check=is_.one_of("rolling", "canary")),
-    },
-)
 
 # For these probes, absent and empty differ: an absent one takes the defaults, an empty one means "no such probe".
 _DEFAULT_PROBES = ("liveness", "readiness")

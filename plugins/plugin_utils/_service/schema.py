@@ -22,6 +22,7 @@ class Field:
     ``kind`` is ``str``, ``int``, ``bool``, ``map`` (free keys, scalar values become strings), ``list`` or ``object``.
     ``check`` gets the converted value and returns what was expected, or None when the value is valid.
     ``optional``: the object may be empty, which means "none" and takes no defaults.
+    ``text``: what the key means, in sentences with names and values in backticks. The documentation is made of it.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Field:
     item: Field | None = None
     fields: Mapping[str, Field] = field(default_factory=dict)
     optional: bool = False
+    text: str = ""
 
 
 def read(value: Any, spec: Field, path: str, findings: list[str]) -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime
 import gc
 import sys
+import types
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from ansible.template import trust_as_template
@@ -64,6 +66,21 @@ def test_a_failure_carries_its_result_and_a_warning_comes_once() -> None:
     with pytest.raises(FailedError) as failure:
         call.fail_json("no", objects=[1])
     assert failure.value.args[0] == {"failed": True, "msg": "no", "objects": [1]}
+
+
+def test_messages_and_warnings_are_no_commands_for_the_terminal() -> None:
+    """A message may end with the last line of a container's log."""
+
+    def work(call: Any) -> NoReturn:
+        call.warn("\x1b[31mred\x1b[0m")
+        call.fail_json(msg="its last line: \x1b]0;owned\x07\x1b[2Jgone\x00", detail="\x1b[1mas it is")
+
+    action = InProcessAction.__new__(InProcessAction)
+    action.MODULE = types.SimpleNamespace(work=work, ARGUMENTS={})  # type: ignore[assignment]
+    action._task = types.SimpleNamespace(diff=False)
+    done = action._worked({}, check_mode=False)
+    assert (done["msg"], done["warnings"]) == ("its last line: gone", ["red"])
+    assert done["detail"] == "\x1b[1mas it is", "data stays as it is"
 
 
 def test_what_is_imported_with_a_plugin_is_left_out_of_the_workers_garbage_collections() -> None:

@@ -19,3 +19,7 @@ def test_columns_are_aligned_and_empty_cells_visible() -> None:
 
 def test_no_rows_gives_the_heading() -> None:
     assert table([], ["name"]) == ["NAME"]
+
+
+def test_a_cell_is_one_line_without_commands_for_the_terminal() -> None:
+    assert table([{"name": "\x1b[2Ja\r\nb\x00"}], ["name"]) == ["NAME", "a b"]

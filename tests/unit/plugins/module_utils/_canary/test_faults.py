@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who failed: flags, codes and statuses, alone and combined, and the table of it in the documentation."""
+"""Who failed: flags, codes and statuses, alone and combined."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import faults
@@ -21,7 +19,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from hypothesis import given
 from hypothesis import strategies as st
 
-DOCS = Path(__file__).parents[5] / "docs" / "canary.md"
 REPORTERS = (faults.SOURCE, faults.DESTINATION)
 # What Envoy 1.40 writes when a configuration names a flag that it does not know ("value must be in list [...]").
 ENVOY = (  # noqa: SIM905  # as Envoy prints it
@@ -171,37 +168,3 @@ def test_a_request_counts_as_served_only_by_labels_that_are_known(labels: dict[s
         if found.outcome is Outcome.SERVED:
             assert flags == "-" or set(flags.split(",")) <= set(ENVOY)
             assert protocol != ""
-
-
-# Documentation -----------------------------------------------------------------------------------------------------------
-
-WORDS = {
-    Fault.SERVER: "server",
-    Fault.CALLER: "caller",
-    Fault.NEITHER: "neither",
-    Fault.OPEN: "the code decides",
-    Fault.NOBODY: "nobody: served",
-}
-
-
-def table() -> list[str]:
-    """The rows of docs/canary.md, made of the code."""
-    rows = ["| flag | at the destination | at the source | why |", "|---|---|---|---|"]
-    for short, flag in FLAGS.items():
-        why = f"{flag.why}. At the source: {flag.why_source}" if flag.why_source else flag.why
-        rows.append(f"| `{short}` {flag.long} | {WORDS[flag.destination]} | {WORDS[flag.source]} | {why} |")
-    return rows
-
-
-def statuses() -> list[str]:
-    rows = ["| gRPC status | whose fault | why |", "|---|---|---|"]
-    for status, (name, why) in GRPC_STATUSES.items():
-        rows.append(f"| {status} {name} | {WORDS[faults.grpc_fault(status, Failures())]} | {why} |")
-    return rows
-
-
-@pytest.mark.parametrize("rows", [table(), statuses()], ids=["flags", "statuses"])
-def test_the_documentation_has_the_table(rows: list[str]) -> None:
-    """When it differs, the message has the rows as they should be."""
-    text = "\n".join(rows)
-    assert text in DOCS.read_text(), f"docs/canary.md has to have:\n{text}"

@@ -21,7 +21,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.right
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import manifests
 
-from tests import canary_role
 from tests.unit.plugins.module_utils._canary.test_parts import params
 
 Obj = dict[str, Any]
@@ -34,10 +33,6 @@ def asked(*, gateways: tuple[str, ...] = (), searched: bool = True, **options: A
     settings = run_settings.settings_of(given, ["ecommerce/user-service", "front/shop"])
     definitions = given.get("canary_definitions") or []
     return {str(review) for review in reviews(settings, gateways, definitions, searched=searched)}
-
-
-def test_the_documented_cluster_role_is_that_of_the_table() -> None:
-    assert canary_role.FILE.read_text(encoding="utf-8") == canary_role.text(), "python -m tests.canary_role"
 
 
 def test_the_cluster_role_has_each_right_and_no_other() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.compliance import Level, Wanted, violations
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.engine import Engine
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.findings import of_calls
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RULES, RuleCode
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import RuleCode
 
 from tests.unit.plugins.module_utils._mtls.mtls_objects import (
     ROOT,
@@ -236,7 +236,7 @@ def test_the_cause_is_named(objects: list[Any], name: str, expected: str) -> Non
 
 def test_udp_and_mixed_backends_get_the_advice_of_their_rule() -> None:
     for code in (RuleCode.UDP, RuleCode.MIXED_BACKENDS):
-        assert RULES[code].remedy in advice([*GIVEN[code][0], pod("b", "far")])
+        assert code.entry.remedy in advice([*GIVEN[code][0], pod("b", "far")])
 
 
 @pytest.mark.parametrize("port", [15020, 15021, 15090])
@@ -310,5 +310,5 @@ def test_what_follows_the_advice_is_strict(before: list[Any], after: list[Any]) 
 
 
 def test_a_rule_that_hides_no_mutual_tls_is_no_remedy() -> None:
-    assert "DISABLE" not in RULES[RuleCode.DESTINATION_RULE_WITHOUT_TLS].remedy
-    assert "DestinationRule with ISTIO_MUTUAL" not in RULES[RuleCode.HEADLESS_MIXED].remedy
+    assert "DISABLE" not in RuleCode.DESTINATION_RULE_WITHOUT_TLS.entry.remedy
+    assert "DestinationRule with ISTIO_MUTUAL" not in RuleCode.HEADLESS_MIXED.entry.remedy

@@ -17,7 +17,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.switches import SWITCHES
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.table import Row, Table, Use, words
 
-DOCS = Path(__file__).parents[5] / "docs" / "mtls.md"
 FOLDER = Path(__file__).parents[4] / "cases" / "fields"
 ENGINE = Path(__file__).parents[5] / "plugins" / "module_utils" / "_mtls"
 ISTIO = json.loads((FOLDER / "istio.json").read_text(encoding="utf-8"))
@@ -101,30 +100,3 @@ def test_every_key_that_the_engine_names_is_a_deciding_one() -> None:
     deciding = {row.path for row in rows_of("keys") if row.use is Use.DECIDES}
     named -= {"istio.io/ingress-controller"}  # the controller of an IngressClass, and no key
     assert sorted(named - deciding) == []
-
-
-def named(kind: str, path: str) -> str:
-    """A field as the documentation names it: a traffic policy stands at four places of a DestinationRule."""
-    name = path.removesuffix(".**").removeprefix("spec.")
-    if kind == "DestinationRule":
-        name = re.sub(r"^(subsets\[\]\.)?trafficPolicy\.(portLevelSettings\[\]\.)?", "trafficPolicy.", name)
-    return f"`{name}`"
-
-
-def documented() -> list[str]:
-    """The lines of the documentation's table of fields that are not computed."""
-    parts = [(kind, list(table.rows)) for kind, table, _fields in CASES]
-    parts += [(f"key of a {kind}", list(rows.values())) for kind, rows in keys.ROWS.items()]
-    lines = []
-    for kind, rows in parts:
-        by_reason: dict[str, dict[str, None]] = {}
-        for row in rows:
-            if row.use is Use.UNSUPPORTED:
-                by_reason.setdefault(row.why, {})[named(kind, row.path)] = None
-        lines += [f"| {kind} | {', '.join(names)} | {why} |" for why, names in by_reason.items()]
-    return lines
-
-
-def test_the_documentation_has_what_is_not_computed() -> None:
-    section = DOCS.read_text(encoding="utf-8").split("## Fields")[1].split("\n## ")[0]
-    assert [line for line in section.splitlines() if line.startswith("| ")][1:] == documented()

@@ -8,17 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as _checks
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
-    DEFINITION,
     DefinitionError,
     findings,
     load,
 )
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.schema import Field
-
-from tests.contract.tree import ROOT
 
 MINIMAL = {"name": "user-service", "image": "registry.example.com/shop/user-service:v1.0"}
 
@@ -32,34 +27,6 @@ def test_name_and_image_are_enough() -> None:
     assert (spec["namespace"], spec["version"], spec["port"], spec["replicas"]) == ("ecommerce", "v1.0", 8080, 3)
     assert spec["probes"]["liveness"]["path"] == "/health"
     assert spec["probes"]["startup"] == {}
-
-
-def test_the_documented_defaults_are_the_real_ones() -> None:
-    text = (ROOT / "docs" / "service-definition.md").read_text(encoding="utf-8")
-    documented = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
-    assert findings(documented) == []
-    assert load(documented) == load(MINIMAL)
-    assert set(documented) == set(DEFINITION.fields)
-
-
-def test_the_argument_specs_have_the_same_keys_and_types() -> None:
-    spec = yaml.safe_load((ROOT / "roles/microservice/meta/argument_specs.yml").read_text(encoding="utf-8"))
-    options = spec["argument_specs"]["main"]["options"]["microservice_definition"]["options"]
-    types = {"map": "dict", "object": "dict"}
-
-    def compare(path: str, fields: Any, documented: dict[str, Any]) -> None:
-        assert set(documented) == set(fields), path
-        for key, child in fields.items():
-            option = documented[key]
-            assert option["type"] == types.get(child.kind, child.kind), f"{path}{key}"
-            inner: Field = child.item if child.kind == "list" and child.item else child
-            if child.kind == "list":
-                assert option["elements"] == types.get(inner.kind, inner.kind), f"{path}{key}"
-            if "default" in option and child.kind != "object":
-                assert option["default"] == child.default, f"{path}{key}"
-            compare(f"{path}{key}.", inner.fields, option.get("options", {}))
-
-    compare("", DEFINITION.fields, options)
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ JUNK = st.recursive(
 @given(DEFINITIONS, st.data())
 @settings(deadline=None)
 def test_nonsense_gives_findings_and_never_a_traceback(definition: dict[str, Any], data: st.DataObject) -> None:
-    from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DEFINITION
+    from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.keys import DEFINITION
 
     key = data.draw(st.sampled_from(sorted(DEFINITION.fields)))
     broken = {**definition, key: data.draw(JUNK)}

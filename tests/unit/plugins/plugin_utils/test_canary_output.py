@@ -9,8 +9,9 @@ import xml.etree.ElementTree as ET  # of our own making
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._text import clean
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
-from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_report as report
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import canary as report
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,15 +147,16 @@ def test_a_rollback_that_is_not_proved_says_so() -> None:
 
 
 def test_the_report_is_one_page_that_needs_nothing_else() -> None:
-    text = report.page(RESULT, "user-service", "shop")
+    text = report.html(RESULT, "user-service", "shop")
     assert "<script" not in text
     assert "http://" not in text
     assert "https://" not in text
-    assert "sum(x{a=&quot;&lt;b&gt;&quot;})" in text, "the query is shown, and escaped"
+    assert "sum(x{a=&#34;&lt;b&gt;&#34;})" in text, "the query is shown, and escaped"
+    assert "default-src 'none'; style-src 'unsafe-inline'\"" in text, "no script may run"
     assert text.count("<svg") == 3
     assert "kubectl -n shop get virtualservice user-service" in text
     body = text[text.index("<body>") : text.index("</html>")]
-    ET.fromstring(body.replace("<br>", "<br/>"))  # noqa: S314  # of our own making
+    ET.fromstring(body)  # noqa: S314  # of our own making
 
 
 def test_the_report_names_versions_and_has_all_values() -> None:
@@ -164,7 +166,7 @@ def test_the_report_names_versions_and_has_all_values() -> None:
         check("basket", 0.0123, 0.0119),
         check("smoke"),
     ]
-    text = report.page({**RESULT, "history": [{**WINDOW, "checks": checks}]}, "user-service", "shop")
+    text = report.html({**RESULT, "history": [{**WINDOW, "checks": checks}]}, "user-service", "shop")
     assert "<h2>Weight of v1.1</h2>" in text
     assert "<h2>basket</h2>" in text
     assert text.count("<svg") == 4
@@ -177,7 +179,7 @@ def test_the_report_names_versions_and_has_all_values() -> None:
         ">0.0123<",
         ">0.0119<",
         ">smoke<",
-        '<th class="n">v1.1</th><th class="n">v1.0</th>',
+        '<th scope="col" class="n">v1.1</th><th scope="col" class="n">v1.0</th>',
     ):
         assert words in text, words
 
@@ -200,11 +202,33 @@ entries = st.fixed_dictionaries(
 
 @given(st.lists(entries, max_size=6))
 def test_any_history_makes_a_report(history: list[dict[str, Any]]) -> None:
-    text = report.page({**RESULT, "history": history}, "user-service", "shop")
+    text = report.html({**RESULT, "history": history}, "user-service", "shop")
     assert text.endswith("</html>\n")
+    assert clean(text) == text, "no control character of others"
     for entry in history:
         lines.line(entry, RESULT)
 
 
+HOSTILE = "\x1b[2J\x1b]0;owned\x07refused \u202edetpecca <script>alert(1)</script>\x00"
+
+
+def test_texts_of_others_are_text() -> None:
+    entry = {**WINDOW, "message": HOSTILE, "checks": [check(HOSTILE, 1.0, reason=HOSTILE, query=HOSTILE)]}
+    result = {**RESULT, "version": HOSTILE, "reason": HOSTILE, "run": HOSTILE, "history": [entry]}
+    text = report.html(result, "user-service", "shop")
+    assert clean(text) == text
+    assert "<script" not in text
+    assert "refused detpecca &lt;script&gt;" in text
+    assert clean(lines.summary(result, "user-service")) == lines.summary(result, "user-service")
+
+
+@pytest.mark.parametrize(
+    ("phase", "sign"),
+    [("promoted", "yes"), ("rolled_back", "no"), ("frozen", "no"), ("paused", "unknown"), ("", "unknown")],
+)
+def test_the_end_has_its_sign(phase: str, sign: str) -> None:
+    assert f'<div class="answer {sign}"' in report.html({**RESULT, "phase": phase}, "user-service", "shop")
+
+
 def test_a_report_of_nothing_is_a_report() -> None:
-    assert "Nothing was recorded." in report.page({}, "user-service", "shop")
+    assert "Nothing was recorded." in report.html({}, "user-service", "shop")
