@@ -149,7 +149,7 @@ def selects(selector: Obj, labels: Mapping[str, str]) -> bool:
 
 
 def _meets(entry: Obj, labels: Mapping[str, str]) -> bool:
-    key, values = entry.get("key"), entry.get("values") or []
+    key, values = str(entry.get("key") or ""), entry.get("values") or []
     match entry.get("operator"):
         case "In":
             return key in labels and labels[key] in values
