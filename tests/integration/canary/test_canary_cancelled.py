@@ -191,6 +191,11 @@ def test_after_a_run_whose_container_was_killed_the_next_one_waits_for_its_lease
 
 
 def test_a_rollback_after_all_of_them_leaves_the_routes_as_they_were(whole: Bed, spec: dict[str, Any]) -> None:
+    """Without pods of the canary: a rollback watches their requests for as long as a window is, which is long here."""
     assert state_of(whole)["phase"] == "paused"
+    path = f"/apis/apps/v1/namespaces/{whole.namespace}/deployments/web-canary/scale"
+    whole.client.request("PATCH", path, body={"spec": {"replicas": 0}}, content_type="application/merge-patch+json")
+    pods, query = f"/api/v1/namespaces/{whole.namespace}/pods", {"labelSelector": "app=web,track=canary"}
+    wait_for(lambda: not whole.client.list_all(pods, query)[0], "the end of the canary's pods")
     assert whole.call("rollback", service="web", namespace=whole.namespace)["changed"]
     assert_back(whole, spec, finish(whole))
