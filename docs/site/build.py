@@ -21,7 +21,7 @@ SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent.parent
 OUTPUT = ROOT / "build" / "docs"
 PROGRAMS = Path(sys.executable).parent
-GUIDES = ("*.md", "execution-environment.yml", "docs/*.*", "docs/images/*", "roles/*/README.md")
+GUIDES = ("*.md", "execution-environment.yml", "docs/**/*.*", "roles/*/README.md")
 COLLECTION = "servicemesh.platform"
 
 
@@ -29,6 +29,8 @@ def guides(target: Path) -> None:
     """Copies the guides and the configuration of Sphinx."""
     for pattern in GUIDES:
         for path in ROOT.glob(pattern):
+            if path.is_relative_to(SITE):
+                continue
             destination = target / path.relative_to(ROOT)
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, destination)

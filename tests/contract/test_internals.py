@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ USE = re.compile(r"servicemesh\.platform\.(\w+)")
 LOCAL = ("roles/local_cluster/", "playbooks/local_")
 
 
+@functools.cache
 def documented() -> dict[str, dict[str, Any]]:
     """Name of each module and filter -> its DOCUMENTATION."""
     found = {
@@ -39,6 +41,7 @@ def used(path: Path) -> set[str]:
     return set(USE.findall(path.read_text(encoding="utf-8")))
 
 
+@functools.cache
 def internal() -> set[str]:
     """Modules and filters that roles and playbooks use for the local cluster and for nothing else."""
     users: dict[str, set[bool]] = {}
