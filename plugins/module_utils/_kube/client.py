@@ -74,7 +74,7 @@ APPLY = "application/apply-patch+yaml"
 _CONNECT_TIMEOUT = 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the work has to end
 _READ_TIMEOUT = 60.0  # seconds; the API server's own limit for a request
-_TLS_SETTINGS = frozenset({"ssl_context", "cert_reqs", "ca_certs", "cert_file", "key_file", "server_hostname"})
+_TLS_SETTINGS = frozenset({"ssl_context", "server_hostname"})
 
 
 class Client:

@@ -82,6 +82,7 @@ _ENVIRONMENT = {
     "impersonate_groups": ("K8S_AUTH_IMPERSONATE_GROUPS",),
 }
 _DEFAULT = "~/.kube/config"
+_TLS_FILES = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _HINT = "Set platform_kubeconfig in the inventory (option kubeconfig, or K8S_AUTH_KUBECONFIG or KUBECONFIG in the environment)"
 
@@ -287,8 +288,11 @@ def _override(configuration: Any, options: Mapping[str, Any]) -> None:
 
 def pool_of(configuration: Any) -> Any:
     """The connection pool for a configuration, with TLS, client certificate and proxy. Raises KubeError."""
-    if not isinstance(configuration, static_auth.Plain):
-        return _library().client.ApiClient(configuration).rest_client.pool_manager
+    pool: Any = None
+    if not isinstance(configuration, static_auth.Plain):  # the library knows proxies
+        pool = _library().client.ApiClient(configuration).rest_client.pool_manager
+        for name in _TLS_FILES:  # urllib3 would load them again for each connection
+            pool.connection_pool_kw.pop(name, None)
     settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
     if configuration.host.startswith("https"):
         try:
@@ -302,7 +306,10 @@ def pool_of(configuration: Any) -> Any:
             settings["cert_reqs"] = "CERT_NONE"
         if configuration.tls_server_name:
             settings["server_hostname"] = configuration.tls_server_name
-    return urllib3.PoolManager(**settings)
+    if pool is None:
+        return urllib3.PoolManager(**settings)
+    pool.connection_pool_kw.update(settings)
+    return pool
 
 
 def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:

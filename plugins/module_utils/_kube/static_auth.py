@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._tls import verify_as_go
+
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
     from urllib3.util.ssl_ import ALPN_PROTOCOLS, create_urllib3_context
@@ -128,9 +130,12 @@ def _pem(entry: Mapping[str, Any], name: str, base: str) -> str | None:
     return str(path)
 
 
-def tls_context(identity: Plain) -> ssl.SSLContext:
-    """One TLS context for all connections. A key is on disk only while it is read."""
-    context: ssl.SSLContext = create_urllib3_context()
+def tls_context(identity: Any) -> ssl.SSLContext:
+    """One TLS context for all connections of a `Plain`, or of the package's Configuration. A key is on disk only while it is read.
+
+    Raises SSLError, OSError or ValueError where the certificates or the key cannot be used.
+    """
+    context: ssl.SSLContext = verify_as_go(create_urllib3_context())
     if not identity.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
