@@ -22,7 +22,7 @@ import pytest
 import urllib3
 from ansible_collections.servicemesh.platform.plugins.module_utils import _http
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.pod_client import PodClient
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods, static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from cryptography import x509
@@ -149,6 +149,23 @@ def signed_by_no_ca() -> tuple[str, Signed]:
     """A certificate that is no CA has signed the server's; its own CA is trusted."""
     ca = signed("ca", ca=True)
     return ca.pem, signed("server", signed("leaf", ca), names=HERE)
+
+
+@pytest.fixture(autouse=True)
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts begin as strict as Python 3.13 and urllib3 2.4 make them there, on every Python."""
+
+    def made_strict(function: Any) -> Any:
+        def make(*args: Any, **options: Any) -> ssl.SSLContext:
+            context: ssl.SSLContext = function(*args, **options)
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
+            return context
+
+        return make
+
+    for place in (static_auth, urllib3.connection, urllib3.util.ssl_):
+        monkeypatch.setattr(place, "create_urllib3_context", made_strict(urllib3.util.ssl_.create_urllib3_context))
+    monkeypatch.setattr(ssl, "create_default_context", made_strict(ssl.create_default_context))
 
 
 made_once = functools.cache(lambda make: make())
