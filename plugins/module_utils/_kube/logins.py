@@ -48,7 +48,7 @@ class Memory:
 
     @contextlib.contextmanager
     def lock(self, place: int) -> Iterator[None]:
-        """Held by one thread of one process. Raises StoppedError when the work of this process has to end before it gets it."""
+        """One thread of one process has it. Raises StoppedError when the work of this process has to end before it gets it."""
         with self._threads:
             while True:
                 try:
