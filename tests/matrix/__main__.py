@@ -105,7 +105,7 @@ def helm_4() -> Path:
     if not (folder / "bin" / "helm").exists():
         print("== Helm 4", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        version = next(line.split()[-1] for line in _lines(HELM_4 / "go.mod") if MARK in line)
+        version = next(line.split()[1] for line in _lines(HELM_4 / "go.mod") if line.strip().startswith(MARK))
         flags = f"-s -w -X helm.sh/helm/v4/internal/version.version={version}"
         argv = [sys.executable, "roles/local_cluster/files/build_go.py", str(HELM_4), str(folder), "--ldflags", flags]
         subprocess.run(argv, cwd=ROOT, env={**os.environ, "GO": go.go(), **go.CACHES}, check=True)
