@@ -197,6 +197,10 @@ molecule-apart: setup ## The scenarios of roles that bring namespaces of their o
 molecule-platform: setup ## The scenarios of roles that work on the platform
 	@$(with_cluster) $(call part,$@) nice -n 10 $(pytest) tests/molecule/test_on_the_platform.py
 
+.PHONY: matrix
+matrix: setup ## Other versions of Ansible, Python and Helm on the local cluster; writes README's table; or MATRIX="2.21-3.13"
+	@python -m tests.matrix $(MATRIX)
+
 .PHONY: bench
 bench: setup ## Benchmarks on the local cluster (an hour and a half), or BENCH="platform memory"
 	@$(with_cluster) python -m tests.benchmarks $(BENCH)

@@ -25,6 +25,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._tls import verify_as_go
+
 MAX_REDIRECTS = 5
 SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -127,7 +129,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tls_context(validate_certs: bool, ca_cert: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_cert or None)
+    context = verify_as_go(ssl.create_default_context(cafile=ca_cert or None))
     if not validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -30,7 +30,7 @@ attributes:
 options:
   binary:
     description:
-      - The C(helm) command, version 3.
+      - The C(helm) command, version 3, or 4 with C(kubernetes.core) 6.4 or newer.
     type: str
     default: helm
   binary_variable:
@@ -38,6 +38,11 @@ options:
       - Variable that the command comes from, for messages.
     type: str
     default: binary
+  kubernetes_core:
+    description:
+      - Version of the collection C(kubernetes.core), which runs C(helm) later. By default the one that the controller has.
+    type: str
+    default: ""
   charts:
     description:
       - The charts to check.
@@ -87,12 +92,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts 
     finding_of_fetched,
     helm_version,
     local_chart,
+    version_finding,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "binary": {"type": "str", "default": "helm"},
     "binary_variable": {"type": "str", "default": "binary"},
+    "kubernetes_core": {"type": "str", "default": ""},
     "charts": {
         "type": "list",
         "elements": "dict",
@@ -131,11 +138,13 @@ def work(module: _module.Invocation) -> dict[str, Any]:
         version = helm_version(binary)
     except KubeError as error:
         raise KubeError(
-            f"helm cannot be run: {module.params['binary_variable']} is '{binary}' ({error}). Install Helm 3 on the controller, "
+            f"helm cannot be run: {module.params['binary_variable']} is '{binary}' ({error}). Install Helm on the controller, "
             "or set the variable to its path."
         ) from None
+    found = version_finding(version, module.params["kubernetes_core"])
+    findings = [f"{module.params['binary_variable']} is '{binary}', {found}"] if found else []
     with ThreadPoolExecutor(max_workers=8) as pool:
-        findings = [finding for finding in pool.map(lambda entry: _finding(binary, entry), charts) if finding]
+        findings += [finding for finding in pool.map(lambda entry: _finding(binary, entry), charts) if finding]
     if findings:
         raise KubeError(" ".join(findings))
     return {"changed": False, "helm_version": version}

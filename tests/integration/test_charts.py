@@ -9,6 +9,7 @@ Charts and binaries are those of the local cluster, where inventories/local says
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ LOCAL: dict[str, Any] = {
     for file in INVENTORY.glob("*.yml")
     for key, setting in (yaml.safe_load(file.read_text()) or {}).items()
 }
+if "MATRIX_HELM" in os.environ:  # `make matrix`: another helm, beside the local cluster's other programs
+    LOCAL["platform_helm_binary"] = os.environ["MATRIX_HELM"]
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 

@@ -21,6 +21,8 @@ import yaml
 from tests.rules.tools import CACHE
 from tests.support import ROOT
 
+# Where `make up` keeps modules and compiled packages.
+CACHES = {"GOMODCACHE": str(CACHE / "go" / "mod"), "GOCACHE": str(CACHE / "go" / "build")}
 _ROLE = ROOT / "roles" / "local_cluster"
 _SOURCES = (
     ROOT / "tests" / "judge" / "program" / "main.go",
@@ -45,21 +47,20 @@ def _build(folder: Path) -> None:
     for path in _SOURCES:
         shutil.copy(path, folder)
     environment = {
-        "GOMODCACHE": str(CACHE / "go" / "mod"),
-        "GOCACHE": str(CACHE / "go" / "build"),
+        **CACHES,
         "CGO_ENABLED": "0",
         "GOFLAGS": "-mod=readonly -trimpath",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    command = [_go(), "build", "-ldflags", "-s -w", "-o", "judge", "."]
+    command = [go(), "build", "-ldflags", "-s -w", "-o", "judge", "."]
     done = subprocess.run(
         command, check=False, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True
     )
     assert done.returncode == 0, f"building the judge failed: {done.stderr}"
 
 
-def _go() -> str:
+def go() -> str:
     """The Go of the machine if it is new enough, else the one that `make up` has fetched."""
     least = yaml.safe_load((_ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["__local_cluster_go_minimum"]
     for found in (shutil.which("go"), *(str(path) for path in CACHE.glob("go-*/go/bin/go"))):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -21,6 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 # Seconds for one run of `helm`, which may ask a registry.
 _FETCH_TIMEOUT = 120.0
+_CORE_FOR_HELM_4 = (6, 4)
 
 
 def local_chart(path: str) -> Chart:
@@ -73,6 +75,29 @@ def helm_version(binary: str) -> str:
     if done.returncode:
         raise KubeError((done.stderr or done.stdout).strip()[-500:])
     return done.stdout.strip()
+
+
+def version_finding(version: str, core: str) -> str:
+    """What is wrong with a version of `helm`, and of the collection kubernetes.core that runs it; empty when nothing is.
+
+    kubernetes.core 6.4.0 is the first that knows Helm 4 (its CHANGELOG.rst); older ones fail in the middle of a run, as they cannot read
+    what Helm 4 prints.
+    """
+    found = re.match(r"v?(\d+)\.", version)
+    if found is None or int(found[1]) not in (3, 4):
+        return (
+            f"whose version is '{version}'. Expected Helm 3 or 4: install one of them, or set the variable to its path."
+        )
+    if int(found[1]) == 3:
+        return ""
+    parts = re.match(r"(\d+)\.(\d+)", core)
+    if parts is not None and (int(parts[1]), int(parts[2])) >= _CORE_FOR_HELM_4:
+        return ""
+    which = f"is {core}" if core else "has a version that cannot be read"
+    return (
+        f"whose version is {version}, but the collection kubernetes.core {which}. Helm 4 needs kubernetes.core 6.4 or newer: "
+        "`ansible-galaxy collection install 'kubernetes.core:>=6.4.0,<7.0.0'`, or set the variable to the path of Helm 3."
+    )
 
 
 def finding_of_fetched(binary: str, reference: str, version: str) -> str:

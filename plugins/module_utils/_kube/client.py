@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import (
     IMPORT_ERROR,
-    configuration_of,
+    identity_of,
     impersonation,
     missing,
     options_of,
@@ -45,6 +45,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     StoppedError,
     UnreachableError,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.exec_plugin import Credential
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
     Limit,
     body_of,
@@ -74,7 +75,7 @@ APPLY = "application/apply-patch+yaml"
 _CONNECT_TIMEOUT = 10.0  # seconds
 _LOOK = 1.0  # seconds between two looks whether the work has to end
 _READ_TIMEOUT = 60.0  # seconds; the API server's own limit for a request
-_TLS_SETTINGS = frozenset({"ssl_context", "cert_reqs", "ca_certs", "cert_file", "key_file", "server_hostname"})
+_TLS_SETTINGS = frozenset({"ssl_context", "server_hostname"})
 
 
 class Client:
@@ -98,8 +99,10 @@ class Client:
         self._renewed_at = 0.0
         self._connect()
 
-    def _connect(self) -> None:
-        self._configuration, self.source = configuration_of(self._options, self._origin)
+    def _connect(self, refused: Credential | None = None) -> None:
+        """Finds the identity and makes the connection pool. `refused`: a login that the server did not accept."""
+        identity = identity_of(self._options, self._origin, refused)
+        self._configuration, self.source, self._login = identity.configuration, identity.source, identity.login
         self._configuration.connection_pool_maxsize = self.concurrency + 8
         self._pool = pool_of(self._configuration)
         if not self._configuration.verify_ssl:
@@ -136,6 +139,7 @@ class Client:
         headers = urllib3.HTTPHeaderDict({"Accept": accept, "User-Agent": "servicemesh-platform"})
         if content_type:
             headers["Content-Type"] = content_type
+        self._keep_logged_in()
         with self._lock:  # the hook that renews a token is not thread-safe
             for entry in self._configuration.auth_settings().values():
                 if entry.get("value"):
@@ -163,11 +167,12 @@ class Client:
         if body is not None:
             data = body_of(body)
             content_type = content_type or "application/json"
+        headers = self.headers(accept, content_type)  # may make a new pool
         return self._pool.request(
             method,
             self._configuration.host + path + ("?" + urlencode(query) if query else ""),
             body=data,
-            headers=self.headers(accept, content_type),
+            headers=headers,
             timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT, read_timeout), read=read_timeout),
             preload_content=not stream,
             retries=False,
@@ -282,7 +287,16 @@ class Client:
     def stream(self, path: str, query: Mapping[str, Any], read_timeout: float) -> Any:
         """Open answer of a watch. The caller reads it with `events_of` and closes it."""
         go_on()
-        answer = self._send("GET", path, query, None, "application/json", None, read_timeout=read_timeout, stream=True)
+        start, renewed = time.monotonic(), False
+        while True:
+            answer = self._send(
+                "GET", path, query, None, "application/json", None, read_timeout=read_timeout, stream=True
+            )
+            if answer.status != 401 or renewed or not self._renew_identity(start):
+                break
+            answer.drain_conn()
+            answer.release_conn()
+            renewed = True
         if answer.status >= 400:
             body = status_body(answer.read())
             answer.release_conn()
@@ -372,8 +386,15 @@ class Client:
         with self._lock:
             if self._renewed_at <= start:  # else another thread did it after this request started
                 self._renewed_at = time.monotonic()
-                self._connect()
+                self._connect(self._login)
         return True
+
+    def _keep_logged_in(self) -> None:
+        """Logs in again before a request whose credential of an exec plugin has expired."""
+        if self._login is not None and self._login.expired():
+            with self._lock:
+                if self._login is not None and self._login.expired():
+                    self._connect()
 
     def _explain_refusal(self, error: ApiError) -> None:
         """Says in the message of a 401 which credentials were refused, and what to do."""

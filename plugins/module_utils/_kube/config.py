@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import os
 import ssl
 import sys
+import tempfile
+import threading
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import static_auth
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubeconfig as kubeconfigs
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import logins, static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.exec_plugin import Credential, plugin_of
 
 try:
     import urllib3
@@ -82,6 +87,14 @@ _ENVIRONMENT = {
     "impersonate_groups": ("K8S_AUTH_IMPERSONATE_GROUPS",),
 }
 _DEFAULT = "~/.kube/config"
+# What says who the user is instead of an exec plugin, in a kubeconfig's user and as options.
+_OTHER_CREDENTIALS = (
+    "token", "tokenFile", "username", "password", "client-certificate", "client-certificate-data",
+)  # fmt: skip
+_CREDENTIAL_OPTIONS = ("api_key", "username", "client_cert")
+_loading = threading.Lock()  # the library gives two loads with the same certificate the same file
+_EXTENSION = "client.authentication.k8s.io/exec"  # a cluster's extension for the plugin
+_TLS_FILES = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _HINT = "Set platform_kubeconfig in the inventory (option kubeconfig, or K8S_AUTH_KUBECONFIG or KUBECONFIG in the environment)"
 
@@ -125,30 +138,92 @@ def _from_text(name: str, text: str) -> Any:
     return text
 
 
-def configuration_of(options: Mapping[str, Any], origin: str) -> tuple[Any, Source]:
-    """The client configuration and where it comes from. Raises KubeError."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The client configuration, where it comes from, and the credential of an exec plugin in it."""
+
+    configuration: Any
+    source: Source
+    login: Credential | None = None
+
+
+def identity_of(options: Mapping[str, Any], origin: str, refused: Credential | None = None) -> Identity:
+    """Who asks which server. `refused`: a login that the server did not accept; another one is made then. Raises KubeError."""
     kubeconfig, context = options.get("kubeconfig"), options.get("context")
     complete = options.get("host") and (
         options.get("api_key")
         or (options.get("username") and options.get("password"))
         or (options.get("client_cert") and options.get("client_key"))
     )
-    described = (
-        "" if kubeconfig is None else ("given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig))
-    )
+    source = kubeconfig or (os.path.expanduser(_DEFAULT) if context else "")
+    described = "given as a mapping" if isinstance(source, Mapping) else str(source)
+    login = None
+    if source and not complete:
+        given, login = _logged_in(options, source, context, refused)
+        if given is not None:
+            options = {**options, "kubeconfig": given, "context": None}
     configuration = plain_configuration(options, complete=bool(complete))
     if complete:
         described, context = "", None
         configuration = configuration or _library().client.Configuration()
     elif configuration is None:
         configuration = _library().client.Configuration()
-        if kubeconfig or context:
-            described = _load_kubeconfig(configuration, kubeconfig, context, origin)
+        if source:
+            _load_kubeconfig(configuration, options.get("kubeconfig"), options.get("context"), origin)
         else:
-            described = _load_default(configuration)
+            described, login = _load_default(configuration, options, refused)
             origin = "the default" if described else ""
     _override(configuration, options)
-    return configuration, Source(described, origin, str(context or ""), str(configuration.host))
+    return Identity(configuration, Source(described, origin, str(context or ""), str(configuration.host)), login)
+
+
+def _logged_in(
+    options: Mapping[str, Any], kubeconfig: Any, context: str | None, refused: Credential | None
+) -> tuple[dict[str, Any] | None, Credential | None]:
+    """A kubeconfig with a credential in place of the user's exec plugin, and the credential. (None, None) where no plugin is to be run.
+
+    A plugin is not run where something else says who the user is (client-go, plugin/pkg/client/auth/exec/exec.go, UpdateTransportConfig).
+    """
+    found = kubeconfigs.with_exec(kubeconfig, context)
+    if found is None:
+        return None, None
+    user = {name: value for name, value in found.user.items() if name != "exec"}
+    if any(user.get(name) for name in _OTHER_CREDENTIALS) or any(options.get(name) for name in _CREDENTIAL_OPTIONS):
+        return found.kubeconfig(user), None
+    described = "given as a mapping" if isinstance(kubeconfig, Mapping) else str(kubeconfig)
+    try:
+        cluster = _told_to_plugin(found.cluster, options)
+    except OSError as error:
+        raise KubeError(
+            f"kubeconfig {described}: the cluster's CA cannot be read ({error}). Expected a PEM file. {_HINT}."
+        ) from None
+    login = logins.credential(
+        plugin_of(found.user["exec"], found.user_name, described, cluster), str(cluster["server"]), refused
+    )
+    if login.token:
+        user["token"] = login.token
+    if login.certificate:
+        for name, text in (("client-certificate-data", login.certificate), ("client-key-data", login.key)):
+            user[name] = base64.b64encode(text.encode()).decode()
+    return found.kubeconfig(user), login
+
+
+def _told_to_plugin(cluster: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plugin is told about the cluster if its entry has provideClusterInfo (client-go, rest/exec.go, ConfigToExecCluster)."""
+    if ca := options.get("ca_cert"):
+        cluster = {"certificate-authority": ca, **{n: v for n, v in cluster.items() if not n.startswith("certificate")}}
+    insecure = not options["validate_certs"] if "validate_certs" in options else cluster.get("insecure-skip-tls-verify")
+    extensions = {entry.get("name"): entry.get("extension") for entry in cluster.get("extensions") or []}
+    told = {
+        "tls-server-name": cluster.get("tls-server-name"),
+        "insecure-skip-tls-verify": insecure,
+        "certificate-authority-data": kubeconfigs.ca_data(cluster),
+        "proxy-url": options.get("proxy") or cluster.get("proxy-url"),
+        "disable-compression": cluster.get("disable-compression"),
+        "config": extensions.get(_EXTENSION),
+    }
+    server = str(options.get("host") or cluster.get("server") or "")
+    return {"server": server, **{name: value for name, value in told.items() if value}}
 
 
 def plain_configuration(options: Mapping[str, Any], *, complete: bool) -> Any:
@@ -166,23 +241,28 @@ def plain_configuration(options: Mapping[str, Any], *, complete: bool) -> Any:
     return static_auth.plain(kubeconfig, options.get("context"))
 
 
-def _load_default(configuration: Any) -> str:
+def _load_default(
+    configuration: Any, options: Mapping[str, Any], refused: Credential | None
+) -> tuple[str, Credential | None]:
+    """Loads the pod's own identity, or else the default kubeconfig: (the path of this, the credential of its exec plugin)."""
     config = _library().config
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
         pass
     else:
-        return ""
+        return "", None
     path = os.path.expanduser(_DEFAULT)
     if not os.path.exists(path):
         raise KubeError(
             f"No cluster is given: no kubeconfig is set, this is not a pod, and {path} does not exist. {_HINT}."
         )
-    return _load_kubeconfig(configuration, path, None, "the default")
+    given, login = _logged_in(options, path, None, refused)
+    _load_kubeconfig(configuration, path if given is None else given, None, "the default")
+    return path, login
 
 
-def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> str:
+def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> None:
     config = _library().config
     if kubeconfig is None:
         kubeconfig, origin = os.path.expanduser(_DEFAULT), "the default"
@@ -201,17 +281,18 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
                 f"kubeconfig {described} ({origin}) names no current-context and option context "
                 f"(platform_context in the inventory) is empty. Expected one of: {', '.join(sorted(names)) or 'none'}."
             )
-        if isinstance(kubeconfig, Mapping):
-            config.load_kube_config_from_dict(
-                dict(kubeconfig), context=context, client_configuration=configuration, persist_config=False
-            )
-        else:
-            config.load_kube_config(
-                os.pathsep.join(map(str, _paths(kubeconfig))),
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
+        with _loading, tempfile.TemporaryDirectory() as room:  # for this user only
+            settings: dict[str, Any] = {
+                "context": context,
+                "client_configuration": configuration,
+                "persist_config": False,
+                "temp_file_path": room,
+            }
+            if isinstance(kubeconfig, Mapping):
+                config.load_kube_config_from_dict(dict(kubeconfig), **settings)
+            else:
+                config.load_kube_config(os.pathsep.join(map(str, _paths(kubeconfig))), **settings)
+            _into_memory(configuration, room)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
@@ -221,7 +302,14 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
     except (config.ConfigException, OSError, TypeError, KeyError, AttributeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise KubeError(f"kubeconfig {described} ({origin}) cannot be used: {first}. {_HINT}.") from None
-    return described
+
+
+def _into_memory(configuration: Any, room: str) -> None:
+    """Certificates and the key as text, where the library has written a file for them: a worker of Ansible ends without removing it."""
+    for name in ("ssl_ca_cert", "cert_file", "key_file"):
+        path = getattr(configuration, name)
+        if path and os.path.dirname(path) == room:
+            setattr(configuration, name, Path(path).read_text(encoding="ascii"))
 
 
 def _paths(text: str) -> list[Path]:
@@ -287,8 +375,11 @@ def _override(configuration: Any, options: Mapping[str, Any]) -> None:
 
 def pool_of(configuration: Any) -> Any:
     """The connection pool for a configuration, with TLS, client certificate and proxy. Raises KubeError."""
-    if not isinstance(configuration, static_auth.Plain):
-        return _library().client.ApiClient(configuration).rest_client.pool_manager
+    pool: Any = None
+    if not isinstance(configuration, static_auth.Plain):  # the library knows proxies
+        pool = _library().client.ApiClient(configuration).rest_client.pool_manager
+        for name in _TLS_FILES:  # urllib3 would load them again for each connection
+            pool.connection_pool_kw.pop(name, None)
     settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
     if configuration.host.startswith("https"):
         try:
@@ -302,7 +393,10 @@ def pool_of(configuration: Any) -> Any:
             settings["cert_reqs"] = "CERT_NONE"
         if configuration.tls_server_name:
             settings["server_hostname"] = configuration.tls_server_name
-    return urllib3.PoolManager(**settings)
+    if pool is None:
+        return urllib3.PoolManager(**settings)
+    pool.connection_pool_kw.update(settings)
+    return pool
 
 
 def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -199,16 +198,5 @@ def _open(client: Client, namespace: str, pod: str, rest: str, kind: str, timeou
 
 def _tls_options(tls: Mapping[str, Any]) -> dict[str, Any]:
     """TLS settings of urllib3 as those of websocket-client."""
-    options: dict[str, Any] = {}
-    if tls.get("server_hostname"):  # `tls-server-name` of a kubeconfig
-        options["server_hostname"] = tls["server_hostname"]
-    if tls.get("ssl_context"):
-        return {**options, "context": tls["ssl_context"]}
-    unchecked = tls.get("cert_reqs") in (ssl.CERT_NONE, "CERT_NONE")
-    options["cert_reqs"] = ssl.CERT_NONE if unchecked else ssl.CERT_REQUIRED
-    if unchecked:
-        options["check_hostname"] = False
-    for ours, theirs in (("ca_certs", "ca_certs"), ("certfile", "cert_file"), ("keyfile", "key_file")):
-        if tls.get(theirs):
-            options[ours] = tls[theirs]
-    return options
+    names = {"ssl_context": "context", "server_hostname": "server_hostname"}  # `tls-server-name` of a kubeconfig
+    return {theirs: tls[ours] for ours, theirs in names.items() if tls.get(ours)}

@@ -27,6 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http im
     typed,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry import BUDGET, Budget, NoAnswer, pause
+from ansible_collections.servicemesh.platform.plugins.module_utils._tls import verify_as_go
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -93,9 +94,7 @@ class PodClient:
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), content_type or "application/json"
-        context = ssl.create_default_context(cafile=str(self._account / "ca.crt"))
-        # Cluster CAs often lack extensions that Python 3.13 asks for; the certificate and the host name are verified.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context = verify_as_go(ssl.create_default_context(cafile=str(self._account / "ca.crt")))
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=context)
         try:
             connection.request(method, target, body=data, headers=headers)

@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.servicemesh.platform.plugins.action import canary
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import configuration_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import identity_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_files
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles
@@ -229,13 +229,13 @@ def test_a_user_without_a_name_may_run_a_canary(environment: dict[str, str]) -> 
         loop = Loop([GOING, DONE])
         loop._stay(Operation.RUN)
         try:
-            configuration_of({}, "")
+            identity_of({}, "")
         except KubeError as error:
             return [loop._holder, str(error)]
         return [loop._holder, ""]
 
     with pytest.raises(KubeError, match="no such file"):  # imports what that user may not be able to read
-        configuration_of({"kubeconfig": "/nowhere"}, "")
+        identity_of({"kubeconfig": "/nowhere"}, "")
     holder, error = as_unknown_user(work, **environment)
     assert holder.startswith(f"uid{UID if os.getuid() == 0 else os.getuid()}@")
     assert "No cluster is given" in error

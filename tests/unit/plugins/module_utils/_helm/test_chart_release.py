@@ -16,7 +16,11 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm import chart_release as _helm
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import Chart, release_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of, local_chart
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import (
+    chart_of,
+    local_chart,
+    version_finding,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,3 +131,30 @@ def test_what_is_wrong_with_a_chart_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_text("no archive")
     with pytest.raises(ValueError, match=r"x\.tgz cannot be read"):
         local_chart(str(tmp_path / "x.tgz"))
+
+
+@pytest.mark.parametrize(
+    ("helm", "core", "expected"),
+    [
+        ("v3.22.0", "6.2.0", ""),
+        ("v3.8.0-rc.1", "", ""),
+        ("v4.3.1", "6.4.0", ""),
+        ("v4.0.0", "6.10.1", ""),
+        ("v4.3.1", "7.0.0-beta1", ""),
+        ("v4.3.1", "6.3.0", "kubernetes.core is 6.3.0. Helm 4 needs kubernetes.core 6.4 or newer"),
+        ("v4.3.1", "", "has a version that cannot be read. Helm 4 needs"),
+        ("v5.0.0", "6.4.0", "version is 'v5.0.0'. Expected Helm 3 or 4"),
+        ("v2.17.0", "6.4.0", "Expected Helm 3 or 4"),
+        ("", "6.4.0", "version is ''. Expected Helm 3 or 4"),
+    ],
+)
+def test_helm_4_needs_a_collection_that_knows_it(helm: str, core: str, expected: str) -> None:
+    found = version_finding(helm, core)
+    assert expected in found
+    assert bool(found) == bool(expected)
+
+
+def test_the_controllers_version_of_kubernetes_core_is_read() -> None:
+    from ansible_collections.servicemesh.platform.plugins.action.chart_check import core_version
+
+    assert core_version()[:2] in ("6.", "7.")

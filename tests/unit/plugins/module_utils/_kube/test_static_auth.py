@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import json
 import socket
 import socketserver
 import ssl
@@ -29,6 +30,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+V1 = "client.authentication.k8s.io/v1"
 PEM = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
@@ -300,6 +302,20 @@ def test_a_key_that_does_not_fit_is_told_and_none_is_left_on_disk(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_library_leaves_no_key_on_disk(
+    server: str, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It removes its files when Python ends, which a worker of Ansible does not wait for."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ca, cert, key = embedded(certificates, "ca.pem", "client.pem", "client.key")
+    user = {"client-certificate-data": cert, "client-key-data": key}
+    kubeconfig = config(user, {"server": server, "certificate-authority-data": ca})
+    for _number in range(2):
+        client = Client({"kubeconfig": kubeconfig, "no_proxy": "127.0.0.1"}, environ={})
+        assert list(tmp_path.iterdir()) == []
+        assert client.request("GET", "/")[1] == {"who": "client"}
+
+
 def test_the_library_is_imported_only_when_it_is_needed(tmp_path: Path) -> None:
     program = """
 import sys
@@ -310,9 +326,11 @@ for path in sys.argv[1:]:
     print("kubernetes" in sys.modules)
 """
     paths = []
-    for name, user in (("plain", {"token": "t"}), ("login", {"username": "u", "password": "p"})):
+    answer = json.dumps({"apiVersion": V1, "kind": "ExecCredential", "status": {"token": "t"}})
+    plugin = {"exec": {"apiVersion": V1, "command": "echo", "args": [answer], "interactiveMode": "Never"}}
+    for name, user in (("plain", {"token": "t"}), ("plugin", plugin), ("login", {"username": "u", "password": "p"})):
         paths.append(tmp_path / name)
         paths[-1].write_text(yaml.safe_dump(config(user, {"server": "https://192.0.2.1"})), encoding="utf-8")
     argv = [sys.executable, "-c", program, *map(str, paths)]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False", "False", "True"]
