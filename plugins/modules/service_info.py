@@ -123,7 +123,11 @@ def work(module: _module.Invocation) -> dict[str, Any]:
         lambda: secret_versions.read(client, namespace, params["secrets"]),
         lambda: _ingress(client, namespace),
     ]
-    canary, secrets, ingress = client.each(lambda read: read(), reads)
+
+    def called(read: Callable[[], Any]) -> Any:
+        return read()
+
+    canary, secrets, ingress = client.each(called, reads)
     return {"changed": False, "canary": canary, "secrets": secrets, "ingress": ingress, "requests": client.requests}
 
 

@@ -94,7 +94,7 @@ class Catalogue:
     def deployed_databases(self) -> list[dict[str, t.Any]]:
         """The databases and the cache as the role datastore has them, which may be the inventory's own."""
         stores, cache = self.setting("databases"), self.setting("cache")
-        return [store for store in [*stores, cache] if isinstance(store, Mapping) and store]
+        return [dict(store) for store in [*stores, cache] if isinstance(store, Mapping) and store]
 
     def given_twice(self) -> list[tuple[str, str, str]]:
         """(service, key, variable) of values that an entry and a variable of the service's role give. Dicts are merged, so both count."""
