@@ -81,7 +81,7 @@ def there(cluster: Cluster) -> set[str]:
 
 
 def until(ingress: Ingress, *wanted: int) -> int:
-    """Status at the edge: the gateway's proxy learns of a change a moment after the run."""
+    """Status for callers outside: the gateway's proxy learns of a change a moment after the run."""
     deadline = time.monotonic() + 20
     while (status := ingress("GET", PATH).status) not in wanted and time.monotonic() < deadline:
         time.sleep(0.5)
