@@ -104,6 +104,10 @@ def answer(found: Catalogue, what: What, about: Any, variables: Mapping[str, Any
             assert_never(what)
 
 
+# The last catalogue of this process, with the variables that it was made of: a template asks many times, and a task has its own process.
+_LAST: list[tuple[Mapping[str, Any], Catalogue]] = []
+
+
 class LookupModule(LookupBase):
     """Lookup of this file."""
 
@@ -113,5 +117,7 @@ class LookupModule(LookupBase):
         if what not in {known.value for known in What}:
             raise AnsibleLookupError(f"services: {what!r} is not one of {', '.join(What)}")
         known = variables or {}
-        found = Catalogue(self._templar, self._loader, known)
+        if not _LAST or _LAST[0][0] is not known:
+            _LAST[:] = [(known, Catalogue(self._templar, self._loader, known))]
+        found = _LAST[0][1]
         return [answer(found, What(what), terms[1] if len(terms) > 1 else "", known)]

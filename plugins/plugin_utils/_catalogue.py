@@ -37,10 +37,11 @@ class Catalogue:
     """
 
     def __init__(self, templar: t.Any, loader: t.Any, variables: Mapping[str, t.Any]) -> None:
-        self._templar, self._loader, self._variables = templar, loader, dict(variables)
+        self._templar, self._loader, self._variables = templar, loader, variables
         self._known: dict[str, Mapping[str, t.Any]] = {}
         self._entries: t.Any = None
         self._rendered: dict[str, catalogue.Definition] = {}
+        self._stores: dict[str, dict[str, t.Any] | None] = {}
 
     # Entries -------------------------------------------------------------------------------------------------------
 
@@ -84,7 +85,10 @@ class Catalogue:
 
     def database(self, service: str) -> dict[str, t.Any] | None:
         """The database of a service as an entry of ``datastore_databases``; None when it has none."""
-        return catalogue.database(service, self.entry(service), self._database(service))
+        if service not in self._stores:
+            self._stores[service] = catalogue.database(service, self.entry(service), self._database(service))
+        store = self._stores[service]
+        return dict(store) if store else None
 
     def databases(self, services: list[str] | None = None) -> list[dict[str, t.Any]]:
         """The databases of all services, or of some."""
@@ -185,8 +189,11 @@ class Catalogue:
         if "version" in entry:
             known[f"{role}_version"] = entry["version"]  # the image follows it
         names = [name for name in (*catalogue.ROLE_KEYS, *_MORE, *_JWT) if f"{role}_{name}" in known]
-        values = {name: self._template(known, f"{role}_{name}") for name in names}
-        values |= {name: self._template(known, f"__{role}_{name}") for name in ("own", "calls")}
+        wanted = {name: f"{role}_{name}" for name in names} | {name: f"__{role}_{name}" for name in ("own", "calls")}
+        # In one go: each call of the templar has a price of its own.
+        values: dict[str, t.Any] = self._rendered_in(
+            known, {name: known[variable] for name, variable in wanted.items()}
+        )
         left_out = self._left_out()
         if left_out and values["callers"] == self._default(role, f"{role}_callers"):
             # Nobody wrote that these call.
@@ -204,8 +211,12 @@ class Catalogue:
         return self._template({**self._variables, **self._files(role)}, name)
 
     def _template(self, known: Mapping[str, t.Any], name: str) -> t.Any:
-        templar = self._templar.copy_with_new_env(available_variables=known)
-        return plain(templar.template(known[name]))
+        return self._rendered_in(known, known[name])
+
+    def _rendered_in(self, known: Mapping[str, t.Any], value: t.Any) -> t.Any:
+        same = known is self._variables
+        templar = self._templar if same else self._templar.copy_with_new_env(available_variables=known)
+        return plain(templar.template(value))
 
     def _role(self, role: str) -> Mapping[str, t.Any]:
         """All variables that a role of this collection would have here."""

@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
             *("-e", json.dumps({"nginx_ingress_node_ports": {"http": 99999}, "platform_canary": {"stpes": [5]}})),
         ],
         [
-            "--tags obserability: no task has this tag; did you mean observability? Tags of site.yml: added_services, cluster_prep, datastore,",
+            "--tags obserability: no task has this tag; did you mean observability? Tags of site.yml: added_services, cluster_prep,",
             "--skip-tags isto: no task has this tag; did you mean istio?",
             "service: site.yml has no such argument, it is one of canary.yml, promote.yml, rollback.yml",
             "steps: site.yml has no such argument, it is one of canary.yml",
