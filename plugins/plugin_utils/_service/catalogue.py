@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DEFINITION
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.keys import DEFINITION
 
 # The services that have a role of their own, in the order in which lists name them.
 SERVICES = (
