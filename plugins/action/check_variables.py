@@ -21,13 +21,16 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import SETTINGS
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _arguments as arguments
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_settings as canary_settings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _catalogue_check as catalogue_check
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _components as components
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _images as images
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules.registry import (
     findings as rule_findings,
 )
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import catalogue
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import (
     findings as definition_findings,
 )
@@ -76,6 +79,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         dummy, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         self._options, self._platform = files.role_options(), files.known_platform_names()
+        self._catalogue = Catalogue(self._templar, self._loader, self._vars)
         self._ignored = [*args["ignore"], *(self._value(files.IGNORED) or [])]
         roles = self._roles_to_check(args["roles"])
         given, tags, named = self._playbook_findings(args["playbook"])
@@ -85,6 +89,7 @@ class ActionModule(ActionBase):
             *named,
             *unknown_findings(self._vars, self._options, self._platform, self._ignored),
             *self._role_findings(roles),
+            *self._catalogue_findings(roles),
             *self._platform_findings(),
             *self._image_findings(roles),
             *self._flavour_findings(roles),
@@ -148,7 +153,7 @@ class ActionModule(ActionBase):
             # Surveys of AWX give an empty text for what was left empty.
             if value is not None and value != "":
                 values[option] = value
-        findings += arguments.value_findings(books[name], values, files.services(self._options))
+        findings += arguments.value_findings(books[name], values, self._services())
         return values, tags, findings
 
     def _name_findings(
@@ -201,6 +206,8 @@ class ActionModule(ActionBase):
         if foreign or set(given) <= {"all"}:
             return
         known = frozenset[str]().union(*(files.playbook_tags(book) for book in here))
+        if "added_services" in known:
+            known |= {catalogue.role_of(name) for name in self._services()}
         yield from arguments.tag_findings(f"--{option.replace('_', '-')}", given, known, ", ".join(sorted(here)))
 
     def _argument_values(self, playbook: str | None, given: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -221,6 +228,9 @@ class ActionModule(ActionBase):
         all_given = {name: value for name, value in {**given, COMMAND_LINE: command_line}.items() if value}
         if all_given:
             yield from canary_settings.findings(all_given)
+        for service in self._services():
+            if own := self._catalogue.entry(service).get("canary"):
+                yield from canary_settings.findings({f"{catalogue_check.NAME}.{service}.canary": own})
 
     def _component_findings(
         self,
@@ -289,7 +299,7 @@ class ActionModule(ActionBase):
             registry, upstream = self._value(images.REGISTRY), self._value(images.UPSTREAM)
             for role in roles:
                 if f"__{role}_definition" in self._vars and self._value(f"{role}_state") != "absent":
-                    wanted[f"{role}_image"] = self._value(f"__{role}_definition").get("image")
+                    wanted[f"{role}_image"] = self._definition(role).get("image")
         except Exception:  # told as a finding of the variable
             return
         yield from images.findings(registry, wanted, upstream)
@@ -357,7 +367,7 @@ class ActionModule(ActionBase):
         if name not in self._vars:
             return
         try:
-            definition = self._value(name)
+            definition: t.Any = self._definition(role)
         except Exception as exc:  # a template can raise any exception; the user has to see it
             yield f"{role}: {exc}"
             return
@@ -365,6 +375,44 @@ class ActionModule(ActionBase):
             definition = {**definition, "image": "missing"}  # told once for all services
         for finding in definition_findings(definition):
             yield f"{role}: {finding}"
+
+    def _definition(self, role: str) -> catalogue.Definition:
+        """What `__<role>_definition` comes to, rendered once."""
+        return self._catalogue.definition(role.replace("_", "-"))
+
+    def _services(self) -> list[str]:
+        """Names of all services; of those with roles while the catalogue cannot be read, which is told as a finding of its own."""
+        try:
+            entries = self._catalogue.entries
+        except Exception:
+            return list(catalogue.SERVICES)
+        return catalogue.names(entries)
+
+    def _catalogue_findings(self, roles: list[str]) -> Iterator[str]:
+        """Findings of `platform_services`, and of what the services, their callers and the databases say of each other."""
+        try:
+            entries = self._catalogue.entries
+        except Exception as exc:  # a template can raise any exception; the user has to see it
+            yield f"{catalogue_check.NAME}: {exc}"
+            return
+        if found := catalogue_check.entry_findings(entries):
+            yield from found
+            return
+        if not entries and not {catalogue.role_of(name) for name in catalogue.SERVICES} & set(roles):
+            return  # nobody's input, and no service of this run
+        definitions, added = {}, self._catalogue.added
+        for name in self._catalogue.names:
+            try:
+                definitions[name] = self._catalogue.definition(name)
+            except Exception as exc:  # likewise; that of a role is told with its variables
+                if name in added:
+                    yield f"{catalogue_check.NAME}.{name}: {exc}"
+        try:
+            databases, others = self._catalogue.deployed_databases(), self._catalogue.setting("other_workloads")
+        except Exception:  # told as a finding of the variable
+            databases, others = [], []
+        twice = self._catalogue.given_twice()
+        yield from catalogue_check.findings(catalogue_check.Whole(entries, definitions, databases, others, twice))
 
     def _kubeconfig_findings(self) -> Iterator[str]:
         value = self._value("platform_kubeconfig") or ""

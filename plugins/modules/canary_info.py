@@ -189,11 +189,8 @@ metrics:
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.clock import ServerClock
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import info
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.release import decide
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import exposition, state_of
 
 RELEASE = {"image": {"type": "str", "required": True}, "version": {"type": "str", "required": True}}
 ARGUMENTS = _args.spec(
@@ -211,22 +208,9 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
     params = module.params
-    clock = ServerClock(client)
-    record = Record(client, clock, params["namespace"], params["service"])
-    state = record.read()
-    name = params["stable_deployment"] or params["service"]
-    live = client.get(f"/apis/apps/v1/namespaces/{params['namespace']}/deployments/{name}")
     found = {
         "changed": False,
-        **state_of(state),
-        "active": state is not None and state.active,
-        "release": record.data("release") if state is not None and state.active else None,
-        "virtual_services": state.settings["virtual_services"] if state is not None and state.active else [],
-        "record": record.data("record"),
-        "runs": record.data("runs") or [],
-        "lease": Lease(client, clock, params["namespace"], params["service"]).present(),
-        "live": _live(live, params["service"]),
-        "metrics": exposition(state),
+        **info.read(client, params["namespace"], params["service"], params["stable_deployment"] or ""),
     }
     if params["inventory"]:
         decision = decide(
@@ -240,16 +224,6 @@ def work(module: _module.Invocation) -> dict[str, Any]:
         if decision.warning:
             module.warn(f"{params['namespace']}/{params['service']}: {decision.warning}")
     return found
-
-
-def _live(deployment: dict[str, Any] | None, service: str) -> dict[str, str] | None:
-    if deployment is None:
-        return None
-    template = deployment["spec"]["template"]
-    containers = template["spec"].get("containers") or [{}]
-    own = next((entry for entry in containers if entry.get("name") == service), containers[0])
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    return {"image": str(own.get("image") or ""), "version": str(labels.get("version") or "")}
 
 
 def main() -> None:

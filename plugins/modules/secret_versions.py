@@ -69,29 +69,20 @@ requests:
 """
 
 from typing import Any
-from urllib.parse import quote
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import secret_versions
 
 ARGUMENTS = _args.spec(
     namespace={"type": "str", "required": True},
     names={"type": "list", "elements": "str", "required": True},
 )
-# The second type is for the answer 404, which has no metadata.
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
 
 
 def work(module: _module.Invocation) -> dict[str, Any]:
     """The module's result."""
     client = _module.connected(module)
-    folder = f"/api/v1/namespaces/{quote(module.params['namespace'], safe='')}/secrets"
-    names = sorted(set(module.params["names"]))
-
-    def read(name: str) -> dict[str, Any] | None:
-        return client.get(f"{folder}/{quote(name, safe='')}", accept=_METADATA)
-
-    found = client.each(read, names)
-    versions = {name: str(obj["metadata"]["resourceVersion"]) for name, obj in zip(names, found, strict=True) if obj}
+    versions = secret_versions.read(client, module.params["namespace"], module.params["names"])
     return {"changed": False, "versions": versions, "requests": client.requests}
 
 

@@ -65,11 +65,6 @@ def platform_options(options: Mapping[str, Options], root: Path = ROOT) -> dict[
     return found
 
 
-def services(options: Mapping[str, Options]) -> list[str]:
-    """Names of the services that have a role of their own."""
-    return [role.replace("_", "-") for role in options if role.endswith("_service")]
-
-
 def arguments(root: Path = ROOT, settings: Mapping[str, t.Any] | None = None) -> dict[str, Arguments]:
     """Playbook (`canary.yml`) -> its arguments. `settings`: options that are arguments of canary.yml as well."""
     found = {}

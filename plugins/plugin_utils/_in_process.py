@@ -112,7 +112,8 @@ class InProcessAction(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if reason := self._reason_for_a_process(task_vars):
             display.vvv(f"{self._task.action} runs in its own process: {reason}")
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
+            name = f"servicemesh.platform.{self.MODULE.__name__.rpartition('.')[2]}"
+            result.update(self._execute_module(name, task_vars=task_vars, wrap_async=bool(self._task.async_val)))
             return result
         params = self._validated(as_module_sees(self._task.args))
         done = self._worked(params, check_mode=bool(self._task.check_mode))
@@ -142,8 +143,15 @@ class InProcessAction(ActionBase):
         return [*secrets_in(params, self.MODULE.ARGUMENTS), *_module.kubeconfig_secrets(params.get("kubeconfig"))]
 
     def _validated(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The module's parameters. ``validate_argument_spec`` is not used: its error would show all arguments, Secrets included."""
-        found = ArgumentSpecValidator(self.MODULE.ARGUMENTS).validate(args)
+        """The module's parameters."""
+        return self.checked_arguments(args, self.MODULE.ARGUMENTS)
+
+    def checked_arguments(self, args: dict[str, t.Any], spec: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Arguments with the types and defaults of a specification.
+
+        ``validate_argument_spec`` is not used: its error would show all arguments, Secrets included.
+        """
+        found = ArgumentSpecValidator(spec).validate(args)
         if found.error_messages:
             name = self._task.action
             messages = (
@@ -153,7 +161,7 @@ class InProcessAction(ActionBase):
                 for error in found.errors
             )
             raise AnsibleActionFail("; ".join(messages))
-        return {name: found.validated_parameters.get(name) for name in self.MODULE.ARGUMENTS}
+        return {name: found.validated_parameters.get(name) for name in spec}
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
         shown = _module.shown_params(params)

@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
             *("-e", json.dumps({"nginx_ingress_node_ports": {"http": 99999}, "platform_canary": {"stpes": [5]}})),
         ],
         [
-            "--tags obserability: no task has this tag; did you mean observability? Tags of site.yml: cluster_prep, datastore,",
+            "--tags obserability: no task has this tag; did you mean observability? Tags of site.yml: added_services, cluster_prep,",
             "--skip-tags isto: no task has this tag; did you mean istio?",
             "service: site.yml has no such argument, it is one of canary.yml, promote.yml, rollback.yml",
             "steps: site.yml has no such argument, it is one of canary.yml",
@@ -70,6 +70,48 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
             "nginx_ingress_node_ports.http: 99999 is not a port from 1 to 65535",
             "platform_canary.stpes: a canary has no such setting; did you mean steps?",
         ],
+    ),
+    "site, the catalogue": (
+        "site.yml",
+        [
+            *("--tags", "baskets_service", "-e", "user_service_replicas=2"),
+            *("-e", json.dumps({"platform_other_workloads": ["batch"], "platform_services": {
+                "basket-service": {"port": 80800, "routes": [{"prefix": "/api/users"}], "callers": [
+                    {"service_account": "oder-service", "methods": ["GET"], "paths": ["/x"]},
+                    {"service_account": "batch", "methods": ["GET"], "paths": ["/x"]}]},
+                "user-service": {"replicas": 3},
+                "product-service": {"database": {"name": "order-db"}},
+                "review-service": {"canary": {"stpes": [5]}},
+                "payment-service": {"enabled": False}}})),
+            *("-e", json.dumps({"order_service_env": {"PAYMENTS": "http://payment-service/x"}})),
+            *("-e", json.dumps({"datastore_databases": [{"name": "x-db", "owner": "nobody", "database": "x", "username": "x"}]})),
+        ],
+        [
+            "--tags baskets_service: no task has this tag; did you mean basket_service?",
+            "platform_services.basket-service.port: 80800 is not a port from 1 to 65535",
+            "platform_services.basket-service.image: missing, and platform_image_registry is not given",
+            "platform_services.basket-service.routes: prefix '/api/users' is one of user-service too",
+            "platform_services.basket-service.callers[0].service_account: 'oder-service' is no service; did you mean order-service?",
+            "platform_services.user-service.replicas: user_service_replicas is given too",
+            "platform_services.review-service.canary.stpes: a canary has no such setting; did you mean steps?",
+            "order-service.env.PAYMENTS: 'http://payment-service/x' is the address of payment-service, which is left out",
+            "datastore_databases: the owner of 'x-db', 'nobody', is no service",
+        ],
+    ),
+    "site, entries that cannot be read": (
+        "site.yml",
+        ["-e", json.dumps({"platform_services": {"Basket": {}, "basket-service": {"replica": 2}, "user_service": {"enabled": "maybe"}}})],
+        [
+            "platform_services.Basket: 'Basket' is not an RFC 1123 label",
+            "platform_services.basket-service.replica: unknown key; did you mean replicas?",
+            "platform_services.user_service.enabled: 'maybe' is not true or false",
+        ],
+    ),
+    "canary of a service that is left out": (
+        "canary.yml",
+        ["-e", "service=review-service", "-e", json.dumps(
+            {"platform_services": {"review-service": {"enabled": False}, "basket-service": {}}})],
+        ["service: there is no service 'review-service'", "Services: basket-service, order-service,"],
     ),
     "promote": (
         "promote.yml",

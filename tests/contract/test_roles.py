@@ -15,6 +15,7 @@ from tests.contract.tree import ROOT, flat_tasks, is_computed, load, roles, serv
 from tests.role_values import main_files
 
 EXPECTED_ROLES = {
+    "added_services",
     "cluster_prep",
     "datastore",
     "helm_release",
@@ -30,11 +31,12 @@ EXPECTED_ROLES = {
     "product_service",
     "recommendation_service",
     "review_service",
+    "service_catalogue",
     "user_service",
     "verify_mtls",
 }
 # Roles that are tested through the roles or playbooks that use them.
-WITHOUT_SCENARIO = {"helm_release", "local_cluster"}
+WITHOUT_SCENARIO = {"added_services", "helm_release", "local_cluster", "service_catalogue"}
 NOT_MODULES = {
     "action", "any_errors_fatal", "args", "async", "become", "changed_when", "check_mode", "delegate_to", "diff", "environment",
     "failed_when", "ignore_errors", "loop", "loop_control", "module_defaults", "name", "no_log", "notify", "poll", "register",

@@ -121,13 +121,19 @@ class Bench:
     ) -> Run:
         plan = values.get("release_plan") or [{"service": values["service"]}]
         services = [entry["service"] for entry in plan]
-        nothing = {"active": False, "phase": "", "weight": 0, "changed": False}
-        decision = {"action": "canary", "forget_promotion": False, "version": "v1.1", "image": "x:v1.1", "warning": ""}
+        nothing = {
+            "active": False,
+            "phase": "",
+            "weight": 0,
+            "changed": False,
+            "live": {"image": "x:v1.0", "version": "v1.0"},
+        }
+        states = {name: {**nothing, **(info or {}).get(name, {})} for name in services}
+        read = {"changed": False, "secrets": {"user-service-secrets": "1"}, "ingress": []}
         answers = {
             "apply": {"changed": False},
-            "secret_versions": {"changed": False, "versions": {}},
-            "objects_info": {"changed": False, "results": [[]]},
-            "canary_info": {name: {**nothing, "decision": decision, **(info or {}).get(name, {})} for name in services},
+            "service_info": {name: {**read, "canary": states[name]} for name in services},
+            "canary_info": states,
             "canary": canary,
         }
         script = self.scripts / "answers.json"

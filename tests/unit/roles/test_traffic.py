@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed, plan
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 
 from tests.role_values import value
 
-SERVICE: dict[str, Any] = {
+Obj = dict[str, Any]
+
+SERVICE: Obj = {
     "name": "user-service",
     "namespace": "ecommerce",
     "image": "example/user:v1",
@@ -27,18 +29,22 @@ def flat(entries: list[Any]) -> list[dict[str, Any]]:
     return [item for entry in entries for item in (entry if isinstance(entry, list) else [entry])]
 
 
-def routes(name: str, canary: dict[str, Any] | None = None, **overrides: Any) -> set[str]:
-    """Names of the VirtualServices in a variable of the role microservice."""
-    given = {
-        "microservice_definition": SERVICE,
-        "__microservice_inventory_definition": SERVICE,
-        "__microservice_canary_info": canary or {"active": False, "virtual_services": []},
-        "__microservice_secrets": {},
-        "__microservice_ingress": {"results": [OTHER[2:]]},
-        **overrides,
-    }
-    found = flat(value("microservice", name, **given))
-    return {item["metadata"]["name"] for item in found if item["kind"] == "VirtualService"}
+def planned(
+    definition: Obj = SERVICE,
+    canary: Obj | None = None,
+    present: list[Obj] | None = None,
+    ended: str = "",
+    where: plan.Surroundings | None = None,
+    state: bool = True,
+) -> Obj:
+    """What the role microservice applies."""
+    seen = plan.Seen(canary or {}, OTHER[2:] if present is None else present, ended=ended)
+    return plan.plan(definition, seen, where or plan.Surroundings(), present=state)
+
+
+def routes(objects: list[Obj]) -> set[str]:
+    """Names of the VirtualServices among objects."""
+    return {item["metadata"]["name"] for item in objects if item["kind"] == "VirtualService"}
 
 
 ROOT = "ecommerce-gateway-ecommerce.example.com"
@@ -55,66 +61,54 @@ def delegates(root: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("canary", "ended", "expected"),
     [
-        ({"active": False, "virtual_services": []}, {}, DIVIDED),
+        ({"active": False, "virtual_services": []}, "", DIVIDED),
         # It began before the routes were divided: the routes that it shifts stay as they are.
-        (UNDER_WAY, {}, {ROOT}),
-        (UNDER_WAY, {"phase": "paused"}, {ROOT}),
-        (UNDER_WAY, {"phase": "promoted"}, DIVIDED),
-        ({"active": True, "virtual_services": ["ecommerce/user-service", "ecommerce/user-service-ingress"]}, {}, DIVIDED),
+        (UNDER_WAY, "", {ROOT}),
+        (UNDER_WAY, "paused", {ROOT}),
+        (UNDER_WAY, "promoted", DIVIDED),
+        (
+            {"active": True, "virtual_services": ["ecommerce/user-service", "ecommerce/user-service-ingress"]},
+            "",
+            DIVIDED,
+        ),
     ],
-)  # fmt: skip
-def test_a_canary_keeps_the_routes_that_it_shifts(
-    canary: dict[str, Any], ended: dict[str, Any], expected: set[str]
-) -> None:
-    assert routes("__microservice_manifests", canary, __microservice_canary=ended) == expected
+)
+def test_a_canary_keeps_the_routes_that_it_shifts(canary: Obj, ended: str, expected: set[str]) -> None:
+    assert routes(planned(canary=canary, ended=ended)["definitions"]) == expected
 
 
 def test_while_a_canary_keeps_its_routes_those_of_the_others_stay() -> None:
-    (root,) = value(
-        "microservice",
-        "__microservice_roots",
-        __microservice_inventory_definition=SERVICE,
-        __microservice_canary_info=UNDER_WAY,
-        __microservice_ingress={"results": [OTHER[2:]]},
-    )["definitions"]
+    (root,) = [item for item in planned(canary=UNDER_WAY)["definitions"] if item["metadata"]["name"] == ROOT]
     assert delegates(root) == ["order-service-ingress"]
 
 
 def test_a_service_inside_only_has_nothing_to_divide() -> None:
     inside = {**SERVICE, "routes": [{"prefix": "/api/users", "ingress": False}]}
-    overrides: dict[str, Any] = {
-        "__microservice_inventory_definition": inside,
-        "__microservice_ingress": {"results": [[]]},
-    }
-    assert routes("__microservice_manifests", UNDER_WAY, **overrides) == {"user-service"}
-    assert routes("__microservice_retired", UNDER_WAY, **overrides) == {"user-service-ingress"}
+    found = planned(inside, UNDER_WAY, present=[])
+    assert routes(found["definitions"]) == {"user-service"}
+    assert routes(found["retired"]) == {"user-service-ingress"}
 
 
 def test_without_traffic_rules_a_service_leaves_the_root() -> None:
     present = [*traffic_manifests(SERVICE)[2:], {**OTHER[2], "metadata": {**OTHER[2]["metadata"], "name": ROOT}}]
     present[1]["metadata"] |= {"labels": {"servicemesh.platform/ingress": "root"}}
-    overrides: dict[str, Any] = {
-        "microservice_traffic_enabled": False,
-        "__microservice_ingress": {"results": [present]},
-    }
-    assert routes("__microservice_manifests", **overrides) == set()
-    assert routes("__microservice_retired", **overrides) == DIVIDED
+    found = planned(present=present, where=plan.Surroundings(traffic=False))
+    assert routes(found["definitions"]) == set()
+    assert routes(found["retired"]) == DIVIDED
 
 
 def test_a_service_that_is_removed_leaves_the_root_to_the_others() -> None:
-    given: dict[str, Any] = {
-        "microservice_state": "absent",
-        "__microservice_ingress": {"results": [[*traffic_manifests(SERVICE)[2:], *OTHER[2:]]]},
-    }
-    assert routes("__microservice_manifests", **given) == {"user-service", "user-service-ingress"}
-    others = value(
-        "microservice",
-        "__microservice_other_roots",
-        __microservice_inventory_definition=SERVICE,
-        __microservice_canary_info={},
-        **given,
-    )
-    assert delegates(others["definitions"][0]) == ["order-service-ingress"]
+    found = planned(present=[*traffic_manifests(SERVICE)[2:], *OTHER[2:]], state=False)
+    assert routes(found["definitions"]) == {"user-service", "user-service-ingress"}
+    assert delegates(found["others"]["definitions"][0]) == ["order-service-ingress"]
+    assert {"canary-user-service", "user-service-canary"} <= {item["metadata"]["name"] for item in found["definitions"]}
+
+
+def test_what_exists_before_a_canary_has_no_pods() -> None:
+    found = plan.without_pods(planned({**SERVICE, "config": {"A": "1"}})["definitions"])
+    kinds = {item["kind"] for item in found}
+    assert {"ServiceAccount", "Service", "VirtualService", "AuthorizationPolicy"} <= kinds
+    assert not kinds & {"Deployment", "ConfigMap"}
 
 
 def mesh_traffic(**overrides: Any) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,7 @@ def _worked(self: InProcessAction, params: dict[str, Any], *, check_mode: bool) 
         stream.write(json.dumps({"module": name, **given, "check_mode": check_mode}) + "\n")
     if name != "canary":
         found = ANSWERS[name]
-        return dict(found[params["service"]] if name == "canary_info" else found)
+        return dict(found[params["service"]] if name in ("canary_info", "service_info") else found)
     results = ANSWERS[name].get(f"{params['service']} {params['operation']}", [{}])
     result = dict(results.pop(0) if len(results) > 1 else results[0])
     time.sleep(result.pop("sleep", 0))
