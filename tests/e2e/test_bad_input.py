@@ -129,7 +129,7 @@ CASES = {
             "nginx_ingress_node_ports": {"http": 8080, "https": 30443},
         },
         [
-            "11 variables are wrong; nothing was changed",
+            "12 variables are wrong; nothing was changed",
             "nginx_ingress_hosts: 'https://shop' is no DNS name",
             "nginx_ingress_node_ports.http: 8080 is outside of 30000-32767",
             "user_service_replica: role user_service has no such variable; did you mean user_service_replicas?",
