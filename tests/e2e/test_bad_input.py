@@ -185,14 +185,14 @@ CASES = {
         {
             "platform_istio": "external",
             "platform_istio_revision": "moon",
-            "platform_gateway": {"namespace": "monitoring", "service": "edge", "selector": {"istio": "edge"}},
+            "platform_gateway": {"namespace": "monitoring", "service": "entry", "selector": {"istio": "entry"}},
             "platform_prometheus": "external",
             "platform_prometheus_address": {"service": "monitoring/nobody:9090"},
         },
         [
             "injection of sidecars by istio.io/rev=moon: no sidecar injector selects namespaces with this label",
-            "ingress gateway monitoring/edge: there is no such Service",
-            "ingress gateway monitoring/edge: no pod has istio=edge in its namespace",
+            "ingress gateway monitoring/entry: there is no such Service",
+            "ingress gateway monitoring/entry: no pod has istio=entry in its namespace",
             "Prometheus at service monitoring/nobody:9090 through the API server",
         ],
     ),

@@ -90,12 +90,12 @@ def prometheus_given(params: Params) -> bool:
 
 def asking_prometheus(params: Params) -> list[str]:
     """What of valid parameters asks Prometheus: names of metrics, and approvals by the step that they come before."""
-    gates = [
+    waits = [
         f"the approval before {approval.before}"
         for approval in approvals.approvals_of(params.get("approvals") or [])
         if approval.metric and registry.PROVIDERS[approval.metric.provider].needs_prometheus
     ]
-    return [*entries.asking_prometheus(_analysis(params)), *gates]
+    return [*entries.asking_prometheus(_analysis(params)), *waits]
 
 
 def _analysis(params: Params) -> list[Any]:

@@ -36,8 +36,8 @@ def test_a_flavour_is_named_in_its_own_files_only(flavour: str) -> None:
 def test_a_chart_is_known_and_marked_as_ours(flavour: str) -> None:
     for name in ("nginx_ingress_chart", "nginx_ingress_chart_version", "nginx_ingress_release"):
         assert value("nginx_ingress", name, nginx_ingress_flavour=flavour)
-    values = chart(flavour, nginx_ingress_release="edge")
-    assert (values["servicemesh.platform/managed-by"], values["fullnameOverride"]) == ("servicemesh-platform", "edge")
+    values = chart(flavour, nginx_ingress_release="front")
+    assert (values["servicemesh.platform/managed-by"], values["fullnameOverride"]) == ("servicemesh-platform", "front")
 
 
 @pytest.mark.parametrize("name", ["nginx_ingress_chart", "nginx_ingress_chart_version", "nginx_ingress_release"])

@@ -13,7 +13,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._preflight im
 from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.externals import Gateway, Mesh
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Failure
 
-GATEWAY = Gateway("edge", "istio-ingress", "istio-ingress", {"istio": "ingress"})
+GATEWAY = Gateway("front", "istio-ingress", "istio-ingress", {"istio": "ingress"})
 
 
 def injector(*expressions: dict[str, Any], labels: dict[str, str] | None = None, **match: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_a_mesh_that_is_there_has_no_findings() -> None:
         ({"injectors": [BY_REVISION]}, "1-30-0", "injection of sidecars by istio.io/rev=1-30-0: no sidecar injector"),
         ({"injectors": [injector(labels={"app": "policy"})]}, "", "injectors: none"),
         ({"injectors": [injector({"key": "istio-injection", "operator": "Near"})]}, "", "injectors: injector"),
-        ({"service": False}, "", "ingress gateway edge/istio-ingress: there is no such Service"),
+        ({"service": False}, "", "ingress gateway front/istio-ingress: there is no such Service"),
         ({"pods": []}, "", "no pod has istio=ingress in its namespace"),
         ({"pods": [pod("istio-ingress"), pod("other")]}, "", "its pods have the ServiceAccount istio-ingress, other"),
         ({"pods": [pod(None)]}, "", "its pods have the ServiceAccount default"),
