@@ -252,20 +252,33 @@ class ActionModule(ActionBase):
         self, roles: list[str], playbook: str | None, given: Mapping[str, t.Any], command_line: Mapping[str, t.Any]
     ) -> components.Run:
         there = [role for role in roles if self._value(f"{role}_state") != "absent"]
-        definitions = [self._value(f"__{role}_definition") for role in there if f"__{role}_definition" in self._vars]
+        added = self._catalogue.added if "added_services" in there else []
+        names = [name for name in self._catalogue.names if catalogue.role_of(name) in there or name in added]
+        definitions = {name: self._catalogue.definition(name) for name in names}
         planned = given.get("release_plan") or [given]
         # canary.yml and promote.yml have no roles; they shift what they are asked to.
         asked = (
             [entry["service"] for entry in planned if "service" in entry] if playbook in ("canary", "promote") else []
         )
-        settings = {name: self._value(name) for name in ("platform_canary", "microservice_canary")}
+        shifted = (*asked, *(name for name, one in definitions.items() if one.get("rollout") == "canary"))
+        common, own = self._value("platform_canary"), self._value("microservice_canary")
         meshed = any(self._is_on(f"microservice_{part}_enabled") for part in ("traffic", "security"))
         return components.Run(
             roles=frozenset(there),
-            meshed=tuple(one["name"] for one in definitions if meshed),
-            routed=tuple(one["name"] for one in definitions if one.get("routes")),
-            shifted=(*asked, *(one["name"] for one in definitions if one.get("rollout") == "canary")),
-            canary_metrics=tuple(canary_settings.asking_prometheus({**settings, COMMAND_LINE: command_line})),
+            meshed=tuple(names) if meshed else (),
+            routed=tuple(name for name, one in definitions.items() if one.get("routes")),
+            shifted=shifted,
+            canary_metrics={
+                name: canary_settings.asking_prometheus(
+                    {
+                        "all": common,
+                        "entry": self._catalogue.entry(name).get("canary"),
+                        "role": own,
+                        COMMAND_LINE: command_line,
+                    }
+                )
+                for name in shifted
+            },
             mtls_metrics="verify_mtls" in there
             and self._of_role("verify_mtls", "verify_mtls_form") == "full"
             and self._is_on("verify_mtls_metrics"),

@@ -11,7 +11,7 @@ PRIVATE: may change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -116,16 +116,16 @@ class Run:
     """What a run does. All names are those of what is to be there afterwards; what is removed needs nothing.
 
     `roles`: roles without the services' own. `meshed`: services with traffic or access rules. `routed`: services with routes for callers
-    outside. `shifted`: services that a canary releases. `canary_metrics`: their metrics and approvals that ask the platform's Prometheus.
-    `mtls_metrics`: whether verify_mtls compares its verdicts with metrics. `gateway_open`: whether the gateway's own Service can be reached
-    from outside.
+    outside. `shifted`: services that a canary releases. `canary_metrics`: for each of them, metrics and approvals that ask the platform's
+    Prometheus. `mtls_metrics`: whether verify_mtls compares its verdicts with metrics. `gateway_open`: whether the gateway's own Service
+    can be reached from outside.
     """
 
     roles: frozenset[str] = frozenset()
     meshed: tuple[str, ...] = ()
     routed: tuple[str, ...] = ()
     shifted: tuple[str, ...] = ()
-    canary_metrics: tuple[str, ...] = ()
+    canary_metrics: Mapping[str, Sequence[str]] = field(default_factory=dict)
     mtls_metrics: bool = False
     gateway_open: bool = False
 
@@ -201,8 +201,7 @@ def _ingress_users(components: Components, run: Run) -> Iterator[str]:
 
 
 def _prometheus_users(run: Run) -> Iterator[str]:
-    if run.shifted and run.canary_metrics:
-        yield f"the canary of {', '.join(run.shifted)} ({', '.join(run.canary_metrics)})"
+    yield from (f"the canary of {name} ({', '.join(asking)})" for name, asking in run.canary_metrics.items() if asking)
     if run.mtls_metrics:
         yield "role verify_mtls (verify_mtls_metrics compares its verdicts with the traffic)"
 

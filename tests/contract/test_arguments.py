@@ -172,7 +172,8 @@ ABSENT: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"platform_istio": "absent", "platform_ingress": "absent", "platform_prometheus": "absent", "user_service_rollout": "canary"},
         [
             "platform_istio: is absent, and this run uses it: role mesh_security",
-            "services user-service, product-service, payment-service, review-service, order-service, recommendation-service (routes",
+            "services user-service, product-service, ",
+            "(routes and access rules); the canary of user-service (weights of routes). Set platform_istio to managed",
             "platform_prometheus: is absent, and this run uses it: the canary of user-service (success_rate, p99). Set",
         ],
     ),

@@ -114,7 +114,7 @@ WHOLE = Run(
     meshed=SHOP,
     routed=SHOP,
     shifted=("user-service",),
-    canary_metrics=("success_rate", "p99"),
+    canary_metrics={"user-service": ["success_rate", "p99"], "order-service": []},
     mtls_metrics=True,
 )
 
@@ -150,7 +150,7 @@ WHOLE = Run(
             ["the canary of user-service (success_rate, p99)", "role verify_mtls (verify_mtls_metrics"],
         ),
         (Components(prometheus=Mode.ABSENT), Run(shifted=("user-service",)), []),
-        (Components(prometheus=Mode.ABSENT), Run(canary_metrics=("p99",)), []),
+        (Components(prometheus=Mode.ABSENT), Run(canary_metrics={"a": ["p99"]}), ["the canary of a (p99)"]),
     ],
 )
 def test_what_is_absent_is_refused_with_all_who_use_it(components: Components, run: Run, users: list[str]) -> None:
