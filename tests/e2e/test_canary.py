@@ -240,7 +240,7 @@ def test_a_bad_version_goes_back_and_the_play_fails(
         assert time.monotonic() < end
         time.sleep(1)
     page = report.read_text()
-    assert "rolled_back" in page
+    assert "was rolled back to" in page
     assert "is below 0.95" in page
     # Every failed request was the bad version's, and none came after the decision but those that were under way.
     decided = next(entry["time"] for entry in state(cluster)["history"] if entry["event"] == "rolling_back")
