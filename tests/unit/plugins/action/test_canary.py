@@ -153,7 +153,7 @@ def test_a_run_that_has_ended_is_reported_as_such_though_it_was_told_to_stop() -
     assert loop._stay(Operation.RUN).get("failed") is None
 
 
-@pytest.mark.parametrize("part", ["line", "page"])
+@pytest.mark.parametrize("part", ["line", "html"])
 def test_what_people_see_never_ends_a_run(part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     def broken(*_args: Any) -> Any:
         raise ZeroDivisionError
