@@ -75,8 +75,8 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "networks of both families": ("cluster_prep", {"cluster_prep_pod_cidr": "fd00::/56", "cluster_prep_service_cidr": "10.96.0.1/12"}, []),
     "names of istio": (
         "istio",
-        {"istio_revision": "1.31.0", "istio_ingress_gateway_name": "Gate", "istio_egress_gateway_name": "e.gress"},
-        ["istio_revision: '1.31.0'", "istio_ingress_gateway_name: 'Gate'", "istio_egress_gateway_name: 'e.gress'"],
+        {"istio_revision": "1.31.0", "istio_ingress_gateway_name": "Front", "istio_egress_gateway_name": "e.gress"},
+        ["istio_revision: '1.31.0'", "istio_ingress_gateway_name: 'Front'", "istio_egress_gateway_name: 'e.gress'"],
     ),
     "an environment of one's own": (
         "observability",
