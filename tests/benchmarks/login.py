@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """`site.yml` again on the finished local platform, with a kubeconfig whose exec plugin takes a second, as those of clouds do."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The six service roles have one pattern: what differs is what makes a service another one."""
 
 from __future__ import annotations

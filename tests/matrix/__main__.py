@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """``make matrix``: the collection with other versions of Ansible, Python and Helm than those of ``make test``. Writes README's table.
 
 ``python -m tests.matrix`` runs all rows, ``python -m tests.matrix 2.21-3.13 helm4/site`` these and parts of them; the results of the others

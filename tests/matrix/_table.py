@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """README's table of what was run with which versions, from the stored results."""
 
 from __future__ import annotations
