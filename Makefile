@@ -171,7 +171,7 @@ local-cluster-repairs: setup ## A second local cluster: damaged and repaired
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 3 tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way

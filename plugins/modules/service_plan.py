@@ -143,8 +143,10 @@ retired:
   returned: success
   type: list
   elements: dict
-others:
-  description: For a removal, C(definitions) and C(retired) of the routes of the host without the service.
+roots:
+  description:
+    - Of these, C(definitions) and C(retired) of the routes of the host, which all services share.
+    - For a removal, those without the service.
   returned: success
   type: dict
 missing_secrets:

@@ -105,11 +105,11 @@ def test_who_calls_whom_is_said_once_on_each_side() -> None:
         assert callees == naming, role
 
 
-def test_a_service_that_does_not_change_takes_four_tasks() -> None:
+def test_a_service_that_does_not_change_takes_five_tasks() -> None:
     """Each task costs a run of site.yml a twentieth of a second, whatever it does, and there are six services."""
     base = ROOT / "roles" / "microservice" / "tasks"
     tasks = [task for name in ("main.yml", "plan.yml") for task in load(base / name)]
     static = [task for task in tasks if "ansible.builtin.import_tasks" in task]
     assert [task["ansible.builtin.import_tasks"] for task in static] == ["plan.yml"]
     validation = 1  # of the service role's variables, by Ansible itself
-    assert len(tasks) - len(static) + validation <= 4
+    assert len(tasks) - len(static) + validation <= 5

@@ -144,8 +144,7 @@ def test_retry_after_is_obeyed(namespace: str) -> None:
         assert not through(proxy, *many(namespace, 8)).get("failed")
     pauses = [second - first for first, second in times.values()]
     assert min(pauses) >= 2.0
-    assert max(pauses) < 6.0
-    assert max(pauses) - min(pauses) > 0.05, "they do not come back all at once"
+    assert max(pauses) < 6.0  # that they are spread: tests/unit/plugins/module_utils/_kube/test_retry.py
 
 
 def written(request: Request) -> bool:

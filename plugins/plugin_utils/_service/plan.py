@@ -54,7 +54,7 @@ class Seen:
 def plan(definition: Definition, seen: Seen, where: Surroundings, *, present: bool = True) -> dict[str, Any]:
     """Objects of a service with its release: ``definitions`` and ``retired`` of ``apply``.
 
-    ``others``: for a removal, the routes of the host without this service (``definitions`` and ``retired``).
+    ``roots``: of these, the routes of the host, which all services share; for a removal those without this service.
     """
     rules = traffic_manifests(definition, where.host, where.gateway, where.cluster_domain)
     destination = [rule for rule in rules if rule["kind"] == "DestinationRule"]
@@ -69,12 +69,12 @@ def plan(definition: Definition, seen: Seen, where: Surroundings, *, present: bo
     definitions += [*(roots if present else []), *security]
     result: dict[str, Any] = {
         "retired": [*gone, *retired_manifests(definition, traffic=where.traffic, security=where.security)],
-        "others": {"definitions": [], "retired": []},
+        "roots": {"definitions": roots, "retired": gone},
     }
     if not present:
         definitions += release.canary_leftovers(definition)
         others, none_left = ingress.roots(destination, seen.ingress)
-        result["others"] = {"definitions": others, "retired": none_left} if seen.ingress else result["others"]
+        result["roots"] = {"definitions": others, "retired": none_left}
     result["definitions"] = definitions
     return result
 

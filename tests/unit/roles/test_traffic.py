@@ -100,7 +100,7 @@ def test_without_traffic_rules_a_service_leaves_the_root() -> None:
 def test_a_service_that_is_removed_leaves_the_root_to_the_others() -> None:
     found = planned(present=[*traffic_manifests(SERVICE)[2:], *OTHER[2:]], state=False)
     assert routes(found["definitions"]) == {"user-service", "user-service-ingress"}
-    assert delegates(found["others"]["definitions"][0]) == ["order-service-ingress"]
+    assert delegates(found["roots"]["definitions"][0]) == ["order-service-ingress"]
     assert {"canary-user-service", "user-service-canary"} <= {item["metadata"]["name"] for item in found["definitions"]}
 
 
