@@ -165,7 +165,7 @@ CASES = {
     ),
     "context": ({"platform_context": "moon"}, ["platform_context", "moon"]),
     "chart": ({"istio_chart_source": "/nonexistent/charts"}, ["istio_chart", "/nonexistent/charts"]),
-    "helm": ({"platform_helm_binary": "/nonexistent/helm"}, ["/nonexistent/helm", "Helm 3"]),
+    "helm": ({"platform_helm_binary": "/nonexistent/helm"}, ["/nonexistent/helm", "Install Helm on the controller"]),
     "Kubernetes and Istio do not fit": (
         {"istio_version": "1.20.0", "istio_chart_version": "1.20.0"},
         ["1.20.0", "1.35"],

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import exec_plugin
@@ -40,10 +40,12 @@ class Memory:
 
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, _SIZE)
+        # A bare descriptor, which lives as long as the process: Python would complain of a file that nobody has closed.
         if sys.platform == "linux":
-            self._locks: IO[bytes] = os.fdopen(os.memfd_create("logins"), "r+b")
+            self._locks = os.memfd_create("logins")
         else:
-            self._locks = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+            with tempfile.TemporaryFile() as file:
+                self._locks = os.dup(file.fileno())
         self._threads = threading.RLock()  # record locks do not tell the threads of a process apart
 
     @contextlib.contextmanager
