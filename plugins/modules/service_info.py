@@ -93,7 +93,7 @@ ARGUMENTS = _args.spec(
     service={"type": "str", "required": True},
     namespace={"type": "str", "required": True},
     canary={"type": "bool", "default": True},
-    secrets={"type": "list", "elements": "str", "default": []},
+    secrets={"type": "list", "elements": "str", "default": [], "no_log": False},  # names, no values
 )
 INGRESS = "servicemesh.platform/ingress"  # label of the VirtualServices for callers outside
 
