@@ -233,6 +233,7 @@ def generations(cluster: Cluster, service: str = SERVICE) -> dict[str, int]:
             f"/apis/security.istio.io/v1/namespaces/{NAMESPACE}/authorizationpolicies",
         )
         for item in cluster.get(f"{kind}?labelSelector=app.kubernetes.io/part-of%3D{service}")["items"]
+        if "deletionTimestamp" not in item["metadata"]  # a canary's pods may take their time to end
     }
 
 
