@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
+
 # The revision is part of names of objects, as istio-sidecar-injector-<revision>.
 _REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def findings(values: Mapping[str, Any]) -> Iterator[str]:
@@ -23,7 +24,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
             "(1-31-0, not 1.31.0), or an empty text"
         )
     for variable in ("istio_ingress_gateway_name", "istio_egress_gateway_name"):
-        if not _NAME.fullmatch(values[variable]):
+        if is_.label(values[variable]):
             yield (
                 f"{variable}: {values[variable]!r} becomes the name of objects; expected at most 63 lower-case letters, digits and '-' "
                 "(RFC 1123)"
