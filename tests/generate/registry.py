@@ -8,17 +8,20 @@ from __future__ import annotations
 from tests import conftest  # noqa: F401  # the collection can be imported from here on
 
 # isort: split
-from tests.generate import canary_role, definition, failed_requests, json_schema, mtls_fields, mtls_rules
+from tests.generate import canary_role, definition, failed_requests, json_schema, mtls_fields, mtls_rules, providers
 from tests.generate.files import Generated
 
 GENERATED = (
     Generated("docs/canary-clusterrole.yml", canary_role.text),
     Generated("docs/canary.md", failed_requests.flags, "canary-flags"),
     Generated("docs/canary.md", failed_requests.statuses, "canary-statuses"),
+    Generated("docs/canary.md", providers.rows, "canary-providers"),
     Generated("docs/mtls.md", mtls_fields.unsupported, "mtls-fields"),
     Generated("docs/mtls.md", mtls_rules.rules, "mtls-rules"),
     Generated("docs/mtls.md", mtls_rules.checks, "mtls-checks"),
     Generated("docs/service-definition.md", definition.tables, "service-definition"),
     Generated("docs/schemas/service-definition.schema.json", json_schema.text),
+    Generated("plugins/doc_fragments/_canary.py", providers.for_metrics, "canary-metrics"),
+    Generated("plugins/doc_fragments/_canary.py", providers.for_approvals, "canary-approvals"),
     Generated("roles/microservice/meta/argument_specs.yml", definition.argument_spec, "service-definition"),
 )

@@ -20,7 +20,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def dumped(data: Any, indent: int = 0) -> str:
-    """A value as YAML in block style, each line after `indent` spaces."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140 - indent)
+def dumped(data: Any, indent: int = 0, width: int = 140) -> str:
+    """A value as YAML in block style, each line after `indent` spaces. Lines are broken after the first word beyond `width`."""
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width - indent)
     return "".join(" " * indent + line for line in text.splitlines(keepends=True))

@@ -35,6 +35,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
     Options,
     Provider,
+    Row,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
@@ -60,11 +61,38 @@ class BuiltIn(Provider):
 
     option = "metric"
     options = {
-        "metric": {"type": "str", "choices": list(metrics.BUILT_IN)},
-        "reporter": {"type": "str", "choices": list(metrics.REPORTERS)},
-        "grpc_failures": {"type": "list", "elements": "int"},
-        "max_age": {"type": "float"},
+        "metric": {
+            "type": "str",
+            "choices": list(metrics.BUILT_IN),
+            "description": [
+                "A built-in metric, from Istio's standard metrics in Prometheus. V(success_rate) is the share of the requests that the "
+                "version did not fail, V(tcp_success_rate) that of TCP connections that were closed without its failure. The percentiles "
+                "of the duration are in milliseconds. Which request counts as failed is in docs/canary.md.",
+                "A start is refused when the series of the service have not the labels that the queries need. A service without samples "
+                "may start; a note says so.",
+            ],
+        },
+        "reporter": {
+            "type": "str",
+            "choices": list(metrics.REPORTERS),
+            "description": "Reporter of Istio's metrics, for O(analysis[].metric). The default is both, as two metrics.",
+        },
+        "grpc_failures": {
+            "type": "list",
+            "elements": "int",
+            "description": [
+                "Statuses of gRPC that count as failures of the version, for V(success_rate) of O(analysis[].metric).",
+                "The default is 2, 4, 12, 13, 14 and 15 (UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS).",
+            ],
+        },
+        "max_age": prometheus.MAX_AGE_OPTION,
     }
+    row = Row(
+        measures="`success_rate` and `tcp_success_rate` (0 to 1), `p50`, `p95`, `p99` (ms) of Istio's standard metrics, as two metrics "
+        "(`/destination` and `/source`: calls that never reached a pod are only counted at the source)",
+        limits="4 s, 4 MiB",
+        at_start="labels",
+    )
     needs_prometheus = True
 
     def findings(self, entry: Options) -> list[str]:

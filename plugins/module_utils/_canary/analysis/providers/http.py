@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
     NumberProvider,
     Options,
+    Row,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
 from ansible_collections.servicemesh.platform.plugins.module_utils._http import NoReplyError
@@ -44,10 +45,31 @@ class HttpEndpoint(NumberProvider):
 
     option = "url"
     options = {
-        "url": {"type": "str"},
-        "value": {"type": "str"},
-        "headers": {"type": "dict", "no_log": True},
+        "url": {
+            "type": "str",
+            "description": [
+                "URL that returns JSON. C($service), C($namespace), C($subset), C($workload) and C($window) are replaced. The answer may "
+                "take 5 seconds and have 1 MiB, redirects included.",
+                "Users and passwords belong in O(analysis[].headers), because the URL is recorded.",
+            ],
+            "approval_description": "URL that returns JSON.",
+        },
+        "value": {
+            "type": "str",
+            "description": "JMESPath expression of the number, or of V(true) or V(false), in the response.",
+        },
+        "headers": {
+            "type": "dict",
+            "no_log": True,
+            "description": "Headers of the request to O(analysis[].url). They are not recorded; each later call needs them again.",
+            "approval_description": "Headers of the request. They are not recorded; each later call needs them again.",
+        },
     }
+    row = Row(
+        measures="one number, or true or false, that the JMESPath expression `value` finds in JSON",
+        limits="5 s, 1 MiB, redirects (up to 5) included",
+        at_start="the expression",
+    )
     approval_options = ("url", "value", "headers")
     tells_versions_apart = False
 

@@ -26,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
     Options,
     Provider,
+    Row,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
     Pending,
@@ -46,7 +47,24 @@ class KubernetesJob(Provider):
     """A verdict: the Job completes, or it fails."""
 
     option = "job"
-    options = {"job": {"type": "dict"}, "timeout": {"type": "float"}}
+    options = {
+        "job": {
+            "type": "dict",
+            "description": "A Job (its C(spec) is enough) that runs once in each window and must complete. A start is refused when the API "
+            "server does not accept it, which a dry run finds out.",
+            "approval_description": "A Job that must complete.",
+        },
+        "timeout": {
+            "type": "float",
+            "description": "Seconds within which O(analysis[].job) must complete. The default is 60.",
+            "approval_description": "Seconds within which the approval must be given.",
+        },
+    }
+    row = Row(
+        measures="a verdict: the Job completes within `timeout` (60 s), or it fails",
+        limits="4 s a request",
+        at_start="a dry run of the API server",
+    )
     approval_options = ("job", "timeout")
     has_number = False
     tells_versions_apart = False

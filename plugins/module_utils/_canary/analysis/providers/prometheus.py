@@ -26,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.known import Known
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.provider import (
     NumberProvider,
+    Row,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample
@@ -35,6 +36,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
     PrometheusError,
 )
 
+MAX_AGE_OPTION = {
+    "type": "float",
+    "description": f"Maximum age of the newest sample in seconds; an older one is stale. The default is {MAX_AGE:g}.",
+}
 START_SECONDS = 15.0  # that one query may take at a start, where a slow answer delays nothing else
 
 
@@ -43,10 +48,22 @@ class PrometheusQuery(NumberProvider):
 
     option = "query"
     options = {
-        "query": {"type": "str"},
-        "freshness": {"type": "str"},
-        "max_age": {"type": "float"},
+        "query": {
+            "type": "str",
+            "description": [
+                "PromQL that returns one series. C($service), C($namespace), C($subset), C($workload) and C($window) are replaced.",
+                "A start is refused when Prometheus cannot parse it, or has not the metrics and labels that it names. For a metric with "
+                "O(analysis[].dry_run), that is a note. The answer may take 4 seconds and have 4 MiB.",
+            ],
+            "approval_description": "PromQL that must return a number within O(approvals[].min) and O(approvals[].max).",
+        },
+        "freshness": {
+            "type": "str",
+            "description": "PromQL of the Unix time of the newest sample behind O(analysis[].query). It is tried at the start as well.",
+        },
+        "max_age": MAX_AGE_OPTION,
     }
+    row = Row("one number from PromQL", limits="4 s, 4 MiB", at_start="syntax, names of metrics and labels")
     approval_options = ("query",)
     needs_prometheus = True
 

@@ -29,12 +29,23 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 Options = Mapping[str, Any]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """What the guide's table of providers says: `measures`, the limits of an answer, and what a start tries of it."""
+
+    measures: str
+    limits: str
+    at_start: str
+
+
 class Provider(ABC):
     """One way to measure. It is chosen by an entry of `analysis` that has the option `option`."""
 
     option: ClassVar[str]
-    # Its options in the argument specification of the module; the module's documentation describes them.
+    # Its options in the argument specification of the module, each with its `description` (a text or a list of sentences) for the
+    # module's documentation, and with a shorter `approval_description` where that of an approval is another one.
     options: ClassVar[Mapping[str, Mapping[str, Any]]]
+    row: ClassVar[Row]
     # Those that an approval takes as well; none when an approval cannot be given by it.
     approval_options: ClassVar[tuple[str, ...]] = ()
     needs_prometheus: ClassVar[bool] = False

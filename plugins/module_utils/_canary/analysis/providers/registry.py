@@ -19,9 +19,14 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 PROVIDERS: Mapping[str, Provider] = {
     provider.option: provider for provider in (BuiltIn(), PrometheusQuery(), HttpEndpoint(), KubernetesJob())
 }
-# Options of all providers. Two may share one (`max_age`), which then means the same to both.
-OPTIONS: dict[str, dict[str, Any]] = {
+# Options of all providers with their documentation. Two may share one (`max_age`), which then means the same to both.
+DOCUMENTED: dict[str, dict[str, Any]] = {
     name: dict(option) for provider in PROVIDERS.values() for name, option in provider.options.items()
+}
+_FOR_PEOPLE = ("description", "approval_description")
+# The same for an argument specification.
+OPTIONS: dict[str, dict[str, Any]] = {
+    name: {key: value for key, value in option.items() if key not in _FOR_PEOPLE} for name, option in DOCUMENTED.items()
 }
 # Providers by which an approval can be given, and their options in an approval.
 FOR_APPROVALS: tuple[str, ...] = tuple(name for name, provider in PROVIDERS.items() if provider.approval_options)

@@ -90,7 +90,9 @@ def test_everything_about_providers_comes_from_the_registry() -> None:
         assert name in provider.options
         assert set(provider.approval_options) <= set(provider.options)
         for option, spec in provider.options.items():
-            assert spec == METRIC[option], "an option that two providers share means the same"
+            assert spec == registry.DOCUMENTED[option], "an option that two providers share means the same"
+            assert spec.items() >= METRIC[option].items()
+            assert spec["description"]
         assert all(option in APPROVAL for option in provider.approval_options)
     assert {"headers"} == registry.SECRETS
 
