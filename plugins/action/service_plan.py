@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from ansible.utils.display import Display
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.release import APPLY, decide
-from ansible_collections.servicemesh.platform.plugins.modules import service_info
+from ansible_collections.servicemesh.platform.plugins.modules import apply, service_info
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_settings as canary_settings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._catalogue import Catalogue
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import InProcessAction, as_module_sees
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
+    InProcess,
+    InProcessAction,
+    as_module_sees,
+)
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import plan
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import release as releases
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import DefinitionError, findings
@@ -55,6 +59,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "image": {"type": "str", "default": ""},
     "decision": {"type": "dict"},
     "ended": {"type": "str", "default": ""},
+    "wait": {"type": "bool", "default": True},
 }
 ARGUMENTS = _args.spec(**OPTIONS)
 
@@ -111,8 +116,30 @@ class ActionModule(InProcessAction):
         if warnings:
             result["warnings"] = warnings
         result["missing_secrets"] = present and not set(generated) <= set(read["secrets"])
+        result["settled"] = self._settled(params, result, task_vars or {})
         # The result is for the next task; with -v it would print every object a second time.
         return {"changed": False, "_ansible_verbose_override": True, **result}
+
+    def _settled(
+        self, params: Mapping[str, t.Any], result: Mapping[str, t.Any], task_vars: Mapping[str, t.Any]
+    ) -> bool:
+        """Whether the service is as planned and ready, so that nothing is left to do for a run.
+
+        Asked where that costs no process of its own, and less than the three tasks that would find the same.
+        """
+        decision = result["decision"]
+        if params["state"] != "present" or decision["action"] != APPLY or decision["forget_promotion"]:
+            return False
+        if result["missing_secrets"] or result.get("warnings") or self._reason_for_a_process(task_vars):
+            return False
+        wanted = {name: params[name] for name in _args.CONNECTION} | {
+            "name": result["definition"]["name"],
+            "definitions": result["definitions"],
+            "retired": result["retired"],
+            "wait": params["wait"],
+        }
+        call = InProcess(self.checked_arguments(wanted, apply.ARGUMENTS), check_mode=True, diff=False)
+        return apply.settled(call) and not call.warnings
 
 
 def canary_sources(service: str, given: Mapping[str, t.Any], own: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -10,12 +10,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import junit, mtls
-
 
 def mtls_reports(result: Mapping[str, Any], name: str) -> dict[str, str]:
     """The reports of a result, by the names of their files."""
+    # Here, because Ansible loads the files of all filters in the order of their names until it has found the one that a template names:
+    # in each task that names a later one, Jinja's templates and the mTLS engine would be imported.
+    from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
+    from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import junit, mtls
+
     report = cleaned(result)
     return {
         f"{name}.json": json.dumps(report, indent=1, sort_keys=True) + "\n",

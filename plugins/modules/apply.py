@@ -369,6 +369,21 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     return _result(module, applier, client)
 
 
+def settled(call: _module.Invocation) -> bool:
+    """Whether a call finds nothing to do, to wait for, or to tell. It has to be in check mode."""
+    if not call.check_mode:
+        raise AssertionError("settled changes nothing: the call has to be in check mode")
+    params = call.params
+    sources = sources_of(params["definitions"], params["src"] or [], params["retired"])
+    client = _module.connected(call, params["concurrency"])
+    applier = Applier(client, options_of(params, check=True), sources.place)
+    try:
+        applier.run(sources.objects, sources.retired)
+    except KubeError:  # the call itself tells it, with its hints
+        return False
+    return applier.settled and not client.warnings and not sources.warnings
+
+
 def main() -> None:
     """Entry point."""
     _module.run(_module.PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)

@@ -85,6 +85,10 @@ options:
     description: Phase in which a canary of this run ended.
     type: str
     default: ""
+  wait:
+    description: Whether the service is only RV(settled) when its objects are ready.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -113,7 +117,7 @@ EXAMPLES = r"""
     name: basket-service
     definitions: "{{ __plan.definitions }}"
     retired: "{{ __plan.retired }}"
-  when: __plan.decision.action == 'apply'
+  when: __plan.decision.action == 'apply' and not __plan.settled
 """
 
 RETURN = r"""
@@ -151,6 +155,13 @@ roots:
   type: dict
 missing_secrets:
   description: Whether a Secret that the service generates for itself does not exist.
+  returned: success
+  type: bool
+settled:
+  description:
+    - Whether the service is as planned, and ready with O(wait), so that M(servicemesh.platform.apply) would find nothing to do and nothing
+      to tell.
+    - It is always false where modules run in a process of their own, for which that would take longer than the task that it saves.
   returned: success
   type: bool
 without_pods:

@@ -104,6 +104,20 @@ class Applier:
             raise type(error)(self.scrubbed(str(error))) from None
         return self.result
 
+    @property
+    def settled(self) -> bool:
+        """After a run in check mode: whether nothing would change, and whatever a run would wait for is ready already."""
+        wanted = self._options.wait.until_ready
+        return all(
+            outcome.action is Action.ABSENT
+            or (
+                outcome.action is Action.UNCHANGED
+                and outcome.live is not None
+                and (not wanted(outcome.ref.kind) or verdict(outcome.live).state == State.READY)
+            )
+            for outcome in self.result.outcomes
+        )
+
     def _run(self, objects: list[Obj], retired: list[Obj]) -> None:
         present = self._options.state == "present"
         self._timed("discover", lambda: self._discover(objects, retired))
