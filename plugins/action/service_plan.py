@@ -116,11 +116,11 @@ class ActionModule(InProcessAction):
         if warnings:
             result["warnings"] = warnings
         result["missing_secrets"] = present and not set(generated) <= set(read["secrets"])
-        result["settled"] = self._settled(params, result, task_vars or {})
+        result["noop"] = self._is_noop(params, result, task_vars or {})
         # The result is for the next task; with -v it would print every object a second time.
         return {"changed": False, "_ansible_verbose_override": True, **result}
 
-    def _settled(
+    def _is_noop(
         self, params: Mapping[str, t.Any], result: Mapping[str, t.Any], task_vars: Mapping[str, t.Any]
     ) -> bool:
         """Whether the service is as planned and ready, so that nothing is left to do for a run.
@@ -139,7 +139,7 @@ class ActionModule(InProcessAction):
             "wait": params["wait"],
         }
         call = InProcess(self.checked_arguments(wanted, apply.ARGUMENTS), check_mode=True, diff=False)
-        return apply.settled(call) and not call.warnings
+        return apply.is_noop(call) and not call.warnings
 
 
 def canary_sources(service: str, given: Mapping[str, t.Any], own: Mapping[str, t.Any]) -> dict[str, t.Any]:

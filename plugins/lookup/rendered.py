@@ -27,7 +27,7 @@ options:
     type: str
     choices: [objects, value, text]
     default: objects
-  variables:
+  template_vars:
     description: Variables that the template sees beside those of the host, or in place of them.
     type: dict
     default: {}
@@ -85,20 +85,21 @@ class LookupModule(LookupBase):
                 return [kubectl_yaml.value(text)]
             return [[document.value for document in kubectl_yaml.read(text, terms[0])]]
         except KubeError as error:
-            raise AnsibleLookupError(f"rendered: {terms[0]}: {error}") from error
+            place = f"{terms[0]}, " if form == "value" else ""  # documents are named
+            raise AnsibleLookupError(f"rendered: {place}{error}") from error
 
     def _rendered(self, path: str, variables: Any) -> str:
         """The text that a template makes; its folder is where it finds what it includes."""
         templar = self._templar.copy_with_new_env(
             searchpath=[os.path.dirname(path)],
             # A layer above the variables, which stay as they are: nothing of a template changes them.
-            available_variables=ChainMap(dict(self.get_option("variables")), variables),
+            available_variables=ChainMap(dict(self.get_option("template_vars")), variables),
         )
         text = templar.template(trust_as_template(self._loader.get_text_file_contents(path)), escape_backslashes=False)
         if text is None:  # nothing but comments
             return ""
         if not isinstance(text, str):  # a single expression that is no text
             raise AnsibleLookupError(
-                f"rendered: {path} makes a {type(text).__name__}; expected text, for example by the filter to_json"
+                f"rendered: {path} makes a value that is no text; expected text, for example by the filter to_json"
             )
         return text

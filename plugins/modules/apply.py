@@ -369,10 +369,10 @@ def work(module: _module.Invocation) -> dict[str, Any]:
     return _result(module, applier, client)
 
 
-def settled(call: _module.Invocation) -> bool:
+def is_noop(call: _module.Invocation) -> bool:
     """Whether a call finds nothing to do, to wait for, or to tell. It has to be in check mode."""
     if not call.check_mode:
-        raise AssertionError("settled changes nothing: the call has to be in check mode")
+        raise AssertionError("is_noop changes nothing: the call has to be in check mode")
     params = call.params
     sources = sources_of(params["definitions"], params["src"] or [], params["retired"])
     client = _module.connected(call, params["concurrency"])
@@ -381,7 +381,7 @@ def settled(call: _module.Invocation) -> bool:
         applier.run(sources.objects, sources.retired)
     except KubeError:  # the call itself tells it, with its hints
         return False
-    return applier.settled and not client.warnings and not sources.warnings
+    return applier.is_noop and not client.warnings and not sources.warnings
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ options:
     type: str
     default: ""
   wait:
-    description: Whether the service is only RV(settled) when its objects are ready.
+    description: Whether a service whose objects are not ready is no RV(noop).
     type: bool
     default: true
 extends_documentation_fragment:
@@ -117,7 +117,7 @@ EXAMPLES = r"""
     name: basket-service
     definitions: "{{ __plan.definitions }}"
     retired: "{{ __plan.retired }}"
-  when: __plan.decision.action == 'apply' and not __plan.settled
+  when: __plan.decision.action == 'apply' and not __plan.noop
 """
 
 RETURN = r"""
@@ -157,7 +157,7 @@ missing_secrets:
   description: Whether a Secret that the service generates for itself does not exist.
   returned: success
   type: bool
-settled:
+noop:
   description:
     - Whether the service is as planned, and ready with O(wait), so that M(servicemesh.platform.apply) would find nothing to do and nothing
       to tell.

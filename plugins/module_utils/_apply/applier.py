@@ -105,7 +105,7 @@ class Applier:
         return self.result
 
     @property
-    def settled(self) -> bool:
+    def is_noop(self) -> bool:
         """After a run in check mode: whether nothing would change, and whatever a run would wait for is ready already."""
         wanted = self._options.wait.until_ready
         return all(

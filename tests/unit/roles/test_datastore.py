@@ -28,7 +28,6 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     out = tmp_path_factory.mktemp("rendered")
     playbook = Path(sys.executable).with_name("ansible-playbook")
     command = [str(playbook), str(HERE / "render.yml"), "-i", str(HERE / "variants.yml"), "-e", f"render_dir={out}"]
-    command += ["-e", f"render_templates={ROOT}/roles/datastore/templates"]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
     files = {path.stem: json.loads(path.read_text()) for path in out.glob("*.json")}
     assert len(files) == 8, done.stdout + done.stderr
