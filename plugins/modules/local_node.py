@@ -149,6 +149,7 @@ def config_digest(paths: list[str]) -> str:
 def supervisorctl(config: str, *words: str) -> list[list[str]]:
     """Words of each line that supervisorctl prints."""
     argv = ["supervisorctl", "-c", config, *words]
+    # run_command is a method of AnsibleModule; this works without one too.  pylint: disable-next=ansible-bad-function
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return [line.split() for line in done.stdout.splitlines()]
 

@@ -111,6 +111,7 @@ def finding_of_fetched(binary: str, reference: str, version: str) -> str:
 
 def _run(*argv: str) -> subprocess.CompletedProcess[str]:
     try:
+        # run_command is a method of AnsibleModule; this works without one too.  pylint: disable-next=ansible-bad-function
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_FETCH_TIMEOUT)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(argv, 124, "", f"no answer within {_FETCH_TIMEOUT:.0f} s")
