@@ -68,9 +68,10 @@ def run(argv: Sequence[str]) -> str:
 def istioctl_findings(text: str) -> list[Finding]:
     """Findings in what it printed. Raises IstioctlError for another shape."""
     try:
-        messages = json.loads(text or "[]") or []
+        read = json.loads(text or "[]")
     except ValueError:
         raise IstioctlError(f"it printed no JSON: {text[:80]!r}") from None
+    messages = [] if read is None else read
     if not isinstance(messages, list) or not all(isinstance(m, dict) and m.get("code") for m in messages):
         raise IstioctlError(f"it printed no list of messages: {text[:80]!r}")
     found = []

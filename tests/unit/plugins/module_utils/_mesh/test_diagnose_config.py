@@ -35,6 +35,10 @@ def route(host: str = "web", weight: int | None = None, **destination: Any) -> d
     return {"destination": {"host": host, **destination}, **({} if weight is None else {"weight": weight})}
 
 
+def subset(name: str, track: str) -> dict[str, Any]:
+    return {"name": name, "labels": {"track": track}}
+
+
 def mesh(pods: Any = None, **objects: list[dict[str, Any]]) -> Config:
     """A mesh without a finding, with some kinds replaced."""
     slices = [
@@ -50,9 +54,7 @@ def mesh(pods: Any = None, **objects: list[dict[str, Any]]) -> Config:
             obj("web", hosts=["web"], gateways=["door", "mesh"],
                 http=[{"route": [route(subset="v1", weight=100), route(subset="v2", weight=0)]}]),
         ],
-        "DestinationRule": [
-            obj("web", host="web", subsets=[{"name": f"v{number}", "labels": {"track": track}} for number, track in ((1, "stable"), (2, "canary"))]),
-        ],
+        "DestinationRule": [obj("web", host="web", subsets=[subset("v1", "stable"), subset("v2", "canary")])],
         "Gateway": [obj("door", selector={"app": "web"})],
     }  # fmt: skip
     return Config({**good, **objects}, [pod(track="stable")] if pods is None else pods)
