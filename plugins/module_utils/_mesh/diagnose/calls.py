@@ -29,6 +29,7 @@ _BY = (
 _FAILED = 'response_code=~"5..|0"'
 # UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
 _GRPC = 'response_code!~"5..|0", grpc_response_status=~"2|4|12|13|14|15"'
+_UNKNOWN = "unknown/unknown"
 Pair = tuple[str, str]
 
 
@@ -71,12 +72,16 @@ class Calls:
 def calls_of(everything: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[Calls]:
     """Calls by caller and service, those with the most failed ones first. Raises ValueError for a value that is no number."""
     totals, bad = _by_pair(everything), _by_pair(failed)
+    source, destination = totals.get("source", {}), totals.get("destination", {})
+    # Services that do not know all of their callers, as without metadata exchange: theirs are among the unknown ones.
+    unclear = {service for (caller, service) in source if (caller, service) not in destination}
     found = []
-    for reporter in ("source", "destination"):
-        for pair, number in totals.get(reporter, {}).items():
-            if reporter == "destination" and pair in totals.get("source", {}):
-                continue
-            if number > 0:
+    for reporter, pairs in (("source", source), ("destination", destination)):
+        for pair, number in pairs.items():
+            told_already = reporter == "destination" and (
+                pair in source or (pair[0] == _UNKNOWN and pair[1] in unclear)
+            )
+            if number > 0 and not told_already:
                 found.append(Calls(*pair, number, min(number, bad.get(reporter, {}).get(pair, 0.0))))
     return sorted(found, key=lambda entry: (-entry.failed, entry.service, entry.caller))
 

@@ -18,7 +18,7 @@ from typing import Any
 CONFIG_DUMP = "/config_dump"
 CLUSTERS = "/clusters?format=json"
 KINDS = ("clusters", "listeners", "routes")  # what is compared
-_MOST_FIELDS = 5  # fields that are named of one resource
+_MOST_FIELDS = 3  # fields that are named of one resource
 _DEPTH = 40
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
@@ -159,16 +159,25 @@ def differences(envoy: Dump, istiod: Dump) -> list[Difference]:
 def _paths(one: Any, other: Any, path: str) -> Iterator[str]:
     """Where two values differ. Numbers are compared by value: 64-bit ones are texts in JSON."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        for key in sorted({*one, *other}):
-            yield from _paths(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+        left, right = _by_key(one), _by_key(other)
+        for key in sorted({*left, *right}):
+            name = (left.get(key) or right[key])[0]
+            yield from _paths(
+                left.get(key, ("", None))[1], right.get(key, ("", None))[1], f"{path}.{name}" if path else name
+            )
     elif isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
             yield f"{path} ({len(one)} in Envoy, {len(other)} in istiod)"
             return
-        for number, (left, right) in enumerate(zip(one, other, strict=True)):
-            yield from _paths(left, right, f"{path}[{number}]")
+        for number, (have, want) in enumerate(zip(one, other, strict=True)):
+            yield from _paths(have, want, f"{path}[{number}]")
     elif not _same(one, other):
         yield path or "the whole"
+
+
+def _by_key(value: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Keys without what is lost in camelCase (`consecutive_5xx` is `consecutive5xx`) -> the key and its value."""
+    return {key.replace("_", "").lower(): (key, entry) for key, entry in value.items()}
 
 
 def _same(one: Any, other: Any) -> bool:

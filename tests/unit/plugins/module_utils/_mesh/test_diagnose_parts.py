@@ -209,6 +209,18 @@ def test_callers_reports_go_before_those_of_callees() -> None:
     assert calls.calls_findings(found, 0.1, 60, 3600) == told[:1]
 
 
+def test_callers_that_a_callee_does_not_know_are_not_counted_twice() -> None:
+    """Without metadata exchange, a callee reports calls of the mesh with an unknown caller."""
+    unknown = {
+        **series(100, "destination"),
+        "metric": {**series(0, "destination")["metric"], "source_workload": "", "source_workload_namespace": ""},
+    }
+    assert [entry.caller for entry in calls.calls_of([series(100), unknown], [])] == ["shop/web"]
+    known = calls.calls_of([series(100), series(90, "destination"), unknown], [])
+    assert [entry.caller for entry in known] == ["shop/web", "unknown/unknown"]
+    assert [entry.caller for entry in calls.calls_of([unknown], [])] == ["unknown/unknown"]
+
+
 def test_no_calls_are_told() -> None:
     assert [str(entry.code) for entry in calls.calls_findings(calls.calls_of([], []), 0.1, 10, 3600)] == ["no_calls"]
     with pytest.raises(ValueError, match="no number"):

@@ -25,7 +25,7 @@ ENVOY: dict[str, Any] = {
             "version_info": "x",
             "dynamic_active_clusters": [
                 {"version_info": "1", "last_updated": "2026",
-                 "cluster": {"@type": "c", "name": "out|80||web", "type": "EDS", "connect_timeout": "10s"}},
+                 "cluster": {"@type": "c", "name": "out|80||web", "type": "EDS", "connect_timeout": "10s", "consecutive_5xx": 5}},
                 {"cluster": {"name": "out|80||cart", "type": "EDS"}},
             ],
             "dynamic_warming_clusters": [{"cluster": {"name": "late"}}],
@@ -34,7 +34,7 @@ ENVOY: dict[str, Any] = {
             "@type": f"{ANY}ListenersConfigDump",
             "dynamic_listeners": [
                 {"name": "l1",
-                 "active_state": {"listener": {"name": "l1", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"port_value": 80}}}},
+                 "active_state": {"listener": {"name": "l1", "traffic_direction": "IN", "address": {"socket_address": {"port_value": 80}}}},
                  "error_state": {"details": "no such filter"}},
             ],
         },
@@ -49,14 +49,14 @@ ISTIOD: dict[str, Any] = {
             "@type": f"{ANY}ClustersConfigDump",
             "dynamicActiveClusters": [
                 {"cluster": {"@type": "c", "name": "out|80||cart", "type": "EDS", "metadata": {}}},
-                {"cluster": {"@type": "c", "name": "out|80||web", "type": "EDS", "connectTimeout": "10s"}},
+                {"cluster": {"@type": "c", "name": "out|80||web", "type": "EDS", "connectTimeout": "10s", "consecutive5xx": 5}},
             ],
         },
         {
             "@type": f"{ANY}ListenersConfigDump",
             "dynamicListeners": [
                 {"name": "l1",
-                 "activeState": {"listener": {"name": "l1", "trafficDirection": "OUTBOUND", "address": {"socketAddress": {"portValue": "80"}}}}}
+                 "activeState": {"listener": {"name": "l1", "trafficDirection": "IN", "address": {"socketAddress": {"portValue": "80"}}}}}
             ],
         },
         {"@type": f"{ANY}RoutesConfigDump",
