@@ -152,11 +152,11 @@ def test_istios_analyzer_finds_what_we_find(bed: Bed, tmp_path: Path) -> None:
         ),
         istio("VirtualService", bed.namespace, "stops", hosts=["stops"], gateways=["mesh", "no-gateway"], http=routes),
     )
+    there(ISTIOCTL)
     arguments = {
         "namespaces": [bed.namespace],
         "sections": ["config", "istioctl"],
         "report_folder": str(tmp_path),
-        "platform_istioctl_binary": there(ISTIOCTL),
         "platform_kubeconfig": os.environ["KUBECONFIG"],
     }
     run = ansible_playbook("diagnose.yml", "-i", "inventories/local", "-e", json.dumps(arguments))
