@@ -162,6 +162,7 @@ class Answers:
     """Stands in for the client, with the answers of a mesh. `refuses`: plurals that may not be listed. `pause`: seconds of each request."""
 
     def __init__(self, mesh: Mesh, refuses: frozenset[str] = frozenset(), pause: float = 0.0) -> None:
+        self.mesh_config = "istio"
         self.requests, self.pause, self._refuses, self._lock = 0, pause, refuses, threading.Lock()
         self._pages = {
             plural: [
@@ -201,7 +202,7 @@ class Answers:
 
     def get(self, path: str, **_options: Any) -> Obj | None:
         self._asked()
-        if path.endswith("/configmaps/istio"):
+        if path.endswith(f"/configmaps/{self.mesh_config}"):
             return {"data": {"mesh": "rootNamespace: istio-system\n"}}
         if path.startswith(("/api/", "/apis/")) and path.count("/") <= 3:  # what a version has
             return {"resources": [{"name": plural} for plural in self._refuses]}
@@ -247,13 +248,20 @@ class Invocation:
         raise AssertionError(warning)
 
 
-def bad_mesh() -> Mesh:
-    """A mesh with a finding in each section, and texts that would harm a page."""
+def bad_mesh(attack: str = ATTACK) -> Mesh:
+    """A mesh with a finding in each section. `attack`: what is in texts of others."""
     mesh = Mesh()
     one, two = mesh.rows["istiod-abc-1"], mesh.rows["istiod-abc-2"]
     one[1] = synced(
         one[1]["proxy"],
-        **{TYPES[1]: {"sent": "2", "acked": "1", "sentTime": at(74), "lastError": f"no such filter {ATTACK}"}},
+        **{
+            TYPES[1]: {
+                "sent": "2",
+                "acked": "1",
+                "sentTime": at(74),
+                "lastError": f"Error adding listener: no such filter {attack}",
+            }
+        },
     )
     two[0] = synced(two[0]["proxy"], **{TYPES[0]: {"sent": "2", "acked": "1", "sentTime": at(600)}})
     del two[-1]
@@ -267,7 +275,7 @@ def bad_mesh() -> Mesh:
             "involvedObject": about,
             "reason": "Unhealthy",
             "lastTimestamp": at(30),
-            "message": ATTACK,
+            "message": f"Readiness probe failed {attack}",
             "count": 4,
         }
     ]

@@ -30,7 +30,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     proxy_config,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.codes import Section
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.findings import Obj
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.findings import Obj, understood
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.observed import (
     KINDS,
     NOTHING,
@@ -47,7 +47,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus i
 
 DEBUG = 15014  # istiod's monitoring port, which has the debug endpoints (istio pilot/pkg/bootstrap/server.go)
 _SYNCZ, _VERSION, _ISTIOD_DUMP = "/debug/syncz", "/version", "/debug/config_dump?proxyID="
-_LONG = 15.0  # seconds for an answer that may be large
+_SHORT, _LONG = 5.0, 12.0  # seconds for an answer, and for one that may be large
+_DEFAULT = "default"  # the revision without a name of its own
 _AGAIN = 1.0  # seconds before what differs is read again: istiod may be pushing
 MOST_PROXIES = 10  # whose configuration is compared
 
@@ -139,12 +140,22 @@ def sampled(all_pods: Sequence[pods.Pod], wanted: Wanted) -> list[pods.Pod]:
     return firsts[: wanted.samples]
 
 
+def revision_of(istiod: pods.Pod) -> str:
+    """Revision of a pod of istiod."""
+    return str(istiod.labels.get("istio.io/rev") or _DEFAULT)
+
+
 class _Reads:
     """The reads that follow the lists, all at once."""
 
     def __init__(
         self, client: Client, wanted: Wanted, all_pods: Sequence[pods.Pod], ingresses: Sequence[Obj], source: Cluster
     ) -> None:
+        self._istiods = [
+            pod
+            for pod in all_pods
+            if pod.namespace == wanted.istio_namespace and pod.labels.get("app") == "istiod" and runs(pod.obj)
+        ]
         self._client, self._wanted, self._pods, self._ingresses, self._source = (
             client,
             wanted,
@@ -158,10 +169,7 @@ class _Reads:
     ) -> tuple[Read, list[Istiod], list[tuple[str, Read]], list[tuple[str, Read]], Read]:
         """(MeshConfig, istiods, answers to /certs, Secrets of Ingresses, calls)."""
         wanted, asked = self._wanted, [section for section in Section if section not in not_asked]
-        place = wanted.istio_namespace
-        istiods = [
-            pod for pod in self._pods if pod.namespace == place and pod.labels.get("app") == "istiod" and runs(pod.obj)
-        ]
+        istiods = self._istiods
         sample = sampled(self._pods, wanted) if Section.CERTIFICATES in asked else []
         names = self._secret_names() if Section.CERTIFICATES in asked else []
         jobs: list[Callable[[], Any]] = [self._mesh_config if Section.CONFIG in asked else _nothing]
@@ -174,9 +182,11 @@ class _Reads:
         return done[0], done[2:count], done[count : count + len(sample)], done[count + len(sample) :], done[1]
 
     def _istiod(self, pod: pods.Pod) -> Istiod:
-        revision = str(pod.labels.get("istio.io/rev") or "default")
+        revision = revision_of(pod)
         try:
-            version = inside.get(self._client, pod.namespace, pod.name, DEBUG, _VERSION).body.decode(errors="replace")
+            version = inside.get(self._client, pod.namespace, pod.name, DEBUG, _VERSION, _SHORT).body.decode(
+                errors="replace"
+            )
             reply = inside.get(self._client, pod.namespace, pod.name, DEBUG, _SYNCZ, _LONG)
             answer = json.loads(reply.body)
         except inside.PodError as error:
@@ -186,7 +196,7 @@ class _Reads:
         return Istiod(pod.name, version.strip().partition("-")[0], revision, _clock(reply.headers), answer)
 
     def _certs(self, pod: pods.Pod) -> tuple[str, Read]:
-        return f"Pod {pod.namespace}/{pod.name}", _inside(self._client, pod, inside.ADMIN, "/certs")
+        return f"Pod {pod.namespace}/{pod.name}", _inside(self._client, pod, inside.ADMIN, "/certs", _SHORT)
 
     def _secret_names(self) -> list[tuple[str, str, str]]:
         """(namespace, Secret, Ingress) of the certificates of Ingresses."""
@@ -212,16 +222,23 @@ class _Reads:
         return where, Read(None if found is None else str((found.get("data") or {}).get("tls.crt") or ""))
 
     def _mesh_config(self) -> Read:
-        """The root namespace that the MeshConfig of the default revision names, else that of istiod."""
-        found = self._source.config_map(self._wanted.istio_namespace, "istio")
-        if isinstance(found, Missing):
-            return Read(error=found.text, right=found.right)
-        try:
-            document = kubectl_yaml.value((found.get("data") or {}).get("mesh") or "")
-        except KubeError as error:
-            return Read(error=f"its key mesh is not YAML: {error}")
-        root = document.get("rootNamespace") if isinstance(document, Mapping) else None
-        return Read(str(root or self._wanted.istio_namespace))
+        """The root namespace that the MeshConfigs of all revisions name, else that of istiod."""
+        revisions = sorted({revision_of(pod) for pod in self._istiods}) or [_DEFAULT]
+        roots = {}
+        for revision in revisions:
+            name = "istio" if revision == _DEFAULT else f"istio-{revision}"
+            found = self._source.config_map(self._wanted.istio_namespace, name)
+            if isinstance(found, Missing):
+                return Read(error=f"ConfigMap {name}: {found.text}", right=found.right)
+            try:
+                document = kubectl_yaml.value((found.get("data") or {}).get("mesh") or "")
+            except KubeError as error:
+                return Read(error=f"ConfigMap {name}: its key mesh is not YAML: {error}")
+            root = document.get("rootNamespace") if isinstance(document, Mapping) else None
+            roots[revision] = str(root or self._wanted.istio_namespace)
+        if len(set(roots.values())) > 1:
+            return Read(error=f"the revisions have different root namespaces: {roots}")
+        return Read(roots[revisions[0]])
 
     def _calls(self) -> Read:
         if self._wanted.prometheus is None:
@@ -275,7 +292,7 @@ def _proxy_config(client: Client, wanted: Wanted, istiods: Sequence[Istiod], pod
     endpoints: Mapping[str, Mapping[str, int]] = {}
     if not clusters.error:
         try:
-            endpoints = proxy_config.endpoints_of(clusters.value)
+            endpoints = understood(proxy_config.endpoints_of, clusters.value)
         except ValueError as error:
             unread.append(("endpoints", Read(error=str(error))))
     first, first_lost = _compared(client, wanted, istiods, pod)
@@ -329,7 +346,7 @@ def _both(
     lost = []
     for name, read in (("Envoy's configuration", own), ("istiod's configuration", theirs)):
         try:
-            made.append(None if read.error else proxy_config.dump_of(read.value))
+            made.append(None if read.error else understood(proxy_config.dump_of, read.value))
         except ValueError as error:
             made.append(None)
             lost.append((name, Read(error=str(error))))

@@ -226,8 +226,8 @@ class DiagnosisCode(StrEnum):
         "The selector of a policy matches no pod, so the policy changes nothing.",
         Severity.WARNING,
         "Correct the labels of the selector, or delete the policy.",
-        "pkg/config/analysis/analyzers/maturity",
-        "IST0127, KIA0002",
+        "pkg/config/analysis/analyzers/authz/authorizationpolicies.go",
+        "IST0127, KIA0004",
     )
     SERVICE_WITHOUT_ENDPOINTS = Entry(
         "service_without_endpoints",

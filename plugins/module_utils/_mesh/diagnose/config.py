@@ -15,8 +15,14 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import runs
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.codes import DiagnosisCode
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.findings import Finding, Obj, finding
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.codes import DiagnosisCode, Section
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.findings import (
+    Finding,
+    Obj,
+    finding,
+    not_read,
+    understood,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.pods import Pod
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import matches
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import full_host
@@ -328,4 +334,13 @@ CHECKS: tuple[tuple[Callable[[Config], Iterator[Finding]], frozenset[str]], ...]
 
 def config_findings(config: Config) -> list[Finding]:
     """The findings of all checks whose kinds were read."""
-    return [entry for check, needs in CHECKS if not needs & config.unread for entry in check(config)]
+    found: list[Finding] = []
+    for check, needs in CHECKS:
+        if not needs & config.unread:
+            try:
+                found += understood(lambda run=check: list(run(config)))
+            except ValueError as error:
+                found.append(
+                    not_read(Section.CONFIG, ", ".join(sorted(needs)), f"an object cannot be understood: {error}")
+                )
+    return found

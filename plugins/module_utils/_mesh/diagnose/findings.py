@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.codes import DiagnosisCode, Section
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing, MissingCause
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.rules import Severity
 
 Obj = Mapping[str, Any]
+T = TypeVar("T")
 _ORDER = {severity: number for number, severity in enumerate(Severity)}
 
 
@@ -83,6 +84,14 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """The worst first, then by section, object and code."""
     places = {section: number for number, section in enumerate(Section)}
     return sorted(findings, key=lambda f: (_ORDER[f.severity], places[f.section], f.object, f.code, f.message))
+
+
+def understood(parse: Callable[..., T], *arguments: Any) -> T:
+    """Result of a function that reads what others wrote. Raises ValueError when that has not the expected shape."""
+    try:
+        return parse(*arguments)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"it has not the expected shape ({type(error).__name__}: {error})") from error
 
 
 class FailOn(StrEnum):

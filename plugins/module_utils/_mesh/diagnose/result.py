@@ -31,6 +31,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     not_read,
     ordered,
     sentence,
+    understood,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.observed import (
     KINDS,
@@ -142,7 +143,7 @@ def _proxies(observed: Observed, wanted: Wanted, told: _Told) -> None:
 def _config(observed: Observed, wanted: Wanted, told: _Told) -> None:
     root = observed.mesh_config
     if root.error:
-        where = f"ConfigMap {wanted.istio_namespace}/istio"
+        where = f"MeshConfig in {wanted.istio_namespace}"
         told.findings.append(not_read(Section.CONFIG, where, root.error, root.right))
     kinds = {kind.name for kind in KINDS[Section.CONFIG]}
     objects = {name: items for name, items in observed.found.items() if name in kinds and name != "Pod"}
@@ -184,7 +185,7 @@ def _certificates(observed: Observed, wanted: Wanted, told: _Told) -> None:
         try:
             if read.error:
                 raise ValueError(read.error)
-            found += certificates.of_proxy(where, read.value)
+            found += understood(certificates.of_proxy, where, read.value)
         except ValueError as error:
             told.findings.append(not_read(Section.CERTIFICATES, where, str(error), read.right))
     for where, read in observed.secrets:
@@ -221,7 +222,7 @@ def _calls(observed: Observed, wanted: Wanted, told: _Told) -> None:
     try:
         if read.error:
             raise ValueError(read.error)
-        everything = calls.calls_of(*read.value)
+        everything = understood(calls.calls_of, *read.value)
     except ValueError as error:
         told.findings.append(not_read(Section.CALLS, "Prometheus", str(error)))
         return

@@ -22,6 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     Finding,
     finding,
     not_read,
+    understood,
 )
 
 # istio pilot/pkg/xds/v3/model.go (GetShortType)
@@ -218,7 +219,7 @@ def judge(istiods: Sequence[Istiod], expected: Iterable[Expected], patience: flo
         try:
             if istiod.error:
                 raise ValueError(istiod.error)
-            connected += proxies_of(istiod, patience)
+            connected += understood(proxies_of, istiod, patience)
         except ValueError as error:
             complete = False
             findings.append(not_read(Section.PROXIES, f"istiod {istiod.pod}", str(error), istiod.right))

@@ -81,6 +81,18 @@ def test_a_silent_istiod_or_proxy_is_named(monkeypatch: pytest.MonkeyPatch, part
     assert states == ({"synced", "unknown"} if part == "/debug/syncz" else {"synced"})
 
 
+@pytest.mark.parametrize(("config", "answer"), [("istio-1-31", "healthy"), ("istio", "unknown")])
+def test_the_mesh_config_is_that_of_the_revision(monkeypatch: pytest.MonkeyPatch, config: str, answer: str) -> None:
+    mesh = Mesh()
+    for pod in mesh.lists["pods"][:2]:
+        pod["metadata"]["labels"]["istio.io/rev"] = "1-31"
+    answers = Answers(mesh)
+    answers.mesh_config = config
+    told = result(answers, monkeypatch)
+    assert told["summary"]["answer"] == answer
+    assert [entry["revision"] for entry in told["istiods"]] == ["1-31", "1-31"]
+
+
 WRONG = {
     "window": 5,
     "stale_after": -1.0,

@@ -137,6 +137,14 @@ def test_policies_of_the_root_namespace_are_for_all() -> None:
     assert "policy_without_pods" not in codes(Config(unknown.objects, unknown.pods, root=None))
 
 
+def test_an_object_of_another_shape_makes_its_checks_unknown() -> None:
+    """The other checks go on."""
+    odd = mesh(VirtualService=[obj("web", http=[5])], Gateway=[obj("door", selector={"istio": "none"})])
+    found = config_findings(odd)
+    assert {str(entry.code) for entry in found} >= {"not_read", "gateway_without_pods"}
+    assert any("VirtualService" in entry.object for entry in found if not entry.known)
+
+
 @pytest.mark.parametrize("kind", sorted({kind for _check, needs in CHECKS for kind in needs}))
 def test_from_a_kind_that_was_not_read_nothing_follows(kind: str) -> None:
     """Without a kind, a mesh has no finding that the whole mesh does not have."""

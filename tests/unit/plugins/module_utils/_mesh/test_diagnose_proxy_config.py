@@ -9,6 +9,7 @@ import copy
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.findings import understood
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.proxy_config import (
     differences,
     dump_of,
@@ -112,6 +113,12 @@ def test_the_summary() -> None:
         "warming": ["late"],
         "refused": {"l1": "no such filter"},
     }
+
+
+def test_entries_of_another_shape_are_an_error() -> None:
+    for answer in ({"configs": [5]}, {"configs": [{"@type": f"{ANY}RoutesConfigDump", "dynamic_route_configs": [5]}]}):
+        with pytest.raises(ValueError, match="expected shape"):
+            understood(dump_of, answer)
 
 
 @pytest.mark.parametrize("answer", [None, [], {"configs": "x"}, {"error": 1}])
