@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.sync import short
 
 from tests.integration.conftest import deployment, run_module
 from tests.integration.test_charts import ISTIOCTL, there
@@ -104,6 +106,25 @@ def synced(proxies: dict[str, Obj]) -> bool:
     return len(proxies) == 2 and all(entry["state"] == "synced" for entry in proxies.values())
 
 
+STATUSES = {"SYNCED": "synced", "STALE": "stale", "ERROR": "rejected"}
+
+
+def istioctl(*arguments: str) -> str:
+    argv = [there(ISTIOCTL), "proxy-status", "--kubeconfig", os.environ["KUBECONFIG"], *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def istioctls_states(namespace: str) -> dict[str, dict[str, str]]:
+    """States of the types of each pod, as istioctl tells them."""
+    listed = json.loads(istioctl("--namespace", namespace, "--output", "json"))["resources"]
+    return {
+        entry["node"]["id"].partition(".")[0]: {
+            short(config["typeUrl"]): STATUSES[config["configStatus"]] for config in entry["genericXdsConfigs"]
+        }
+        for entry in listed
+    }
+
+
 def codes(result: Obj, app: str = "") -> set[str]:
     return {entry["code"] for entry in result["findings"] if app in entry["object"]}
 
@@ -129,7 +150,15 @@ def test_proxies_that_are_stale_or_refuse_are_found_and_recover(bed: Bed) -> Non
     assert codes(result, "/refuses-") == {"proxy_rejected"}
     assert result["failing"] == result["findings"]
     assert result["summary"]["answer"] == "findings"
+    # Only what stays as it is: other types may be pushed at any moment.
+    theirs = istioctls_states(bed.namespace)
+    assert theirs[by_app["stops"]["pod"]]["CDS"] == "stale"
+    assert theirs[by_app["refuses"]["pod"]]["LDS"] == "rejected"
     (config,) = bed.told(proxies=[f"{bed.namespace}/refuses"])["proxy_configs"]
+    compared = istioctl(f"{config['pod']}.{bed.namespace}")
+    assert [
+        f"{kind}s {what}Match" in compared for kind, what in (("Cluster", ""), ("Listener", "Don't "), ("Route", ""))
+    ] == [True] * 3
     assert [entry["name"] for entry in config["differences"]] == ["virtualInbound"]
     assert "no.such.Filter" in config["summary"]["refused"]["virtualInbound"]
 
