@@ -222,9 +222,9 @@ class _Reads:
         return where, Read(None if found is None else str((found.get("data") or {}).get("tls.crt") or ""))
 
     def _mesh_config(self) -> Read:
-        """The root namespace that the MeshConfigs of all revisions name, else that of istiod."""
+        """(root namespace, trust domain) of the MeshConfigs of all revisions, with the defaults of Istio's charts."""
         revisions = sorted({revision_of(pod) for pod in self._istiods}) or [_DEFAULT]
-        roots = {}
+        found_in: dict[str, tuple[str, str]] = {}
         for revision in revisions:
             name = "istio" if revision == _DEFAULT else f"istio-{revision}"
             found = self._source.config_map(self._wanted.istio_namespace, name)
@@ -234,11 +234,12 @@ class _Reads:
                 document = kubectl_yaml.value((found.get("data") or {}).get("mesh") or "")
             except KubeError as error:
                 return Read(error=f"ConfigMap {name}: its key mesh is not YAML: {error}")
-            root = document.get("rootNamespace") if isinstance(document, Mapping) else None
-            roots[revision] = str(root or self._wanted.istio_namespace)
-        if len(set(roots.values())) > 1:
-            return Read(error=f"the revisions have different root namespaces: {roots}")
-        return Read(roots[revisions[0]])
+            values = document if isinstance(document, Mapping) else {}
+            root, domain = values.get("rootNamespace"), values.get("trustDomain")
+            found_in[revision] = (str(root or self._wanted.istio_namespace), str(domain or "cluster.local"))
+        if len(set(found_in.values())) > 1:
+            return Read(error=f"the revisions have different root namespaces or trust domains: {found_in}")
+        return Read(found_in[revisions[0]])
 
     def _calls(self) -> Read:
         if self._wanted.prometheus is None:

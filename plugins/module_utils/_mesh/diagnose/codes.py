@@ -229,6 +229,15 @@ class DiagnosisCode(StrEnum):
         "pkg/config/analysis/analyzers/authz/authorizationpolicies.go",
         "IST0127, KIA0004",
     )
+    PRINCIPAL_MISSING = Entry(
+        "principal_missing",
+        Section.CONFIG,
+        "An AuthorizationPolicy names a ServiceAccount that does not exist, so nobody has this identity.",
+        Severity.WARNING,
+        "Correct the namespace or the name of the ServiceAccount, or remove it from the policy.",
+        "pilot/pkg/security/authz/model/generator.go",
+        "KIA0106",
+    )
     SERVICE_WITHOUT_ENDPOINTS = Entry(
         "service_without_endpoints",
         Section.CONFIG,

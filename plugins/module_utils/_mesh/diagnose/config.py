@@ -9,6 +9,7 @@ where all kinds that it needs were read: from a kind that is not known, nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,11 +43,12 @@ POLICIES: Mapping[str, tuple[str, str]] = {
     "EnvoyFilter": ("workloadSelector", "labels"),
 }
 _MOST_NAMED = 5
+_PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/([^/*]+)")  # pkg/spiffe/spiffe.go, without the scheme
 
 
 @dataclass(frozen=True)
 class Config:
-    """What was read. `unread`: kinds that are not known. `root`: the root namespace, None when it is not known."""
+    """What was read. `unread`: kinds that are not known. `root`, `trust_domain`: None when they are not known."""
 
     objects: Mapping[str, Sequence[Obj]]
     pods: Sequence[Pod]
@@ -54,6 +56,7 @@ class Config:
     domain: str = "cluster.local"
     root: str | None = "istio-system"
     istio_namespace: str = "istio-system"
+    trust_domain: str | None = "cluster.local"
 
     def of(self, kind: str) -> Sequence[Obj]:
         """Objects of a kind; none when it was not read."""
@@ -291,6 +294,27 @@ def _policies(config: Config) -> Iterator[Finding]:
                 yield _about(DiagnosisCode.POLICY_WITHOUT_PODS, item, kind, message)
 
 
+def _principals(config: Config) -> Iterator[Finding]:
+    """Identities of this cluster and mesh alone: wildcards, other trust domains and what is excluded name nobody for certain."""
+    known = {f"{namespace_of(item)}/{item['metadata']['name']}" for item in config.of("ServiceAccount")}
+    for item in config.of("AuthorizationPolicy"):
+        lacking: dict[str, None] = {}
+        for rule in spec(item).get("rules") or []:
+            for origin in rule.get("from") or []:
+                source = origin.get("source") or {}
+                for name in source.get("principals") or []:
+                    match = _PRINCIPAL.fullmatch(str(name))
+                    if match and match[1] == config.trust_domain and f"{match[2]}/{match[3]}" not in known:
+                        lacking[f"{match[2]}/{match[3]}"] = None
+                for name in map(str, source.get("serviceAccounts") or []):
+                    full = name if "/" in name else f"{namespace_of(item)}/{name}"
+                    if full not in known:
+                        lacking[full] = None
+        if lacking:
+            message = f"there is no ServiceAccount {_some(sorted(lacking))}"
+            yield _about(DiagnosisCode.PRINCIPAL_MISSING, item, "AuthorizationPolicy", message)
+
+
 def _endpoints(config: Config) -> Iterator[Finding]:
     ready = {
         (namespace_of(item), (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name"))
@@ -328,6 +352,7 @@ CHECKS: tuple[tuple[Callable[[Config], Iterator[Finding]], frozenset[str]], ...]
     (_empty_subsets, frozenset({"DestinationRule", "VirtualService", "Service", "Pod"})),
     (_selectors, frozenset({"Gateway", "Pod"})),
     (_policies, frozenset({*POLICIES, "WorkloadEntry", "Pod"})),
+    (_principals, frozenset({"AuthorizationPolicy", "ServiceAccount"})),
     (_endpoints, frozenset({"Service", "EndpointSlice"})),
 )
 

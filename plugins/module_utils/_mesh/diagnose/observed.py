@@ -35,6 +35,7 @@ _PLURALS = {
 _CONFIG = (
     Kind("Service", "services", ("v1",)),
     Kind("EndpointSlice", "endpointslices", ("discovery.k8s.io/v1",)),
+    Kind("ServiceAccount", "serviceaccounts", ("v1",)),
     Kind("VirtualService", "virtualservices", _NETWORKING),
     Kind("DestinationRule", "destinationrules", _NETWORKING),
     Kind("Gateway", "gateways", _NETWORKING),

@@ -141,10 +141,11 @@ def _proxies(observed: Observed, wanted: Wanted, told: _Told) -> None:
 
 
 def _config(observed: Observed, wanted: Wanted, told: _Told) -> None:
-    root = observed.mesh_config
-    if root.error:
+    read = observed.mesh_config
+    root, trust_domain = (None, None) if read.error else read.value
+    if read.error:
         where = f"MeshConfig in {wanted.istio_namespace}"
-        told.findings.append(not_read(Section.CONFIG, where, root.error, root.right))
+        told.findings.append(not_read(Section.CONFIG, where, read.error, read.right))
     kinds = {kind.name for kind in KINDS[Section.CONFIG]}
     objects = {name: items for name, items in observed.found.items() if name in kinds and name != "Pod"}
     told.findings += config.config_findings(
@@ -153,8 +154,9 @@ def _config(observed: Observed, wanted: Wanted, told: _Told) -> None:
             _pods(observed),
             frozenset(observed.missing),
             wanted.domain,
-            None if root.error else str(root.value),
+            root,
             wanted.istio_namespace,
+            trust_domain,
         )
     )
     numbers = {

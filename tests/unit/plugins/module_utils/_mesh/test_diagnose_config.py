@@ -68,6 +68,10 @@ def vs(*routes: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
     return [obj("web", **{"hosts": ["web"], "http": [{"route": list(routes)}], **more})]
 
 
+def allowed(*principals: str, **source: Any) -> list[dict[str, Any]]:
+    return [obj("allow", rules=[{"from": [{"source": {"principals": list(principals), **source}}]}])]
+
+
 FOUND = {
     "gateway_missing": mesh(VirtualService=vs(route(), gateways=["other/door"])),
     "host_missing": mesh(VirtualService=vs(route("wbe"))),
@@ -79,6 +83,7 @@ FOUND = {
     "gateway_without_pods": mesh(Gateway=[obj("door", selector={"istio": "none"})]),
     "policy_without_pods": mesh(PeerAuthentication=[obj("p", selector={"matchLabels": {"app": "wbe"}})]),
     "service_without_endpoints": mesh(EndpointSlice=[]),
+    "principal_missing": mesh(AuthorizationPolicy=allowed("cluster.local/ns/shop/sa/wbe")),
 }
 
 
@@ -127,6 +132,19 @@ def test_a_pod_that_ended_is_no_pod() -> None:
         }
     )
     assert "subset_without_pods" in codes(mesh([ended]))
+
+
+def test_only_identities_of_this_mesh_have_to_exist() -> None:
+    accounts = [obj("web")]
+    others = ("*", "cluster.local/ns/shop/sa/*", "other.example/ns/shop/sa/none", "cluster.local/ns/shop/sa/web")
+    assert "principal_missing" not in codes(mesh(ServiceAccount=accounts, AuthorizationPolicy=allowed(*others)))
+    named = allowed(serviceAccounts=["web", "shop/web", "cart/none", "none"])
+    (found,) = [
+        f
+        for f in config_findings(mesh(ServiceAccount=accounts, AuthorizationPolicy=named))
+        if f.code == "principal_missing"
+    ]
+    assert found.message == "there is no ServiceAccount cart/none, shop/none"
 
 
 def test_policies_of_the_root_namespace_are_for_all() -> None:
