@@ -8,7 +8,16 @@ from __future__ import annotations
 from tests import conftest  # noqa: F401  # the collection can be imported from here on
 
 # isort: split
-from tests.generate import canary_role, definition, failed_requests, json_schema, mesh_codes, mtls_fields, mtls_rules, providers
+from tests.generate import (
+    canary_role,
+    definition,
+    failed_requests,
+    json_schema,
+    mesh_codes,
+    mtls_fields,
+    mtls_rules,
+    providers,
+)
 from tests.generate.files import Generated
 
 GENERATED = (
