@@ -20,7 +20,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"rows", "columns", "title", "footer"})
+    _VALID_ARGS = frozenset({"rows", "columns", "title", "footer", "max_width"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -30,9 +30,10 @@ class ActionModule(ActionBase):
                 "columns": {"type": "list", "elements": "str", "required": True},
                 "title": {"type": "str", "default": ""},
                 "footer": {"type": "str", "default": ""},
+                "max_width": {"type": "int", "default": 0},
             }
         )
-        lines = table(args["rows"], args["columns"]) if args["rows"] else []
+        lines = table(args["rows"], args["columns"], args["max_width"]) if args["rows"] else []
         parts = [[args["title"]] if args["title"] else [], lines, [args["footer"]] if args["footer"] else []]
         lines = [line for part in parts if part for line in ("", *part)]
         display.display("\n".join([*lines, ""]))

@@ -33,6 +33,10 @@ options:
     description: A line below the table.
     type: str
     default: ""
+  max_width:
+    description: Number of characters after which the text of a cell is cut, V(0) for no limit.
+    type: int
+    default: 0
 extends_documentation_fragment:
   - action_common_attributes
   - action_common_attributes.flow

@@ -113,6 +113,16 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
             {"platform_services": {"review-service": {"enabled": False}, "basket-service": {}}})],
         ["service: there is no service 'review-service'", "Services: basket-service, order-service,"],
     ),
+    "diagnose": (
+        "diagnose.yml",
+        ["-e", "fail_on=bad", "-e", "section=proxies", "-e", "window=often", "-e", "sections=proxies,confg"],
+        [
+            "value of fail_on must be one of: error, warning, info, never, got: bad (-e fail_on=warning)",
+            "section: nothing reads this variable; did you mean sections?",
+            "window: 'often' is not a whole number; expected for example 86400 (-e window=86400)",
+            "Got no match for: confg (-e '{\"sections\": [\"proxies\", \"config\"]}')",
+        ],
+    ),
     "promote": (
         "promote.yml",
         ["-e", "service=zzz", "-e", "full=perhaps", "-e", "reason=none"],

@@ -26,7 +26,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "module_utils._prometheus": frozenset({"module_utils._http", "module_utils._kube"}),
     "module_utils._module": frozenset({"module_utils._kube", "module_utils._parent", "module_utils._text"}),
     "module_utils._apply": frozenset({"module_utils._kube"}),
-    "module_utils._mesh": frozenset({"module_utils._kube"}),
+    "module_utils._mesh": frozenset(
+        {"module_utils._kube", "module_utils._mtls", "module_utils._prometheus", "module_utils._text"}
+    ),
     "module_utils._helm": frozenset({"module_utils._kube"}),
     "module_utils._preflight": frozenset({"module_utils._kube", "module_utils._prometheus"}),
     "module_utils._mtls": frozenset({"module_utils._kube", "module_utils._prometheus", "module_utils._text"}),

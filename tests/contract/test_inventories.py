@@ -22,8 +22,8 @@ REFERENCE_NAME = re.compile(
 SECRET_VALUE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[A-Za-z0-9_-]{10,}\.eyJ|://[^/\s:{}]+:[^@\s{}]+@")
 
 
-# What only the local cluster needs, because its proxies are upstream Envoy and its images are made from Debian's packages.
-LOCAL_ONLY = {"upstream_envoy.yml", "debian_versions.yml"}
+# What only the local cluster needs: its proxies are upstream Envoy, its images are made from Debian's packages, and it builds programs.
+LOCAL_ONLY = {"upstream_envoy.yml", "debian_versions.yml", "programs.yml"}
 
 
 def group_variables(environment: str) -> dict[str, Any]:

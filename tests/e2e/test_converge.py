@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,26 @@ def test_status_shows_every_service_healthy(cluster_args: tuple[str, ...]) -> No
         assert "healthy" in line
         assert f"/api/{name}s" in line
     assert "workloads are healthy." in run.text
+
+
+def test_a_diagnosis_finds_no_error(cluster_args: tuple[str, ...], tmp_path: Path) -> None:
+    """Everything of the platform is read, and what its gateway runs is what istiod would send."""
+    asked = {
+        "namespaces": ["ecommerce", "istio-system"],
+        "sections": ["proxies", "config", "certificates", "calls", "istioctl"],
+        "proxies": ["istio-system/istio-ingressgateway"],
+        "report_folder": str(tmp_path),
+    }
+    run = ansible_playbook("diagnose.yml", *cluster_args, "-e", json.dumps(asked))
+    assert run.returncode == 0, run.told
+    report = json.loads((tmp_path / "diagnosis-local.json").read_text())
+    states = {row["section"]: row["state"] for row in report["summary"]["sections"]}
+    assert {states[name] for name in asked["sections"]} == {"read"}, states
+    assert {entry["workload"] for entry in report["proxies"]} >= {"user-service", "user-db", "istio-ingressgateway"}
+    (gateway,) = report["proxy_configs"]
+    assert (gateway["known"], gateway["differences"]) == (True, [])
+    assert any("ecommerce.example.com" in hosts for hosts in gateway["summary"]["routes"].values())
+    assert {entry["use"] for entry in report["certificates"]} == {"workload", "serving", "root"}
 
 
 def test_status_of_a_namespace_that_does_not_exist_is_no_good_news(cluster_args: tuple[str, ...]) -> None:

@@ -8,7 +8,16 @@ from __future__ import annotations
 from tests import conftest  # noqa: F401  # the collection can be imported from here on
 
 # isort: split
-from tests.generate import canary_role, definition, failed_requests, json_schema, mtls_fields, mtls_rules, providers
+from tests.generate import (
+    canary_role,
+    definition,
+    failed_requests,
+    json_schema,
+    mesh_codes,
+    mtls_fields,
+    mtls_rules,
+    providers,
+)
 from tests.generate.files import Generated
 
 GENERATED = (
@@ -16,6 +25,8 @@ GENERATED = (
     Generated("docs/canary.md", failed_requests.flags, "canary-flags"),
     Generated("docs/canary.md", failed_requests.statuses, "canary-statuses"),
     Generated("docs/canary.md", providers.rows, "canary-providers"),
+    Generated("docs/diagnose.md", mesh_codes.codes, "mesh-codes"),
+    Generated("docs/diagnose.md", mesh_codes.rights, "mesh-rights"),
     Generated("docs/mtls.md", mtls_fields.unsupported, "mtls-fields"),
     Generated("docs/mtls.md", mtls_rules.rules, "mtls-rules"),
     Generated("docs/mtls.md", mtls_rules.checks, "mtls-checks"),

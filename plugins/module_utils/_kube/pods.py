@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests into pods: Envoy's admin interface by port forward, and commands by exec, both as WebSockets through the API server.
+"""Requests into pods: HTTP by port forward, and commands by exec, both as WebSockets through the API server.
 
 Envoy's admin interface listens on the pod's loopback address (port 15000), so the API server's pod proxy cannot reach it. A port forward
-ends inside the pod's network namespace, runs nothing there and requires nothing of the image (a distroless proxy has no curl). istiod's
-debug endpoints are not used: they report what istiod would send, not what Envoy runs.
+ends inside the pod's network namespace, runs nothing there and requires nothing of the image (a distroless proxy has no curl). istiod
+answers requests for its debug endpoints without a token when they come from its own loopback address, as those of a port forward do
+(istio pilot/pkg/xds/debug.go, allowAuthenticatedOrLocalhost).
 """
 
 from __future__ import annotations
@@ -46,17 +47,31 @@ class Executed:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful HTTP answer from inside a pod. `headers` have names in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def get(client: Client, namespace: str, pod: str, port: int, path: str, timeout: float = _TIMEOUT) -> Reply:
+    """A GET on a port of a pod, which may be one of its loopback address. Raises PodError for every answer but 200."""
+    data = _forwarded(client, namespace, pod, port, _get(path), timeout)
+    head, _blank, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    if first.split(b" ", 2)[1:2] != [b"200"]:
+        line = first.decode(errors="replace") or "the connection was closed at once"
+        who = "Envoy's admin interface" if port == ADMIN else f"port {port}"
+        raise PodError(f"pod {namespace}/{pod}: {who} does not answer {path} ({line})")
+    parts = (line.decode(errors="replace").partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _colon, value in parts}
+    return Reply(headers, _unchunked(body) if headers.get("transfer-encoding", "").lower() == "chunked" else body)
+
+
 def admin(client: Client, namespace: str, pod: str, path: str, timeout: float = _TIMEOUT) -> bytes:
     """Body of a GET on Envoy's admin interface in a pod, for example of `/certs`. Raises PodError."""
-    data = _forwarded(client, namespace, pod, ADMIN, _get(path), timeout)
-    head, _blank, body = data.partition(b"\r\n\r\n")
-    status = head.split(b" ", 2)[1:2]
-    if status != [b"200"]:
-        line = head.partition(b"\r\n")[0].decode(errors="replace")
-        raise PodError(
-            f"pod {namespace}/{pod}: Envoy's admin interface does not answer {path} ({line or 'the connection was closed at once'})"
-        )
-    return _unchunked(body) if b"transfer-encoding: chunked" in head.lower() else body
+    return get(client, namespace, pod, ADMIN, path, timeout).body
 
 
 def admin_json(client: Client, namespace: str, pod: str, path: str) -> Any:

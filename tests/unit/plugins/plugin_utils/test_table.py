@@ -21,5 +21,9 @@ def test_no_rows_gives_the_heading() -> None:
     assert table([], ["name"]) == ["NAME"]
 
 
+def test_long_texts_are_cut_where_that_is_asked_for() -> None:
+    assert table([{"name": "abcdef"}, {"name": "abc"}], ["name"], 5) == ["NAME", "abcd…", "abc"]
+
+
 def test_a_cell_is_one_line_without_commands_for_the_terminal() -> None:
     assert table([{"name": "\x1b[2Ja\r\nb\x00"}], ["name"]) == ["NAME", "a b"]

@@ -124,3 +124,23 @@ def test_chunks_are_put_together() -> None:
 )
 def test_exit_codes(status: str, code: int | None) -> None:
     assert pods._code(status) == code
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+
+
+def test_a_port_of_a_pod_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pods, "_forwarded", lambda *_args: CHUNKED)
+    reply = pods.get(None, "istio-system", "istiod-1", 15014, "/debug/syncz")
+    assert (reply.body, reply.headers["date"]) == (b"hello", "now")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(b"HTTP/1.1 401 Unauthorized\r\n\r\n", "401 Unauthorized"), (b"", "closed at once")]
+)
+def test_every_answer_but_200_is_an_error(monkeypatch: pytest.MonkeyPatch, answer: bytes, told: str) -> None:
+    monkeypatch.setattr(pods, "_forwarded", lambda *_args: answer)
+    with pytest.raises(pods.PodError, match=f"port 15014 does not answer /debug/syncz.*{told}"):
+        pods.get(None, "istio-system", "istiod-1", 15014, "/debug/syncz")
+    with pytest.raises(pods.PodError, match=f"Envoy's admin interface does not answer /certs.*{told}"):
+        pods.admin(None, "shop", "web-1", "/certs")
