@@ -53,6 +53,7 @@ def workload(
         "replicas": f"{int(healthy)}/1",
         "healthy": healthy,
         "health": "healthy" if healthy else f"pod {name}-x: CrashLoopBackOff: {ATTACK}",
+        "deleted": False,
         "proxies": [f"{name}-6d4f-x2x9k"] if proxy else [],
         "path": "",
         "url": "",
@@ -103,6 +104,7 @@ def call(source: str, destination: str, requests: float | None, **more: Any) -> 
         "mutual_tls": 5.0 if requests is None else requests,
         "plaintext": 0.0,
         "security": "mutual_tls",
+        "security_by": "destination",
         "reporters": ["destination", "source"],
         **more,
     }

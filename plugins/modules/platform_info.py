@@ -103,6 +103,10 @@ services:
       description: V(healthy), or why the workload is not healthy.
       type: str
       sample: healthy
+    deleted:
+      description: Whether it is being deleted.
+      type: bool
+      sample: false
     proxies:
       description: Its pods that run a proxy of Istio, a sidecar or a gateway.
       type: list

@@ -170,6 +170,12 @@ calls:
         - V(none) when any request was in plain text, V(mutual_tls) when the destination reports all of them as such, else V(unknown).
       type: str
       sample: mutual_tls
+    security_by:
+      description:
+        - Whose proxies say so. V(source) for TCP connections that the destination has not reported yet, and of which the caller's proxy names the
+          certificates of both ends; empty for V(unknown).
+      type: str
+      sample: destination
     reporters:
       description: Whose proxies report the calls.
       type: list

@@ -191,6 +191,7 @@ def service_rows(
                 "ready": ready,
                 "healthy": healthy,
                 "health": health,
+                "deleted": "deletionTimestamp" in meta,
                 "proxies": sorted(_proxies(workload, pods)),
                 "path": path,
                 "url": f"{url}{path}" if url and path else "",

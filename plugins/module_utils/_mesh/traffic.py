@@ -4,8 +4,9 @@
 """The traffic of the platform for people: what Prometheus is asked, and what its answers say. No I/O.
 
 Only Istio's standard metrics are read. Rates, errors and durations are those of the callers' proxies (reporter `source`), which also count
-what reached no pod, as the recording rules have it. Who calls whom is reported by both sides; the security of a call by the destination
-alone, because the source's `connection_security_policy` is `unknown` by design (istio#42853).
+what reached no pod, as the recording rules have it. Who calls whom is reported by both sides; the security of a call by the destination,
+because the source's `connection_security_policy` is `unknown` by design (istio#42853). TCP connections that the destination has not reported
+yet count as mutual TLS when the caller's proxy names the certificates of both ends (source_principal, destination_principal).
 
 PRIVATE: may change at any time.
 """
@@ -35,7 +36,7 @@ _TCP = (
 )
 _TARGET = "destination_service,destination_workload,destination_workload_namespace"
 _SIDES = (
-    "reporter,source_app,source_workload,source_workload_namespace,source_principal,destination_service,"
+    "reporter,source_app,source_workload,source_workload_namespace,source_principal,destination_principal,destination_service,"
     "destination_app,destination_workload,destination_workload_namespace,connection_security_policy"
 )
 
@@ -80,21 +81,27 @@ class Call:
     plaintext: float = 0.0
     undetermined: float = 0.0
     answered: float = 0.0  # that the source counted, and that a destination must have seen
+    certified: bool = False  # the source names both certificates of a TCP connection
+    uncertified: bool = False  # it does not
     by: set[str] = field(default_factory=set)
 
-    def security(self) -> Security:
-        """One call in plain text is enough for `none`; `mutual_tls` needs all of them."""
+    def security(self) -> tuple[Security, str]:
+        """(security, reporter that says so). One call in plain text is enough for `none`; `mutual_tls` needs all of them."""
         seen = self.mutual_tls + self.undetermined
         if self.plaintext > 0:
-            return Security.NONE
-        if not seen or self.undetermined > 0:
-            return Security.UNKNOWN
-        if seen < _REPORTED * self.answered and self.answered - seen > _MISSED:
-            return Security.UNKNOWN
-        return Security.MUTUAL_TLS
+            return Security.NONE, "destination"
+        if seen and not self.undetermined and not self._missed(seen):
+            return Security.MUTUAL_TLS, "destination"
+        if not seen and self.certified and not self.uncertified:
+            return Security.MUTUAL_TLS, "source"
+        return Security.UNKNOWN, ""
+
+    def _missed(self, seen: float) -> bool:
+        return seen < _REPORTED * self.answered and self.answered - seen > _MISSED
 
     def as_dict(self) -> dict[str, Any]:
         """For the module's result."""
+        security, reporter = self.security()
         rounded = {"requests": self.requests, "failed": self.failed}
         return {
             "source": self.source,
@@ -103,7 +110,8 @@ class Call:
             **{name: None if value is None else round(value, 1) for name, value in rounded.items()},
             "mutual_tls": round(self.mutual_tls, 1),
             "plaintext": round(self.plaintext, 1),
-            "security": self.security().value,
+            "security": security.value,
+            "security_by": reporter,
             "reporters": sorted(self.by),
         }
 
@@ -288,6 +296,9 @@ def _add(call: Call, labels: Mapping[str, str], amount: float, answered: float =
     call.by.add(reporter)
     if reporter != "destination":
         call.answered += answered
+        if call.protocol == "tcp":
+            both = all(_SPIFFE.fullmatch(labels.get(f"{side}_principal", "")) for side in ("source", "destination"))
+            call.certified, call.uncertified = call.certified or both, call.uncertified or not both
         return
     match labels.get("connection_security_policy"):
         case Security.MUTUAL_TLS.value:

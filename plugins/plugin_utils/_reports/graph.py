@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 NODE_WIDTH, NODE_HEIGHT = 184, 40  # pixels
-_COLUMN, _GAP, _MARGIN = 262, 14, 12
+_COLUMN, _GAP, _MARGIN = 252, 14, 12
 _LANE = 10  # height of a place where a line passes a column
 _SWEEPS = 4  # over the columns, to put callers beside what they call
 _SIGNS = (0.68, 0.5, 0.32)  # where signs are on lines to the same service, as shares of the last gap

@@ -29,6 +29,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     caller_name,
     gaps_of,
     latest_of,
+    leaving,
     percent,
     phase_of,
     points_of,
@@ -152,7 +153,7 @@ def _row(row: Obj, seen: Seen) -> Row:
         namespace=row["namespace"],
         version=row["version"],
         replicas=row["replicas"],
-        answer=YES if row["healthy"] else NO,
+        answer=YES if row["healthy"] else NOTHING if key in leaving(seen.platform) else NO,
         health=row["health"],
         rate=rate,
         errors=errors,
@@ -163,13 +164,13 @@ def _row(row: Obj, seen: Seen) -> Row:
 
 def _importance(row: Row) -> tuple[bool, bool]:
     """What is not healthy comes first, then what has requests; all else in its order."""
-    return row.answer == YES, row.rate.line is None
+    return row.answer != NO, row.rate.line is None
 
 
 def _no_numbers(row: Obj, seen: Seen) -> tuple[Number, Number, Number]:
     """Of a workload without requests: it has TCP connections, none were seen, or nothing is known."""
     nothing = Number(_DASH, kind="empty")
-    if not row.get("proxies"):
+    if not row["proxies"]:
         return nothing, nothing, nothing
     if seen.missing(Part.REQUESTS, Part.DURATIONS):
         return Number("unknown", kind="inconclusive"), nothing, nothing
@@ -178,7 +179,7 @@ def _no_numbers(row: Obj, seen: Seen) -> tuple[Number, Number, Number]:
     if any(call["destination"] == key for call in calls):
         return Number("TCP", kind="soft"), nothing, nothing
     calling = any(call["source"] == key for call in calls)
-    return Number("calls others" if calling else "no requests", kind="soft"), nothing, nothing
+    return Number("calls others" if calling else "none seen", kind="soft"), nothing, nothing
 
 
 def _numbers(found: Obj, seen: Seen) -> tuple[Number, Number, Number]:
@@ -238,6 +239,8 @@ def _call_row(call: Obj, window: float) -> CallRow:
     note = ""
     if call["security"] == Security.NONE and call["mutual_tls"] > 0 and requests is not None:
         note = f"{call['plaintext']:.0f} of {call['plaintext'] + call['mutual_tls']:.0f}"
+    elif call["security_by"] == "source":
+        note = "as the caller's proxy reports; the destination does when the connection ends"
     elif call["security"] == Security.UNKNOWN:
         note = (
             "the destination does not report them" if "destination" not in call["reporters"] else "not reported for all"

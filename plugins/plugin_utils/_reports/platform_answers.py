@@ -20,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     amount,
     call_of,
     latest_of,
+    leaving,
     percent,
     phase_of,
     service_of,
@@ -80,7 +81,8 @@ def cards_of(seen: Seen) -> list[Card]:
 
 def _up(seen: Seen) -> Card:
     platform = seen.platform
-    rows, name = platform["services"], "Up"
+    out, name = leaving(platform), "Up"
+    rows = [row for row in platform["services"] if f"{row['namespace']}/{row['name']}" not in out]
     bad = [row["name"] for row in rows if not row["healthy"]]
     if bad:
         verb = "is" if len(bad) == 1 else "are"
@@ -93,7 +95,8 @@ def _up(seen: Seen) -> Card:
 
 def _fast(seen: Seen) -> Card:
     name, link, traffic = FAST, "#services", seen.traffic
-    now = [(entry, latest_of(entry, seen)) for entry in traffic["workloads"]]
+    out = leaving(seen.platform)
+    now = [(entry, latest_of(entry, seen)) for entry in traffic["workloads"] if entry["workload"] not in out]
     loaded = [(str(entry["workload"]).rpartition("/")[2], *values) for entry, values in now if values[0]]
     slow = [
         f"{who} p95 {p95:.0f} ms" for who, _rate, _errors, p95 in loaded if p95 is not None and p95 > seen.limits.p95

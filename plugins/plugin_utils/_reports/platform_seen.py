@@ -54,6 +54,13 @@ class Seen:
 # What is not known -----------------------------------------------------------------------------------------------------
 
 
+def leaving(platform: Obj) -> frozenset[str]:
+    """Workloads of canaries that have ended, as `namespace/name`: that these go, and how they did, says nothing about the platform."""
+    ended = {f"{entry['service']}-canary" for entry in platform["canaries"] if not entry["active"]}
+    there = {f"{row['namespace']}/{row['name']}" for row in platform["services"] if not row["deleted"]}
+    return frozenset(ended - there)
+
+
 def gaps_of(platform: Obj, traffic: Obj) -> dict[str, list[str]]:
     """Why parts are not known. Calls of a pod whose proxy is not scraped are seen by nobody, so that all of traffic is incomplete."""
     gaps: dict[str, list[str]] = {}
@@ -71,7 +78,9 @@ def gaps_of(platform: Obj, traffic: Obj) -> dict[str, list[str]]:
 def _unscraped(platform: Obj, traffic: Obj) -> str:
     """Which pods with a proxy Prometheus does not reach; empty when it reaches all."""
     up = {(entry["namespace"], entry["pod"]) for entry in traffic["scrapes"] if entry["up"]}
-    pods = [(row["namespace"], pod) for row in platform["services"] for pod in row.get("proxies") or []]
+    out = leaving(platform)
+    rows = [row for row in platform["services"] if f"{row['namespace']}/{row['name']}" not in out]
+    pods = [(row["namespace"], pod) for row in rows for pod in row["proxies"]]
     missing = [f"{namespace}/{pod}" for namespace, pod in pods if (namespace, pod) not in up]
     if not missing:
         return ""
