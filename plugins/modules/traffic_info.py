@@ -172,8 +172,8 @@ calls:
       sample: mutual_tls
     security_by:
       description:
-        - Whose proxies say so. V(source) for TCP connections that the destination has not reported yet, and of which the caller's proxy names the
-          certificates of both ends; empty for V(unknown).
+        - Whose proxies say so. V(source) for TCP connections that the destination has not reported yet, and of which the caller's proxy
+          names the certificates of both ends; empty for V(unknown).
       type: str
       sample: destination
     reporters:

@@ -5,8 +5,8 @@
 
 Only Istio's standard metrics are read. Rates, errors and durations are those of the callers' proxies (reporter `source`), which also count
 what reached no pod, as the recording rules have it. Who calls whom is reported by both sides; the security of a call by the destination,
-because the source's `connection_security_policy` is `unknown` by design (istio#42853). TCP connections that the destination has not reported
-yet count as mutual TLS when the caller's proxy names the certificates of both ends (source_principal, destination_principal).
+because the source's `connection_security_policy` is `unknown` by design (istio#42853). TCP connections that the destination has not
+reported yet count as mutual TLS when the caller's proxy names the certificates of both ends (source_principal, destination_principal).
 
 PRIVATE: may change at any time.
 """
@@ -27,6 +27,7 @@ UNKNOWN = "unknown"  # Istio's value of a label whose value it does not know
 _REPORTED, _MISSED = 0.8, 10.0
 # Recorded by the rules of the role observability, for each service with an objective and each `sli`.
 _OBJECTIVE, _LEFT = "slo:objective:ratio", "slo:error_budget_left:ratio"
+_HOST = re.compile(r"([^.]+)[.]([^.]+)[.]svc(?:[.].+)?")
 _SPIFFE = re.compile(r"spiffe://[^/]+/ns/([^/]+)/sa/([^/]+)")
 _TCP = (
     "istio_tcp_connections_opened_total",
@@ -254,10 +255,8 @@ def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
 
 def service_of(labels: Mapping[str, str]) -> str:
     """`namespace/name` of the service that was called; its workload for calls that were made to a pod itself."""
-    name, _dot, rest = labels.get("destination_service", "").partition(".")
-    namespace, _dot, _rest = rest.partition(".svc")
-    if name and namespace and name != UNKNOWN:
-        return f"{namespace}/{name}"
+    if host := _HOST.fullmatch(labels.get("destination_service", "")):
+        return f"{host[2]}/{host[1]}"
     return _name(labels, "destination")
 
 

@@ -17,6 +17,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.grap
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.page import page
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_answers import (
     NO,
+    NOTHING,
     YES,
     cards_of,
     headline,
