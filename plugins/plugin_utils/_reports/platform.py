@@ -126,6 +126,11 @@ def html(
         below=_below(platform, traffic),
         cards=cards,
         unknown=unknown_of(seen),
+        knows={
+            "calls": not seen.missing(Part.CALLS, Part.CONNECTIONS),
+            "alerts": not seen.missing(Part.ALERTS),
+            "releases": not seen.missing(""),
+        },
         alerts=[alert for alert in traffic["alerts"] if alert["own"] and alert["state"] == "firing"],
         waiting=[alert for alert in traffic["alerts"] if alert["own"] and alert["state"] != "firing"],
         others=[alert for alert in traffic["alerts"] if not alert["own"] and alert["state"] == "firing"],

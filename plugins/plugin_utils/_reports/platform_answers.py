@@ -30,6 +30,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
 )
 
 YES, NO, OPEN, NOTHING = "yes", "no", "unknown", "none"
+_BELOW = "Not known; why is said below."
 FAST, ENCRYPTED = "Fast", "Encrypted"
 
 
@@ -109,8 +110,8 @@ def _fast(seen: Seen) -> Card:
     if slow or failing:
         who = "errors" if not slow else "slow" if not failing else "errors, slow"
         return Card(name, NO, f"{some([*failing, *slow])}.", link, who)
-    if why := seen.missing(Part.REQUESTS, Part.DURATIONS):
-        return Card(name, OPEN, why[0], link)
+    if seen.missing(Part.REQUESTS, Part.DURATIONS):
+        return Card(name, OPEN, _BELOW, "#unknown")
     if not loaded:
         return Card(name, NOTHING, "No requests in the last two minutes, so there is nothing to measure.", link)
     total = sum(rate or 0.0 for _who, rate, _errors, _p95 in loaded)
@@ -125,8 +126,8 @@ def _encrypted(seen: Seen) -> Card:
     plain = [call_of(call) for call in calls if call["security"] == Security.NONE]
     if plain:
         return Card(name, NO, f"Plain text: {some(plain)}.", link, "calls in plain text")
-    if why := seen.missing(Part.CALLS, Part.CONNECTIONS):
-        return Card(name, OPEN, why[0], link)
+    if seen.missing(Part.CALLS, Part.CONNECTIONS):
+        return Card(name, OPEN, _BELOW, "#unknown")
     unsure = [call_of(call) for call in calls if call["security"] != Security.MUTUAL_TLS]
     if unsure:
         return Card(name, OPEN, f"Not reported by the destination: {some(unsure)}.", link)
@@ -137,8 +138,8 @@ def _encrypted(seen: Seen) -> Card:
 
 def _who(seen: Seen) -> Card:
     name, link, calls = "Who calls whom", "#calls", seen.traffic["calls"]
-    if not calls and (why := seen.missing(Part.CALLS, Part.CONNECTIONS)):
-        return Card(name, OPEN, why[0], link)
+    if not calls and seen.missing(Part.CALLS, Part.CONNECTIONS):
+        return Card(name, OPEN, _BELOW, "#unknown")
     members = {call[side] for call in calls for side in ("source", "destination")}
     paths = len({(call["source"], call["destination"]) for call in calls})
     text = f"{len(members)} callers and services, {paths} ways between them." if calls else "No calls were seen."
@@ -150,7 +151,8 @@ def _going_out(seen: Seen) -> Card:
     active = [entry for entry in releases if entry["active"]]
     texts = [f"{service_of(entry)} {versions_of(entry)}: {weight_of(entry)}, {phase_of(entry)}" for entry in active]
     if any(entry["phase"] == UNKNOWN for entry in active) or seen.missing(""):
-        return Card(name, OPEN, f"{some([*texts, *seen.missing('')])}.", link)
+        below = [_BELOW] if seen.missing("") else []
+        return Card(name, OPEN, "; ".join([*texts, *below]), "#unknown" if below else link)
     if texts:
         return Card(name, NOTHING, f"{some(texts)}.", link)
     last = max(releases, key=lambda entry: float(entry["since"]), default=None)
@@ -168,16 +170,16 @@ def _alerts(seen: Seen) -> Card:
     if serious:
         fire = f"{len(serious)} {'alerts fire' if len(serious) > 1 else 'alert fires'}"
         return Card(name, NO, f"{fire}: {some(names)}.", link, fire)
-    if why := seen.missing(Part.ALERTS):
-        return Card(name, OPEN, why[0], link)
+    if seen.missing(Part.ALERTS):
+        return Card(name, OPEN, _BELOW, "#unknown")
     told = f", {len(firing)} for information" if firing else ""
     return Card(name, YES, f"None of {traffic['alert_rules']} rules fires{told}.", link)
 
 
 def _budgets(seen: Seen) -> Card:
     name, link, budgets = "Error budget", "#services", seen.traffic["budgets"]
-    if why := seen.missing(Part.BUDGETS):
-        return Card(name, OPEN, why[0], link)
+    if seen.missing(Part.BUDGETS):
+        return Card(name, OPEN, _BELOW, "#unknown")
     if not budgets:
         return Card(name, NOTHING, "No objective.", link)
     spent = [

@@ -121,7 +121,7 @@ def caller_name(call: Obj) -> str:
 
 
 def call_of(call: Obj) -> str:
-    return f"{str(call['source']).rpartition('/')[2]} → {str(call['destination']).rpartition('/')[2]}"
+    return f"{caller_name(call).rpartition('/')[2]} → {str(call['destination']).rpartition('/')[2]}"
 
 
 def service_of(entry: Obj) -> str:
