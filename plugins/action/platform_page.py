@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "error_ratio": {"type": "float", "default": 0.05},
     "mtls_report": {"type": "str", "default": ""},
     "canary_reports": {"type": "str", "default": "."},
+    "reports": {"type": "dict", "default": {}},
 }
 
 
@@ -72,6 +73,7 @@ def _reports(args: dict[str, t.Any], cluster: str, place: Destination) -> Iterat
     wanted = [("Mutual TLS", str(args["mtls_report"]))] if args["mtls_report"] else []
     if folder:
         wanted += [(f"Canary of {name}", os.path.join(folder, report_name(name, cluster))) for name in services]
+    wanted += [(str(name), str(path)) for name, path in args["reports"].items()]
     for name, path in wanted:
         try:
             target = absolute(path)

@@ -50,6 +50,10 @@ options:
     description: Folder with reports of canaries. The page has links to those of its services that are there. Empty for none.
     type: str
     default: .
+  reports:
+    description: Name and file of other reports. The page has links to those that are there.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - action_common_attributes
   - action_common_attributes.flow

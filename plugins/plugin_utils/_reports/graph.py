@@ -20,7 +20,7 @@ _LETTERS = 23  # of a name, as many as fit
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Link:
     """Calls from one to another. `kind` is a class of the style sheet, `sign` stands on the line, `text` says all of it."""
 
     source: str
@@ -46,7 +46,7 @@ class Node:
 class Arc:
     """A line of the drawing: its path, and where its sign is."""
 
-    edge: Edge
+    link: Link
     path: str
     x: str
     y: str
@@ -64,31 +64,31 @@ class Graph:
     node_height: int = NODE_HEIGHT
 
 
-def graph(edges: Sequence[Edge], kinds: Mapping[str, str]) -> Graph | None:
+def graph(links: Sequence[Link], kinds: Mapping[str, str]) -> Graph | None:
     """A drawing of calls; None without one. `kinds`: class of a node in the style sheet, by its name."""
-    if not edges:
+    if not links:
         return None
-    depth, back = _depths(edges)
-    ways = {(edge.source, edge.target): _way(edge, depth, back) for edge in edges}
+    depth, back = _depths(links)
+    ways = {(link.source, link.target): _way(link, depth, back) for link in links}
     columns = _columns(depth, ways)
     places, height = _places(columns)
     return Graph(
         nodes=tuple(_node(name, places[name], kinds.get(name, "")) for name in depth),
         arcs=tuple(
-            _arc(edge, [places[stop] for stop in ways[edge.source, edge.target]], _SIGNS[number % len(_SIGNS)])
-            for same in _by_target(edges)
-            for number, edge in enumerate(same)
+            _arc(link, [places[stop] for stop in ways[link.source, link.target]], _SIGNS[number % len(_SIGNS)])
+            for same in _by_target(links)
+            for number, link in enumerate(same)
         ),
         width=2 * _MARGIN + (len(columns) - 1) * _COLUMN + NODE_WIDTH + (60 if back else 0),
         height=height,
     )
 
 
-def _by_target(edges: Iterable[Edge]) -> list[list[Edge]]:
-    """Edges by what they lead to."""
-    found: dict[str, list[Edge]] = {}
-    for edge in edges:
-        found.setdefault(edge.target, []).append(edge)
+def _by_target(links: Iterable[Link]) -> list[list[Link]]:
+    """Links by what they lead to."""
+    found: dict[str, list[Link]] = {}
+    for link in links:
+        found.setdefault(link.target, []).append(link)
     return list(found.values())
 
 
@@ -103,14 +103,14 @@ _Spot = tuple[int, int]
 _Stop = str | tuple[str, str, int]
 
 
-def _depths(edges: Iterable[Edge]) -> tuple[dict[str, int], set[tuple[str, str]]]:
+def _depths(links: Iterable[Link]) -> tuple[dict[str, int], set[tuple[str, str]]]:
     """(column of each name: behind all of its callers, calls for which that is not so: those that close a circle, or go to oneself)."""
     callees: dict[str, list[str]] = {}
-    for edge in edges:
-        callees.setdefault(edge.source, [])
-        callees.setdefault(edge.target, [])
-        if edge.target not in callees[edge.source]:
-            callees[edge.source].append(edge.target)
+    for link in links:
+        callees.setdefault(link.source, [])
+        callees.setdefault(link.target, [])
+        if link.target not in callees[link.source]:
+            callees[link.source].append(link.target)
     order, back = _ordered(callees)
     depth = dict.fromkeys(order, 0)
     for name in order:
@@ -120,12 +120,12 @@ def _depths(edges: Iterable[Edge]) -> tuple[dict[str, int], set[tuple[str, str]]
     return depth, back
 
 
-def _way(edge: Edge, depth: Mapping[str, int], back: set[tuple[str, str]]) -> list[_Stop]:
+def _way(link: Link, depth: Mapping[str, int], back: set[tuple[str, str]]) -> list[_Stop]:
     """Where a line goes: from the caller through the columns between both to the service."""
-    if (edge.source, edge.target) in back:
-        return [edge.source, edge.target]
-    between = range(depth[edge.source] + 1, depth[edge.target])
-    return [edge.source, *((edge.source, edge.target, column) for column in between), edge.target]
+    if (link.source, link.target) in back:
+        return [link.source, link.target]
+    between = range(depth[link.source] + 1, depth[link.target])
+    return [link.source, *((link.source, link.target, column) for column in between), link.target]
 
 
 def _columns(depth: Mapping[str, int], ways: Mapping[tuple[str, str], list[_Stop]]) -> list[list[_Stop]]:
@@ -183,7 +183,7 @@ def _untangled(columns: list[list[_Stop]], near: Mapping[_Stop, set[_Stop]]) -> 
 
 
 def _places(columns: Sequence[Sequence[_Stop]]) -> tuple[dict[_Stop, tuple[int, int]], int]:
-    """(left edge and middle of each node and lane, height of the drawing)."""
+    """(left link and middle of each node and lane, height of the drawing)."""
     sizes = [[_LANE if isinstance(stop, tuple) else NODE_HEIGHT for stop in stops] for stops in columns]
     heights = [sum(size) + _GAP * (len(size) - 1) for size in sizes]
     places: dict[_Stop, tuple[int, int]] = {}
@@ -195,20 +195,20 @@ def _places(columns: Sequence[Sequence[_Stop]]) -> tuple[dict[_Stop, tuple[int, 
     return places, 2 * _MARGIN + max(heights)
 
 
-def _arc(edge: Edge, stops: Sequence[_Spot], at: float) -> Arc:
+def _arc(link: Link, stops: Sequence[_Spot], at: float) -> Arc:
     """A line through its stops, with its sign in the last gap, at a share of it."""
     (x1, y1), (x2, y2) = stops[0], stops[-1]
     if x2 <= x1:  # back to a column before, or the same
         begin, end = (x1 + NODE_WIDTH, y1 + 8), (x2 + NODE_WIDTH, y2 - 8)
         far = max(begin[0], end[0]) + 70
         path = f"M{begin[0]},{begin[1]} C{far},{begin[1]} {far},{end[1]} {end[0]},{end[1]}"
-        return Arc(edge, path, *_on_curve((begin, (far, begin[1]), (far, end[1]), end), 0.5))
+        return Arc(link, path, *_on_curve((begin, (far, begin[1]), (far, end[1]), end), 0.5))
     path, curve = f"M{x1 + NODE_WIDTH},{y1}", _curve(stops[0], stops[1])
     for left, right in itertools.pairwise(stops):
         curve = _curve(left, right)
         first, *rest = (f"{x},{y}" for x, y in curve)
         path += f" L{first} C{' '.join(rest)}"
-    return Arc(edge, path, *_on_curve(curve, at))
+    return Arc(link, path, *_on_curve(curve, at))
 
 
 def _curve(left: _Spot, right: _Spot) -> tuple[_Spot, _Spot, _Spot, _Spot]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part, Security
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import Edge, Graph, graph
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import Graph, Link, graph
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.page import page
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_answers import (
     NO,
@@ -228,15 +228,15 @@ def _graph(calls: Iterable[Obj], platform: Obj, window: float) -> Graph | None:
     by_pair: dict[tuple[str, str], list[Obj]] = {}
     for call in calls:
         by_pair.setdefault((caller_name(call), call["destination"]), []).append(call)
-    edges = []
+    links = []
     for (source, target), same in sorted(by_pair.items()):
         security = min((Security(call["security"]) for call in same), key=_WORST_FIRST.index)
         kind, sign, words = SECURITIES[security]
         rows = [_call_row(call, window) for call in same]
         told = ", ".join(f"{row.rate}{f', {row.failed} failed' if row.failed else ''}" for row in rows)
-        edges.append(Edge(source, target, kind, sign, f"{source} calls {target}: {told}; {words}"))
+        links.append(Link(source, target, kind, sign, f"{source} calls {target}: {told}; {words}"))
     kinds = {f"{row['namespace']}/{row['name']}": "" if row["healthy"] else "bad" for row in platform["services"]}
-    return graph(edges, kinds)
+    return graph(links, kinds)
 
 
 def _call_row(call: Obj, window: float) -> CallRow:

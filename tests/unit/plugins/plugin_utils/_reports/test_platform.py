@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import platform
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import NODE_WIDTH, Edge, graph
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import NODE_WIDTH, Link, graph
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_answers import cards_of
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_seen import Seen, gaps_of
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.sparks import latest, spark
@@ -174,12 +174,12 @@ def test_texts_of_others_are_text() -> None:
 # Drawings --------------------------------------------------------------------------------------------------------------
 
 
-def edges(*pairs: str) -> list[Edge]:
-    return [Edge(*pair.split(">"), "mutual", "✓", pair) for pair in pairs]
+def links(*pairs: str) -> list[Link]:
+    return [Link(*pair.split(">"), "mutual", "✓", pair) for pair in pairs]
 
 
 def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
-    drawn = graph(edges("g>a", "g>b", "g>d", "a>b", "b>d", "a>d"), {})
+    drawn = graph(links("g>a", "g>b", "g>d", "a>b", "b>d", "a>d"), {})
     assert drawn is not None
     column = {node.name: node.x for node in drawn.nodes}
     assert column["g"] < column["a"] < column["b"] < column["d"]
@@ -193,7 +193,7 @@ def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
 
 
 def test_circles_and_calls_to_oneself_are_drawn() -> None:
-    drawn = graph(edges("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
+    drawn = graph(links("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
     assert drawn is not None
     assert ({node.name: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 4)
     assert graph([], {}) is None
