@@ -56,7 +56,10 @@ def test_a_check_run_tells_what_would_be_done_and_does_nothing(args: tuple[str, 
     ("given", "words"),
     [
         ({"bad": "v1.1"}, "good v1.1 and bad v1.1 have to differ from each other and from the present v1.0"),
-        ({"rate": 1000}, "rate is 1000, expected 5 to 200 requests a second"),
+        (
+            {"rate": 1000, "platform_prometheus": "absent"},
+            "platform_prometheus is absent, and canaries are judged by its metrics; rate is 1000, expected 5 to 200 requests a second",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused(

@@ -40,19 +40,19 @@ class Findings:
 def read(
     prometheus: Prometheus, each: Each, namespaces: Sequence[str], rule_groups: str, now: float, timeout: float
 ) -> Findings:
-    """Everything. `now`: end of the window, Unix time; `timeout`: seconds for each answer."""
+    """Everything, each question once. `now`: end of the window, Unix time; `timeout`: seconds for each answer."""
     ranges, instants = traffic.range_queries(namespaces), traffic.instant_queries(namespaces)
     found = Findings()
 
     def ask(part: Part) -> tuple[list[dict[str, Any]], str]:
         try:
             if part is Part.ALERTS:
-                return prometheus.alerting_rules(timeout=timeout, budget=timeout), ""
+                return prometheus.alerting_rules(timeout=timeout, budget=0.0), ""
             if part in ranges:
                 span = {"start": now - WINDOW, "end": now, "step": STEP}
-                answer = prometheus.query_range(ranges[part], **span, timeout=timeout, budget=timeout)
+                answer = prometheus.query_range(ranges[part], **span, timeout=timeout, budget=0.0)
             else:
-                answer = prometheus.query(instants[part], timeout=timeout, budget=timeout)
+                answer = prometheus.query(instants[part], timeout=timeout, budget=0.0)
         except PrometheusError as error:
             return [], str(error)
         return (
