@@ -88,6 +88,7 @@ def _workload(number: int, name: str) -> dict[str, Any]:
     here = [time for time in times if time >= begin]
     return {
         "workload": f"ecommerce/{name}-service",
+        "version": "v1.0",
         "rate": [[time, 3 + 2 * number + math.sin(time / 200 + number)] for time in here],
         "errors": [[time, 0.002 if name == "order" else 0.0] for time in here],
         "p95": [[time, 30 + 9 * number + 8 * math.sin(time / 150 + number)] for time in here],
@@ -175,7 +176,7 @@ def going_out() -> tuple[dict[str, Any], dict[str, Any]]:
         canary(service="ecommerce/review-service", phase="promoted", active=False, weight=0, since=NOW - 86400),
     ]
     seen = traffic()
-    seen["workloads"].append({**_workload(2, "user"), "workload": "ecommerce/user-service-canary"})
+    seen["workloads"].append({**_workload(2, "user"), "workload": "ecommerce/user-service-canary", "version": "v1.1"})
     seen["scrapes"].append({"namespace": "ecommerce", "pod": "user-service-canary-6d4f-x2x9k", "up": True})
     return where, seen
 

@@ -119,6 +119,10 @@ workloads:
       description: The workload, as C(namespace/name); the service for requests that reached no pod.
       type: str
       sample: ecommerce/user-service
+    version:
+      description: Label C(version) of its pods, empty when they have none. Pods before a release are another entry.
+      type: str
+      sample: v1.0
     rate:
       description: Requests a second, as a list of Unix time and value. It is the mean of two minutes, as the others are.
       type: list

@@ -35,7 +35,7 @@ _TCP = (
     "istio_tcp_sent_bytes_total",
     "istio_tcp_received_bytes_total",
 )
-_TARGET = "destination_service,destination_workload,destination_workload_namespace"
+_TARGET = "destination_service,destination_workload,destination_workload_namespace,destination_version"
 _SIDES = (
     "reporter,source_app,source_workload,source_workload_namespace,source_principal,destination_principal,destination_service,"
     "destination_app,destination_workload,destination_workload_namespace,connection_security_policy"
@@ -171,37 +171,39 @@ def _either(namespaces: Sequence[str]) -> str:
 
 
 def workloads(requests: Iterable[Series], durations: Iterable[Series]) -> list[dict[str, Any]]:
-    """One dict for each workload with requests in the window, by namespace and name: stable and canary are two.
+    """One dict for each workload and version with requests in the window: stable and canary are two, and so are pods before a release.
 
     `rate`: requests a second, `errors`: the share of them that failed, `p95`: milliseconds; each a list of (Unix time, value). Moments
-    without requests have a rate of 0, and neither errors nor a p95.
+    without requests have a rate of 0, and neither errors nor a p95. `version` is empty where the pods have none.
     """
-    total: dict[str, dict[float, float]] = {}
-    failed: dict[str, dict[float, float]] = {}
+    total: dict[tuple[str, str], dict[float, float]] = {}
+    failed: dict[tuple[str, str], dict[float, float]] = {}
     for entry in requests:
         labels = _labels(entry)
-        name = workload_of(labels)
+        key = workload_of(labels), _version(labels)
         for time, value in _values(entry):
-            total.setdefault(name, {})[time] = total.get(name, {}).get(time, 0.0) + value
+            total.setdefault(key, {})[time] = total.get(key, {}).get(time, 0.0) + value
             if _is_failure(labels.get("response_code", "")):
-                failed.setdefault(name, {})[time] = failed.get(name, {}).get(time, 0.0) + value
-    slow: dict[str, dict[float, float]] = {}
+                failed.setdefault(key, {})[time] = failed.get(key, {}).get(time, 0.0) + value
+    slow: dict[tuple[str, str], dict[float, float]] = {}
     for entry in durations:
-        own = slow.setdefault(workload_of(_labels(entry)), {})
+        labels = _labels(entry)
+        own = slow.setdefault((workload_of(labels), _version(labels)), {})
         for time, value in _values(entry):
             own[time] = max(own.get(time, 0.0), value)  # of two services with the same pods
     return [
         {
-            "workload": name,
+            "workload": key[0],
+            "version": key[1],
             "rate": [[time, round(rates[time], 4)] for time in sorted(rates)],
             "errors": [
-                [time, round(failed.get(name, {}).get(time, 0.0) / rates[time], 5)]
+                [time, round(failed.get(key, {}).get(time, 0.0) / rates[time], 5)]
                 for time in sorted(rates)
                 if rates[time]
             ],
-            "p95": [[time, round(value, 2)] for time, value in sorted(slow.get(name, {}).items())],
+            "p95": [[time, round(value, 2)] for time, value in sorted(slow.get(key, {}).items())],
         }
-        for name, rates in sorted(total.items())
+        for key, rates in sorted(total.items())
         if any(rates.values())
     ]
 
@@ -264,6 +266,10 @@ def workload_of(labels: Mapping[str, str]) -> str:
     """`namespace/name` of the workload that was called; the service for calls that reached no pod."""
     namespace, name = labels.get("destination_workload_namespace", ""), labels.get("destination_workload", "")
     return f"{namespace}/{name}" if namespace not in ("", UNKNOWN) and name not in ("", UNKNOWN) else service_of(labels)
+
+
+def _version(labels: Mapping[str, str]) -> str:
+    return labels["destination_version"] if _known(labels, "destination_version") else ""
 
 
 def caller_of(labels: Mapping[str, str]) -> str:

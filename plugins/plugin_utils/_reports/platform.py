@@ -152,7 +152,8 @@ def html(
 
 def _row(row: Obj, seen: Seen) -> Row:
     key = f"{row['namespace']}/{row['name']}"
-    found = next((entry for entry in seen.traffic["workloads"] if entry["workload"] == key), None)
+    same = (entry for entry in seen.traffic["workloads"] if entry["workload"] == key)
+    found = next((entry for entry in same if entry["version"] in ("", row["version"])), None)
     rate, errors, p95 = _numbers(found, seen) if found else _no_numbers(row, seen)
     return Row(
         name=row["name"],

@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     leaving,
     percent,
     phase_of,
+    present,
     service_of,
     some,
     versions_of,
@@ -95,9 +96,8 @@ def _up(seen: Seen) -> Card:
 
 
 def _fast(seen: Seen) -> Card:
-    name, link, traffic = FAST, "#services", seen.traffic
-    out = leaving(seen.platform)
-    now = [(entry, latest_of(entry, seen)) for entry in traffic["workloads"] if entry["workload"] not in out]
+    name, link = FAST, "#services"
+    now = [(entry, latest_of(entry, seen)) for entry in present(seen.platform, seen.traffic)]
     loaded = [(str(entry["workload"]).rpartition("/")[2], *values) for entry, values in now if values[0]]
     slow = [
         f"{who} p95 {p95:.0f} ms" for who, _rate, _errors, p95 in loaded if p95 is not None and p95 > seen.limits.p95

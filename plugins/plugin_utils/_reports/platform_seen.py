@@ -61,6 +61,20 @@ def leaving(platform: Obj) -> frozenset[str]:
     return frozenset(ended - there)
 
 
+def present(platform: Obj, traffic: Obj) -> list[Obj]:
+    """Traffic of the pods that are there: not that of versions before, nor of canaries that have ended.
+
+    Traffic without a version may be of any, and that of workloads that are not the platform's own is always among it.
+    """
+    out = leaving(platform)
+    versions = {f"{row['namespace']}/{row['name']}": row["version"] for row in platform["services"]}
+    return [
+        entry
+        for entry in traffic["workloads"]
+        if entry["workload"] not in out and entry["version"] in ("", versions.get(entry["workload"], entry["version"]))
+    ]
+
+
 def gaps_of(platform: Obj, traffic: Obj) -> dict[str, list[str]]:
     """Why parts are not known. Calls of a pod whose proxy is not scraped are seen by nobody, so that all of traffic is incomplete."""
     gaps: dict[str, list[str]] = {}

@@ -149,10 +149,18 @@ def test_rates_errors_and_durations_are_by_workload() -> None:
     (found,) = traffic.workloads(
         requests, [over(labels, 20, "NaN"), over(labels, 30, destination_service="other.shop.svc.x")]
     )
-    assert found["workload"] == "shop/cart"
+    assert (found["workload"], found["version"]) == ("shop/cart", "")
     assert found["rate"] == [[0.0, 4.0], [30.0, 4.0], [60.0, 0.0]]
     assert found["errors"] == [[0.0, 0.25], [30.0, 0.25]], "a moment without requests has no errors, and not none"
     assert found["p95"] == [[0.0, 30.0]]
+
+
+def test_versions_of_a_workload_are_apart() -> None:
+    series = [
+        over({**AT_SOURCE, "destination_workload": "cart"}, 1, destination_version=name)
+        for name in ("v1", "v2", "unknown")
+    ]
+    assert [entry["version"] for entry in traffic.workloads(series, [])] == ["", "v1", "v2"]
 
 
 def test_what_is_no_number_is_left_out() -> None:

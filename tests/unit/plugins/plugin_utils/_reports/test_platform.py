@@ -165,6 +165,22 @@ def test_the_pods_of_an_ended_canary_say_nothing_about_the_platform() -> None:
     assert said(still_there)[0] == "no"
 
 
+@pytest.mark.parametrize(("version", "answer"), [("v0.9", "yes"), ("v1.0", "no"), ("", "no")])
+def test_what_pods_before_a_release_did_is_over(version: str, answer: str) -> None:
+    def failing(_where: dict[str, Any], seen: dict[str, Any]) -> None:
+        seen["workloads"].insert(0, {**seen["workloads"][0], "version": version, "errors": [[NOW, 0.3]]})
+
+    assert said(failing)[0] == answer
+    assert (
+        said(
+            lambda _where, seen: seen["workloads"].append(
+                {**seen["workloads"][0], "workload": "x/y", "errors": [[NOW, 1.0]]}
+            )
+        )[0]
+        == "no"
+    )
+
+
 def test_texts_of_others_are_text() -> None:
     page = platform.html("local", *CASES["broken"](), LIMITS)[0]
     assert "<script" not in page
