@@ -24,7 +24,7 @@ def page(**more: Any) -> dict[str, Any]:
 
 def test_the_page_links_to_the_reports_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
-    for name in ("mtls-local.html", "canary-user-service.html", "canary-stranger.html", "a b.html"):
+    for name in ("mtls-local.html", "canary-user-service.html", "canary-nobody.html", "a b.html"):
         (tmp_path / "reports" / name).write_text("x")
     args = {
         "mtls_report": "../reports/mtls-local.html",
@@ -36,7 +36,7 @@ def test_the_page_links_to_the_reports_that_are_there(tmp_path: Path) -> None:
     written = (tmp_path / "here" / "pages" / "status.html").read_text()
     for link in ("mtls-local.html", "canary-user-service.html", "a%20b.html"):
         assert f'href="../../reports/{link}"' in written
-    assert "stranger" not in written
+    assert "nobody" not in written
     assert ">None," not in written
     assert str(tmp_path / "here" / "pages" / "status.html") in text
 
