@@ -28,6 +28,7 @@ CALLS = (
         for n, name in enumerate(SERVICES)
     ),
     ("ecommerce/order-service", "ecommerce/user-service", 1.0),
+    ("ecommerce/user-service", "ecommerce/user-service", 0.1),
     ("ecommerce/order-service", "ecommerce/product-service", 1.0),
     ("ecommerce/order-service", "ecommerce/payment-service", 0.9),
     ("ecommerce/product-service", "ecommerce/user-service", 4.2),

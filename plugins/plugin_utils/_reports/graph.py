@@ -32,10 +32,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One that calls or is called: where its box is, its name and its namespace."""
+    """One that calls or is called: where its box is, its name and its namespace. `itself`: sign of its calls to itself."""
 
     name: str
     namespace: str
+    itself: str
     full: str
     kind: str
     x: int
@@ -65,21 +66,29 @@ class Graph:
 
 
 def graph(links: Sequence[Link], kinds: Mapping[str, str]) -> Graph | None:
-    """A drawing of calls; None without one. `kinds`: class of a node in the style sheet, by its name."""
+    """A drawing of calls; None without one. `kinds`: class of a node in the style sheet, by its name.
+
+    Calls to oneself are no lines, but a sign in the box.
+    """
     if not links:
         return None
+    itself = {link.source: link.sign for link in links if link.source == link.target}
     depth, back = _depths(links)
+    links = [link for link in links if link.source != link.target]
     ways = {(link.source, link.target): _way(link, depth, back) for link in links}
     columns = _columns(depth, ways)
     places, height = _places(columns)
     return Graph(
-        nodes=tuple(_node(name, places[name], kinds.get(name, "")) for name in depth),
+        nodes=tuple(_node(name, places[name], kinds.get(name, ""), itself.get(name, "")) for name in depth),
         arcs=tuple(
             _arc(link, [places[stop] for stop in ways[link.source, link.target]], _SIGNS[number % len(_SIGNS)])
             for same in _by_target(links)
             for number, link in enumerate(same)
         ),
-        width=2 * _MARGIN + (len(columns) - 1) * _COLUMN + NODE_WIDTH + (60 if back else 0),
+        width=2 * _MARGIN
+        + (len(columns) - 1) * _COLUMN
+        + NODE_WIDTH
+        + (60 if any(one != other for one, other in back) else 0),
         height=height,
     )
 
@@ -92,10 +101,10 @@ def _by_target(links: Iterable[Link]) -> list[list[Link]]:
     return list(found.values())
 
 
-def _node(name: str, place: tuple[int, int], kind: str) -> Node:
+def _node(name: str, place: tuple[int, int], kind: str, itself: str) -> Node:
     namespace, _slash, own = name.rpartition("/")
     shown = own if len(own) <= _LETTERS else f"{own[: _LETTERS - 1]}…"
-    return Node(shown, namespace, name, kind, place[0], place[1] - NODE_HEIGHT // 2)
+    return Node(shown, namespace, itself, name, kind, place[0], place[1] - NODE_HEIGHT // 2)
 
 
 _Spot = tuple[int, int]

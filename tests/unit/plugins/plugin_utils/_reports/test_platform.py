@@ -211,7 +211,11 @@ def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
 def test_circles_and_calls_to_oneself_are_drawn() -> None:
     drawn = graph(links("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
     assert drawn is not None
-    assert ({node.name: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 4)
+    assert ({node.name: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 3)
+    assert {node.name: node.itself for node in drawn.nodes} == {"a": "", "b": "", "c": "✓"}
+    alone = graph(links("a>a"), {})
+    assert alone is not None
+    assert ([node.name for node in alone.nodes], alone.arcs) == (["a"], ())
     assert graph([], {}) is None
 
 
