@@ -56,6 +56,10 @@ status: setup ## Tell where the platform is and how its services are
 	echo "kubeconfig  $(KUBECONFIG_OF_CLUSTER)"
 	echo "try         curl -H 'Host: ecommerce.example.com' $$($(MAKE) -s url)/api/products"
 
+.PHONY: demo
+demo: setup ## Show a canary that is promoted and one that is rolled back, under load of its own (3 minutes)
+	@ansible-playbook playbooks/demo.yml -i inventories/local $(ARGS)
+
 .PHONY: down
 down: setup ## Remove the local cluster and all that it left on this machine
 	@ansible-playbook playbooks/local_down.yml -i inventories/local

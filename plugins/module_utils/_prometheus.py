@@ -154,13 +154,45 @@ class Prometheus:
         asked = {"query": promql, "timeout": f"{max(1.0, timeout):.0f}s"}
         if at is not None:
             asked["time"] = f"{at:.3f}"
-        body = self._ask("query", asked, timeout, budget, most)
-        data = body["data"]
-        kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, dict) else (None, None)
-        series = _series(kind, result)
-        if series is None:
+        return self._answer(self._ask("query", asked, timeout, budget, most))
+
+    def query_range(
+        self,
+        promql: str,
+        *,
+        start: float,
+        end: float,
+        step: float,
+        timeout: float = _TIMEOUT,
+        budget: float = _TIMEOUT,
+    ) -> Answer:
+        """Values of a query from `start` to `end` (Unix time), one each `step` seconds: series with `values`. Raises PrometheusError."""
+        asked = {
+            "query": promql,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": f"{step:g}",
+            "timeout": f"{max(1.0, timeout):.0f}s",
+        }
+        body = self._ask("query_range", asked, timeout, budget, MOST)
+        answer = self._answer(body)
+        if answer.kind != "matrix":
             raise self._shape(body)
-        return Answer(str(kind), series, _warnings(body), _texts(body.get("infos")))
+        return answer
+
+    def alerting_rules(self, *, timeout: float = _TIMEOUT, budget: float = _TIMEOUT) -> list[dict[str, Any]]:
+        """The groups of alerting rules with their alerts, as web/api/v1/api.go has them (RuleDiscovery). Raises PrometheusError.
+
+        Groups without an alerting rule come without rules. An answer that is not complete is an error.
+        """
+        body = self._ask("rules", {"type": "alert"}, timeout, budget, MOST)
+        data = body["data"]
+        groups = data.get("groups") if isinstance(data, dict) else None
+        if not isinstance(groups, list) or not all(_is_group(group) for group in groups):
+            raise self._shape(body)
+        if warnings := _warnings(body):
+            raise self._error(Failure.EXECUTION, f"the rules are not complete: {'; '.join(warnings)[:200]}")
+        return groups
 
     def metric_names(self) -> list[str]:
         """Names of all metrics that are stored, of all times. Raises PrometheusError, also when the list is not complete."""
@@ -173,6 +205,14 @@ class Prometheus:
     def parsed(self, promql: str) -> Any:
         """The syntax tree of a query, as web/api/v1/translate_ast.go of Prometheus 3 has it. Raises PrometheusError."""
         return self._ask("parse_query", {"query": promql}, _TIMEOUT, 0.0, MOST)["data"]
+
+    def _answer(self, body: dict[str, Any]) -> Answer:
+        data = body["data"]
+        kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, dict) else (None, None)
+        series = _series(kind, result)
+        if series is None:
+            raise self._shape(body)
+        return Answer(str(kind), series, _warnings(body), _texts(body.get("infos")))
 
     def _listed(self, path: str, query: dict[str, str]) -> list[str]:
         body = self._ask(path, query, _TIMEOUT, _TIMEOUT, MOST)
@@ -286,6 +326,14 @@ def _series(kind: Any, result: Any) -> list[dict[str, Any]] | None:
         if not isinstance(value[0], (int, float)) or isinstance(value[0], bool) or not 0 <= value[0] < _LATEST:
             return None
     return series
+
+
+def _is_group(group: Any) -> bool:
+    """Whether something is a group of rules, each of which has a list of alerts."""
+    rules = group.get("rules") if isinstance(group, dict) else None
+    return isinstance(rules, list) and all(
+        isinstance(rule, dict) and isinstance(rule.get("alerts") or [], list) for rule in rules
+    )
 
 
 def _warnings(body: Mapping[str, Any]) -> tuple[str, ...]:

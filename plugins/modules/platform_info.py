@@ -103,6 +103,15 @@ services:
       description: V(healthy), or why the workload is not healthy.
       type: str
       sample: healthy
+    deleted:
+      description: Whether it is being deleted.
+      type: bool
+      sample: false
+    proxies:
+      description: Its pods that run a proxy of Istio, a sidecar or a gateway.
+      type: list
+      elements: str
+      sample: [user-service-6d4f9c7b8d-x2x9k]
     path:
       description: First path of it that the gateway serves, empty for a workload that the gateway does not serve.
       type: str
@@ -111,6 +120,61 @@ services:
       description: RV(url) and this path.
       type: str
       sample: https://192.0.2.10/api/users
+canaries:
+  description:
+    - The newest canary of each service that ever had one, and services whose routes send requests to a canary that nobody drives.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The service, as C(namespace/name).
+      type: str
+      sample: ecommerce/user-service
+    version:
+      description: The new version.
+      type: str
+      sample: v1.1
+    old_version:
+      description: The version before.
+      type: str
+      sample: v1.0
+    phase:
+      description:
+        - Where it is, as RV(servicemesh.platform.canary#module:phase), or V(unknown) when there is no canary and requests go to one.
+      type: str
+      sample: analysing
+    active:
+      description: Whether it has not ended.
+      type: bool
+      sample: true
+    weight:
+      description: Share of the requests in percent that the routes send to the new version now; null when no route knows a canary.
+      type: int
+      sample: 25
+    steps:
+      description: Weights of its steps.
+      type: list
+      elements: int
+      sample: [25, 50]
+    reason:
+      description: Why it is paused, frozen or rolled back.
+      type: str
+      sample: ""
+    started:
+      description: Unix time of its start.
+      type: float
+      sample: 1790000000.0
+    since:
+      description: Unix time at which its phase began.
+      type: float
+      sample: 1790000060.0
+unread:
+  description: What could not be read of RV(canaries), and why.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 url:
   description: Base URL of the ingress, empty when it is unknown.
   returned: success
@@ -143,11 +207,13 @@ summary:
 from typing import Any, NamedTuple
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.overview import canaries
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import typed
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.status import (
     base_url,
+    canary_weights,
     first_prefixes,
     ingress_host,
     service_rows,
@@ -178,6 +244,7 @@ KINDS = (
     ("services", "api/v1", "services", MANAGED),
     ("ingresses", "apis/networking.k8s.io/v1", "ingresses", MANAGED),
     ("routes", "apis/networking.istio.io/v1", "virtualservices", MANAGED),
+    ("records", "api/v1", "configmaps", MANAGED),
 )
 
 
@@ -193,6 +260,16 @@ def listed(client: Client, path: str, selector: str = "") -> list[dict[str, Any]
     """Objects of a collection; none when the namespace or the kind does not exist."""
     body = client.get(path, query={"labelSelector": selector} if selector else None)
     return [] if body is None else typed(body)
+
+
+def records_of(client: Client, listing: Listing) -> tuple[list[dict[str, Any]], str]:
+    """ConfigMaps, and why they are not known: who may look at workloads may be refused these."""
+    try:
+        return listed(client, listing.path, listing.selector), ""
+    except ApiError as error:
+        if error.status == 403:
+            return [], f"canaries: {error}"
+        raise
 
 
 def nodes_of(client: Client) -> list[dict[str, Any]]:
@@ -225,13 +302,18 @@ def work(module: Invocation) -> dict[str, Any]:
         for group, prefix, plural, selector in KINDS
     ]
     found: dict[str, list[dict[str, Any]]] = {group: [] for group, *_rest in KINDS}
+    unread: list[str] = []
 
-    def ask(listing: Listing) -> list[dict[str, Any]]:
-        return listed(client, listing.path, listing.selector)
+    def ask(listing: Listing) -> tuple[list[dict[str, Any]], str]:
+        if listing.group == "records":
+            return records_of(client, listing)
+        return listed(client, listing.path, listing.selector), ""
 
     answers = client.each(ask, wanted)
-    for listing, items in zip(wanted, answers, strict=True):
+    for listing, (items, why) in zip(wanted, answers, strict=True):
         found[listing.group].extend(items)
+        unread += [why] if why else []
+    releases, unreadable = canaries(found["records"], canary_weights(found["routes"]))
     url = module.params["url"].rstrip("/")
     if not url:
         url = base_url(found["ingresses"], found["services"], nodes_of(client))
@@ -243,6 +325,8 @@ def work(module: Invocation) -> dict[str, Any]:
     return {
         "changed": False,
         "services": rows,
+        "canaries": releases,
+        "unread": [*unread, *unreadable],
         "missing_namespaces": missing,
         "empty_namespaces": empty,
         "url": url,

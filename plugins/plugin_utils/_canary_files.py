@@ -35,8 +35,7 @@ class CanaryFiles:
         refused = "; ".join(f"{name}: {file.finding}" for name, file in given.items() if file.finding)
         report, folder = given["report"], str(args.get("report_folder") or "")
         if folder and not report.path:
-            name = "-".join(filter(None, ("canary", str(args.get("service")), cluster)))
-            report = destination(os.path.join(folder, f"{name}.html"))
+            report = destination(os.path.join(folder, report_name(str(args.get("service")), cluster)))
         return cls(report, given["metrics_file"], refused)
 
     @property
@@ -66,6 +65,11 @@ class CanaryFiles:
             if done.path:
                 found[name] = done.path
         return found, wrong
+
+
+def report_name(service: str, cluster: str) -> str:
+    """Name of the report of a service's canary. `cluster`: empty where a play has one."""
+    return "-".join(filter(None, ("canary", service, cluster))) + ".html"
 
 
 def cluster_of(task_vars: Mapping[str, t.Any]) -> str:

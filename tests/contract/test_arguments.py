@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         [
             "--tags obserability: no task has this tag; did you mean observability? Tags of site.yml: added_services, cluster_prep,",
             "--skip-tags isto: no task has this tag; did you mean istio?",
-            "service: site.yml has no such argument, it is one of canary.yml, promote.yml, rollback.yml",
+            "service: site.yml has no such argument, it is one of canary.yml, demo.yml, promote.yml, rollback.yml",
             "steps: site.yml has no such argument, it is one of canary.yml",
             "istio_pilot_autoscale_min: 9 is above istio_pilot_autoscale_max, which is 5",
             "observability_scrape_interval: 'often' is not a duration of Prometheus",
@@ -147,6 +147,15 @@ REFUSED: dict[str, tuple[str, list[str], list[str]]] = {
         [
             "service: teardown.yml has no such argument",
             "--tags user-service: no task has this tag; did you mean user_service?",
+        ],
+    ),
+    "demo": (
+        "demo.yml",
+        ["-e", "service=usr-service", "-e", "confrim=dev", "-e", "rate=fast"],
+        [
+            "confrim: nothing reads this variable; did you mean confirm?",
+            "service: there is no service 'usr-service'; did you mean user-service?",
+            "rate: 'fast' is not a whole number; expected for example 15 (-e rate=15)",
         ],
     ),
     "status": (

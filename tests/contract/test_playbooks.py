@@ -48,6 +48,15 @@ def test_teardown_refuses_without_the_environments_name(confirm: list[str]) -> N
     assert "confirm=dev" in done.stdout + done.stderr
 
 
+def test_the_demo_refuses_an_environment_that_nobody_confirmed() -> None:
+    done = ansible_playbook("playbooks/demo.yml", "-i", "inventories/dev", "-e", "confirm=prod")
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2
+    assert "Nothing was done: dev is environment 'dev', and the confirmation given is 'prod'." in text
+    assert "run again with -e confirm=dev" in text
+    assert "TASK [Read the workloads" not in text
+
+
 def test_teardown_refuses_with_any_tag() -> None:
     done = ansible_playbook(
         "playbooks/teardown.yml", "-i", "inventories/dev", "--tags", "datastore", "-e", "confirm=no"

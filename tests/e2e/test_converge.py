@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -74,13 +75,19 @@ def test_a_check_run_tells_a_change_and_makes_none(cluster_args: tuple[str, ...]
     assert cluster.get(DEPLOYMENT)["metadata"]["generation"] == before
 
 
-def test_status_shows_every_service_healthy(cluster_args: tuple[str, ...]) -> None:
-    run = ansible_playbook("status.yml", *cluster_args)
+def test_status_shows_every_service_healthy(cluster_args: tuple[str, ...], tmp_path: Path) -> None:
+    report = tmp_path / "status.html"
+    run = ansible_playbook("status.yml", *cluster_args, "-e", f"report={report}")
     assert run.returncode == 0, run.told
+    assert f"page: {report}" in run.text
+    page = report.read_text()
+    # Whatever fires: that Prometheus was asked, and has the rules.
+    assert re.search(r"None of \d+ rules fires|alerts? fires?:", page), page
     for name in ("user", "product", "order", "payment", "review", "recommendation"):
         (line,) = [line for line in run.text.splitlines() if line.startswith(f"{name}-service ")]
         assert "healthy" in line
         assert f"/api/{name}s" in line
+        assert f">{name}-service<" in page
     assert "workloads are healthy." in run.text
 
 

@@ -8,7 +8,7 @@ PRIVATE: may change at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
@@ -22,6 +22,7 @@ Obj = Mapping[str, Any]
 
 # Default ports of the two schemes: left out of a URL.
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_PROXY = "istio-proxy"
 _NO_PATIENCE = Limits(pull=0, config=0, create=0, unschedulable=0, restarts=1)
 
 
@@ -141,6 +142,33 @@ def _health(workload: Obj, pods: Sequence[Obj]) -> tuple[bool, str]:
     return False, str(findings[0]) if findings else found.reason
 
 
+def _proxies(workload: Obj, pods: Sequence[Obj]) -> Iterator[str]:
+    """Names of its pods that run a proxy of Istio: a sidecar, native ones included, or a gateway."""
+    for pod in owned_pods(workload, pods):
+        spec = pod.get("spec") or {}
+        containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+        ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") or pod["metadata"].get(
+            "deletionTimestamp"
+        )
+        if not ended and any(container.get("name") == _PROXY for container in containers):
+            yield str(pod["metadata"]["name"])
+
+
+def canary_weights(virtual_services: Iterable[Obj]) -> dict[str, int]:
+    """`namespace/service` -> share of the requests in percent that its routes send to the subset `canary`: the largest of its routes."""
+    found: dict[str, int] = {}
+    for item in virtual_services:
+        for route in item["spec"].get("http") or []:
+            for entry in route.get("route") or []:
+                target = entry.get("destination") or {}
+                if target.get("subset") != "canary":
+                    continue
+                name, _dot, rest = str(target.get("host") or "").partition(".")
+                key = f"{rest.partition('.')[0] or item['metadata']['namespace']}/{name}"
+                found[key] = max(found.get(key, 0), int(entry.get("weight") or 0))
+    return found
+
+
 def service_rows(
     workloads: Iterable[Obj], pods: Sequence[Obj], prefixes: Mapping[tuple[str, str], str], url: str
 ) -> list[dict[str, Any]]:
@@ -163,6 +191,8 @@ def service_rows(
                 "ready": ready,
                 "healthy": healthy,
                 "health": health,
+                "deleted": "deletionTimestamp" in meta,
+                "proxies": sorted(_proxies(workload, pods)),
                 "path": path,
                 "url": f"{url}{path}" if url and path else "",
             }

@@ -214,11 +214,18 @@ def judge(
     return _relative(limits, canary.value, stable.value)
 
 
+# Nobody judges a version that nobody calls. The demo brings load of its own.
+WITHOUT_TRAFFIC = (
+    "to see a canary on a platform without traffic, run playbooks/demo.yml (docs/canary.md, Without traffic)"
+)
+
+
 def too_few(requests: float, least: int, window: float) -> str:
     """In words that there was too little traffic, and what to do. `window` in seconds."""
     count = "1 request" if requests == 1 else f"{number(requests)} requests" if requests else "no requests"
     time = f" in {span(window)}" if window else ""
-    return f"{count}{time}; expected at least {least}: send more traffic, use a longer interval, or lower min_requests"
+    more = "" if requests else f"; {WITHOUT_TRAFFIC}"
+    return f"{count}{time}; expected at least {least}: send more traffic, use a longer interval, or lower min_requests{more}"
 
 
 def _otherwise(limits: Limits, status: Status, reason: str) -> tuple[Verdict, str]:

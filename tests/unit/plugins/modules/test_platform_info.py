@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.overview import canaries
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import Plan
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.modules import platform_info
 
 
@@ -79,3 +84,58 @@ def test_a_given_url_and_domain_win(client: FakeClient) -> None:
 def test_items_of_a_list_get_their_kind(client: FakeClient) -> None:
     (item, *_rest) = platform_info.listed(client, "/apis/apps/v1/namespaces/a/deployments")
     assert (item["apiVersion"], item["kind"]) == ("apps/v1", "Deployment")
+
+
+def record(service: str, phase: Phase = Phase.ANALYSING, text: str = "") -> dict[str, Any]:
+    state = State(
+        "run-1", service, "a", Plan(steps=(25, 50)), version="v1.1", old_version="v1.0", phase=phase, since=5.0
+    )
+    labels = {"app.kubernetes.io/part-of": service}
+    return {
+        "metadata": {"namespace": "a", "name": f"canary-{service}", "labels": labels},
+        "data": {"state": text or states.to_json(state)},
+    }
+
+
+def test_canaries_have_the_weight_that_routes_have() -> None:
+    other = {
+        "metadata": {"namespace": "a", "name": "settings", "labels": {"app.kubernetes.io/part-of": "x"}},
+        "data": {"state": "{}"},
+    }
+    found, unread = canaries([record("x"), record("y", Phase.PROMOTED), other], {"a/x": 25, "a/y": 0})
+    assert unread == []
+    assert [(entry["service"], entry["phase"], entry["active"], entry["weight"]) for entry in found] == [
+        ("a/x", "analysing", True, 25),
+        ("a/y", "promoted", False, 0),
+    ]
+    assert (found[0]["version"], found[0]["old_version"], found[0]["steps"], found[0]["since"]) == (
+        "v1.1",
+        "v1.0",
+        [25, 50],
+        5.0,
+    )
+
+
+def test_requests_to_a_canary_that_nobody_drives_are_told() -> None:
+    (ended,), _unread = canaries([record("y", Phase.ROLLED_BACK)], {"a/y": 5})
+    assert (ended["phase"], ended["active"], ended["weight"]) == ("unknown", True, 5)
+    (alone,), _unread = canaries([], {"a/y": 5})
+    assert alone["service"] == "a/y"
+
+
+def test_a_record_that_cannot_be_read_is_named() -> None:
+    found, (why,) = canaries([record("x", text='{"phase": "dancing"}')], {})
+    assert found == []
+    assert why.startswith("the canary of a/x (ConfigMap canary-x): it is not the state of a rollout")
+
+
+def test_who_may_not_list_configmaps_gets_the_rest(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(path: str, query: Any = None) -> dict[str, Any] | None:
+        if path.endswith("/a/configmaps"):
+            raise ApiError("GET", path, 403, {"message": "configmaps is forbidden"})
+        return client.answers.get(path)
+
+    monkeypatch.setattr(client, "get", get)
+    result = platform_info.work(FakeModule())
+    assert len(result["services"]) == 2
+    assert result["unread"] == ["canaries: configmaps is forbidden"]

@@ -16,7 +16,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.counts import Reading
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers.base import Servers
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status, span
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
+    WITHOUT_TRAFFIC,
+    Sample,
+    Status,
+    span,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Answer,
@@ -113,5 +118,5 @@ def no_requests(subject: Subject, window: float, reporter: str) -> str:
     """In words that there was no traffic, and what to do."""
     return (
         f"no requests to {subject.workload} in {span(window)} (reporter {reporter}): send traffic to the service, use a longer interval, "
-        "or check that Prometheus scrapes the proxies"
+        f"or check that Prometheus scrapes the proxies; {WITHOUT_TRAFFIC}"
     )

@@ -38,7 +38,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Row,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.selectors import Selector
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Sample, Status
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import (
+    WITHOUT_TRAFFIC,
+    Sample,
+    Status,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import PrometheusError
 
 # What the series of Istio's standard metrics are found by (https://istio.io/latest/docs/reference/config/metrics/). Labels that
@@ -174,7 +178,7 @@ def _tried_series(selector: Selector, metric: Metric, subject: Subject, known: K
     if not have:
         return Trial(no_samples=(
             f"Prometheus has no {name} yet, of any service. Windows without enough requests are inconclusive. If the mesh has traffic, "
-            "check that its telemetry is on (Istio's standard metrics), and that Prometheus scrapes the proxies",
+            f"check that its telemetry is on (Istio's standard metrics), and that Prometheus scrapes the proxies; {WITHOUT_TRAFFIC}",
         ))  # fmt: skip
     wanted = (*LABELS, *(HTTP_LABELS if name.startswith(_ISTIO_HTTP) else ()))
     missing = [label for label in (*wanted, *SCRAPE_LABELS) if label not in have]
@@ -187,6 +191,6 @@ def _tried_series(selector: Selector, metric: Metric, subject: Subject, known: K
     if unseen:
         return Trial(no_samples=(
             f"Prometheus has no {name} of {subject.namespace}/{subject.service} yet (reporter {metric.reporter}). Windows without enough "
-            "requests are inconclusive: send traffic to the service",
+            f"requests are inconclusive, and inconclusive windows end in a rollback: send traffic to the service; {WITHOUT_TRAFFIC}",
         ))  # fmt: skip
     return Trial()

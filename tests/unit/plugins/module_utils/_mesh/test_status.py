@@ -71,9 +71,50 @@ def test_a_healthy_row() -> None:
         "replicas": "1/1",
         "healthy": True,
         "health": "healthy",
+        "deleted": False,
+        "proxies": [],
         "path": "/api/users",
         "url": "http://192.0.2.1/api/users",
     }
+
+
+def test_pods_with_a_proxy_are_named() -> None:
+    """A sidecar as a container, a native one as an init container; ended pods have none any more."""
+    pods = [pod(f"user-{number}", "user-service", "x") for number in range(5)]
+    for one, spec in zip(
+        pods,
+        [
+            {"containers": [{"name": "istio-proxy"}]},
+            {"initContainers": [{"name": "istio-proxy"}]},
+            {"containers": [{"name": "app"}]},
+        ],
+        strict=False,
+    ):
+        one["spec"] = spec
+    pods[3] |= {"spec": pods[0]["spec"], "status": {"phase": "Succeeded"}}
+    pods[4]["spec"] = pods[0]["spec"]
+    pods[4]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    (row,) = _status.service_rows([deployment()], pods, {}, "")
+    assert row["proxies"] == ["user-0", "user-1"]
+
+
+def test_the_weight_of_a_canary_is_the_largest_of_its_routes() -> None:
+    def route(weight: int, host: str = "user-service", subset: str = "canary") -> dict[str, Any]:
+        stable = {"destination": {"host": host, "subset": "stable"}, "weight": 100 - weight}
+        return {"route": [stable, {"destination": {"host": host, "subset": subset}, "weight": weight}]}
+
+    items = [
+        {
+            "metadata": {"namespace": "shop"},
+            "spec": {"http": [route(0), route(25), {"directResponse": {"status": 400}}]},
+        },
+        {
+            "metadata": {"namespace": "web"},
+            "spec": {"http": [route(5, "user-service.shop.svc.cluster.local"), route(9, subset="other")]},
+        },
+        {"metadata": {"namespace": "web"}, "spec": {}},
+    ]
+    assert _status.canary_weights(items) == {"shop/user-service": 25}
 
 
 def test_an_unhealthy_row_says_what_its_pod_says() -> None:

@@ -1,0 +1,359 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: traffic_info
+short_description: Read from Prometheus how the services do, and who calls whom
+version_added: 0.1.0
+author:
+  - servicemesh.platform contributors (@servicemesh)
+description:
+  - Reads the requests, failures and durations of services of the last 30 minutes, who calls whom and whether these calls are mutual TLS,
+    alerts, and what is left of error budgets. M(servicemesh.platform.platform_page) makes a page of it.
+  - A Prometheus that does not answer is no failure. What was not read is in RV(unknown), by name, and nothing else says that it is well.
+  - Only Istio's standard metrics are read, and the series that the rules of the role C(observability) record. Rates, failures and durations
+    are those of the callers' proxies. Callers without a proxy are only in RV(calls), as their destinations report them.
+options:
+  namespaces:
+    description: Namespaces of the services.
+    type: list
+    elements: str
+    default: [ecommerce, istio-system]
+  prometheus:
+    description: Where Prometheus is, as the lookup P(servicemesh.platform.prometheus_address#lookup) returns it. Empty when there is none.
+    type: dict
+    default: {}
+    suboptions:
+      url:
+        description: URL of Prometheus. Either this or O(prometheus.service).
+        type: str
+      service:
+        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
+        type: str
+      headers:
+        description: Headers of queries to O(prometheus.url).
+        type: dict
+      username:
+        description: User for HTTP basic authentication.
+        type: str
+      password:
+        description: Password for HTTP basic authentication.
+        type: str
+      validate_certs:
+        description: Whether the server's certificate is verified.
+        type: bool
+        default: true
+      ca_cert:
+        description: File with the certificate authorities of the server's certificate.
+        type: path
+  rule_groups:
+    description: Beginning of the names of the groups whose alerts are the platform's own. Alerts of other groups are returned too.
+    type: str
+    default: ecommerce.
+  timeout:
+    description: Seconds after which what Prometheus has not answered is unknown.
+    type: float
+    default: 8
+extends_documentation_fragment:
+  - servicemesh.platform._kube
+  - servicemesh.platform._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Never changes anything.
+  diff_mode:
+    support: none
+    details:
+      - The module changes nothing.
+  idempotent:
+    support: full
+seealso:
+  - module: servicemesh.platform.platform_info
+  - module: servicemesh.platform.platform_page
+"""
+
+EXAMPLES = r"""
+- name: Read how the services do
+  servicemesh.platform.traffic_info:
+    prometheus: "{{ lookup('servicemesh.platform.prometheus_address') }}"
+  register: __traffic
+
+- name: Name the calls in plain text
+  ansible.builtin.debug:
+    msg: "{{ __traffic.calls | selectattr('security', 'eq', 'none') | list }}"
+"""
+
+RETURN = r"""
+address:
+  description: Who was asked, empty for nobody.
+  returned: success
+  type: str
+  sample: service monitoring/prometheus:9090 through the API server
+time:
+  description: Unix time of the end of the window, by the controller's clock.
+  returned: success
+  type: float
+  sample: 1790000000.0
+window:
+  description: Seconds that all of this is about.
+  returned: success
+  type: int
+  sample: 1800
+step:
+  description: Seconds between two points of RV(workloads).
+  returned: success
+  type: int
+  sample: 30
+workloads:
+  description: Workloads with requests in the window. The stable and the canary one of a service are two.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: The workload, as C(namespace/name); the service for requests that reached no pod.
+      type: str
+      sample: ecommerce/user-service
+    version:
+      description: Label C(version) of its pods, empty when they have none. Pods before a release are another entry.
+      type: str
+      sample: v1.0
+    rate:
+      description: Requests a second, as a list of Unix time and value. It is the mean of two minutes, as the others are.
+      type: list
+      sample: [[1790000000.0, 12.5]]
+    errors:
+      description: Share of the requests that ended with a 5xx or without an answer. Times without requests have none.
+      type: list
+      sample: [[1790000000.0, 0.01]]
+    p95:
+      description: 95th percentile of the duration in milliseconds. Times without requests have none.
+      type: list
+      sample: [[1790000000.0, 43.2]]
+calls:
+  description: Who calls whom, in the window.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: The caller, as C(namespace/name), V(unknown) for one without an identity.
+      type: str
+      sample: istio-system/istio-ingressgateway
+    destination:
+      description: The service.
+      type: str
+      sample: ecommerce/user-service
+    protocol:
+      description: V(http), gRPC included, or V(tcp).
+      type: str
+      sample: http
+    requests:
+      description: Number of requests, null for TCP.
+      type: float
+      sample: 1203.0
+    failed:
+      description: Those that ended with a 5xx or without an answer.
+      type: float
+      sample: 2.0
+    mutual_tls:
+      description: Requests with mutual TLS, as the destination's proxies report. For TCP, only whether it is more than 0 means something.
+      type: float
+      sample: 1201.0
+    plaintext:
+      description: The same, in plain text.
+      type: float
+      sample: 0.0
+    security:
+      description:
+        - V(none) when any request was in plain text, V(mutual_tls) when the destination reports all of them as such, else V(unknown).
+      type: str
+      sample: mutual_tls
+    security_by:
+      description:
+        - Whose proxies say so. V(source) for TCP connections that the destination has not reported yet, and of which the caller's proxy
+          names the certificates of both ends; empty for V(unknown).
+      type: str
+      sample: destination
+    reporters:
+      description: Whose proxies report the calls.
+      type: list
+      elements: str
+      sample: [destination, source]
+scrapes:
+  description: Pods that Prometheus scrapes, and whether it reaches them.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{namespace: ecommerce, pod: user-service-6d4f9c7b8d-x2x9k, up: true}]
+alerts:
+  description: Alerts that fire or are pending, the platform's own first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the alert.
+      type: str
+      sample: HighErrorRate
+    state:
+      description: V(firing) or V(pending).
+      type: str
+      sample: firing
+    severity:
+      description: Its label C(severity).
+      type: str
+      sample: critical
+    subject:
+      description: What it is about, from its labels.
+      type: str
+      sample: ecommerce/user-service
+    summary:
+      description: Its summary.
+      type: str
+    description:
+      description: Its description.
+      type: str
+    runbook:
+      description: URL of its runbook.
+      type: str
+    since:
+      description: When it became pending, as Prometheus has it.
+      type: str
+      sample: "2026-11-26T19:00:00Z"
+    own:
+      description: Whether its rule is one of O(rule_groups).
+      type: bool
+      sample: true
+alert_rules:
+  description: Number of rules of O(rule_groups).
+  returned: success
+  type: int
+  sample: 14
+budgets:
+  description: Objectives of services, and what is left of their error budgets.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The service.
+      type: str
+      sample: ecommerce/user-service
+    sli:
+      description: V(availability) or V(latency).
+      type: str
+      sample: availability
+    objective:
+      description: Share of good requests that is wanted.
+      type: float
+      sample: 0.999
+    left:
+      description: Share of the budget that is left, below 0 when more was spent; null when it is not recorded yet.
+      type: float
+      sample: 0.82
+unknown:
+  description: What was not read, or not completely.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    part:
+      description: V(requests), V(durations), V(calls), V(connections), V(scrapes), V(alerts) or V(budgets).
+      type: str
+      sample: alerts
+    why:
+      description: Why.
+      type: str
+      sample: "Prometheus (http://prometheus.example.com/): connection refused"
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.servicemesh.platform.plugins.module_utils import _args
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import STEP, WINDOW, Part
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic_reader import Findings, read
+from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
+    Invocation,
+    PlatformModule,
+    connected,
+    run,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    Endpoint,
+    Prometheus,
+    address_findings,
+)
+
+PROMETHEUS: dict[str, dict[str, Any]] = {
+    "url": {"type": "str"},
+    "service": {"type": "str"},
+    "headers": {"type": "dict", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_cert": {"type": "path"},
+}
+ARGUMENTS = _args.spec(
+    namespaces={"type": "list", "elements": "str", "default": ["ecommerce", "istio-system"]},
+    prometheus={"type": "dict", "default": {}, "options": PROMETHEUS},
+    rule_groups={"type": "str", "default": "ecommerce."},
+    timeout={"type": "float", "default": 8},
+)
+
+
+def endpoint_of(options: Mapping[str, Any]) -> Endpoint | None:
+    """The address; None when there is none. Raises KubeError for one that cannot be."""
+    url, service = str(options.get("url") or ""), str(options.get("service") or "")
+    if not url and not service:
+        return None
+    secret = any(options.get(name) for name in ("headers", "username", "password"))
+    if wrong := address_findings(url, service, credentials=secret):
+        raise KubeError("; ".join(f"prometheus: {finding}" for finding in wrong))
+    return Endpoint(
+        url,
+        service,
+        options.get("headers"),
+        options.get("username") or "",
+        options.get("password") or "",
+        bool(options.get("validate_certs", True)),
+        options.get("ca_cert") or "",
+    )
+
+
+def work(module: Invocation) -> dict[str, Any]:
+    """The module's result."""
+    params, now = module.params, time.time()
+    endpoint = endpoint_of(params["prometheus"] or {})
+    if endpoint is None:
+        why = "there is no Prometheus: platform_prometheus is absent"
+        found = Findings(unknown=[{"part": part.value, "why": why} for part in Part])
+    else:
+        client = connected(module)
+        prometheus = Prometheus(endpoint, client)
+        found = read(prometheus, client.each, params["namespaces"], params["rule_groups"], now, params["timeout"])
+    return {
+        "changed": False,
+        "address": str(endpoint or ""),
+        "time": now,
+        "window": WINDOW,
+        "step": STEP,
+        **found.as_dict(),
+    }
+
+
+def main() -> None:
+    """Entry point."""
+    run(PlatformModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()
