@@ -12,7 +12,10 @@ DEFAULT_LDFLAGS = "-s -w"
 
 
 def component_steps(components: list[dict[str, Any]], files: str, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """Components (``name``, ``title``, optional ``ldflags``, ``tags``, ``assets`` and ``missing``) -> steps; ``files`` is the folder of build_go.py."""
+    """Components (``name``, ``title``, optional ``ldflags``, ``tags``, ``assets``, ``missing``) -> steps.
+
+    ``files`` is the folder of build_go.py.
+    """
     return [
         {
             "name": component["name"],

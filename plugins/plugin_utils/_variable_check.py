@@ -65,6 +65,7 @@ _RULES: tuple[_Rule, ...] = (
     _rule(r"\w+_ratio", float, _number(0, 1, "a number")),
     _rule(r"\w+_rate", float, _number(0, 10_000, "a number")),
     _rule(r"\w+_(samples|max_calls)", int, is_.between(0, 100_000, "a number")),
+    _rule(r"\w+_max_traces", int, is_.between(1, 10_000_000, "a number of traces")),
     _rule(r"istio_ingress_gateway_trusted_proxies", int, is_.between(0, 100, "a number of proxies")),
     _rule(r"\w+_sampling\.\w+", float, _number(0, 100, "a percentage")),
     _rule(r"\w+_reporting_interval\.\w+", str, is_.duration),

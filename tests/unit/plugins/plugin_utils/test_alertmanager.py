@@ -96,6 +96,6 @@ def test_a_route_to_nobody_is_a_finding(route: dict[str, Any]) -> None:
     assert "'teem' is no receiver (there are team)" in found
 
 
-def test_global_settings_are_held_to_the_same() -> None:
+def test_global_settings_follow_the_same_rules() -> None:
     (found,) = findings([TEAM], {}, {"smtp_auth_password": "x"})
     assert found.startswith("observability_alert_global.smtp_auth_password: is written down")
