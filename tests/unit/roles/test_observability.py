@@ -107,7 +107,7 @@ def test_telemetry_follows_the_environment(rendered: dict[str, list[dict[str, An
 
 
 def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+    rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     assert kinds(rendered["defaults"]) == {"Telemetry", "ConfigMap", "Service", "StatefulSet"} | rbac
     assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy", "Deployment"}
     assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
@@ -124,7 +124,8 @@ def test_what_there_was_of_a_prometheus_goes_when_it_is_absent() -> None:
         return {item["kind"] for item in retired}
 
     assert gone() == gone(platform_prometheus="external") == set()
-    standalone = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Service", "StatefulSet"}
+    rbac = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    standalone = rbac | {"ServiceAccount", "ConfigMap", "Service", "StatefulSet"}
     assert gone(platform_prometheus="absent") == standalone
     operator = {"PodMonitor", "PrometheusRule", "ConfigMap"}
     assert gone(platform_prometheus="absent", observability_prometheus="operator") == operator
@@ -240,10 +241,32 @@ def test_a_changed_rule_rolls_the_pod(rendered: dict[str, list[dict[str, Any]]])
 
 
 def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    rules = pick(rendered["defaults"], "ClusterRole", "monitoring-prometheus")["rules"]
-    resources = {resource for rule in rules for resource in rule.get("resources", [])}
-    assert resources == {"pods", "services", "endpoints", "nodes", "nodes/metrics"}
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    roles = [item for item in rendered["defaults"] if item["kind"] in ("ClusterRole", "Role")]
+    read = {
+        item["metadata"].get("namespace", ""): {name for rule in item["rules"] for name in rule.get("resources", [])}
+        for item in roles
+    }
+    assert read == {
+        "": {"nodes", "nodes/metrics"},
+        "ecommerce": {"pods"},
+        "istio-system": {"pods"},
+        "ingress-nginx": {"pods"},
+        "default": {"endpoints", "pods", "services"},
+    }
+    assert {verb for item in roles for rule in item["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert [rule["nonResourceURLs"] for item in roles for rule in item["rules"] if "nonResourceURLs" in rule] == [
+        ["/metrics"]
+    ]
+
+
+def test_prometheus_has_no_rights_for_what_it_does_not_scrape(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    assert not [item for item in rendered["prometheus3"] if item["kind"].startswith("ClusterRole")], (
+        "neither nodes nor the API server"
+    )
+    assert "default" not in {item["metadata"].get("namespace") for item in rendered["prometheus3"]}
+    assert "ingress-nginx" not in {
+        item["metadata"].get("namespace") for item in rendered["others"] if item["kind"] == "Role"
+    }
 
 
 def test_a_prometheus_3_is_told_what_an_empty_answer_is(rendered: dict[str, list[dict[str, Any]]]) -> None:
