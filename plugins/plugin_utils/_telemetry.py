@@ -36,6 +36,8 @@ GRPC_PORT, HTTP_PORT = 4317, 4318
 JAEGER = "jaeger"
 # Names in extensionProviders of what this collection defines beside tracing.
 JSON_LOG, OTLP_LOG = "access-log-json", "access-log-otlp"
+# Keys of providers that take traces only (istio.io/api mesh/v1alpha1, ExtensionProvider).
+_TRACERS = frozenset({"opentelemetry", "zipkin", "lightstep", "datadog", "skywalking", "opencensus"})
 # Providers that every mesh has (istio pkg/config/mesh/mesh.go, DefaultMeshConfig).
 BUILT_IN = ("prometheus", "stackdriver", "envoy")
 
@@ -216,7 +218,7 @@ def _provider_findings(there: Telemetry) -> Iterator[str]:
     if there.istio != "managed":
         # The mesh's configuration is somebody else's: which providers it has is read in the cluster.
         return
-    known = [*BUILT_IN, *own, *given]
+    known = [*BUILT_IN, *(str(one.get("name")) for one in there.extension_providers() if not _TRACERS & set(one))]
     for variable, name in (
         ("observability_metrics_provider", there.metrics_provider),
         ("observability_access_log_provider", there.log_provider),

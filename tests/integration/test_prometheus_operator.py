@@ -83,9 +83,9 @@ def instance(namespace: str) -> list[Obj]:
     ]
 
 
-def converge(namespace: str) -> Run:
+def converge(namespace: str, **more: Any) -> Run:
     """A run of the role for the namespace."""
-    variables = {
+    variables: Obj = {
         "platform_kubeconfig": os.environ["KUBECONFIG"],
         "platform_monitoring_namespace": namespace,
         "platform_namespace": namespace,
@@ -96,6 +96,7 @@ def converge(namespace: str) -> Run:
         "observability_operator_labels": OWN,
         "observability_scrape_interval": "1s",
         "observability_scrape_timeout": "1s",
+        **more,
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(PLAY), "-i", "inventories/local"]
     done = subprocess.run(
@@ -110,6 +111,13 @@ def converge(namespace: str) -> Run:
         check=False,
     )
     return Run(done.returncode, done.stdout)
+
+
+def where(run: Run) -> str:
+    """Where a run says that consumers find Prometheus."""
+    found = re.search(r"prometheus is ([^.]+)\.", run.text)
+    assert found, run.told
+    return found[1]
 
 
 @pytest.fixture
@@ -148,11 +156,10 @@ def test_an_operators_prometheus_observes_the_platform(
     assert done.returncode == 0, done.told
     # After the role: the kubelet takes up to a minute to bring a changed configuration to a Prometheus that runs.
     apply(*operator(kinds, bed), *instance(bed), wait=False)
-    address = re.search(r"prometheus is ([^.]+)\.", done.text)
-    assert address
-    assert address[1] == f"{bed}/prometheus-operated:9090"
+    address = where(done)
+    assert address == f"{bed}/prometheus-operated:9090"
 
-    namespace, _, service = address[1].partition("/")
+    namespace, _, service = address.partition("/")
     wanted = [
         "up{job='mesh-proxies', app='user-service'} == 1",
         "service:ready_pods{app='user-service', track='stable'} == 1",
@@ -169,3 +176,17 @@ def test_an_operators_prometheus_observes_the_platform(
             continue
         assert time.monotonic() < deadline, (wanted, answer)
         time.sleep(0.5)
+
+    # The same Prometheus as somebody else's: the rules are brought to it, and it is asked where the inventory says.
+    monitors = f"/apis/monitoring.coreos.com/v1/namespaces/{bed}/podmonitors"
+    before = [item["metadata"]["uid"] for item in client.list_all(monitors)[0]]
+    external = converge(
+        bed,
+        platform_prometheus="external",
+        platform_prometheus_address={"service": address},
+        observability_external_rules="prometheusrule",
+        observability_dashboards=False,
+    )
+    assert external.returncode == 0, external.told
+    assert where(external) == address
+    assert [item["metadata"]["uid"] for item in client.list_all(monitors)[0]] == before, "they are not this mode's"

@@ -97,6 +97,10 @@ def test_logs_as_json_and_to_a_collector_have_providers_of_their_own() -> None:
         ({"platform_tracing": "external", "platform_tracing_address": {"grpc_port": 1}}, "observability_tracing_address.host: None"),
         ({"observability_access_log_address": {"host": "10.0.0.1:4317"}}, "observability_access_log_address.host: '10.0.0.1:4317'"),
         ({"observability_access_log_provider": "otel"}, "observability_access_log_provider: the mesh has no provider 'otel'"),
+        (
+            {"platform_tracing": "jaeger", "observability_access_log_provider": "otel"},
+            "observability_access_log_provider: the mesh has no provider 'otel' (it has prometheus, stackdriver, envoy)",
+        ),
         ({"observability_metrics_provider": "statsd"}, "observability_metrics_provider: the mesh has no provider 'statsd'"),
         (
             {"platform_tracing": "jaeger", "istio_mesh_config": {"extensionProviders": [{"name": "otel"}]}},
