@@ -169,7 +169,7 @@ def test_jaeger_has_ports_that_the_mesh_understands_and_only_the_receivers_that_
     assert template["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     config = json.loads(pick(rendered["prod"], "ConfigMap", "jaeger")["data"]["config.yml"])
     assert list(config["receivers"]) == ["otlp"]
-    assert config["extensions"]["jaeger_storage"] == {"backends": {"traces": {"memory": {"max_traces": 50000}}}}
+    assert config["extensions"]["jaeger_storage"] == {"backends": {"traces": {"memory": {"max_traces": 10000}}}}
 
 
 def test_alertmanager_gets_receivers_with_files_for_their_secrets(
