@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 # Variables for ansible-playbook: make site ARGS="--check --diff"
 ARGS ?=
+# Likewise for the local cluster: make up CLUSTER_ARGS="-e local_cluster_tracing=false" ARGS="-e platform_tracing=none"
+CLUSTER_ARGS ?=
 PYTHON ?= python3
 NAME := local
 HOME_OF_CLUSTER := /var/lib/servicemesh-platform/$(NAME)
@@ -40,7 +42,7 @@ setup: $(VENV)/.made ## Make the virtualenv
 .PHONY: up
 up: setup ## Start or repair the local cluster, converge the platform, tell where it is
 	@echo "== local cluster"
-	ansible-playbook playbooks/local_up.yml -i inventories/local
+	ansible-playbook playbooks/local_up.yml -i inventories/local $(CLUSTER_ARGS)
 	echo "== platform"
 	ansible-playbook playbooks/site.yml -i inventories/local $(ARGS)
 	$(MAKE) --no-print-directory status

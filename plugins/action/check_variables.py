@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils import _catal
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collection_files as files
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _components as components
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _images as images
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _telemetry as telemetry
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._catalogue import Catalogue
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._option_values import checked
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules.registry import (
@@ -95,6 +96,7 @@ class ActionModule(ActionBase):
             *self._flavour_findings(roles),
             *self._canary_findings(command_line),
             *self._component_findings(roles, args["playbook"], given, command_line),
+            *self._telemetry_findings(roles),
             *(self._kubeconfig_findings() if args["kubeconfig"] else []),
         ]
         for name, meant in lookalikes(set(self._vars) - set(self._given()), self._options, self._platform):
@@ -247,6 +249,15 @@ class ActionModule(ActionBase):
             # What a run does is asked only where something is absent: it takes all service definitions.
             run = self._run(roles, playbook, given, command_line) if there.some_absent() else components.Run()
             yield from components.findings(there, run)
+
+    def _telemetry_findings(self, roles: list[str]) -> Iterator[str]:
+        """What does not fit together of where traces and logs go."""
+        if not {"istio", "observability"} & set(roles) or self._value("platform_state") == "absent":
+            return
+        with contextlib.suppress(Exception):  # of a template or a wrong value: told as a finding of the variable
+            passed_on = sources(self._vars)
+            found = telemetry.findings(telemetry.telemetry_of(self._value))
+            yield from (renamed(finding, passed_on) for finding in found)
 
     def _run(
         self, roles: list[str], playbook: str | None, given: Mapping[str, t.Any], command_line: Mapping[str, t.Any]

@@ -12,7 +12,10 @@ DEFAULT_LDFLAGS = "-s -w"
 
 
 def component_steps(components: list[dict[str, Any]], files: str, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """Components (``name``, ``title``, optional ``ldflags`` and ``assets``) -> steps; ``files`` is the folder of build_go.py."""
+    """Components (``name``, ``title``, optional ``ldflags``, ``tags``, ``assets``, ``missing``) -> steps.
+
+    ``files`` is the folder of build_go.py.
+    """
     return [
         {
             "name": component["name"],
@@ -24,7 +27,9 @@ def component_steps(components: list[dict[str, Any]], files: str, environment: d
                 f"binaries/{component['name']}",
                 "{output}",
                 f"--ldflags={component.get('ldflags', DEFAULT_LDFLAGS)}",
+                *([f"--tags={component['tags']}"] if component.get("tags") else []),
                 *(f"--asset={asset}" for asset in component.get("assets", [])),
+                *(f"--missing={missing}" for missing in component.get("missing", [])),
             ],
             "chdir": files,
             "environment": dict(environment),

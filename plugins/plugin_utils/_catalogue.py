@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import catalogue
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._telemetry import Telemetry, telemetry_of
 
 ROOT = Path(__file__).parent.parent.parent
 ROLE = "service_catalogue"  # its variables are the catalogue's
@@ -42,6 +43,7 @@ class Catalogue:
         self._entries: t.Any = None
         self._rendered: dict[str, catalogue.Definition] = {}
         self._stores: dict[str, dict[str, t.Any] | None] = {}
+        self._traces: Telemetry | None = None
 
     # Entries -------------------------------------------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ class Catalogue:
                 made = catalogue.of_role(service, self._values(service), self.entry(service), self._left_out())
             else:
                 made = catalogue.of_added(service, self.entry(service), self._platform())
-            self._rendered[service] = made
+            self._rendered[service] = catalogue.traced(made, self._telemetry().environment(service))
         return self._rendered[service]
 
     def database(self, service: str) -> dict[str, t.Any] | None:
@@ -168,6 +170,16 @@ class Catalogue:
     def _database(self, service: str) -> Mapping[str, t.Any] | None:
         role = catalogue.role_of(service)
         return self._value(role, f"__{role}_database") if service in catalogue.SERVICES else None
+
+    def _telemetry(self) -> Telemetry:
+        """Where traces go, read once."""
+        if self._traces is None:
+            known = self._variables
+            self._traces = telemetry_of(lambda name: self._value_of(known, name))
+        return self._traces
+
+    def _value_of(self, known: Mapping[str, t.Any], name: str) -> t.Any:
+        return self._rendered_in(known, known[name]) if name in known else None
 
     def _left_out(self) -> list[str]:
         return catalogue.left_out(self.entries)

@@ -57,7 +57,7 @@ _RULES: tuple[_Rule, ...] = (
     _rule(r"(.*[._])?weight", int, is_.between(0, 100, "a weight")),
     _rule(r"(.*[._])?(replicas|autoscale_m(in|ax))", int, is_.between(0, 10_000, "a number of pods")),
     _rule(r"\w+_autoscale_cpu", int, is_.between(1, 1000, "a percentage")),
-    _rule(r"observability_(retention|scrape_interval|scrape_timeout)", str, _prometheus_duration),
+    _rule(r"observability_((alertmanager_)?retention|scrape_interval|scrape_timeout)", str, _prometheus_duration),
     _rule(r"\w+_(timeout|interrupted_wait|window)", int, is_.between(0, 7 * 86400, "a number of seconds")),
     _rule(r"\w+_days", int, is_.between(1, 36500, "a number of days")),
     _rule(r"\w+_minutes", int, is_.between(1, 525_600, "a number of minutes")),
@@ -65,6 +65,7 @@ _RULES: tuple[_Rule, ...] = (
     _rule(r"\w+_ratio", float, _number(0, 1, "a number")),
     _rule(r"\w+_rate", float, _number(0, 10_000, "a number")),
     _rule(r"\w+_(samples|max_calls)", int, is_.between(0, 100_000, "a number")),
+    _rule(r"\w+_max_traces", int, is_.between(1, 10_000_000, "a number of traces")),
     _rule(r"istio_ingress_gateway_trusted_proxies", int, is_.between(0, 100, "a number of proxies")),
     _rule(r"\w+_sampling\.\w+", float, _number(0, 100, "a percentage")),
     _rule(r"\w+_reporting_interval\.\w+", str, is_.duration),
@@ -183,7 +184,11 @@ def platform_names(texts: Iterable[str]) -> frozenset[str]:
 
 
 # Names that were variables once, and what says the same now.
+_TRACES = "platform_tracing (jaeger, or external with platform_tracing_address), which the mesh and its Telemetry object both follow"
 _FORMER = {
+    "istio_tracing_provider": f"{_TRACES}; observability_tracing_provider names the provider",
+    "istio_tracing_service": _TRACES,
+    "istio_tracing_port": _TRACES,
     "microservice_canary_monitoring_namespace": (
         "platform_monitoring_namespace where this collection runs Prometheus, else platform_prometheus and platform_prometheus_address"
     ),

@@ -17,7 +17,7 @@ from tests.role_values import value
 
 # Registry -> namespaces there that belong to the project of the images in them. Docker's official images are in library.
 PROJECTS = {
-    "docker.io": {"library", "istio", "prom"},
+    "docker.io": {"library", "istio", "prom", "jaegertracing"},
     "ghcr.io": {"istio", "nginx"},
     "quay.io": {"prometheus"},
     "registry.k8s.io": set[str](),
@@ -30,7 +30,7 @@ SUFFIXES = {".md", ".yml", ".yaml", ".j2", ".py", ".txt", ""}
 REFERENCE = re.compile(rf"\b({'|'.join(map(re.escape, PROJECTS))})/([a-z0-9][a-z0-9._-]*)/?")
 # Where names of registries and of what is not allowed there stand as such.
 ABOUT_REGISTRIES = {"plugins/plugin_utils/_images.py"}
-OLD = ("postgres:15", "redis:7.0", "prometheus:v2.")  # of Debian 12
+OLD = ("postgres:15", "redis:7.0")  # of Debian 12
 NO_INVENTORY = "no inventory"
 
 

@@ -163,6 +163,37 @@ CASES = {
             "order_service_extra.port: 70000 is not a port from 1 to 65535",
         ],
     ),
+    "traces, logs and alerts": (
+        {
+            "platform_tracing": "external",
+            "observability_access_log_provider": "syslog",
+            "observability_image": "localhost/prom/prometheus:v2.42.0",
+            "observability_alertmanager": "managed",
+            "observability_alert_receivers": [
+                {"name": "team", "slack_configs": [{"api_url": "https://hooks.example.com/T0K3N"}]}
+            ],
+            "observability_alert_route": {"receiver": "teem"},
+        },
+        [
+            "5 variables are wrong; nothing was changed",
+            "observability_tracing_address: is not given, and platform_tracing is external",
+            "observability_access_log_provider: the mesh has no provider 'syslog'",
+            "observability_image: 'localhost/prom/prometheus:v2.42.0' is Prometheus 2",
+            "observability_alert_receivers[0].slack_configs.api_url: is written down",
+            "observability_alert_route.receiver: 'teem' is no receiver (there are team)",
+        ],
+    ),
+    "a Secret of a receiver that is not there": (
+        {
+            "observability_alertmanager": "managed",
+            "observability_alert_receivers": [
+                {"name": "team", "webhook_configs": [{"url_file": {"secret": "hook", "key": "url"}}]}
+            ],
+        },
+        [
+            "Secret monitoring/hook: does not exist, and receivers of alerts refer to it (keys url)",
+        ],
+    ),
     "context": ({"platform_context": "moon"}, ["platform_context", "moon"]),
     "chart": ({"istio_chart_source": "/nonexistent/charts"}, ["istio_chart", "/nonexistent/charts"]),
     "helm": ({"platform_helm_binary": "/nonexistent/helm"}, ["/nonexistent/helm", "Install Helm on the controller"]),

@@ -14,7 +14,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client 
 from tests.support import ROOT
 
 Obj = dict[str, Any]
-PROMETHEUS = "localhost/prom/prometheus:v2.42.0"
+PROMETHEUS = "localhost/prom/prometheus:v3.16.0"
 RBAC = "rbac.authorization.k8s.io"
 
 # As the role observability looks at them, but for the page: Envoy's own, of used statistics.

@@ -166,9 +166,7 @@ def test_upstream_envoy_gets_standard_metrics_and_no_filter_of_istios_own() -> N
 
 @BOTH
 def test_a_revision_and_the_mesh_reach_the_control_plane(render: Any) -> None:
-    objects = render(
-        istio_revision="1-31-0", istio_trust_domain="shop.example", istio_tracing_service="otel.monitoring.svc"
-    )
+    objects = render(istio_revision="1-31-0", istio_trust_domain="shop.example", platform_tracing="jaeger")
     assert ("Deployment", "istiod-1-31-0") in objects
     config = mesh(objects, "istio-1-31-0")
     assert config["trustDomain"] == "shop.example"

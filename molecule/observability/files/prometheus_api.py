@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Query Prometheus through the API server's service proxy: KUBECONFIG NAMESPACE SECONDS REQUEST [REQUEST ...].
 
-A request is a path (`rules`), or `query=` and an expression. Prints the data of the answers as a JSON list. With SECONDS above 0,
+A request is a path (`rules`), or `query=` and an expression, or `alert=` with STATUS and the label app of an alert that the receiver `sink`
+must have got last of all alerts with this app. Prints the data of the answers as a JSON list. With SECONDS above 0,
 repeats the requests, which are queries then, until all of them have a sample, so that one process waits for all.
 """
 
@@ -24,15 +25,25 @@ def main(kubeconfig: str, namespace: str, seconds: str, *requests: str) -> None:
     headers = {
         item["key"]: item["value"] for item in api.configuration.auth_settings().values() if item["in"] == "header"
     }
-    base = f"{api.configuration.host}/api/v1/namespaces/{namespace}/services/prometheus:9090/proxy/api/v1"
+    services = f"{api.configuration.host}/api/v1/namespaces/{namespace}/services"
+    base = f"{services}/prometheus:9090/proxy/api/v1"
 
     def answer(request: str) -> Any:
         path, _, query = request.partition("=")
+        if path == "alert":
+            status, app = query.split()
+            return {"result": [one for one in received(app)[-1:] if one["status"] == status]}
         address = f"{base}/{path}?{urllib.parse.urlencode({'query': query})}" if query else f"{base}/{path}"
         response = api.rest_client.pool_manager.request("GET", address, headers=headers)
         if response.status != 200:
             sys.exit(f"{address}: {response.status} {response.data.decode(errors='replace')}")
         return json.loads(response.data)["data"]
+
+    def received(app: str) -> list[Any]:
+        response = api.rest_client.pool_manager.request("GET", f"{services}/sink:8080/proxy/", headers=headers)
+        if response.status != 200:
+            return []
+        return [one for one in json.loads(response.data)["data"]["result"] if one["labels"].get("app") == app]
 
     deadline = time.monotonic() + float(seconds)
     while True:

@@ -222,6 +222,11 @@ def of_role(service: str, values: Mapping[str, Any], entry: Entry, without: Iter
     return result
 
 
+def traced(definition: Definition, environment: Mapping[str, str]) -> Definition:
+    """A definition with the variables that tell where spans go; what the service says itself comes first."""
+    return {**definition, "env": {**environment, **(definition.get("env") or {})}} if environment else definition
+
+
 def removed(service: str, namespace: str) -> Definition:
     """The definition of a service that is no longer in the catalogue: enough to delete what was made of it. Its Secrets are kept."""
     return {"name": service, "namespace": namespace, "image": NO_IMAGE}

@@ -23,6 +23,7 @@ from app.errors import ConflictError, DatabaseUnavailableError
 from app.services import SERVICES, Parts
 from app.settings import from_environment
 from app.telemetry import Metrics
+from app.tracing import Tracer
 from app.web import State, create_app
 from starlette.testclient import TestClient
 
@@ -141,7 +142,16 @@ class Running:
         cache = Cache(self.redis, 30, clock=lambda: float(next(clock)))
         calls = Calls(settings.callees, 1, self.metrics, httpx.MockTransport(answer))
         service = SERVICES[name](Parts(settings, self.rows, cache, calls, self.metrics))
-        self.app = create_app(settings, service, self.rows, cache, self.metrics, self.state)
+        # What the collector got, and with what it answers.
+        self.exports: list[httpx.Request] = []
+        self.collector = 200
+
+        def collect(request: httpx.Request) -> httpx.Response:
+            self.exports.append(request)
+            return httpx.Response(self.collector, json={})
+
+        tracer = Tracer(settings.service, settings.version, settings.otlp_endpoint, httpx.MockTransport(collect))
+        self.app = create_app(settings, service, self.rows, cache, self.metrics, self.state, tracer)
         self.http = TestClient(self.app, raise_server_exceptions=False)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible.template import trust_as_template
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import catalogue
 
-from tests.role_values import value
+from tests.role_values import value, variables
 
 Obj = dict[str, Any]
 
@@ -120,3 +121,17 @@ def test_what_was_recorded_and_has_no_entry_leaves_and_its_callers_are_named() -
 def test_a_teardown_removes_all_that_has_no_role() -> None:
     recorded = {"services": ["basket-service", *catalogue.SERVICES], "databases": [], "cache": {}}
     assert leaving(recorded, platform_services=BASKET, platform_state="absent")["services"] == ["basket-service"]
+
+
+def test_every_service_is_told_where_its_spans_go_and_may_say_otherwise() -> None:
+    traced: Obj = {"platform_tracing": "jaeger", "platform_monitoring_namespace": "seen", "platform_services": BASKET}
+    collector = "http://jaeger.seen.svc.cluster.local:4318"
+    assert definition("user_service", **traced)["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == collector
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in definition("user_service")["env"]
+    own = definition("user_service", **traced, user_service_env={"OTEL_SERVICE_NAME": "people"})["env"]
+    assert (own["OTEL_SERVICE_NAME"], own["SERVICE_NAME"]) == ("people", "user-service")
+    templar = variables("service_catalogue", **traced)
+    basket = templar.template(
+        trust_as_template("{{ lookup('servicemesh.platform.services', 'definition', 'basket-service') }}")
+    )
+    assert basket["env"]["OTEL_SERVICE_NAME"] == "basket-service"

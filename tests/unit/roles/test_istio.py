@@ -130,11 +130,13 @@ def test_what_the_user_gives_is_merged_last_and_deep() -> None:
     assert (config["holdApplicationUntilProxyStarts"], config["concurrency"]) == (True, 2)
 
 
-def test_tracing_is_defined_only_with_a_collector() -> None:
+def test_the_mesh_has_the_providers_that_its_telemetry_names_and_those_of_the_user() -> None:
     assert "extensionProviders" not in istiod()["meshConfig"]
-    assert istiod(istio_tracing_service="otel.monitoring.svc")["meshConfig"]["extensionProviders"] == [
-        {"name": "otel", "opentelemetry": {"service": "otel.monitoring.svc", "port": 4317}}
-    ]
+    mine = {"name": "mine", "zipkin": {"service": "zipkin.tracing.svc.cluster.local", "port": 9411}}
+    assert istiod(istio_mesh_config={"extensionProviders": [mine]})["meshConfig"]["extensionProviders"] == [mine]
+    jaeger = {"service": "jaeger.monitoring.svc.cluster.local", "port": 4317}
+    traced = istiod(platform_tracing="jaeger", istio_mesh_config={"extensionProviders": [mine]})
+    assert traced["meshConfig"]["extensionProviders"] == [{"name": "otel", "opentelemetry": jaeger}, mine]
 
 
 def test_pull_secrets_take_each_charts_form() -> None:

@@ -96,16 +96,20 @@ def test_telemetry_follows_the_environment(rendered: dict[str, list[dict[str, An
     assert spec["prod"] == {
         "tracing": [{"providers": [{"name": "otel"}], "randomSamplingPercentage": 1}],
         "metrics": [{**metrics, "reportingInterval": "15s"}],
-        "accessLogging": [{**logs[0], "filter": {"expression": "response.code >= 500"}}],
+        "accessLogging": [
+            {"providers": [{"name": "access-log-json"}], "filter": {"expression": "response.code >= 500"}}
+        ],
     }
+    assert spec["external"]["tracing"] == [{"providers": [{"name": "otel"}], "randomSamplingPercentage": 100}]
+    assert spec["external"]["accessLogging"] == [{"providers": [{"name": "envoy"}, {"name": "access-log-otlp"}]}]
     assert spec["local"] == {"accessLogging": logs}, "upstream Envoy has no statistics filter to configure"
     assert "accessLogging" not in spec["renamed"]
 
 
 def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+    rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     assert kinds(rendered["defaults"]) == {"Telemetry", "ConfigMap", "Service", "StatefulSet"} | rbac
-    assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy"}
+    assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy", "Deployment"}
     assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
     assert kinds(rendered["external"]) == {"Telemetry"}
     assert kinds(rendered["absent"]) == {"Telemetry"}
@@ -116,11 +120,12 @@ def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) ->
 
 def test_what_there_was_of_a_prometheus_goes_when_it_is_absent() -> None:
     def gone(**given: Any) -> set[str]:
-        retired = value("observability", "__observability_retired", inventory_hostname="one", **given)
+        retired = value("observability", "__observability_retired_prometheus", inventory_hostname="one", **given)
         return {item["kind"] for item in retired}
 
     assert gone() == gone(platform_prometheus="external") == set()
-    standalone = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "ConfigMap", "Service", "StatefulSet"}
+    rbac = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    standalone = rbac | {"ServiceAccount", "ConfigMap", "Service", "StatefulSet"}
     assert gone(platform_prometheus="absent") == standalone
     operator = {"PodMonitor", "PrometheusRule", "ConfigMap"}
     assert gone(platform_prometheus="absent", observability_prometheus="operator") == operator
@@ -149,6 +154,74 @@ def test_the_pod_is_restricted_and_out_of_the_mesh(rendered: dict[str, list[dict
     assert container["resources"]["limits"] == {"cpu": "1000m", "memory": "2Gi"}
 
 
+def test_jaeger_has_ports_that_the_mesh_understands_and_only_the_receivers_that_are_used(
+    rendered: dict[str, list[dict[str, Any]]],
+) -> None:
+    service = pick(rendered["prod"], "Service", "jaeger")
+    assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == {
+        "grpc-otlp": 4317,
+        "http-otlp": 4318,
+        "http-query": 16686,
+    }
+    template = pick(rendered["prod"], "Deployment", "jaeger")["spec"]["template"]
+    assert template["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert template["spec"]["automountServiceAccountToken"] is False
+    assert template["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    config = json.loads(pick(rendered["prod"], "ConfigMap", "jaeger")["data"]["config.yml"])
+    assert list(config["receivers"]) == ["otlp"]
+    assert config["extensions"]["jaeger_storage"] == {"backends": {"traces": {"memory": {"max_traces": 10000}}}}
+
+
+def test_alertmanager_gets_receivers_with_files_for_their_secrets(
+    rendered: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    config = json.loads(pick(rendered["prod"], "ConfigMap", "alertmanager")["data"]["alertmanager.yml"])
+    assert config["receivers"][1] == {
+        "name": "pager",
+        "pagerduty_configs": [{"routing_key_file": "/etc/alertmanager/secrets/pager/routing-key"}],
+    }
+    assert config["route"]["receiver"] == "team"
+    pod = pick(rendered["prod"], "StatefulSet", "alertmanager")["spec"]["template"]["spec"]
+    (secret,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    assert secret == {
+        "secretName": "pager",
+        "defaultMode": 0o440,
+        "items": [{"key": "routing-key", "path": "routing-key"}],
+    }
+    assert {"name": "secret-0", "mountPath": "/etc/alertmanager/secrets/pager", "readOnly": True} in pod["containers"][
+        0
+    ]["volumeMounts"]
+    assert yaml.safe_load(pick(rendered["prod"], "ConfigMap", "prometheus")["data"]["prometheus.yml"])["alerting"] == {
+        "alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093", "alertmanager.elsewhere.svc:9093"]}]}]
+    }
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(json.dumps(config))
+    done = subprocess.run(
+        [tools.find("amtool"), "check-config", str(file)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_operators_chart_sends_alerts_to_this_roles_alertmanager() -> None:
+    values = value("observability", "__observability_operator_values", observability_alertmanager="managed")
+    assert values["alertmanager"] == {"enabled": False}
+    (endpoint,) = values["prometheus"]["prometheusSpec"]["alertingEndpoints"]
+    assert endpoint == {"name": "alertmanager", "namespace": "monitoring", "port": "http"}
+
+
+def test_jaeger_and_alertmanager_go_when_they_are_not_wanted_any_more() -> None:
+    def gone(name: str, **given: Any) -> set[str]:
+        retired = value("observability", "__observability_retired", inventory_hostname="one", **given)
+        return {item["kind"] for item in retired if item["metadata"]["name"] == name}
+
+    assert gone("jaeger", platform_tracing="jaeger", platform_prometheus="absent") == set()
+    assert gone("jaeger") == {"ServiceAccount", "ConfigMap", "Service", "Deployment"}
+    assert gone("alertmanager", observability_alertmanager="managed") == set()
+    there = {"ServiceAccount", "ConfigMap", "Service", "StatefulSet"}
+    assert gone("alertmanager") == there
+    assert gone("alertmanager", observability_alertmanager="managed", platform_prometheus="absent") == there
+
+
 def test_storage_by_choice(rendered: dict[str, list[dict[str, Any]]]) -> None:
     local = pick(rendered["local"], "StatefulSet", "prometheus")["spec"]
     prod = pick(rendered["prod"], "StatefulSet", "prometheus")["spec"]
@@ -168,16 +241,37 @@ def test_a_changed_rule_rolls_the_pod(rendered: dict[str, list[dict[str, Any]]])
 
 
 def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    rules = pick(rendered["defaults"], "ClusterRole", "monitoring-prometheus")["rules"]
-    resources = {resource for rule in rules for resource in rule.get("resources", [])}
-    assert resources == {"pods", "services", "endpoints", "nodes", "nodes/metrics"}
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    roles = [item for item in rendered["defaults"] if item["kind"] in ("ClusterRole", "Role")]
+    read = {
+        item["metadata"].get("namespace", ""): {name for rule in item["rules"] for name in rule.get("resources", [])}
+        for item in roles
+    }
+    assert read == {
+        "": {"nodes", "nodes/metrics"},
+        "ecommerce": {"pods"},
+        "istio-system": {"pods"},
+        "ingress-nginx": {"pods"},
+        "default": {"endpoints", "pods", "services"},
+    }
+    assert {verb for item in roles for rule in item["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert [rule["nonResourceURLs"] for item in roles for rule in item["rules"] if "nonResourceURLs" in rule] == [
+        ["/metrics"]
+    ]
+
+
+def test_prometheus_has_no_rights_for_what_it_does_not_scrape(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    assert not [item for item in rendered["prometheus3"] if item["kind"].startswith("ClusterRole")], (
+        "neither nodes nor the API server"
+    )
+    assert "default" not in {item["metadata"].get("namespace") for item in rendered["prometheus3"]}
+    assert "ingress-nginx" not in {
+        item["metadata"].get("namespace") for item in rendered["others"] if item["kind"] == "Role"
+    }
 
 
 def test_a_prometheus_3_is_told_what_an_empty_answer_is(rendered: dict[str, list[dict[str, Any]]]) -> None:
-    for variant in ("defaults", "prometheus3"):
+    for variant in STANDALONE:
         assert jobs(rendered[variant])["service-readiness"]["fallback_scrape_protocol"] == "PrometheusText0.0.4"
-    assert "fallback_scrape_protocol" not in jobs(rendered["local"])["service-readiness"]
     assert set(jobs(rendered["defaults"])) - set(jobs(rendered["prometheus3"])) == {"apiserver", "cadvisor"}
 
 

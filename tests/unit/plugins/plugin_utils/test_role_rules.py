@@ -83,6 +83,12 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"observability_environment": "qa", "observability_access_log_filter": {"qa": ""}},
         ["observability_tracing_sampling: has no value for observability_environment 'qa'", "observability_metrics_reporting"],
     ),
+    "an old Prometheus": (
+        "observability",
+        {"observability_image": "registry.example.com:5000/prom/prometheus:v2.53.0"},
+        ["observability_image: 'registry.example.com:5000/prom/prometheus:v2.53.0' is Prometheus 2"],
+    ),
+    "a Prometheus of any version": ("observability", {"observability_image": "registry.example.com:2000/prometheus@sha256:22"}, []),
     "names of services": ("observability", {"observability_services": ["user_service", "a"]}, ["observability_services: 'user_service'"]),
     "hosts": (
         "nginx_ingress",

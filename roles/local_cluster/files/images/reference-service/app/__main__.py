@@ -16,6 +16,7 @@ from app.database import Database
 from app.services import SERVICES, Parts
 from app.settings import Settings, SettingsError, from_environment
 from app.telemetry import Metrics, set_up_logging
+from app.tracing import Tracer
 from app.web import State, create_app
 
 log = logging.getLogger("app")
@@ -46,7 +47,8 @@ def build(settings: Settings) -> tuple[uvicorn.Config, State]:
     cache = connect(settings.cache_url, settings.cache_ttl_seconds)
     calls = Calls(settings.callees, settings.call_timeout_seconds, metrics)
     service = kind(Parts(settings, store, cache, calls, metrics))
-    app = create_app(settings, service, store, cache, metrics, state)
+    tracer = Tracer(settings.service, settings.version, settings.otlp_endpoint)
+    app = create_app(settings, service, store, cache, metrics, state, tracer)
     # The application writes the access log (one JSON line per request). Keep-alive is longer than the sidecar's idle timeout; otherwise the
     # sidecar would send requests on closed connections.
     config = uvicorn.Config(

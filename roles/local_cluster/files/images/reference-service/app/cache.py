@@ -7,6 +7,8 @@ import logging
 import time
 import typing as t
 
+from app import tracing
+
 log = logging.getLogger("app.cache")
 
 HIT, MISS, OFF = "hit", "miss", "off"
@@ -78,8 +80,10 @@ class Cache:
         """(whether Redis answered, its answer)."""
         if self._redis is None or self._clock() < self._silent_until:
             return False, None
+        attributes = {"db.system.name": "redis", "db.operation.name": command.upper()}
         try:
-            return True, await getattr(self._redis, command)(*arguments, **options)
+            with tracing.span(command.upper(), attributes):
+                return True, await getattr(self._redis, command)(*arguments, **options)
         except self._failures as error:
             self._silent_until = self._clock() + PAUSE_SECONDS
             log.warning(

@@ -8,6 +8,7 @@ import typing as t
 
 import httpx
 
+from app import tracing
 from app.errors import CalleeFailedError
 from app.telemetry import Metrics
 
@@ -46,8 +47,22 @@ class Calls:
         await self._client.aclose()
 
     async def _call(self, callee: str, method: str, path: str, **options: t.Any) -> t.Any:
+        attributes: dict[str, tracing.Value] = {
+            "http.request.method": method,
+            "server.address": callee,
+            "url.path": path,
+        }
+        with tracing.span(f"{method} {callee}", attributes) as span:
+            return await self._answer(callee, method, path, options, span)
+
+    async def _answer(
+        self, callee: str, method: str, path: str, options: t.Mapping[str, t.Any], span: tracing.Span | None
+    ) -> t.Any:
+        headers = trace.get() or {}
+        if span:
+            headers = {**headers, "traceparent": span.context.header()}
         try:
-            response = await self._client.request(method, self._urls[callee] + path, headers=trace.get(), **options)
+            response = await self._client.request(method, self._urls[callee] + path, headers=headers, **options)
         except httpx.HTTPError as error:
             self._metrics.called(callee, "none")
             reason = (
@@ -57,6 +72,8 @@ class Calls:
             )
             raise CalleeFailedError(callee, reason) from error
         self._metrics.called(callee, str(response.status_code))
+        if span:
+            span.attributes["http.response.status_code"] = response.status_code
         # Only a 404 with JSON is the callee's answer: the 404 of the mesh for a missing route has no body.
         if response.status_code == 404 and response.headers.get("content-type", "").startswith("application/json"):
             return None

@@ -42,6 +42,7 @@ class Settings:
     latency_ms: float
     drain_seconds: float
     log_level: str
+    otlp_endpoint: str
 
 
 def from_environment(environment: t.Mapping[str, str]) -> Settings:
@@ -74,6 +75,7 @@ def from_environment(environment: t.Mapping[str, str]) -> Settings:
         latency_ms=_number(environment, "LATENCY_MS", 0, 0, 60000),
         drain_seconds=_number(environment, "DRAIN_SECONDS", 3, 0, 60),
         log_level=_choice(environment, "LOG_LEVEL", LOG_LEVELS, "INFO"),
+        otlp_endpoint=_url(environment, "OTEL_EXPORTER_OTLP_ENDPOINT", ""),
     )
 
 
@@ -103,6 +105,8 @@ def _number(
 
 def _url(environment: t.Mapping[str, str], name: str, default: str) -> str:
     value = environment.get(name, "") or default
+    if not value and not default:
+        return ""
     if not value.startswith(("http://", "https://")):
         raise SettingsError(f"{name} is {value!r}, expected a URL that begins with http:// or https://")
     return value.rstrip("/")

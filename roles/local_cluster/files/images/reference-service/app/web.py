@@ -25,6 +25,7 @@ from app.services import Service
 from app.settings import Settings
 from app.table import Store
 from app.telemetry import TRACE_HEADERS, Metrics
+from app.tracing import Span, Tracer
 
 log = logging.getLogger("app.web")
 
@@ -40,7 +41,7 @@ class State:
 
 
 def create_app(
-    settings: Settings, service: Service, store: Store, cache: Cache, metrics: Metrics, state: State
+    settings: Settings, service: Service, store: Store, cache: Cache, metrics: Metrics, state: State, tracer: Tracer
 ) -> ASGIApp:
     """The complete application of its parts."""
 
@@ -64,9 +65,11 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: t.Any) -> t.AsyncIterator[None]:
         await store.open()
+        await tracer.open()
         yield
         await service.close()
         await store.close()
+        await tracer.close()
 
     routes = [
         ("/health", health, ["GET"]),
@@ -85,7 +88,7 @@ def create_app(
     )
     # No redirect to the URL with a slash: it would not match the mesh's route.
     app.router.redirect_slashes = False
-    return Envelope(app, settings, metrics, state)
+    return Envelope(app, settings, metrics, state, tracer)
 
 
 def _remembered(path: str, handler: t.Callable[[Request], t.Awaitable[Response]], methods: list[str]) -> Route:
@@ -126,8 +129,9 @@ async def _answer_unforeseen(request: Request, _error: Exception) -> Response:
 class Envelope:
     """Around every request: trace headers, injected faults, the version header, one metric, one log line, and JSON for every error."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State, tracer: Tracer) -> None:
         self._app, self._settings, self._metrics, self._state = app, settings, metrics, state
+        self._tracer = tracer
         # Python's default generator: the choice of failing requests needs no secure randomness.
         self._dice = random.Random()  # noqa: S311
 
@@ -141,6 +145,11 @@ class Envelope:
             request_id = str(uuid.uuid4())
         trace.set({name: headers[name] for name in TRACE_HEADERS if name in headers} | {"x-request-id": request_id})
         scope["app.request_id"] = request_id
+        with self._tracer.request(headers.get("traceparent", ""), _method(scope)) as span:
+            await self._run(scope, receive, send, request_id, span)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span | None) -> None:
+        """Answer a request, and record that it was answered."""
         started, status, complete = time.perf_counter(), 0, False
 
         async def answer(message: Message) -> None:
@@ -161,7 +170,7 @@ class Envelope:
             if not complete:
                 raise
         finally:
-            self._record(scope, status, time.perf_counter() - started, request_id)
+            self._record(scope, status, time.perf_counter() - started, request_id, span)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or an injected fault.
@@ -191,9 +200,8 @@ class Envelope:
             headers.append((b"connection", b"close"))
         return headers
 
-    def _record(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        # A method that a client invents must not create a new time series.
-        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+    def _record(self, scope: Scope, status: int, seconds: float, request_id: str, span: Span | None) -> None:
+        method = _method(scope)
         route = scope.get("app.route", NOT_MATCHED)
         self._metrics.answered(method, route, status, seconds)
         level = logging.DEBUG if route in ("/health", "/ready", "/metrics") and status == 200 else logging.INFO
@@ -206,7 +214,21 @@ class Envelope:
         }
         if "app.error" in scope:
             fields["reason"] = scope["app.error"]
+        if span:
+            fields["trace_id"] = span.context.trace_id
+            span.name, span.failed = f"{method} {route}", status >= 500 or not status
+            span.attributes |= {
+                "http.request.method": method,
+                "http.route": route,
+                "url.path": scope["path"],
+                "http.response.status_code": status,
+            }
         log.log(level, "request", extra={"fields": fields})
+
+
+def _method(scope: Scope) -> str:
+    """The request's method. One that a client invents must not create a new time series."""
+    return scope["method"] if scope["method"] in METHODS else "OTHER"
 
 
 def _template(path: str) -> str:
