@@ -20,6 +20,8 @@ options:
     description:
       - What to return, and for V(definition), V(enabled), V(canary) and V(role) the name of a service.
       - V(names), V(added), V(databases) and V(gateway_paths) are lists of all services; V(cache) is the cache.
+      - V(objectives) is a dictionary of what each service says about its service level objective; V(stores) are the names of the databases
+        and of the cache that this platform runs.
       - V(selected) are the names of the services without a role of their own that the tags of the run select.
       - V(record) is what is remembered of the catalogue in the cluster; V(leaving), with such a record, is what it has and the catalogue
         has not, and who still needs it.
@@ -64,6 +66,8 @@ class What(enum.StrEnum):
     GATEWAY_PATHS = "gateway_paths"
     CACHE = "cache"
     RECORD = "record"
+    OBJECTIVES = "objectives"
+    STORES = "stores"
     LEAVING = "leaving"
     DEFINITION = "definition"
     ENABLED = "enabled"
@@ -90,6 +94,10 @@ def answer(found: Catalogue, what: What, about: Any, variables: Mapping[str, Any
             return found.cache()
         case What.RECORD:
             return found.record()
+        case What.OBJECTIVES:
+            return found.objectives()
+        case What.STORES:
+            return found.stores()
         case What.LEAVING:
             return found.leaving(plain(about) or {})
         case What.DEFINITION:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,8 +18,17 @@ _BY_ENVIRONMENT = (
 )
 
 
+_UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"(\d+)(ms|[ywdhms])")
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a duration of Prometheus such as 1h30m; its form is checked elsewhere."""
+    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+
+
 def findings(values: Mapping[str, Any]) -> Iterator[str]:
-    """A value for the environment, names of services."""
+    """A value for the environment, names of services and databases, samples for the error budget."""
     environment = values["observability_environment"]
     for variable in _BY_ENVIRONMENT:
         if environment not in values[variable]:
@@ -30,3 +40,13 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
     for name in values["observability_services"]:
         if expected := is_.label(str(name)):
             yield f"observability_services: {name!r} is not {expected}, as in the label app of the service's pods"
+    for name in values["observability_databases"]:
+        if expected := is_.label(str(name)):
+            yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
+    window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
+    runs = values["observability_mode"] == "managed" and values["observability_prometheus"] == "standalone"
+    if runs and seconds(window) > seconds(retention):
+        yield (
+            f"observability_slo_window: {window!r} is longer than observability_retention, which is {retention!r}; expected at most that, "
+            "because the error budget is counted from samples that are still there. Keep them longer, or count over less time"
+        )

@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, servicemesh.platform contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the role observability: objectives, alerts, their pages, and promtool's tests of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules import observability
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import findings
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import range_findings
+
+from tests.role_values import value
+from tests.rules import tools
+
+ROOT = Path(__file__).resolve().parents[3]
+CASES = sorted((ROOT / "tests" / "rules").glob("alerts_*.yml"))
+PAGES = ROOT / "docs" / "runbooks"
+# What a page may tell somebody to run.
+PROGRAMS = {"kubectl", "istioctl", "ansible-playbook"}
+
+
+def text(**given: Any) -> str:
+    """The rules as they are in the ConfigMap, with variables of an inventory."""
+    return str(value("observability", "__observability_rules", inventory_hostname="one", **given))
+
+
+def rules(**given: Any) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(text(**given))["groups"] for rule in group["rules"]]
+
+
+def alerts(**given: Any) -> dict[str, dict[str, Any]]:
+    return {rule["alert"]: rule for rule in rules(**given) if "alert" in rule}
+
+
+@pytest.fixture(scope="module")
+def usual() -> dict[str, dict[str, Any]]:
+    return alerts()
+
+
+def test_alerts_fire_and_stay_silent(tmp_path: Path) -> None:
+    """All cases in one run of promtool."""
+    (tmp_path / "rules.yml").write_text(text())
+    for path in CASES:
+        shutil.copy(path, tmp_path)
+    command = [tools.find("promtool"), "test", "rules", *(str(tmp_path / path.name) for path in CASES)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_shown_firing_and_silent(usual: dict[str, dict[str, Any]]) -> None:
+    firing: set[str] = set()
+    silent: set[str] = set()
+    for path in CASES:
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            for expression in test["promql_expr_test"]:
+                if not expression["exp_samples"]:
+                    silent |= set(re.findall(r'alertname="(\w+)"', expression["expr"]))
+                for sample in expression["exp_samples"]:
+                    firing |= set(re.findall(r'alertname="(\w+)",alertstate="firing"', sample["labels"]))
+    assert set(usual) == firing
+    assert set(usual) == silent, "each alert by its name: series that are there, and no alert"
+
+
+def test_every_alert_says_what_how_bad_and_what_to_do(usual: dict[str, dict[str, Any]]) -> None:
+    assert "[[" not in text()
+    for name, alert in usual.items():
+        assert alert["labels"]["severity"] in {"info", "warning", "critical"}, name
+        assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}, name
+        assert alert["annotations"]["runbook_url"] == f"docs/runbooks/{name}.md"
+    published = alerts(observability_runbook_url="https://docs.example.com/runbooks")
+    assert published["ServiceDown"]["annotations"]["runbook_url"] == "https://docs.example.com/runbooks/ServiceDown.md"
+
+
+def test_every_alert_has_a_page_that_ends_in_a_command(usual: dict[str, dict[str, Any]]) -> None:
+    pages = {path.stem: path.read_text() for path in PAGES.glob("*.md") if path.stem != "index"}
+    assert set(pages) == set(usual), "pages and alerts are the same"
+    for name, page in pages.items():
+        assert page.startswith(f"# {name}\n\n"), name
+        assert re.search(r"^\* ", page, re.MULTILINE), f"{name} says what to look at"
+        command = re.search(r"\n```bash\n([^\n]+)\n```\n\Z", page)
+        assert command, f"{name} ends in a command"
+        assert shlex.split(command[1])[0] in PROGRAMS, command[1]
+
+
+def test_playbooks_of_the_pages_are_there() -> None:
+    named = {name for path in PAGES.glob("*.md") for name in re.findall(r"playbooks/(\w+\.yml)", path.read_text())}
+    assert named
+    assert all((ROOT / "playbooks" / name).is_file() for name in named)
+
+
+# Objectives ---------------------------------------------------------------------------------------------------------
+
+
+def objectives(**given: Any) -> dict[tuple[str, str], str]:
+    """{(service, sli): expression of its objective}."""
+    return {
+        (rule["labels"]["destination_service_name"], rule["labels"]["sli"]): rule["expr"]
+        for rule in rules(**given)
+        if rule.get("record") == "slo:objective:ratio"
+    }
+
+
+def test_a_service_says_its_own_objective_in_the_catalogue() -> None:
+    found = objectives(
+        platform_services={
+            "order-service": {"slo": {"availability": 99.9, "latency_ms": 250}},
+            "basket-service": {"slo": {"latency": "99"}},
+            "review-service": {"slo": {"enabled": False}},
+        },
+        product_service_extra={"slo": {"availability": 98}},
+        observability_slo={"availability": 99},
+    )
+    assert found["order-service", "availability"] == "vector(0.999)"
+    assert found["order-service", "latency"] == "vector(0.95)"
+    assert found["product-service", "availability"] == "vector(0.98)"
+    assert found["basket-service", "latency"] == "vector(0.99)"
+    assert found["user-service", "availability"] == "vector(0.99)"
+    assert "review-service" not in {service for service, _sli in found}
+    assert objectives(observability_slo={"enabled": False}) == {}
+
+
+def test_the_bound_of_an_objective_is_read_as_both_versions_of_prometheus_write_it() -> None:
+    found = text(platform_services={"order-service": {"slo": {"latency_ms": 250}}})
+    assert 'destination_service_name="order-service", le=~"250([.]0)?"' in found
+    assert 'destination_service_name="user-service", le=~"1000([.]0)?"' in found
+
+
+@pytest.mark.parametrize("wrong", [100, 100.0, "100", 0, -1, 89.9, 250, "all", True])
+def test_an_objective_without_a_budget_is_refused(wrong: Any) -> None:
+    (of_all,) = range_findings("observability_slo", {"enabled": True, "availability": wrong})
+    assert of_all.startswith(f"observability_slo.availability: {wrong!r} is not a percentage from 90 to below 100")
+    (of_one,) = findings({"name": "a", "image": "registry.example.com/a:v1", "slo": {"availability": wrong}})
+    assert of_one.startswith(f"slo.availability: {wrong!r} is not a")
+
+
+def test_a_time_between_the_bounds_of_the_histogram_is_refused() -> None:
+    (of_all,) = range_findings("observability_slo", {"latency_ms": 300})
+    (of_one,) = findings({"name": "a", "image": "registry.example.com/a:v1", "slo": {"latency_ms": 300}})
+    for finding in (of_all, of_one):
+        assert "300 is not one of 1, 5, 10, 25, 50, 100, 250, 500" in finding
+    assert list(range_findings("observability_slo", {"latency_ms": 250, "latency": 99.9})) == []
+
+
+def test_a_budget_is_counted_from_samples_that_are_there() -> None:
+    given = {
+        "observability_environment": "prod",
+        "observability_tracing_sampling": {"prod": 1},
+        "observability_metrics_reporting_interval": {"prod": "15s"},
+        "observability_access_log_filter": {"prod": ""},
+        "observability_services": ["a"],
+        "observability_databases": ["a-db"],
+        "observability_mode": "managed",
+        "observability_prometheus": "standalone",
+        "observability_slo_window": "30d",
+        "observability_retention": "15d",
+    }
+    (finding,) = observability.findings(given)
+    assert finding.startswith("observability_slo_window: '30d' is longer than observability_retention, which is '15d'")
+    assert list(observability.findings({**given, "observability_retention": "4w2d"})) == []
+    assert list(observability.findings({**given, "observability_mode": "external"})) == []
+    assert observability.seconds("1h30m") == 5400
