@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -18,10 +19,11 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules i
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.definition import findings
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._variable_check import range_findings
 
-from tests.role_values import value
+from tests.role_values import rendered, value
 from tests.rules import tools
 
 ROOT = Path(__file__).resolve().parents[3]
+ROLE = ROOT / "roles" / "observability"
 CASES = sorted((ROOT / "tests" / "rules").glob("alerts_*.yml"))
 PAGES = ROOT / "docs" / "runbooks"
 # What a page may tell somebody to run.
@@ -168,3 +170,98 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
     assert list(observability.findings({**given, "observability_retention": "4w2d"})) == []
     assert list(observability.findings({**given, "observability_mode": "external"})) == []
     assert observability.seconds("1h30m") == 5400
+
+
+# Dashboards ---------------------------------------------------------------------------------------------------------
+
+# A recorded series (with colons) or a metric of an allow list.
+NAME = re.compile(
+    r"\b(?:[a-z]+:[a-z_:0-9]+|(?:istio|envoy|pilot|citadel|nginx|container|servicemesh|sidecar)_[a-z_]+)(?=[{\[ )]|$)"
+)
+BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted((ROLE / "files" / "dashboards").glob("*.json"))}
+
+
+def queries() -> list[tuple[str, str]]:
+    """(panel, query) of all dashboards, their annotations and variables included."""
+    found = []
+    for name, board in BOARDS.items():
+        found += [(f"{name}: {p['title']}", t["expr"]) for p in board["panels"] for t in p.get("targets", [])]
+        found += [(f"{name}: {one['name']}", one["expr"]) for one in board["annotations"]["list"]]
+        for one in board["templating"]["list"][1:]:
+            series = re.fullmatch(r"label_values\((.+), \w+\)", one["definition"])
+            assert series, one
+            found.append((f"{name}: {one['name']}", series[1]))
+    return found
+
+
+def test_there_is_a_dashboard_for_each_subject() -> None:
+    assert {name.removeprefix("ecommerce-") for name in BOARDS} == {
+        "mesh",
+        "service",
+        "security",
+        "canary",
+        "ingress",
+        "slo",
+    }
+    titles = {panel["title"] for panel in BOARDS["ecommerce-mesh"]["panels"]}
+    assert {"Request rate", "Error rate", *(f"Request duration, p{share}" for share in (50, 95, 99))} <= titles
+
+
+def test_every_query_is_promql(tmp_path: Path) -> None:
+    texts = [re.sub(r"\$\w+", ".+", query) for _title, query in queries()]
+    checked = [{"record": f"dashboard:query{number}", "expr": query} for number, query in enumerate(texts)]
+    path = tmp_path / "dashboard.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": checked}]}))
+    command = [tools.find("promtool"), "check", "rules", str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(checked) > 60
+
+
+@pytest.mark.parametrize("environment", ["dev", "local"])
+def test_what_dashboards_and_alerts_read_is_recorded_or_kept(environment: str) -> None:
+    """A metric that is dropped, or a recorded series without a rule, would leave a panel empty and an alert silent."""
+    given = {"platform_environment": environment}
+    jobs = yaml.safe_load(value("observability", "__observability_jobs", inventory_hostname="one", **given))
+    known = rules(**given)
+    records = {rule["record"] for rule in known if "record" in rule}
+    patterns = [
+        rule["regex"]
+        for job in jobs
+        for rule in job.get("metric_relabel_configs", [])
+        if rule.get("source_labels") == ["__name__"]
+        and (rule.get("action") == "keep" or rule.get("target_label") == "__tmp_keep")
+    ]
+    patterns.append(
+        "servicemesh_canary_(weight|phase|phase_start_time_seconds|verdicts_total)"
+    )  # job pods drops nothing
+    for title, query in [*queries(), *((rule.get("alert") or rule["record"], rule["expr"]) for rule in known)]:
+        for name in set(NAME.findall(query)):
+            assert name in records or any(re.fullmatch(pattern, name) for pattern in patterns), (title, name, query)
+
+
+def test_the_dashboards_are_grafanas() -> None:
+    objects = [
+        item
+        for item in yaml.safe_load_all(rendered("observability", "manifests.yml.j2", inventory_hostname="one"))
+        if item
+    ]
+    (config_map,) = [item for item in objects if item["metadata"]["name"] == "ecommerce-dashboards"]
+    assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert {name: json.loads(text) for name, text in config_map["data"].items()} == {
+        f"{name}.json": board for name, board in BOARDS.items()
+    }
+    for name, board in BOARDS.items():
+        assert board["uid"] == name
+        numbers = [panel["id"] for panel in board["panels"]]
+        assert len(numbers) == len(set(numbers))
+        cells: set[tuple[int, int]] = set()
+        for panel in board["panels"]:
+            grid = panel["gridPos"]
+            covered = {
+                (x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])
+            }
+            assert not covered & cells, panel["title"]
+            assert all(x < 24 for x, _y in covered), panel["title"]
+            assert panel["type"] == "row" or panel["description"], panel["title"]
+            cells |= covered
