@@ -307,10 +307,13 @@ def _security() -> Board:
         ),
         Panel(
             "Life left of the authority's certificates",
-            "Root and issuing certificate of istiod.",
+            "Root and issuing certificate of istiod. Where it was given none (Secret cacerts), its root issues itself.",
             [
                 ("min(citadel_server_root_cert_expiry_seconds)", "root"),
-                ("min(citadel_server_cert_chain_expiry_seconds)", "issuing"),
+                (
+                    "min(citadel_server_cert_chain_expiry_seconds) or min(citadel_server_root_cert_expiry_seconds)",
+                    "issuing",
+                ),
             ],
             unit="s",
             kind="stat",
