@@ -43,10 +43,38 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
     for name in values["observability_databases"]:
         if expected := is_.label(str(name)):
             yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
+    yield from grafana_findings(values)
     window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
     runs = values["observability_mode"] == "managed" and values["observability_prometheus"] == "standalone"
     if runs and seconds(window) > seconds(retention):
         yield (
             f"observability_slo_window: {window!r} is longer than observability_retention, which is {retention!r}; expected at most that, "
             "because the error budget is counted from samples that are still there. Keep them longer, or count over less time"
+        )
+
+
+# Keys of an address that the chart would have to have as values, which Helm stores readable.
+_SECRET_KEYS = ("username", "password", "headers")
+
+
+def grafana_findings(values: Mapping[str, Any]) -> Iterator[str]:
+    """What Grafana could not work with: no Prometheus, one that asks for a password, no label to find the dashboards by."""
+    if values["observability_grafana"] != "chart":
+        return
+    if values["observability_mode"] == "absent":
+        yield (
+            "observability_grafana: 'chart' has no data source, because platform_prometheus is 'absent'; expected 'none', or a Prometheus "
+            "(managed, or external with its address)"
+        )
+    address = values["observability_address"]
+    given = [key for key in _SECRET_KEYS if isinstance(address, Mapping) and address.get(key)]
+    if given and "datasources" not in values["observability_grafana_values"]:
+        yield (
+            f"observability_grafana: 'chart' cannot hand {', '.join(given)} of platform_prometheus_address on, because Helm stores values "
+            "readable; expected datasources in observability_grafana_values with references to variables of envFromSecret, or 'none'"
+        )
+    if len(values["observability_dashboard_labels"]) != 1 or not values["observability_dashboards"]:
+        yield (
+            f"observability_dashboard_labels: {dict(values['observability_dashboard_labels'])!r} is not one label, or "
+            "observability_dashboards is false; expected one label, by which the sidecar of Grafana's chart finds the dashboards, and the dashboards"
         )

@@ -162,6 +162,7 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
         "observability_databases": ["a-db"],
         "observability_mode": "managed",
         "observability_prometheus": "standalone",
+        "observability_grafana": "none",
         "observability_slo_window": "30d",
         "observability_retention": "15d",
     }
@@ -265,3 +266,110 @@ def test_the_dashboards_are_grafanas() -> None:
             assert all(x < 24 for x, _y in covered), panel["title"]
             assert panel["type"] == "row" or panel["description"], panel["title"]
             cells |= covered
+
+
+# Grafana by its chart -----------------------------------------------------------------------------------------------
+
+# Of values.yaml of chart grafana 12.11.1 (grafana-community/helm-charts), what is set here. What is below free keys (`grafana.ini`, labels,
+# datasources) is the user's or Grafana's own. The chart was rendered once with these values; its image cannot be had here.
+CHART_KEYS = {
+    "admin.existingSecret",
+    "datasources",
+    "fullnameOverride",
+    "global.imageRegistry",
+    "grafana.ini",
+    "podLabels",
+    "rbac.namespaced",
+    "sidecar.dashboards.enabled",
+    "sidecar.dashboards.label",
+    "sidecar.dashboards.labelValue",
+    "sidecar.dashboards.resource",
+    "testFramework.enabled",
+    "servicemesh.platform/managed-by",  # helm_release's, not the chart's
+}
+FREE = {"datasources", "grafana.ini", "podLabels"}
+
+
+def grafana(**given: Any) -> dict[str, Any]:
+    found = value("observability", "__observability_grafana_values", inventory_hostname="one", **given)
+    assert isinstance(found, dict)
+    return found
+
+
+def keys(values: dict[str, Any], prefix: str = "") -> set[str]:
+    """Paths of all values that are no dicts, free keys as one."""
+    found: set[str] = set()
+    for key, one in values.items():
+        path = f"{prefix}{key}"
+        found |= keys(one, f"{path}.") if isinstance(one, dict) and path not in FREE else {path}
+    return found
+
+
+def test_the_values_are_those_of_the_chart() -> None:
+    given = {"observability_grafana_admin_secret": "grafana", "platform_upstream_registry": "registry.example.com"}
+    assert keys(grafana(**given)) == CHART_KEYS
+    assert keys(grafana()) == CHART_KEYS - {"admin.existingSecret", "global.imageRegistry"}
+    found = grafana(observability_dashboard_labels={"board": "yes"})["sidecar"]["dashboards"]
+    assert (found["label"], found["labelValue"]) == ("board", "yes")
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://prometheus.monitoring.svc:9090"),
+        ({"observability_prometheus": "operator"}, "http://prometheus-operated.monitoring.svc:9090"),
+        (
+            {"platform_prometheus": "external", "platform_prometheus_address": {"service": "seen/k8s:9091"}},
+            "http://k8s.seen.svc:9091",
+        ),
+        (
+            {
+                "platform_prometheus": "external",
+                "platform_prometheus_address": {"url": "https://prometheus.example.com"},
+            },
+            "https://prometheus.example.com",
+        ),
+    ],
+)
+def test_the_data_source_is_the_platforms_prometheus(given: dict[str, Any], url: str) -> None:
+    (source,) = grafana(**given)["datasources"]["datasources.yaml"]["datasources"]
+    assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", url, True)
+
+
+def test_charts_are_installed_when_they_are_asked_for() -> None:
+    def charts(name: str, **given: Any) -> list[str]:
+        return list(value("observability", f"__observability_charts_{name}", inventory_hostname="one", **given))
+
+    both = {
+        "observability_grafana": "chart",
+        "observability_prometheus": "operator",
+        "observability_operator_install": True,
+    }
+    assert charts("present") == charts("absent") == []
+    assert charts("present", **both) == ["operator", "grafana"]
+    assert charts("absent", **both) == charts("present", **both, observability_state="absent") == []
+    assert charts("absent", **both, observability_state="absent") == ["operator", "grafana"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"observability_mode": "absent"}, "'chart' has no data source, because platform_prometheus is 'absent'"),
+        ({"observability_address": {"url": "https://p", "password": "x"}}, "'chart' cannot hand password of platform_"),
+        ({"observability_dashboard_labels": {"a": "1", "b": "2"}}, "is not one label"),
+        ({"observability_dashboards": False}, "observability_dashboards is false"),
+        ({"observability_grafana": "none", "observability_mode": "absent"}, ""),
+    ],
+)
+def test_what_grafana_cannot_work_with_is_refused(given: dict[str, Any], said: str) -> None:
+    usual = {
+        "observability_grafana": "chart",
+        "observability_mode": "managed",
+        "observability_address": {},
+        "observability_grafana_values": {},
+        "observability_dashboards": True,
+        "observability_dashboard_labels": {"grafana_dashboard": "1"},
+    }
+    found = list(observability.grafana_findings({**usual, **given}))
+    assert bool(found) == bool(said)
+    assert said in "".join(found)
