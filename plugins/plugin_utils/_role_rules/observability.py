@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules import own_rules
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
 
 _BY_ENVIRONMENT = (
@@ -44,6 +45,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
         if expected := is_.label(str(name)):
             yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
     yield from grafana_findings(values)
+    yield from own_rules.findings(values["observability_rules"])
     window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
     runs = values["observability_mode"] == "managed" and values["observability_prometheus"] == "standalone"
     if runs and seconds(window) > seconds(retention):
@@ -76,5 +78,6 @@ def grafana_findings(values: Mapping[str, Any]) -> Iterator[str]:
     if len(values["observability_dashboard_labels"]) != 1 or not values["observability_dashboards"]:
         yield (
             f"observability_dashboard_labels: {dict(values['observability_dashboard_labels'])!r} is not one label, or "
-            "observability_dashboards is false; expected one label, by which the sidecar of Grafana's chart finds the dashboards, and the dashboards"
+            "observability_dashboards is false; expected one label, by which the sidecar of Grafana's chart finds the "
+            "dashboards, and the dashboards"
         )

@@ -163,6 +163,7 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
         "observability_mode": "managed",
         "observability_prometheus": "standalone",
         "observability_grafana": "none",
+        "observability_rules": [],
         "observability_slo_window": "30d",
         "observability_retention": "15d",
     }
