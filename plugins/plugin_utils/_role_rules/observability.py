@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules import own_rules
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.catalogue import is_true
 
 _BY_ENVIRONMENT = (
     "observability_tracing_sampling",
@@ -75,9 +76,10 @@ def grafana_findings(values: Mapping[str, Any]) -> Iterator[str]:
             f"observability_grafana: 'chart' cannot hand {', '.join(given)} of platform_prometheus_address on, because Helm stores values "
             "readable; expected datasources in observability_grafana_values with references to variables of envFromSecret, or 'none'"
         )
-    if len(values["observability_dashboard_labels"]) != 1 or not values["observability_dashboards"]:
+    if not is_true(values["observability_dashboards"]):
+        yield "observability_dashboards: is false, so that Grafana would have none; expected true, or observability_grafana: none"
+    if len(labels := dict(values["observability_dashboard_labels"])) != 1:
         yield (
-            f"observability_dashboard_labels: {dict(values['observability_dashboard_labels'])!r} is not one label, or "
-            "observability_dashboards is false; expected one label, by which the sidecar of Grafana's chart finds the "
-            "dashboards, and the dashboards"
+            f"observability_dashboard_labels: {labels!r} is not one label; expected one, by which the sidecar of Grafana's chart finds the "
+            "dashboards"
         )

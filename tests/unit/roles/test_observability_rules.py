@@ -99,6 +99,16 @@ def test_playbooks_of_the_pages_are_there() -> None:
     assert all((ROOT / "playbooks" / name).is_file() for name in named)
 
 
+def test_rules_of_a_site_are_beside_ours() -> None:
+    own = {
+        "name": "shop",
+        "rules": [{"alert": "A", "expr": "up == 0", "annotations": {"summary": "{{ $labels.pod }}"}}],
+    }
+    groups = yaml.safe_load(text(observability_rules=[own]))["groups"]
+    assert groups[-1] == own
+    assert [group["name"] for group in groups[:-1]] == [group["name"] for group in yaml.safe_load(text())["groups"]]
+
+
 # Objectives ---------------------------------------------------------------------------------------------------------
 
 
@@ -358,7 +368,7 @@ def test_charts_are_installed_when_they_are_asked_for() -> None:
         ({"observability_mode": "absent"}, "'chart' has no data source, because platform_prometheus is 'absent'"),
         ({"observability_address": {"url": "https://p", "password": "x"}}, "'chart' cannot hand password of platform_"),
         ({"observability_dashboard_labels": {"a": "1", "b": "2"}}, "is not one label"),
-        ({"observability_dashboards": False}, "observability_dashboards is false"),
+        ({"observability_dashboards": False}, "observability_dashboards: is false"),
         ({"observability_grafana": "none", "observability_mode": "absent"}, ""),
     ],
 )
