@@ -67,11 +67,7 @@ class Board:
 
 # Marks in the graphs: a step of a canary, and an alert that begins to fire.
 _ANNOTATIONS = (
-    (
-        "Canary",
-        "purple",
-        'max by (namespace, service, version, phase) (changes(servicemesh_canary_weight{phase!=""}[1m]) > 0)',
-    ),
+    ("Canary", "purple", "max by (namespace, service, version) (changes(servicemesh_canary_weight[1m])) > 0"),
     ("Alerts", "red", 'ALERTS{alertstate="firing", severity="critical"}'),
 )
 
@@ -143,7 +139,7 @@ def _annotation(name: str, colour: str, query: str) -> Json:
         "expr": query,
         "step": "30s",
         "titleFormat": f"{name} {{{{alertname}}}}{{{{service}}}}",
-        "textFormat": "{{version}} {{phase}} {{app}} {{destination_service_name}}",
+        "textFormat": "{{version}} {{app}} {{pod}} {{destination_service_name}}",
         "useValueForTime": False,
     }
 

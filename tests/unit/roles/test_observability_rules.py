@@ -252,6 +252,19 @@ def test_what_dashboards_and_alerts_read_is_recorded_or_kept(environment: str) -
             assert name in records or any(re.fullmatch(pattern, name) for pattern in patterns), (title, name, query)
 
 
+def test_the_annotation_of_a_canary_is_shown_with_samples() -> None:
+    """It has data only in the minute of a step, so that promtool's cases show it."""
+    shown = {
+        test["expr"]
+        for path in CASES
+        for case in yaml.safe_load(path.read_text())["tests"]
+        for test in case["promql_expr_test"]
+        if test["exp_samples"]
+    }
+    for board in BOARDS.values():
+        assert board["annotations"]["list"][0]["expr"] in shown
+
+
 def test_the_dashboards_are_grafanas() -> None:
     objects = [
         item
