@@ -109,6 +109,21 @@ def test_rules_of_a_site_are_beside_ours() -> None:
     assert [group["name"] for group in groups[:-1]] == [group["name"] for group in yaml.safe_load(text())["groups"]]
 
 
+def test_databases_of_the_catalogue_raise_an_alert_and_those_of_others_do_not() -> None:
+    def stores(**given: Any) -> set[str]:
+        return {rule["labels"]["app"] for rule in rules(**given) if rule.get("alert") == "DatabaseDown"}
+
+    usual = {f"{name}-db" for name in ("user", "product", "order", "payment", "review", "recommendation")} | {"redis"}
+    assert stores() == usual
+    external = {"external": True, "host": "db.example.com", "secret": "order-db"}
+    changed = {
+        "order-service": {"database": external},
+        "review-service": {"enabled": False},
+        "basket-service": {"database": True},
+    }
+    assert stores(platform_services=changed) == usual - {"order-db", "review-db"} | {"basket-db"}
+
+
 # Objectives ---------------------------------------------------------------------------------------------------------
 
 
