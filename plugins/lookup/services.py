@@ -20,6 +20,8 @@ options:
     description:
       - What to return, and for V(definition), V(enabled), V(canary) and V(role) the name of a service.
       - V(names), V(added), V(databases) and V(gateway_paths) are lists of all services; V(cache) is the cache.
+      - V(objectives) is a dictionary of what each service says about its service level objective; V(stores) are the names of the databases
+        and of the cache that this platform runs.
       - V(selected) are the names of the services without a role of their own that the tags of the run select.
       - V(record) is what is remembered of the catalogue in the cluster; V(leaving), with such a record, is what it has and the catalogue
         has not, and who still needs it.
@@ -45,6 +47,7 @@ _raw:
 """
 
 import enum
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, assert_never
 
@@ -64,6 +67,8 @@ class What(enum.StrEnum):
     GATEWAY_PATHS = "gateway_paths"
     CACHE = "cache"
     RECORD = "record"
+    OBJECTIVES = "objectives"
+    STORES = "stores"
     LEAVING = "leaving"
     DEFINITION = "definition"
     ENABLED = "enabled"
@@ -90,6 +95,10 @@ def answer(found: Catalogue, what: What, about: Any, variables: Mapping[str, Any
             return found.cache()
         case What.RECORD:
             return found.record()
+        case What.OBJECTIVES:
+            return found.objectives()
+        case What.STORES:
+            return found.stores()
         case What.LEAVING:
             return found.leaving(plain(about) or {})
         case What.DEFINITION:
@@ -108,6 +117,13 @@ def answer(found: Catalogue, what: What, about: Any, variables: Mapping[str, Any
 _LAST: list[tuple[Mapping[str, Any], Catalogue]] = []
 
 
+def _below(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables themselves: the lookup `rendered` puts a layer above them for each template, often with nothing in it."""
+    while isinstance(variables, ChainMap) and len(variables.maps) > 1 and not variables.maps[0]:
+        variables = variables.maps[1] if len(variables.maps) == 2 else ChainMap(*variables.maps[1:])
+    return variables
+
+
 class LookupModule(LookupBase):
     """Lookup of this file."""
 
@@ -116,7 +132,7 @@ class LookupModule(LookupBase):
         what = str(terms[0]) if terms else ""
         if what not in {known.value for known in What}:
             raise AnsibleLookupError(f"services: {what!r} is not one of {', '.join(What)}")
-        known = variables or {}
+        known = _below(variables or {})
         if not _LAST or _LAST[0][0] is not known:
             _LAST[:] = [(known, Catalogue(self._templar, self._loader, known))]
         found = _LAST[0][1]

@@ -147,6 +147,22 @@ class Catalogue:
         """The prefixes that the ingress gateway serves."""
         return catalogue.gateway_paths(self._routes(name) for name in self.names)
 
+    def objectives(self) -> dict[str, dict[str, t.Any]]:
+        """What each service says about its service level objective, without the defaults for all services."""
+        return {name: self._objective(name) for name in self.names}
+
+    def _objective(self, service: str) -> dict[str, t.Any]:
+        """The objective of a service, without the rest of its definition."""
+        given = self.entry(service).get("slo") or {}
+        role = catalogue.role_of(service)
+        extra = self._value(role, f"{role}_extra") or {} if service in catalogue.SERVICES else {}
+        return catalogue.combined(extra.get("slo") or {}, given)
+
+    def stores(self) -> list[str]:
+        """Names of the databases and of the cache that this platform runs. Each is the label ``app`` of its pods."""
+        kept = self.record()
+        return [str(store["name"]) for store in [*kept["databases"], kept["cache"]] if store]
+
     def canary(self, service: str) -> dict[str, t.Any]:
         """Settings of a service's canary."""
         return dict(self.entry(service).get("canary") or {})

@@ -18,7 +18,14 @@ from tests.generate.files import table
 from tests.generate.yaml_text import dumped
 
 _TYPES = {"map": "dict", "object": "dict"}
-_WORDS = {"str": "string", "int": "number", "bool": "true or false", "map": "dictionary", "object": "dictionary"}
+_WORDS = {
+    "str": "string",
+    "int": "number",
+    "float": "number",
+    "bool": "true or false",
+    "map": "dictionary",
+    "object": "dictionary",
+}
 _EMPTY = (None, "")
 
 

@@ -21,6 +21,7 @@ _EXPRESSION = r"\{[\{%]"
 _DEFINITIONS = {
     "expression": {"type": "string", "pattern": _EXPRESSION, "description": "A Jinja expression."},
     "whole_number": {"type": "string", "pattern": rf"^\s*[0-9]+\s*$|{_EXPRESSION}"},
+    "number": {"type": "string", "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*$|{_EXPRESSION}"},
     "true_or_false": {
         "type": "string",
         "pattern": f"^([Tt]rue|TRUE|[Ff]alse|FALSE|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)$|{_EXPRESSION}",
@@ -54,6 +55,8 @@ def _value(spec: Field, nullable: bool) -> dict[str, Any]:
         case "int":
             limits = {"minimum": spec.check.low, "maximum": spec.check.high} if isinstance(spec.check, Between) else {}
             ways = [{"type": ["integer", *nothing], **limits}, _ref("whole_number")]
+        case "float":
+            ways = [{"type": ["number", *nothing]}, _ref("number")]
         case "bool":
             ways = [{"type": ["boolean", *nothing]}, _ref("true_or_false")]
         case "map":

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from tests import conftest  # noqa: F401  # the collection can be imported from here on
 
 # isort: split
@@ -18,6 +20,8 @@ from tests.generate import (
     mtls_rules,
     providers,
 )
+from tests.generate.dashboards import grafana
+from tests.generate.dashboards.boards import BOARDS
 from tests.generate.files import Generated
 
 GENERATED = (
@@ -35,4 +39,8 @@ GENERATED = (
     Generated("plugins/doc_fragments/_canary.py", providers.for_metrics, "canary-metrics"),
     Generated("plugins/doc_fragments/_canary.py", providers.for_approvals, "canary-approvals"),
     Generated("roles/microservice/meta/argument_specs.yml", definition.argument_spec, "service-definition"),
+    *(
+        Generated(f"roles/observability/files/dashboards/{board.uid}.json", functools.partial(grafana.text, board))
+        for board in BOARDS
+    ),
 )

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _alertmanager
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules import own_rules
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.catalogue import is_true
 
 # Major version in an image's tag.
 _MAJOR = re.compile(r"[^/:]+:v?(\d+)(\.[^/@]*)?(@.*)?")
@@ -23,8 +25,17 @@ _BY_ENVIRONMENT = (
 )
 
 
+_UNITS = {"y": 365 * 86400.0, "w": 7 * 86400.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"(\d+)(ms|[ywdhms])")
+
+
+def seconds(duration: str) -> float:
+    """Seconds of a duration of Prometheus such as 1h30m; its form is checked elsewhere."""
+    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
+
+
 def findings(values: Mapping[str, Any]) -> Iterator[str]:
-    """A value for the environment, names of services, receivers of alerts, a version of Prometheus that knows the configuration."""
+    """A value for the environment, names of services and databases, receivers of alerts, versions and times that fit."""
     environment = values["observability_environment"]
     for variable in _BY_ENVIRONMENT:
         if environment not in values[variable]:
@@ -38,6 +49,18 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"observability_services: {name!r} is not {expected}, as in the label app of the service's pods"
     yield from _alert_findings(values)
     yield from _version_findings(str(values.get("observability_image", "")))
+    for name in values["observability_databases"]:
+        if expected := is_.label(str(name)):
+            yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
+    yield from grafana_findings(values)
+    yield from own_rules.findings(values["observability_rules"])
+    window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
+    runs = values["observability_mode"] == "managed" and values["observability_prometheus"] == "standalone"
+    if runs and seconds(window) > seconds(retention):
+        yield (
+            f"observability_slo_window: {window!r} is longer than observability_retention, which is {retention!r}; expected at most that, "
+            "because the error budget is counted from samples that are still there. Keep them longer, or count over less time"
+        )
 
 
 def _alert_findings(values: Mapping[str, Any]) -> Iterator[str]:
@@ -56,4 +79,33 @@ def _version_findings(image: str) -> Iterator[str]:
         yield (
             f"observability_image: {image!r} is Prometheus {major[1]}, which does not read fallback_scrape_protocol of the configuration; "
             f"expected version {_OLDEST} or later"
+        )
+
+
+# Keys of an address that the chart would have to have as values, which Helm stores readable.
+_SECRET_KEYS = ("username", "password", "headers")
+
+
+def grafana_findings(values: Mapping[str, Any]) -> Iterator[str]:
+    """What Grafana could not work with: no Prometheus, one that asks for a password, no label to find the dashboards by."""
+    if values["observability_grafana"] != "chart":
+        return
+    if values["observability_mode"] == "absent":
+        yield (
+            "observability_grafana: 'chart' has no data source, because platform_prometheus is 'absent'; expected 'none', or a Prometheus "
+            "(managed, or external with its address)"
+        )
+    address = values["observability_address"]
+    given = [key for key in _SECRET_KEYS if isinstance(address, Mapping) and address.get(key)]
+    if given and "datasources" not in values["observability_grafana_values"]:
+        yield (
+            f"observability_grafana: 'chart' cannot hand {', '.join(given)} of platform_prometheus_address on, because Helm stores values "
+            "readable; expected datasources in observability_grafana_values with references to variables of envFromSecret, or 'none'"
+        )
+    if not is_true(values["observability_dashboards"]):
+        yield "observability_dashboards: is false, so that Grafana would have none; expected true, or observability_grafana: none"
+    if len(labels := dict(values["observability_dashboard_labels"])) != 1:
+        yield (
+            f"observability_dashboard_labels: {labels!r} is not one label; expected one, by which the sidecar of Grafana's chart finds the "
+            "dashboards"
         )

@@ -113,6 +113,29 @@ def between(low: int, high: int, what: str = "a number") -> Between:
 
 port = between(1, 65535, "a port")
 
+# Upper bounds in milliseconds of the histogram of requests that are scraped (Envoy's, source/common/stats/histogram_impl.cc, without the
+# ends that the role observability drops). What lies between two of them cannot be counted.
+LATENCY_BOUNDS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+LEAST_OBJECTIVE = 90.0  # below it, even the second fastest alert on the error budget could never fire
+
+
+def objective(value: float) -> str | None:
+    """Share of good requests in percent that leaves an error budget to spend."""
+    if LEAST_OBJECTIVE <= value < 100:
+        return None
+    return (
+        "a percentage from 90 to below 100, such as 99.9: 100 leaves no error budget, so that every failed request would be an alert, and "
+        "with less than 90 no alert on its budget could fire"
+    )
+
+
+def latency_bound(value: int) -> str | None:
+    """A time that the histogram of requests tells apart."""
+    if value in LATENCY_BOUNDS:
+        return None
+    bounds = ", ".join(str(bound) for bound in LATENCY_BOUNDS)
+    return f"one of {bounds} milliseconds, the bounds of the proxies' histogram: requests are counted up to these times only"
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf:

@@ -207,6 +207,29 @@ _JWT = Field(
     },
 )
 
+# What the role observability records and alerts on. Its variable `observability_slo` has the same keys, for all services.
+SLO = Field(
+    "object",
+    optional=True,
+    text="Service level objective, of which alerts and the error budget are made. What is not given here is that of `observability_slo`.",
+    fields={
+        "enabled": Field("bool", text="Whether the service has one."),
+        "availability": Field(
+            "float",
+            check=is_.objective,
+            text="Percentage of the requests that are answered, and not with a 5xx; below 100.",
+        ),
+        "latency": Field(
+            "float", check=is_.objective, text="Percentage of the requests that end within `latency_ms`; below 100."
+        ),
+        "latency_ms": Field(
+            "int",
+            check=is_.latency_bound,
+            text="Milliseconds: a bound of the proxies' histogram, such as 100, 250, 500, 1000 or 2500.",
+        ),
+    },
+)
+
 DEFINITION = Field(
     "object",
     fields={
@@ -373,6 +396,7 @@ DEFINITION = Field(
             text="Callers in the mesh that may call the service, besides the ingress gateway. An allow rule for each.",
         ),
         "jwt": _JWT,
+        "slo": SLO,
         "rollout": Field(
             "str", "rolling", check=is_.one_of("rolling", "canary"), text="How a new version is released."
         ),

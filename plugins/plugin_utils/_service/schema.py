@@ -8,18 +8,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Check = Callable[[Any], "str | None"]
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True)
 class Field:
     """One key of a dict.
 
-    ``kind`` is ``str``, ``int``, ``bool``, ``map`` (free keys, scalar values become strings), ``list`` or ``object``.
+    ``kind`` is ``str``, ``int``, ``float``, ``bool``, ``map`` (free keys, scalar values become strings), ``list`` or ``object``.
     ``check`` gets the converted value and returns what was expected, or None when the value is valid.
     ``optional``: the object may be empty, which means "none" and takes no defaults.
     ``text``: what the key means, in sentences with names and values in backticks. The documentation is made of it.
@@ -40,6 +42,7 @@ def read(value: Any, spec: Field, path: str, findings: list[str]) -> Any:
     readers: dict[str, Callable[[Any, Field, str, list[str]], Any]] = {
         "str": _read_str,
         "int": _read_int,
+        "float": _read_float,
         "bool": _read_bool,
         "map": _read_map,
         "list": _read_list,
@@ -80,6 +83,15 @@ def _read_int(value: Any, _spec: Field, path: str, findings: list[str]) -> int |
     if isinstance(value, str) and value.strip().isdecimal() and value.isascii():
         return int(value)
     _wrong(value, "a whole number", path, findings)
+    return None
+
+
+def _read_float(value: Any, _spec: Field, path: str, findings: list[str]) -> float | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value)
+    _wrong(value, "a number", path, findings)
     return None
 
 
@@ -145,7 +157,7 @@ def _read_object(value: Any, spec: Field, path: str, findings: list[str]) -> dic
             given = child.default
         result[key] = (
             None
-            if given is None and child.kind in ("str", "int", "bool")
+            if given is None and child.kind in ("str", "int", "float", "bool")
             else read(given, child, f"{prefix}{key}", findings)
         )
     return result

@@ -70,6 +70,13 @@ def pods(bed: Bed) -> list[dict[str, Any]]:
     return bed.client.list_all(f"/api/v1/namespaces/{bed.namespace}/pods", query)[0]
 
 
+def metrics_of(bed: Bed, pod: dict[str, Any]) -> str:
+    """The page that Prometheus scrapes."""
+    annotations, name = pod["metadata"]["annotations"], pod["metadata"]["name"]
+    where = f"{name}:{annotations['prometheus.io/port']}/proxy{annotations['prometheus.io/path']}"
+    return bed.client.read(f"/api/v1/namespaces/{bed.namespace}/pods/{where}", seconds=5, most=100_000).decode()
+
+
 @contextlib.contextmanager
 def driver(bed: Bed, path: Path, given: dict[str, Any]) -> Iterator[Callable[[], float]]:
     """A run in a process of its own. Yields what kills it (SIGKILL, as if its machine had gone), and returns that moment."""
@@ -100,6 +107,10 @@ def test_a_killed_driver_is_noticed_and_the_weight_goes_to_0(bed: Bed, tmp_path:
         wait_for(lambda: state_of(bed)["phase"] == "analysing", "the window")
         (pod,) = pods(bed)
         assert [entry["name"] for entry in pod["spec"]["containers"]] == ["watchdog"], "no sidecar"
+        told = ['weight{service="web",version="v2"} 50', 'phase{service="web",version="v2",phase="analysing"} 1']
+        wait_for(
+            lambda: all(f"servicemesh_canary_{line}\n" in metrics_of(bed, pod) for line in told), "its metrics", 10
+        )
         killed = kill()
         delete(bed, f"/api/v1/namespaces/{bed.namespace}/pods/{pod['metadata']['name']}")
     wait_for(lambda: bed.weights() == [0, 0], "weight 0", PROMISED)

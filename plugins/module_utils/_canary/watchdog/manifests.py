@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.serve import PATH, PORT
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import (
     FIELD_MANAGER,
     MANAGED_BY_LABEL,
@@ -22,6 +23,8 @@ LABEL = "servicemesh.platform/canary-watchdog"  # with the service's name; Netwo
 USER = 65532  # of the pod, when the option does not say; any user will do
 TTL = 300  # seconds after its end until the Job is removed, and with it what it owns
 MARGIN = 900.0  # seconds that a promotion or a rollback may take beside the readiness of its pods
+# By these, Prometheus finds the metrics of the rollout (docs/canary.md).
+_SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": PATH}
 _ISTIO, _RBAC = "networking.istio.io", "rbac.authorization.k8s.io"
 
 
@@ -62,7 +65,7 @@ def job(state: State) -> Obj:
             "backoffLimit": 6,
             "activeDeadlineSeconds": int(longest),
             "ttlSecondsAfterFinished": TTL,
-            "template": {"metadata": {"labels": labels}, "spec": _pod(state, options)},
+            "template": {"metadata": {"labels": labels, "annotations": _SCRAPED}, "spec": _pod(state, options)},
         },
     }
 
@@ -99,6 +102,7 @@ def _container(state: State, options: Mapping[str, Any]) -> Obj:
         "name": "watchdog",
         "image": options["image"],
         "command": [*python, "/watchdog/watchdog.zip"],
+        "ports": [{"name": "metrics", "containerPort": PORT, "protocol": "TCP"}],
         "env": [
             {"name": "WATCHDOG_NAMESPACE", "value": state.namespace},
             {"name": "WATCHDOG_SERVICE", "value": state.service},
