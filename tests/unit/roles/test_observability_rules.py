@@ -189,6 +189,10 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
         "observability_prometheus": "standalone",
         "observability_grafana": "none",
         "observability_rules": [],
+        "observability_alertmanager": "none",
+        **dict.fromkeys(
+            ("observability_alert_receivers", "observability_alert_route", "observability_alert_global"), ()
+        ),
         "observability_slo_window": "30d",
         "observability_retention": "15d",
     }
