@@ -246,7 +246,7 @@ failing:
 proxies:
   description:
     - One entry for each connection of a proxy to an istiod, and for each proxy without one, the worst first.
-    - RV(proxies[].state) is the worst of its types, V(rejected) (Envoy refused what istiod sent), V(stale), V(not_connected), V(not_sent),
+    - C(state) is the worst of its types, V(rejected) (Envoy refused what istiod sent), V(stale), V(not_connected), V(not_sent),
       V(unknown) (an istiod could not be asked), V(pending) (a push is under way) or V(synced).
   returned: success
   type: list
