@@ -72,6 +72,13 @@ class Stream:
         for thread in self._threads:
             thread.join(40)
 
+    def wait_for(self, count: int, begin: float) -> None:
+        """Waits for so many answers since a time."""
+        deadline = time.monotonic() + 60
+        while (seen := self.between(begin, time.time()).total()) < count:
+            assert time.monotonic() < deadline, f"{seen} answers in a minute"
+            time.sleep(0.5)
+
     def between(self, begin: float, end: float) -> Counter[str]:
         """Answers of a time by version and status."""
         return Counter(
@@ -188,7 +195,8 @@ def test_a_version_goes_live_and_site_yml_knows(
     assert proof["proved"]
     assert set(proof["places"]) == {"istio-system/ecommerce-gateway", "mesh"}
     assert all(proof["places"].values()), proof
-    assert_half(stream.between(begin, time.time() - 2), "v1.0", "v1.1")
+    stream.wait_for(100, begin)
+    assert_half(stream.between(begin, time.time()), "v1.0", "v1.1")
     approve(cluster, "true")
     run = playbook.ended()
     approve(cluster, None)
