@@ -19,7 +19,7 @@ from tests.role_values import value
 PROJECTS = {
     "docker.io": {"library", "istio", "prom", "jaegertracing"},
     "ghcr.io": {"grafana-community", "istio", "nginx"},
-    "quay.io": {"prometheus"},
+    "quay.io": {"kiali", "prometheus"},
     "registry.k8s.io": set[str](),
     "gcr.io": {"istio-release"},
     "public.ecr.aws": set[str](),

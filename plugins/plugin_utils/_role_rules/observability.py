@@ -52,6 +52,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
     for name in values["observability_databases"]:
         if expected := is_.label(str(name)):
             yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
+    yield from chart_findings(values)
     yield from grafana_findings(values)
     yield from own_rules.findings(values["observability_rules"])
     window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
@@ -82,26 +83,33 @@ def _version_findings(image: str) -> Iterator[str]:
         )
 
 
-# Keys of an address that the chart would have to have as values, which Helm stores readable.
+# Keys of an address that a chart would have to have as values, which Helm stores readable.
 _SECRET_KEYS = ("username", "password", "headers")
+# What reads Prometheus by its chart, and the value in which a user says how, without a secret.
+_CHARTS = {"observability_grafana": "datasources", "observability_kiali": "external_services"}
+
+
+def chart_findings(values: Mapping[str, Any]) -> Iterator[str]:
+    """Charts that read a Prometheus that is not there, or one that asks for a password."""
+    address = values["observability_address"]
+    given = [key for key in _SECRET_KEYS if isinstance(address, Mapping) and address.get(key)]
+    for name in [name for name in _CHARTS if values[name] == "chart"]:
+        if values["observability_mode"] == "absent":
+            yield (
+                f"{name}: 'chart' has no Prometheus to read, because platform_prometheus is 'absent'; expected 'none', or a Prometheus "
+                "(managed, or external with its address)"
+            )
+        if given and _CHARTS[name] not in values[f"{name}_values"]:
+            yield (
+                f"{name}: 'chart' cannot hand {', '.join(given)} of platform_prometheus_address on, because Helm stores values "
+                f"readable; expected {_CHARTS[name]} in {name}_values with references to a Secret, or 'none'"
+            )
 
 
 def grafana_findings(values: Mapping[str, Any]) -> Iterator[str]:
-    """What Grafana could not work with: no Prometheus, one that asks for a password, no label to find the dashboards by."""
+    """What Grafana could not work with: no dashboards, no label to find them by."""
     if values["observability_grafana"] != "chart":
         return
-    if values["observability_mode"] == "absent":
-        yield (
-            "observability_grafana: 'chart' has no data source, because platform_prometheus is 'absent'; expected 'none', or a Prometheus "
-            "(managed, or external with its address)"
-        )
-    address = values["observability_address"]
-    given = [key for key in _SECRET_KEYS if isinstance(address, Mapping) and address.get(key)]
-    if given and "datasources" not in values["observability_grafana_values"]:
-        yield (
-            f"observability_grafana: 'chart' cannot hand {', '.join(given)} of platform_prometheus_address on, because Helm stores values "
-            "readable; expected datasources in observability_grafana_values with references to variables of envFromSecret, or 'none'"
-        )
     if not is_true(values["observability_dashboards"]):
         yield "observability_dashboards: is false, so that Grafana would have none; expected true, or observability_grafana: none"
     if len(labels := dict(values["observability_dashboard_labels"])) != 1:

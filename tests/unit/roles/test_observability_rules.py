@@ -188,6 +188,8 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
         "observability_mode": "managed",
         "observability_prometheus": "standalone",
         "observability_grafana": "none",
+        "observability_kiali": "none",
+        "observability_address": {},
         "observability_rules": [],
         "observability_alertmanager": "none",
         **dict.fromkeys(
@@ -385,34 +387,63 @@ def test_charts_are_installed_when_they_are_asked_for() -> None:
 
     both = {
         "observability_grafana": "chart",
+        "observability_kiali": "chart",
         "observability_prometheus": "operator",
         "observability_operator_install": True,
     }
     assert charts("present") == charts("absent") == []
-    assert charts("present", **both) == ["operator", "grafana"]
+    assert charts("present", **both) == ["operator", "grafana", "kiali"]
     assert charts("absent", **both) == charts("present", **both, observability_state="absent") == []
-    assert charts("absent", **both, observability_state="absent") == ["operator", "grafana"]
+    assert charts("absent", **both, observability_state="absent") == ["operator", "grafana", "kiali"]
+
+
+def test_kiali_reads_what_the_platform_has_and_writes_nothing() -> None:
+    """The keys are those of values.yaml of chart kiali-server 2.29.0, and of Kiali's configuration, which external_services is."""
+
+    def kiali(**given: Any) -> dict[str, Any]:
+        found = value("observability", "__observability_kiali_values", inventory_hostname="one", **given)
+        return dict(found)
+
+    usual = kiali()
+    assert usual["deployment"]["view_only_mode"] is True
+    assert usual["external_services"]["prometheus"] == {"url": "http://prometheus.monitoring.svc:9090"}
+    assert not usual["external_services"]["tracing"]["enabled"]
+    assert not usual["external_services"]["grafana"]["enabled"]
+    more = kiali(platform_tracing="jaeger", observability_grafana="chart", platform_monitoring_namespace="metrics")
+    assert more["external_services"]["tracing"]["enabled"] is True
+    assert more["external_services"]["tracing"]["internal_url"] == "http://jaeger.metrics.svc:16686"
+    assert more["external_services"]["grafana"] == {"enabled": True, "internal_url": "http://grafana.metrics.svc:80"}
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"observability_mode": "absent"}, "'chart' has no data source, because platform_prometheus is 'absent'"),
+        (
+            {"observability_mode": "absent"},
+            "observability_grafana: 'chart' has no Prometheus to read, because platform_prometheus is",
+        ),
+        (
+            {"observability_mode": "absent", "observability_grafana": "none", "observability_kiali": "chart"},
+            "observability_kiali: 'chart' has",
+        ),
         ({"observability_address": {"url": "https://p", "password": "x"}}, "'chart' cannot hand password of platform_"),
         ({"observability_dashboard_labels": {"a": "1", "b": "2"}}, "is not one label"),
         ({"observability_dashboards": False}, "observability_dashboards: is false"),
         ({"observability_grafana": "none", "observability_mode": "absent"}, ""),
     ],
 )
-def test_what_grafana_cannot_work_with_is_refused(given: dict[str, Any], said: str) -> None:
+def test_what_a_chart_cannot_work_with_is_refused(given: dict[str, Any], said: str) -> None:
     usual = {
         "observability_grafana": "chart",
         "observability_mode": "managed",
         "observability_address": {},
         "observability_grafana_values": {},
+        "observability_kiali": "none",
+        "observability_kiali_values": {},
         "observability_dashboards": True,
         "observability_dashboard_labels": {"grafana_dashboard": "1"},
     }
-    found = list(observability.grafana_findings({**usual, **given}))
+    all_values = {**usual, **given}
+    found = [*observability.chart_findings(all_values), *observability.grafana_findings(all_values)]
     assert bool(found) == bool(said)
     assert said in "".join(found)
