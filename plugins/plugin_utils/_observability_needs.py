@@ -34,17 +34,18 @@ def queries(needs: Mapping[str, t.Any]) -> list[Query]:
 
 def findings(needs: Mapping[str, t.Any], results: Sequence[Sequence[Mapping[str, t.Any]]]) -> Iterator[str]:
     """What is not there. ``results``: those of the queries, in their order."""
-    there = iter(results)
-    for kind in needs["kinds"]:
-        if not next(there):
+    kinds, secrets = needs["kinds"], needs["secrets"]
+    of_secrets = results[len(kinds) : len(kinds) + len(secrets)]
+    for kind, there in zip(kinds, results[: len(kinds)], strict=True):
+        if not there:
             yield (
                 f"{kind}.{_GROUP}: the cluster does not know this kind; install the Prometheus Operator, set "
                 "observability_operator_install: true, or take another form (observability_prometheus, observability_external_rules)"
             )
-    for name, keys in needs["secrets"].items():
-        yield from _secret_findings(f"Secret {needs['namespace']}/{name}", keys, next(there))
+    for (name, keys), there in zip(secrets.items(), of_secrets, strict=True):
+        yield from _secret_findings(f"Secret {needs['namespace']}/{name}", keys, there)
     if needs["mesh"]:
-        yield from _provider_findings(needs["mesh"], next(there))
+        yield from _provider_findings(needs["mesh"], results[len(kinds) + len(secrets)])
 
 
 def _secret_findings(name: str, keys: Sequence[str], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
