@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def test_a_file_that_a_module_lacks_is_put_into_a_copy(tmp_path: Path, monkeypat
     for name in ("go.mod", "go.sum"):
         (here / name).write_text(name)
     go = tmp_path / "go"
-    go.write_text(f'#!/bin/sh\nif [ "$1" = list ]; then echo {module}; else echo "$@" >> {tmp_path}/said; fi\n')
+    answer = json.dumps({"Path": "example.com/alert", "Dir": str(module)})
+    go.write_text(f'#!/bin/sh\nif [ "$2" = download ]; then echo \'{answer}\'; else echo "$@" >> {tmp_path}/said; fi\n')
     go.chmod(go.stat().st_mode | stat.S_IXUSR)
     monkeypatch.chdir(here)
     flags = build_go().fill_in(str(go), ["example.com/alert:ui/dist/page"], scratch)

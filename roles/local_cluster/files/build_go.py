@@ -48,7 +48,8 @@ def fill_in(go: str, specs: list[str], scratch: pathlib.Path) -> list[str]:
         shutil.copyfile(name, scratch / name)
     for number, spec in enumerate(specs):
         module, path = spec.split(":", 1)
-        folder = pathlib.Path(run(go, "list", "-m", "-f", "{{.Dir}}", module).strip())
+        # go list has no folder for a module that was not downloaded yet.
+        folder = pathlib.Path(json.loads(run(go, "mod", "download", "-json", module))["Dir"])
         copy = scratch / str(number)
         shutil.copytree(folder, copy, copy_function=shutil.copyfile)
         for item in [copy, *copy.rglob("*")]:
