@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import mesh
-
 
 def mesh_reports(result: Mapping[str, Any], name: str) -> dict[str, str]:
     """The reports of a result, by the names of their files."""
+    # Here for the reason that stands in mtls_reports.py: other tasks load this file too.
+    from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
+    from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import mesh
+
     report = cleaned(result)
     return {
         f"{name}.json": json.dumps(report, indent=1, sort_keys=True) + "\n",

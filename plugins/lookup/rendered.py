@@ -90,10 +90,11 @@ class LookupModule(LookupBase):
 
     def _rendered(self, path: str, variables: Any) -> str:
         """The text that a template makes; its folder is where it finds what it includes."""
+        more = dict(self.get_option("template_vars"))
         templar = self._templar.copy_with_new_env(
             searchpath=[os.path.dirname(path)],
-            # A layer above the variables, which stay as they are: nothing of a template changes them.
-            available_variables=ChainMap(dict(self.get_option("template_vars")), variables),
+            # The variables themselves: the lookup `services` knows them again. Others are a layer above them.
+            available_variables=ChainMap(more, variables) if more else variables,
         )
         text = templar.template(trust_as_template(self._loader.get_text_file_contents(path)), escape_backslashes=False)
         if text is None:  # nothing but comments

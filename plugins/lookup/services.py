@@ -47,7 +47,6 @@ _raw:
 """
 
 import enum
-from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, assert_never
 
@@ -117,13 +116,6 @@ def answer(found: Catalogue, what: What, about: Any, variables: Mapping[str, Any
 _LAST: list[tuple[Mapping[str, Any], Catalogue]] = []
 
 
-def _below(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables themselves: the lookup `rendered` puts a layer above them for each template, often with nothing in it."""
-    while isinstance(variables, ChainMap) and len(variables.maps) > 1 and not variables.maps[0]:
-        variables = variables.maps[1] if len(variables.maps) == 2 else ChainMap(*variables.maps[1:])
-    return variables
-
-
 class LookupModule(LookupBase):
     """Lookup of this file."""
 
@@ -132,7 +124,7 @@ class LookupModule(LookupBase):
         what = str(terms[0]) if terms else ""
         if what not in {known.value for known in What}:
             raise AnsibleLookupError(f"services: {what!r} is not one of {', '.join(What)}")
-        known = _below(variables or {})
+        known = variables or {}
         if not _LAST or _LAST[0][0] is not known:
             _LAST[:] = [(known, Catalogue(self._templar, self._loader, known))]
         found = _LAST[0][1]
