@@ -74,6 +74,31 @@ class Endpoint:
         return f"service {self.service} through the API server"
 
 
+# The address among the options of a module.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "url": {"type": "str"},
+    "service": {"type": "str"},
+    "headers": {"type": "dict", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_cert": {"type": "path"},
+}
+
+
+def endpoint_of(options: Mapping[str, Any]) -> Endpoint:
+    """The address that the options of a module give; what is not given there is empty."""
+    return Endpoint(
+        url=options.get("url") or "",
+        service=options.get("service") or "",
+        headers=options.get("headers"),
+        username=options.get("username") or "",
+        password=options.get("password") or "",
+        validate_certs=options.get("validate_certs", True) is not False,
+        ca_cert=options.get("ca_cert") or "",
+    )
+
+
 def address_findings(url: str, service: str, *, credentials: bool = False) -> list[str]:
     """What is wrong with an address that somebody gives. `credentials`: whether headers, a user or a password are given with it."""
     if bool(url) == bool(service):

@@ -352,7 +352,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
     connected,
     run,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import endpoint_of
 
 _SECTIONS = ["proxies", "config", "pods", "certificates", "events", "calls", "istioctl"]
 ARGUMENTS = _args.spec(
@@ -401,10 +401,6 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
     ]
     if wrong:
         raise KubeError("; ".join(wrong))
-    given = params["prometheus"]
-    endpoint = (
-        None if not given else Endpoint(**{**given, **{key: given[key] or "" for key in ("url", "service", "ca_cert")}})
-    )
     return Wanted(
         sections=frozenset(Section(name) for name in params["sections"]),
         namespaces=frozenset(params["namespaces"]),
@@ -417,7 +413,7 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
         min_calls=params["min_calls"],
         istio_namespace=params["istio_namespace"],
         domain=params["cluster_domain"],
-        prometheus=endpoint,
+        prometheus=endpoint_of(params["prometheus"]) if params["prometheus"] else None,
         istioctl=params["istioctl"],
         connection=options_of(params, os.environ)[0],
     )

@@ -288,29 +288,22 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
     run,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    OPTIONS,
     Endpoint,
     Prometheus,
     address_findings,
+    endpoint_of,
 )
 
-PROMETHEUS: dict[str, dict[str, Any]] = {
-    "url": {"type": "str"},
-    "service": {"type": "str"},
-    "headers": {"type": "dict", "no_log": True},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_cert": {"type": "path"},
-}
 ARGUMENTS = _args.spec(
     namespaces={"type": "list", "elements": "str", "default": ["ecommerce", "istio-system"]},
-    prometheus={"type": "dict", "default": {}, "options": PROMETHEUS},
+    prometheus={"type": "dict", "default": {}, "options": OPTIONS},
     rule_groups={"type": "str", "default": "ecommerce."},
     timeout={"type": "float", "default": 8},
 )
 
 
-def endpoint_of(options: Mapping[str, Any]) -> Endpoint | None:
+def checked_endpoint(options: Mapping[str, Any]) -> Endpoint | None:
     """The address; None when there is none. Raises KubeError for one that cannot be."""
     url, service = str(options.get("url") or ""), str(options.get("service") or "")
     if not url and not service:
@@ -318,21 +311,13 @@ def endpoint_of(options: Mapping[str, Any]) -> Endpoint | None:
     secret = any(options.get(name) for name in ("headers", "username", "password"))
     if wrong := address_findings(url, service, credentials=secret):
         raise KubeError("; ".join(f"prometheus: {finding}" for finding in wrong))
-    return Endpoint(
-        url,
-        service,
-        options.get("headers"),
-        options.get("username") or "",
-        options.get("password") or "",
-        bool(options.get("validate_certs", True)),
-        options.get("ca_cert") or "",
-    )
+    return endpoint_of(options)
 
 
 def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
     params, now = module.params, time.time()
-    endpoint = endpoint_of(params["prometheus"] or {})
+    endpoint = checked_endpoint(params["prometheus"] or {})
     if endpoint is None:
         why = "there is no Prometheus: platform_prometheus is absent"
         found = Findings(unknown=[{"part": part.value, "why": why} for part in Part])

@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.manifests import USER
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import OPTIONS as PROMETHEUS
 
 Option = dict[str, Any]
 
@@ -53,16 +54,6 @@ APPROVAL: dict[str, Option] = {
     "max": _number(),
     "timeout": _number(default=int(TIMEOUT)),
     "on_timeout": _text(choices=_values(OnTimeout), default=OnTimeout.ROLLBACK.value),
-}
-
-PROMETHEUS: dict[str, Option] = {
-    "url": _text(),
-    "service": _text(),
-    "headers": {"type": "dict", "no_log": True},
-    "username": _text(),
-    "password": _text(no_log=True),
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_cert": {"type": "path"},
 }
 
 WATCHDOG: dict[str, Option] = {

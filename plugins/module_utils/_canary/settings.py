@@ -19,7 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, endpoint_of
 
 Params = Mapping[str, Any]
 
@@ -177,15 +177,4 @@ def subjects(settings: Params) -> tuple[Subject, Subject]:
 
 def endpoint(settings: Params) -> Endpoint | None:
     """The address of Prometheus; None when it is not given."""
-    where = settings.get("prometheus") or {}
-    if not prometheus_given(settings):
-        return None
-    return Endpoint(
-        url=where.get("url") or "",
-        service=where.get("service") or "",
-        headers=where.get("headers"),
-        username=where.get("username") or "",
-        password=where.get("password") or "",
-        validate_certs=where.get("validate_certs", True) is not False,
-        ca_cert=where.get("ca_cert") or "",
-    )
+    return endpoint_of(settings["prometheus"]) if prometheus_given(settings) else None

@@ -41,9 +41,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.what_if import what_if
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
-    Endpoint,
     Prometheus,
     PrometheusError,
+    endpoint_of,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
 
@@ -162,16 +162,7 @@ def _check_namespaces(snapshot: Snapshot, names: list[str]) -> None:
 
 def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The series of both metrics in Prometheus."""
-    endpoint = Endpoint(
-        options["url"] or "",
-        options["service"] or "",
-        options["headers"],
-        options["username"],
-        options["password"],
-        options["validate_certs"],
-        options["ca_cert"] or "",
-    )
-    prometheus = Prometheus(endpoint, client)
+    prometheus = Prometheus(endpoint_of(options), client)
     return [
         series for query in metrics.queries(options["window"]) for series in prometheus.query(query, budget=5.0).series
     ]

@@ -131,7 +131,7 @@ def test_without_a_prometheus_everything_is_unknown_and_nobody_is_asked() -> Non
 )
 def test_an_address_that_cannot_be_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(KubeError, match="prometheus: "):
-        traffic_info.endpoint_of(options)
+        traffic_info.checked_endpoint(options)
 
 
 # The API ---------------------------------------------------------------------------------------------------------------
