@@ -48,4 +48,7 @@ def value(role: str, name: str, **overrides: Any) -> Any:
 def rendered(role: str, template: str, **overrides: Any) -> str:
     """A template of the role as text."""
     source = (ROLES / role / "templates" / template).read_text(encoding="utf-8")
-    return variables(role, **overrides).template(trust_as_template(source))
+    templar = variables(role, **overrides).copy_with_new_env(
+        searchpath=[str(ROLES / role / "templates")]
+    )  # of what it includes
+    return templar.template(trust_as_template(source))

@@ -220,6 +220,14 @@ class Cluster:
         out = talk.read_stdout() + talk.read_stderr()
         return Executed(int(talk.returncode), out)
 
+    def output(self, namespace: str, selector: str, container: str, lines: int = 2000) -> str:
+        """The last lines of a container of the newest pod."""
+        name = self.pods(namespace, selector)[-1].metadata.name
+        answer = self.core.read_namespaced_pod_log(
+            name, namespace, container=container, tail_lines=lines, _preload_content=False
+        )
+        return str(answer.data.decode())
+
     def app_container(self, namespace: str, service: str) -> tuple[str, str]:
         """(pod, container that is not the sidecar) of a service."""
         pod = self.pods(namespace, f"app={service},track=stable")[-1]

@@ -35,6 +35,18 @@ _raw:
     collector:
       description: Who takes the traces, C(host), C(grpc_port) and C(http_port). Empty for nobody.
       type: dict
+    log_collector:
+      description: Who gets the access logs by OTLP, in the same form.
+      type: dict
+    runs:
+      description:
+        - What the role C(observability) runs for this, by the names of the Services - C(otel-collector), C(jaeger).
+        - The pods are in the mesh, in C(platform_monitoring_namespace).
+      type: list
+      elements: str
+    collector_configuration:
+      description: Configuration of the collector that the role runs. Empty when there is none.
+      type: dict
     tracing_provider:
       description: Name of the provider of traces for a Telemetry object. Empty for no tracing.
       type: str
@@ -68,6 +80,9 @@ class LookupModule(LookupBase):
         return [
             {
                 "collector": found.collector(),
+                "log_collector": found.log_collector(),
+                "runs": found.runs(),
+                "collector_configuration": found.collector_configuration(),
                 "tracing_provider": found.tracing_provider(),
                 "log_providers": found.log_providers(),
                 "extension_providers": found.extension_providers(),

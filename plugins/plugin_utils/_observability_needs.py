@@ -15,18 +15,28 @@ import yaml
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._telemetry import BUILT_IN
 
 _GROUP = "monitoring.coreos.com"
+_INJECTION, _POD_SECURITY = "istio-injection", "pod-security.kubernetes.io/enforce"
+# Levels that do not allow the capability NET_ADMIN (Kubernetes, Pod Security Standards).
+_REFUSE_INIT = ("baseline", "restricted")
 Query = dict[str, str]
 
 
 def queries(needs: Mapping[str, t.Any]) -> list[Query]:
     """Queries of ``objects_info`` for needs.
 
-    ``needs``: `namespace`; `kinds`, plural names of the operator's kinds; `secrets`, {Secret: [key]}; and `mesh`, of an Istio that somebody
-    else runs: `namespace` and `config_map` of its configuration, and `providers` that are referred to. Empty for an own Istio.
+    ``needs``: `namespace`; `kinds`, plural names of the operator's kinds; `alert_secrets`, {Secret: [key]}; `collector_env`,
+    {name: reference with `secret` and `key`}; `in_mesh`, what runs with a proxy in the namespace of somebody else, and `istio_cni`, whether
+    proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of its configuration, and
+    `providers` that are referred to. Empty for an own Istio.
     """
     crd = {"api_version": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
     found = [{**crd, "name": f"{kind}.{_GROUP}"} for kind in needs["kinds"]]
-    found += [{"kind": "Secret", "namespace": needs["namespace"], "name": name} for name in needs["secrets"]]
+    found += [
+        {"kind": "Secret", "namespace": needs["namespace"], "name": name}
+        for _variable, name, _keys in _references(needs)
+    ]
+    if needs["in_mesh"]:
+        found.append({"kind": "Namespace", "name": needs["namespace"]})
     if mesh := needs["mesh"]:
         found.append({"kind": "ConfigMap", "namespace": mesh["namespace"], "name": mesh["config_map"]})
     return found
@@ -34,26 +44,59 @@ def queries(needs: Mapping[str, t.Any]) -> list[Query]:
 
 def findings(needs: Mapping[str, t.Any], results: Sequence[Sequence[Mapping[str, t.Any]]]) -> Iterator[str]:
     """What is not there. ``results``: those of the queries, in their order."""
-    kinds, secrets = needs["kinds"], needs["secrets"]
-    of_secrets = results[len(kinds) : len(kinds) + len(secrets)]
-    for kind, there in zip(kinds, results[: len(kinds)], strict=True):
-        if not there:
+    there = iter(results)
+    for kind in needs["kinds"]:
+        if not next(there):
             yield (
                 f"{kind}.{_GROUP}: the cluster does not know this kind; install the Prometheus Operator, set "
                 "observability_operator_install: true, or take another form (observability_prometheus, observability_external_rules)"
             )
-    for (name, keys), there in zip(secrets.items(), of_secrets, strict=True):
-        yield from _secret_findings(f"Secret {needs['namespace']}/{name}", keys, there)
+    for variable, name, keys in _references(needs):
+        yield from _secret_findings(variable, f"Secret {needs['namespace']}/{name}", keys, next(there))
+    if needs["in_mesh"]:
+        yield from _namespace_findings(needs, next(there))
     if needs["mesh"]:
-        yield from _provider_findings(needs["mesh"], results[len(kinds) + len(secrets)])
+        yield from _provider_findings(needs["mesh"], next(there))
 
 
-def _secret_findings(name: str, keys: Sequence[str], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
-    remedy = "create it (site.yml --tags cluster_prep makes the namespace), or correct observability_alert_receivers"
+def _references(needs: Mapping[str, t.Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """(variable, Secret, keys) that are referred to."""
+    for name, keys in needs["alert_secrets"].items():
+        yield "observability_alert_receivers", name, list(keys)
+    found: dict[str, set[str]] = {}
+    for reference in needs["collector_env"].values():
+        found.setdefault(str(reference["secret"]), set()).add(str(reference["key"]))
+    for name in sorted(found):
+        yield "observability_collector_env", name, sorted(found[name])
+
+
+def _secret_findings(
+    variable: str, name: str, keys: Sequence[str], there: Sequence[Mapping[str, t.Any]]
+) -> Iterator[str]:
+    remedy = f"create it (site.yml --tags cluster_prep makes the namespace), or correct {variable}"
     if not there:
-        yield f"{name}: does not exist, and receivers of alerts refer to it (keys {', '.join(keys)}); {remedy}"
+        yield f"{name}: does not exist, and {variable} refers to it (keys {', '.join(keys)}); {remedy}"
     elif missing := sorted(set(keys) - set(there[0].get("keys") or [])):
-        yield f"{name}: has no key {', '.join(missing)}, to which receivers of alerts refer; {remedy}"
+        yield f"{name}: has no key {', '.join(missing)}, to which {variable} refers; {remedy}"
+
+
+def _namespace_findings(needs: Mapping[str, t.Any], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
+    """A namespace of somebody else that would not let a pod with a proxy in: it is not this platform's to change."""
+    name, pods = f"Namespace {needs['namespace']}", ", ".join(needs["in_mesh"])
+    if not there:
+        yield f"{name}: does not exist, and {pods} run in it; create it, or name another one (platform_monitoring_namespace)"
+        return
+    labels = (there[0].get("metadata") or {}).get("labels") or {}
+    # A namespace with this label gets no proxies, whatever the labels of its pods are (istio, manifests/charts/istio-control/
+    # istio-discovery/templates/mutatingwebhook.yaml).
+    if labels.get(_INJECTION) == "disabled":
+        yield f"{name}: its label {_INJECTION} is disabled, and {pods} have a proxy; remove the label, or set platform_tracing: external"
+    level = labels.get(_POD_SECURITY)
+    if level in _REFUSE_INIT and not needs["istio_cni"]:
+        yield (
+            f"{name}: its label {_POD_SECURITY} is {level}, which refuses NET_ADMIN of the proxies' init containers, and {pods} "
+            "have one; have it set to privileged, set istio_cni_enabled: true where the mesh has istio-cni, or set platform_tracing: external"
+        )
 
 
 def _provider_findings(mesh: Mapping[str, t.Any], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:

@@ -14,12 +14,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils import _collector
+
 
 class Tracing(StrEnum):
-    """Who takes the traces: nobody, the Jaeger that the role observability runs, or a collector of somebody else."""
+    """Who takes the traces: nobody, the collector that the role observability runs, with its Jaeger or without, or one of somebody else."""
 
     NONE = "none"
     JAEGER = "jaeger"
+    COLLECTOR = "collector"
+    EXTERNAL = "external"
+
+
+class LogsTo(StrEnum):
+    """Who gets the access logs by OTLP: nobody, the collector that the role observability runs, or one of somebody else."""
+
+    NONE = "none"
+    COLLECTOR = "collector"
     EXTERNAL = "external"
 
 
@@ -32,8 +43,8 @@ class LogFormat(StrEnum):
 
 # Ports of OTLP (opentelemetry-specification, protocol/exporter.md).
 GRPC_PORT, HTTP_PORT = 4317, 4318
-# Service of Jaeger in the namespace of Prometheus.
-JAEGER = "jaeger"
+# Services, Deployments and service accounts in the namespace of Prometheus, and the label app of their pods.
+COLLECTOR, JAEGER = "otel-collector", "jaeger"
 # Names in extensionProviders of what this collection defines beside tracing.
 JSON_LOG, OTLP_LOG = "access-log-json", "access-log-otlp"
 # Keys of providers that take traces only (istio.io/api mesh/v1alpha1, ExtensionProvider).
@@ -75,7 +86,9 @@ _VARIABLES: Mapping[str, tuple[str, str, t.Any]] = {
     "provider": ("observability_tracing_provider", "", "otel"),
     "log_provider": ("observability_access_log_provider", "", "envoy"),
     "log_format": ("observability_access_log_format", "", LogFormat.TEXT.value),
+    "log_otlp": ("observability_access_log_otlp", "", LogsTo.NONE.value),
     "log_address": ("observability_access_log_address", "", {}),
+    "collector_config": ("observability_collector_config", "", {}),
     "metrics_provider": ("observability_metrics_provider", "", "prometheus"),
     "namespace": ("observability_namespace", "platform_monitoring_namespace", "monitoring"),
     "domain": ("istio_cluster_domain", "platform_cluster_domain", "cluster.local"),
@@ -83,6 +96,7 @@ _VARIABLES: Mapping[str, tuple[str, str, t.Any]] = {
     "istio": ("observability_istio_mode", "platform_istio", "managed"),
 }
 TRACING_ADDRESS, LOG_ADDRESS = _VARIABLES["tracing_address"][0], _VARIABLES["log_address"][0]
+COLLECTOR_CONFIG = _VARIABLES["collector_config"][0]
 
 # Value of a variable of the host; None when it is not defined.
 Value = Callable[[str], t.Any]
@@ -97,7 +111,9 @@ class Telemetry:
     provider: str = "otel"
     log_provider: str = "envoy"
     log_format: LogFormat = LogFormat.TEXT
+    log_otlp: LogsTo = LogsTo.NONE
     log_address: Mapping[str, t.Any] = field(default_factory=dict)
+    collector_config: Mapping[str, t.Any] = field(default_factory=dict)
     metrics_provider: str = "prometheus"
     namespace: str = "monitoring"
     domain: str = "cluster.local"
@@ -109,12 +125,46 @@ class Telemetry:
         match self.tracing:
             case Tracing.NONE:
                 return {}
-            case Tracing.JAEGER:
-                return {"host": f"{JAEGER}.{self.namespace}.svc.{self.domain}", **_PORTS}
+            case Tracing.JAEGER | Tracing.COLLECTOR:
+                return self._own(COLLECTOR)
             case Tracing.EXTERNAL:
                 return _complete(self.tracing_address)
             case _:
                 t.assert_never(self.tracing)
+
+    def log_collector(self) -> dict[str, t.Any]:
+        """Who gets the access logs by OTLP, in the same form."""
+        match self.log_otlp:
+            case LogsTo.NONE:
+                return {}
+            case LogsTo.COLLECTOR:
+                return self._own(COLLECTOR)
+            case LogsTo.EXTERNAL:
+                return _complete(self.log_address)
+            case _:
+                t.assert_never(self.log_otlp)
+
+    def _own(self, name: str) -> dict[str, t.Any]:
+        return {"host": f"{name}.{self.namespace}.svc.{self.domain}", **_PORTS}
+
+    def signals(self) -> dict[str, str]:
+        """What the collector of the role observability gets, by the names of its pipelines, and who keeps it: empty for what it has to be
+        told in `observability_collector_config`."""
+        found = {}
+        if self.tracing in (Tracing.JAEGER, Tracing.COLLECTOR):
+            jaeger = self._own(JAEGER)
+            found["traces"] = f"{jaeger['host']}:{jaeger['grpc_port']}" if self.tracing is Tracing.JAEGER else ""
+        if self.log_otlp is LogsTo.COLLECTOR:
+            found["logs"] = ""
+        return found
+
+    def runs(self) -> list[str]:
+        """What the role observability runs for this, by the names of the Services. The pods are in the mesh."""
+        return [*([COLLECTOR] if self.signals() else []), *([JAEGER] if self.tracing is Tracing.JAEGER else [])]
+
+    def collector_configuration(self) -> dict[str, t.Any]:
+        """Configuration of the collector; empty when there is none."""
+        return _collector.configuration(self.signals(), self.collector_config) if self.signals() else {}
 
     def tracing_provider(self) -> str:
         """Name of the provider for the Telemetry object; empty for no tracing."""
@@ -123,7 +173,7 @@ class Telemetry:
     def log_providers(self) -> list[str]:
         """Names of the providers of access logs for the Telemetry object."""
         written = JSON_LOG if self.log_provider == "envoy" and self.log_format is LogFormat.JSON else self.log_provider
-        return [name for name in (written, OTLP_LOG if self.log_address else "") if name]
+        return [name for name in (written, OTLP_LOG if self.log_otlp is not LogsTo.NONE else "") if name]
 
     def extension_providers(self) -> list[dict[str, t.Any]]:
         """`extensionProviders` of the mesh's configuration: this collection's own, then what the inventory has there."""
@@ -142,7 +192,7 @@ class Telemetry:
         if JSON_LOG in self.log_providers():
             form = {"labels": dict(JSON_LABELS)}
             made.append({"name": JSON_LOG, "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": form}})
-        if there := _complete(self.log_address):
+        if there := self.log_collector():
             form = {"labels": {name: text for name, text in JSON_LABELS.items() if name != "start_time"}}
             made.append({"name": OTLP_LOG, "envoyOtelAls": {**_service(there), "logFormat": form}})
         return made
@@ -171,11 +221,15 @@ def _service(address: Mapping[str, t.Any]) -> dict[str, t.Any]:
 def telemetry_of(value: Value) -> Telemetry:
     """The variables of a host. Raises ValueError for a value that is none of those that are allowed."""
     found = {name: _first(value, *known) for name, known in _VARIABLES.items()}
-    for name in ("tracing_address", "log_address", "mesh_config"):
+    for name in ("tracing_address", "log_address", "collector_config", "mesh_config"):
         if not isinstance(found[name], Mapping):
             raise ValueError(f"{_VARIABLES[name][0]} is not a dict")
         found[name] = {key: item for key, item in found[name].items() if item is not None}
-    found |= {"tracing": Tracing(found["tracing"]), "log_format": LogFormat(found["log_format"])}
+    found |= {
+        "tracing": Tracing(found["tracing"]),
+        "log_format": LogFormat(found["log_format"]),
+        "log_otlp": LogsTo(found["log_otlp"]),
+    }
     return Telemetry(**found)
 
 
@@ -189,21 +243,48 @@ def _first(value: Value, role: str, platform: str, default: t.Any) -> t.Any:
 
 def findings(there: Telemetry) -> Iterator[str]:
     """What does not fit together: an address without its use or the reverse, and names of providers that the mesh would not have."""
-    if there.tracing is Tracing.EXTERNAL and not there.tracing_address:
-        expected = "{host: otel-collector.tracing.svc.cluster.local}"
-        yield f"{TRACING_ADDRESS}: is not given, and observability_tracing is external; expected for example {expected}"
-    if there.tracing is not Tracing.EXTERNAL and there.tracing_address:
-        yield (
-            f"{TRACING_ADDRESS}: is given, and observability_tracing is {there.tracing.value}; expected observability_tracing: external, "
-            "or no address"
-        )
+    for switch, value, external, variable, address in (
+        (
+            "observability_tracing",
+            there.tracing.value,
+            there.tracing is Tracing.EXTERNAL,
+            TRACING_ADDRESS,
+            there.tracing_address,
+        ),
+        (
+            "observability_access_log_otlp",
+            there.log_otlp.value,
+            there.log_otlp is LogsTo.EXTERNAL,
+            LOG_ADDRESS,
+            there.log_address,
+        ),
+    ):
+        if external and not address:
+            expected = "{host: otel-collector.tracing.svc.cluster.local}"
+            yield f"{variable}: is not given, and {switch} is external; expected for example {expected}"
+        if not external and address:
+            yield f"{variable}: is given, and {switch} is {value}; expected {switch}: external, or no address"
     for variable, address in ((TRACING_ADDRESS, there.tracing_address), (LOG_ADDRESS, there.log_address)):
         if address and not _HOST.fullmatch(str(address.get("host") or "")):
             yield (
                 f"{variable}.host: {address.get('host')!r} is no full host name; expected one that the mesh knows, such as "
                 "otel-collector.tracing.svc.cluster.local (for a host outside the cluster, that of a ServiceEntry)"
             )
+    yield from _collector_findings(there)
     yield from _provider_findings(there)
+
+
+def _collector_findings(there: Telemetry) -> Iterator[str]:
+    """A collector that would not start, or would not know where to send, and a configuration without a collector."""
+    signals = there.signals()
+    if there.collector_config and not signals:
+        yield (
+            f"{COLLECTOR_CONFIG}: is given, and neither observability_tracing nor observability_access_log_otlp runs a collector; expected "
+            "observability_tracing: collector or jaeger, observability_access_log_otlp: collector, or no configuration"
+        )
+    if signals:
+        for finding in _collector.findings(signals, there.collector_configuration()):
+            yield f"{COLLECTOR_CONFIG}{finding}"
 
 
 def _provider_findings(there: Telemetry) -> Iterator[str]:

@@ -192,7 +192,7 @@ def platform_names(texts: Iterable[str]) -> frozenset[str]:
 
 
 # Names that were variables once, and what says the same now.
-_TRACES = "platform_tracing (jaeger, or external with platform_tracing_address), which the mesh and its Telemetry object both follow"
+_TRACES = "platform_tracing (jaeger, collector, or external with platform_tracing_address), which the mesh and its Telemetry follow"
 _FORMER = {
     "istio_tracing_provider": f"{_TRACES}; observability_tracing_provider names the provider",
     "istio_tracing_service": _TRACES,

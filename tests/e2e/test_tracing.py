@@ -1,16 +1,21 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A request with a trace header is one trace in Jaeger: ingress gateway, sidecars, services and their statements."""
+"""A request with a trace header is one trace in Jaeger: ingress gateway, sidecars, services and their statements.
+
+Spans and access logs reach the collector, and Jaeger, by mutual TLS only.
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
+import urllib.parse
 from typing import Any
 
 from tests.support import Cluster, Ingress
 
+PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?"
 JAEGER = "/api/v1/namespaces/monitoring/services/jaeger:16686/proxy/api/traces"
 # (service, kind and name of a span) that an order has to have. The proxies' services have their namespace.
 SPANS = {
@@ -83,3 +88,34 @@ def test_a_request_with_a_trace_header_is_one_trace(
     (statement,) = [span for span in spans if span["operationName"] == "INSERT orders"]
     assert statement["tags"]["db.system.name"] == "postgresql"
     assert spans_of(cluster, unsampled) == [], "what the client does not sample is not traced"
+    # Proxies send their lines every second.
+    deadline = time.monotonic() + 10
+    while trace not in (output := cluster.output("monitoring", "app=otel-collector", "otel-collector")):
+        assert time.monotonic() < deadline, output[-2000:]
+        time.sleep(0.5)
+
+
+def test_spans_reach_the_collector_and_jaeger_by_mutual_tls_only(cluster: Cluster) -> None:
+    query = (
+        "sum by (destination_workload, connection_security_policy) "
+        '(istio_requests_total{reporter="destination",destination_workload=~"otel-collector|jaeger"})'
+    )
+    deadline = time.monotonic() + 60  # of a platform that has just started
+    while True:
+        result = cluster.get(PROMETHEUS + urllib.parse.urlencode({"query": query}))["data"]["result"]
+        seen = {(one["metric"]["destination_workload"], one["metric"]["connection_security_policy"]) for one in result}
+        if {workload for workload, _policy in seen} == {"otel-collector", "jaeger"}:
+            break
+        assert time.monotonic() < deadline, seen
+        time.sleep(1)
+    assert {policy for _workload, policy in seen} == {"mutual_tls"}
+
+    # Prometheus' pod has no proxy; promtool is the HTTP client in its image.
+    for service in ("otel-collector.monitoring:4318", "jaeger.monitoring:4317"):
+        argv = ["promtool", "query", "instant", f"http://{service}", "up"]
+        refused = cluster.execute("monitoring", "prometheus-0", "prometheus", argv)
+        assert refused.code != 0, refused
+        assert "reset" in refused.out or "EOF" in refused.out, refused.out
+    argv = ["promtool", "query", "instant", "http://jaeger.monitoring:16686", "up"]
+    answered = cluster.execute("monitoring", "prometheus-0", "prometheus", argv).out
+    assert "reset" not in answered, "its query API is for everybody, as the site has it"

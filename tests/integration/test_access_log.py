@@ -48,6 +48,8 @@ def bed(cluster: None, client: Client, apply: Callable[..., Any]) -> Iterator[st
         platform_prometheus="absent",
         platform_namespace=name,
         observability_access_log_format="json",
+        observability_access_log_otlp="collector",  # that of the platform
+        __observability_runs=[],
         observability_metrics_provider="",  # upstream Envoy has no filter for it
     )
     container = {
@@ -103,3 +105,9 @@ def test_a_failing_request_is_in_the_log_and_a_good_one_is_not(bed: str) -> None
         time.sleep(0.3)
     assert {(line["method"], line["response_code"], line["trace_id"]) for line in found} == {("GET", 503, trace)}
     assert [line for line in lines(cluster, bed, pod) if line["path"] == "/good"] == []
+    # Both lines go to the collector as well, which writes them to its output. It has the lines of all other requests too.
+    while (output := cluster.output("monitoring", "app=otel-collector", "otel-collector")).count(
+        f"trace_id={trace}"
+    ) < 2:
+        assert time.monotonic() < deadline, output[-2000:]
+        time.sleep(0.3)

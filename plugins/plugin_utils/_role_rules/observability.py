@@ -17,6 +17,8 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.cata
 # Major version in an image's tag.
 _MAJOR = re.compile(r"[^/:]+:v?(\d+)(\.[^/@]*)?(@.*)?")
 _OLDEST = 3
+# As an expansion of the collector's configuration takes it (opentelemetry-collector, confmap/provider/envprovider).
+_ENVIRONMENT = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 _BY_ENVIRONMENT = (
     "observability_tracing_sampling",
@@ -54,6 +56,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
     yield from chart_findings(values)
     yield from grafana_findings(values)
+    yield from _environment_findings(values["observability_collector_env"])
     yield from own_rules.findings(values["observability_rules"])
     window, retention = str(values["observability_slo_window"]), str(values["observability_retention"])
     runs = values["observability_mode"] == "managed" and values["observability_prometheus"] == "standalone"
@@ -71,6 +74,16 @@ def _alert_findings(values: Mapping[str, Any]) -> Iterator[str]:
         name = "observability_alert_receivers" if receivers else "observability_alert_route"
         yield f"{name}: is given, and observability_alertmanager is none; expected observability_alertmanager: managed"
     yield from _alertmanager.findings(receivers, route, values["observability_alert_global"])
+
+
+def _environment_findings(environment: Mapping[str, Any]) -> Iterator[str]:
+    """Names that the configuration can refer to, with references to Secrets and no values: the Deployment would show them."""
+    for name, reference in environment.items():
+        place = f"observability_collector_env.{name}"
+        if not _ENVIRONMENT.fullmatch(str(name)):
+            yield f"{place}: is no name of an environment variable; expected letters, digits and underscores, such as STORE_TOKEN"
+        if not (isinstance(reference, Mapping) and set(reference) == {"secret", "key"} and all(reference.values())):
+            yield f"{place}: is no reference; expected {{secret: <Secret of observability_namespace>, key: <key in it>}}"
 
 
 def _version_findings(image: str) -> Iterator[str]:

@@ -125,7 +125,7 @@ def test_a_teardown_removes_all_that_has_no_role() -> None:
 
 def test_every_service_is_told_where_its_spans_go_and_may_say_otherwise() -> None:
     traced: Obj = {"platform_tracing": "jaeger", "platform_monitoring_namespace": "seen", "platform_services": BASKET}
-    collector = "http://jaeger.seen.svc.cluster.local:4318"
+    collector = "http://otel-collector.seen.svc.cluster.local:4318"
     assert definition("user_service", **traced)["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == collector
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in definition("user_service")["env"]
     own = definition("user_service", **traced, user_service_env={"OTEL_SERVICE_NAME": "people"})["env"]

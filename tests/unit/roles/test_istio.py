@@ -134,9 +134,9 @@ def test_the_mesh_has_the_providers_that_its_telemetry_names_and_those_of_the_us
     assert "extensionProviders" not in istiod()["meshConfig"]
     mine = {"name": "mine", "zipkin": {"service": "zipkin.tracing.svc.cluster.local", "port": 9411}}
     assert istiod(istio_mesh_config={"extensionProviders": [mine]})["meshConfig"]["extensionProviders"] == [mine]
-    jaeger = {"service": "jaeger.monitoring.svc.cluster.local", "port": 4317}
+    collector = {"service": "otel-collector.monitoring.svc.cluster.local", "port": 4317}
     traced = istiod(platform_tracing="jaeger", istio_mesh_config={"extensionProviders": [mine]})
-    assert traced["meshConfig"]["extensionProviders"] == [{"name": "otel", "opentelemetry": jaeger}, mine]
+    assert traced["meshConfig"]["extensionProviders"] == [{"name": "otel", "opentelemetry": collector}, mine]
 
 
 def test_pull_secrets_take_each_charts_form() -> None:

@@ -76,7 +76,9 @@ def test_objects_are_named_once_and_placed(rendered: dict[str, list[dict[str, An
 def test_there_is_one_telemetry_object_in_the_root_namespace(
     rendered: dict[str, list[dict[str, Any]]], variant: str
 ) -> None:
-    (telemetry,) = [item for item in rendered[variant] if item["kind"] == "Telemetry"]
+    own = [item for item in rendered[variant] if item["kind"] == "Telemetry"]
+    telemetry, *narrower = own
+    assert all(item["spec"]["selector"] for item in narrower), "pods of this role only"
     assert telemetry["apiVersion"] == "telemetry.istio.io/v1"
     assert telemetry["metadata"] == {
         "name": "mesh-default",
@@ -106,7 +108,8 @@ def test_telemetry_follows_the_environment(rendered: dict[str, list[dict[str, An
 def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) -> None:
     rbac = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     assert kinds(rendered["defaults"]) == {"Telemetry", "ConfigMap", "Service", "StatefulSet"} | rbac
-    assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | {"NetworkPolicy", "Deployment"}
+    in_mesh = {"Deployment", "PeerAuthentication", "AuthorizationPolicy", "DestinationRule"}
+    assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | in_mesh | {"NetworkPolicy"}
     assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
     assert kinds(rendered["external"]) == {"Telemetry"}
     assert kinds(rendered["absent"]) == {"Telemetry"}
@@ -157,16 +160,48 @@ def test_jaeger_has_ports_that_the_mesh_understands_and_only_the_receivers_that_
     service = pick(rendered["prod"], "Service", "jaeger")
     assert {port["name"]: port["port"] for port in service["spec"]["ports"]} == {
         "grpc-otlp": 4317,
-        "http-otlp": 4318,
         "http-query": 16686,
     }
     template = pick(rendered["prod"], "Deployment", "jaeger")["spec"]["template"]
-    assert template["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
     assert template["spec"]["automountServiceAccountToken"] is False
     assert template["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     config = json.loads(pick(rendered["prod"], "ConfigMap", "jaeger")["data"]["config.yml"])
     assert list(config["receivers"]) == ["otlp"]
+    assert list(config["receivers"]["otlp"]["protocols"]) == ["grpc"], "from the collector"
     assert config["extensions"]["jaeger_storage"] == {"backends": {"traces": {"memory": {"max_traces": 10000}}}}
+
+
+def test_what_takes_traces_is_in_the_mesh_and_takes_them_by_mutual_tls_only(
+    rendered: dict[str, list[dict[str, Any]]],
+) -> None:
+    callers = {"otel-collector": ["*"], "jaeger": ["shop.example/ns/monitoring/sa/otel-collector"]}
+    for name, principals in callers.items():
+        pod = pick(rendered["prod"], "Deployment", name)["spec"]["template"]["metadata"]
+        assert pod["labels"]["sidecar.istio.io/inject"] == "true"
+        assert pod["labels"]["istio.io/rev"] == "1-31-0"
+        chosen = {"selector": {"matchLabels": {"app": name}}}
+        assert pick(rendered["prod"], "PeerAuthentication", name)["spec"] == {**chosen, "mtls": {"mode": "STRICT"}}
+        (rule,) = pick(rendered["prod"], "AuthorizationPolicy", name)["spec"]["rules"]
+        assert rule["from"] == [{"source": {"principals": principals}}]
+        quiet = {"tracing": [{"disableSpanReporting": True}], "accessLogging": [{"disabled": True}]}
+        assert pick(rendered["prod"], "Telemetry", name)["spec"] == {**chosen, **quiet}, "or each report makes a report"
+        assert pick(rendered["prod"], "ServiceAccount", name)["automountServiceAccountToken"] is False
+    excluded = "traffic.sidecar.istio.io/excludeInboundPorts"
+    assert (
+        pick(rendered["prod"], "Deployment", "jaeger")["spec"]["template"]["metadata"]["annotations"][excluded]
+        == "16686"
+    )
+    assert jobs(rendered["prod"])["mesh-proxies"]["kubernetes_sd_configs"][0]["namespaces"]["names"][-1] == "monitoring"
+    assert (
+        "monitoring"
+        not in jobs(rendered["defaults"])["mesh-proxies"]["kubernetes_sd_configs"][0]["namespaces"]["names"]
+    )
+
+
+def test_the_collector_gets_its_secrets_by_reference(rendered: dict[str, list[dict[str, Any]]]) -> None:
+    (container,) = pick(rendered["prod"], "Deployment", "otel-collector")["spec"]["template"]["spec"]["containers"]
+    assert container["env"][-1] == {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "store", "key": "token"}}}
+    assert container["image"] == "docker.io/otel/opentelemetry-collector:0.165.0"
 
 
 def test_alertmanager_gets_receivers_with_files_for_their_secrets(
@@ -212,7 +247,11 @@ def test_jaeger_and_alertmanager_go_when_they_are_not_wanted_any_more() -> None:
         return {item["kind"] for item in retired if item["metadata"]["name"] == name}
 
     assert gone("jaeger", platform_tracing="jaeger", platform_prometheus="absent") == set()
-    assert gone("jaeger") == {"ServiceAccount", "ConfigMap", "Service", "Deployment"}
+    in_mesh = {"PeerAuthentication", "AuthorizationPolicy", "Telemetry"}
+    traces = {"ServiceAccount", "ConfigMap", "Service", "Deployment"} | in_mesh
+    assert gone("jaeger") == traces | {"DestinationRule"}
+    assert gone("otel-collector") == gone("otel-collector", platform_tracing="external") == traces
+    assert gone("otel-collector", observability_access_log_otlp="collector") == set()
     assert gone("alertmanager", observability_alertmanager="managed") == set()
     there = {"ServiceAccount", "ConfigMap", "Service", "StatefulSet"}
     assert gone("alertmanager") == there

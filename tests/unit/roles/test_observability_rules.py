@@ -31,8 +31,15 @@ PROGRAMS = {"kubectl", "istioctl", "ansible-playbook"}
 
 
 def text(**given: Any) -> str:
-    """The rules as they are in the ConfigMap, with variables of an inventory."""
-    return str(value("observability", "__observability_rules", inventory_hostname="one", **given))
+    """The rules as they are in the ConfigMap, with variables of an inventory: with a collector, so that all alerts are there."""
+    return str(
+        value(
+            "observability",
+            "__observability_rules",
+            inventory_hostname="one",
+            **{"platform_tracing": "jaeger", **given},
+        )
+    )
 
 
 def rules(**given: Any) -> list[dict[str, Any]]:
@@ -180,6 +187,7 @@ def test_a_time_between_the_bounds_of_the_histogram_is_refused() -> None:
 def test_a_budget_is_counted_from_samples_that_are_there() -> None:
     given = {
         "observability_environment": "prod",
+        "observability_collector_env": {},
         "observability_tracing_sampling": {"prod": 1},
         "observability_metrics_reporting_interval": {"prod": "15s"},
         "observability_access_log_filter": {"prod": ""},

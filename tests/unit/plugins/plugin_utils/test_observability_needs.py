@@ -12,7 +12,24 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._observabilit
 
 from tests.role_values import value
 
-NONE: dict[str, Any] = {"namespace": "monitoring", "kinds": [], "secrets": {}, "mesh": {}}
+NONE: dict[str, Any] = {
+    "namespace": "monitoring",
+    "kinds": [],
+    "alert_secrets": {},
+    "collector_env": {},
+    "in_mesh": [],
+    "istio_cni": False,
+    "mesh": {},
+}
+TOKEN = {"TOKEN": {"secret": "store", "key": "token"}, "USER": {"secret": "store", "key": "user"}}
+# A namespace of somebody else, where the collector and Jaeger are to run.
+THEIRS = {"platform_prometheus": "external", "platform_tracing": "jaeger"}
+
+
+def namespace(**labels: str) -> list[list[dict[str, Any]]]:
+    return [[{"metadata": {"labels": labels}}]]
+
+
 HOOK = [{"name": "team", "webhook_configs": [{"url_file": {"secret": "alerts", "key": "hook"}}]}]
 MESH = {"data": {"mesh": "extensionProviders: [{name: otel, opentelemetry: {}}]"}}
 
@@ -41,7 +58,7 @@ def test_a_platform_of_its_own_needs_nothing() -> None:
         (
             {"observability_alertmanager": "managed", "observability_alert_receivers": HOOK},
             [[]],
-            "Secret monitoring/alerts: does not exist, and receivers of alerts refer to it (keys hook)",
+            "Secret monitoring/alerts: does not exist, and observability_alert_receivers refers to it (keys hook)",
         ),
         (
             {"observability_alertmanager": "managed", "observability_alert_receivers": HOOK},
@@ -52,6 +69,18 @@ def test_a_platform_of_its_own_needs_nothing() -> None:
             {"platform_istio": "external", "platform_istio_revision": "1-31", "observability_access_log_provider": "zip"},
             [[MESH]],
             "ConfigMap istio-system/istio-1-31: that mesh has no provider 'zip' (it has prometheus, stackdriver, envoy, otel)",
+        ),
+        (
+            {"platform_tracing": "jaeger", "observability_collector_env": TOKEN},
+            [[{"keys": ["token"]}]],
+            "Secret monitoring/store: has no key user, to which observability_collector_env refers",
+        ),
+        (THEIRS, [[]], "Namespace monitoring: does not exist, and otel-collector, jaeger run in it"),
+        (THEIRS, namespace(**{"istio-injection": "disabled"}), "Namespace monitoring: its label istio-injection is disabled"),
+        (
+            THEIRS,
+            namespace(**{"pod-security.kubernetes.io/enforce": "baseline"}),
+            "Namespace monitoring: its label pod-security.kubernetes.io/enforce is baseline, which refuses NET_ADMIN",
         ),
         ({"platform_istio": "external"}, [[{"data": {"mesh": "{"}}]], "ConfigMap istio-system/istio: its key mesh is no YAML"),
     ],
@@ -70,6 +99,9 @@ def test_what_is_missing_is_named(variables: dict[str, Any], results: list[list[
         ({"observability_alertmanager": "managed", "observability_alert_receivers": HOOK}, [[{"keys": ["hook", "url"]}]]),
         ({"platform_istio": "external", "platform_tracing": "jaeger"}, [[MESH]]),
         ({"platform_istio": "external", "platform_tracing": "jaeger"}, [[]]),
+        (THEIRS, namespace()),
+        ({**THEIRS, "istio_cni_enabled": True}, namespace(**{"pod-security.kubernetes.io/enforce": "baseline"})),
+        ({"platform_tracing": "jaeger", "observability_collector_env": TOKEN}, [[{"keys": ["token", "user"]}]]),
     ],
 )  # fmt: skip
 def test_what_is_there_is_no_finding(variables: dict[str, Any], results: list[list[dict[str, Any]]]) -> None:

@@ -89,6 +89,11 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         ["observability_image: 'registry.example.com:5000/prom/prometheus:v2.53.0' is Prometheus 2"],
     ),
     "a Prometheus of any version": ("observability", {"observability_image": "registry.example.com:2000/prometheus@sha256:22"}, []),
+    "environment of the collector": (
+        "observability",
+        {"observability_collector_env": {"A_1": {"secret": "s", "key": "k"}, "TOKEN": "s3cret", "a-b": {"secret": "s", "key": "k"}}},
+        ["observability_collector_env.TOKEN: is no reference", "observability_collector_env.a-b: is no name of an environment variable"],
+    ),
     "names of services": ("observability", {"observability_services": ["user_service", "a"]}, ["observability_services: 'user_service'"]),
     "hosts": (
         "nginx_ingress",

@@ -37,8 +37,8 @@ def test_nothing_is_added_by_default() -> None:
     [
         (
             {"platform_tracing": "jaeger", "platform_monitoring_namespace": "seen", "platform_cluster_domain": "shop.local"},
-            {"service": "jaeger.seen.svc.shop.local", "port": 4317},
-            "http://jaeger.seen.svc.shop.local:4318",
+            {"service": "otel-collector.seen.svc.shop.local", "port": 4317},
+            "http://otel-collector.seen.svc.shop.local:4318",
         ),
         (
             {"observability_tracing": "external", "platform_tracing": "none", "platform_tracing_address": COLLECTOR},
@@ -69,10 +69,70 @@ def test_the_mesh_the_telemetry_and_the_services_agree(
     assert list(findings(there)) == []
 
 
+def store(**pipelines: Any) -> dict[str, Any]:
+    return {
+        "exporters": {"otlp_http/store": {"endpoint": "http://store.tools:4318"}},
+        "service": {"pipelines": pipelines},
+    }
+
+
+def test_the_collector_has_a_pipeline_for_each_signal_and_sends_to_jaeger_or_where_it_is_told() -> None:
+    there = of(platform_tracing="jaeger", observability_access_log_otlp="collector")
+    assert there.runs() == ["otel-collector", "jaeger"]
+    config = there.collector_configuration()
+    assert {name: pipeline["exporters"] for name, pipeline in config["service"]["pipelines"].items()} == {
+        "traces": ["otlp_grpc/jaeger"],
+        "logs": ["debug/output"],
+    }
+    assert config["exporters"]["otlp_grpc/jaeger"]["endpoint"] == "jaeger.monitoring.svc.cluster.local:4317"
+    (provider,) = [one for one in there.extension_providers() if one["name"] == "access-log-otlp"]
+    assert provider["envoyOtelAls"]["service"] == "otel-collector.monitoring.svc.cluster.local"
+    assert list(findings(there)) == []
+
+    alone = of(
+        platform_tracing="collector", observability_collector_config=store(traces={"exporters": ["otlp_http/store"]})
+    )
+    assert alone.runs() == ["otel-collector"]
+    config = alone.collector_configuration()
+    assert config["service"]["pipelines"] == {
+        "traces": {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": ["otlp_http/store"]}
+    }
+    assert config["service"]["extensions"] == ["health_check"]
+    assert list(findings(alone)) == []
+    assert of(observability_access_log_otlp="collector").runs() == ["otel-collector"]
+    assert of(platform_tracing="external", platform_tracing_address=COLLECTOR).runs() == of().runs() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (store(traces={"exporters": ["otlp_http/stores"]}), ".service.pipelines.traces.exporters: 'otlp_http/stores' is not defined in"),
+        (store(traces={"processors": ["sampler"]}), ".service.pipelines.traces.processors: 'sampler' is not defined in processors (there is"),
+        (store(traces={"receivers": "otlp"}), ".service.pipelines.traces.receivers: 'otlp' is no list"),
+        (store(traces=None), ".service.pipelines.traces: None is no dict"),
+        ({"service": {"pipelines": []}}, ".service.pipelines: is no dict of pipelines"),
+        ({"service": {"extensions": ["zpages"]}}, ".service.extensions: 'zpages' is not defined in extensions (there is health_check)"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_could_not_start_is_a_finding(config: dict[str, Any], said: str) -> None:
+    (found,) = findings(of(platform_tracing="jaeger", observability_collector_config=config))
+    assert found.startswith(f"observability_collector_config{said}")
+
+
+def test_a_connector_ends_one_pipeline_and_begins_another() -> None:
+    pipelines = {
+        "traces": {"exporters": ["forward"]},
+        "traces/out": {"receivers": ["forward"], "exporters": ["otlp_grpc/jaeger"]},
+    }
+    config = {"connectors": {"forward": {}}, "service": {"pipelines": pipelines}}
+    assert list(findings(of(platform_tracing="jaeger", observability_collector_config=config))) == []
+
+
 def test_logs_as_json_and_to_a_collector_have_providers_of_their_own() -> None:
     mine = {"name": "mine", "zipkin": {"service": "zipkin.tracing.svc.cluster.local", "port": 9411}}
     there = of(
         observability_access_log_format="json",
+        observability_access_log_otlp="external",
         observability_access_log_address={**COLLECTOR, "grpc_port": None},
         istio_mesh_config={"extensionProviders": [mine]},
     )
@@ -95,7 +155,17 @@ def test_logs_as_json_and_to_a_collector_have_providers_of_their_own() -> None:
         ({"platform_tracing": "jaeger", "platform_tracing_address": COLLECTOR}, "observability_tracing_address: is given, and"),
         ({"platform_tracing": "external", "platform_tracing_address": {"host": "otel"}}, "observability_tracing_address.host: 'otel'"),
         ({"platform_tracing": "external", "platform_tracing_address": {"grpc_port": 1}}, "observability_tracing_address.host: None"),
-        ({"observability_access_log_address": {"host": "10.0.0.1:4317"}}, "observability_access_log_address.host: '10.0.0.1:4317'"),
+        (
+            {"observability_access_log_otlp": "external", "observability_access_log_address": {"host": "10.0.0.1:4317"}},
+            "observability_access_log_address.host: '10.0.0.1:4317'",
+        ),
+        ({"observability_access_log_otlp": "external"}, "observability_access_log_address: is not given, and"),
+        (
+            {"observability_access_log_otlp": "collector", "observability_access_log_address": COLLECTOR},
+            "observability_access_log_address: is given, and observability_access_log_otlp is collector",
+        ),
+        ({"platform_tracing": "collector"}, "observability_collector_config.service.pipelines.traces.exporters: names none; expected"),
+        ({"observability_collector_config": {"exporters": {}}}, "observability_collector_config: is given, and neither"),
         ({"observability_access_log_provider": "otel"}, "observability_access_log_provider: the mesh has no provider 'otel'"),
         (
             {"platform_tracing": "jaeger", "observability_access_log_provider": "otel"},
