@@ -17,7 +17,7 @@ from tests.role_values import value
 
 # Registry -> namespaces there that belong to the project of the images in them. Docker's official images are in library.
 PROJECTS = {
-    "docker.io": {"library", "istio", "prom", "jaegertracing"},
+    "docker.io": {"library", "istio", "prom", "jaegertracing", "otel"},
     "ghcr.io": {"grafana-community", "istio", "nginx"},
     "quay.io": {"kiali", "prometheus"},
     "registry.k8s.io": set[str](),
