@@ -24,7 +24,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
 HEALTH_PORT, METRICS_PORT = 13133, 8888
 _ANYWHERE = "0.0.0.0"  # of the pod  # noqa: S104
 _JAEGER, _OUTPUT = "otlp_grpc/jaeger", "debug/output"
-# The mesh encrypts: the collector speaks plain gRPC to its own proxy. The queue is counted in spans; a full one refuses, and tells the sender.
+# The mesh encrypts: the collector speaks plain gRPC to its own proxy. The queue is counted in spans; a full one refuses.
 _SENDER: Mapping[str, t.Any] = {
     "tls": {"insecure": True},
     "timeout": "5s",

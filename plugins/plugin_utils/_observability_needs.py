@@ -95,7 +95,7 @@ def _namespace_findings(needs: Mapping[str, t.Any], there: Sequence[Mapping[str,
     if level in _REFUSE_INIT and not needs["istio_cni"]:
         yield (
             f"{name}: its label {_POD_SECURITY} is {level}, which refuses NET_ADMIN of the proxies' init containers, and {pods} "
-            "have one; have it set to privileged, set istio_cni_enabled: true where the mesh has istio-cni, or set platform_tracing: external"
+            "have one; have it set to privileged, set istio_cni_enabled: true if the mesh has istio-cni, or set platform_tracing: external"
         )
 
 

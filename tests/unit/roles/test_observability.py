@@ -298,7 +298,7 @@ def test_prometheus_may_read_no_secret(rendered: dict[str, list[dict[str, Any]]]
         "ecommerce": {"pods"},
         "istio-system": {"pods"},
         "ingress-nginx": {"pods"},
-        "default": {"endpoints", "pods", "services"},
+        "default": {"endpointslices", "pods", "services"},
     }
     assert {verb for item in roles for rule in item["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
     assert [rule["nonResourceURLs"] for item in roles for rule in item["rules"] if "nonResourceURLs" in rule] == [
@@ -369,7 +369,7 @@ def test_promtool_accepts_the_configuration(
         job.pop("fallback_scrape_protocol", None)
         for discovery in job.pop("kubernetes_sd_configs", []):
             assert set(discovery) <= {"role", "namespaces"}
-            assert discovery["role"] in {"pod", "node", "endpoints"}
+            assert discovery["role"] in {"pod", "node", "endpointslice"}
             assert discovery.get("namespaces", {"names": ["x"]}).keys() == {"names"}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
     (tmp_path / "rules.yml").write_text(data["rules.yml"])

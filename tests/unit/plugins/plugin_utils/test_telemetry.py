@@ -107,7 +107,7 @@ def test_the_collector_has_a_pipeline_for_each_signal_and_sends_to_jaeger_or_whe
     ("config", "said"),
     [
         (store(traces={"exporters": ["otlp_http/stores"]}), ".service.pipelines.traces.exporters: 'otlp_http/stores' is not defined in"),
-        (store(traces={"processors": ["sampler"]}), ".service.pipelines.traces.processors: 'sampler' is not defined in processors (there is"),
+        (store(traces={"processors": ["sampler"]}), ".service.pipelines.traces.processors: 'sampler' is not defined in processors"),
         (store(traces={"receivers": "otlp"}), ".service.pipelines.traces.receivers: 'otlp' is no list"),
         (store(traces=None), ".service.pipelines.traces: None is no dict"),
         ({"service": {"pipelines": []}}, ".service.pipelines: is no dict of pipelines"),
