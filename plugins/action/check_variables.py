@@ -80,6 +80,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         dummy, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         self._options, self._platform = files.role_options(), files.known_platform_names()
+        wrong_telemetry = self._wrong_telemetry()
         self._catalogue = Catalogue(self._templar, self._loader, self._vars)
         self._ignored = [*args["ignore"], *(self._value(files.IGNORED) or [])]
         roles = self._roles_to_check(args["roles"])
@@ -96,6 +97,7 @@ class ActionModule(ActionBase):
             *self._flavour_findings(roles),
             *self._canary_findings(command_line),
             *self._component_findings(roles, args["playbook"], given, command_line),
+            *wrong_telemetry,
             *self._telemetry_findings(roles),
             *(self._kubeconfig_findings() if args["kubeconfig"] else []),
         ]
@@ -249,6 +251,23 @@ class ActionModule(ActionBase):
             # What a run does is asked only where something is absent: it takes all service definitions.
             run = self._run(roles, playbook, given, command_line) if there.some_absent() else components.Run()
             yield from components.findings(there, run)
+
+    def _wrong_telemetry(self) -> list[str]:
+        """Values of where traces and logs go that are not allowed.
+
+        All services and some namespaces follow them: the other checks go on with the defaults in their place, so that one wrong value is
+        one finding.
+        """
+        try:
+            telemetry.telemetry_of(self._value)
+        except telemetry.WrongValuesError as wrong:
+            passed_on = sources(self._vars)
+            self._vars = {**self._vars, **wrong.instead}
+            self._templar.available_variables = self._vars
+            return [renamed(finding, passed_on) for finding in wrong.findings]
+        except Exception:  # of a template: told as a finding of the variable
+            return []
+        return []
 
     def _telemetry_findings(self, roles: list[str]) -> Iterator[str]:
         """What does not fit together of where traces and logs go."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -94,6 +94,11 @@ _VARIABLES: Mapping[str, tuple[str, str, t.Any]] = {
     "domain": ("istio_cluster_domain", "platform_cluster_domain", "cluster.local"),
     "mesh_config": ("istio_mesh_config", "", {}),
     "istio": ("observability_istio_mode", "platform_istio", "managed"),
+}
+_CHOICES: Mapping[str, type[Tracing] | type[LogsTo] | type[LogFormat]] = {
+    "tracing": Tracing,
+    "log_otlp": LogsTo,
+    "log_format": LogFormat,
 }
 TRACING_ADDRESS, LOG_ADDRESS = _VARIABLES["tracing_address"][0], _VARIABLES["log_address"][0]
 COLLECTOR_CONFIG = _VARIABLES["collector_config"][0]
@@ -218,19 +223,42 @@ def _service(address: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {"service": str(address["host"]), "port": int(address["grpc_port"])}
 
 
+class WrongValuesError(ValueError):
+    """Values that are none of those that are allowed. `findings`, and `instead`: the defaults of the variables that have them."""
+
+    def __init__(self, findings: Sequence[str], instead: Mapping[str, t.Any]) -> None:
+        super().__init__("; ".join(findings))
+        self.findings, self.instead = list(findings), dict(instead)
+
+
 def telemetry_of(value: Value) -> Telemetry:
-    """The variables of a host. Raises ValueError for a value that is none of those that are allowed."""
-    found = {name: _first(value, *known) for name, known in _VARIABLES.items()}
-    for name in ("tracing_address", "log_address", "collector_config", "mesh_config"):
-        if not isinstance(found[name], Mapping):
-            raise ValueError(f"{_VARIABLES[name][0]} is not a dict")
-        found[name] = {key: item for key, item in found[name].items() if item is not None}
-    found |= {
-        "tracing": Tracing(found["tracing"]),
-        "log_format": LogFormat(found["log_format"]),
-        "log_otlp": LogsTo(found["log_otlp"]),
-    }
+    """The variables of a host. Raises WrongValuesError."""
+    found: dict[str, t.Any] = {}
+    wrong: list[str] = []
+    instead: dict[str, t.Any] = {}
+    for name, (role, platform, default) in _VARIABLES.items():
+        given = _first(value, role, platform, default)
+        try:
+            found[name] = _read(name, given)
+        except ValueError as error:
+            wrong.append(f"{role}: {given!r} is not {error}")
+            instead |= {variable: default for variable in (role, platform) if variable}
+    if wrong:
+        raise WrongValuesError(wrong, instead)
     return Telemetry(**found)
+
+
+def _read(name: str, value: t.Any) -> t.Any:
+    """A value of a variable in the form that it has here. Raises ValueError with what was expected."""
+    if isinstance(_VARIABLES[name][2], dict):
+        if not isinstance(value, Mapping):
+            raise ValueError("a dict")
+        return {key: item for key, item in value.items() if item is not None}
+    if choices := _CHOICES.get(name):
+        if value not in list(choices):
+            raise ValueError(f"one of {', '.join(choices)}")
+        return choices(value)
+    return value
 
 
 def _first(value: Value, role: str, platform: str, default: t.Any) -> t.Any:

@@ -183,6 +183,28 @@ CASES = {
             "observability_alert_route.receiver: 'teem' is no receiver (there are team)",
         ],
     ),
+    "a value that all services follow": (
+        {"platform_tracing": "zipkin", "observability_access_log_otlp": "loki"},
+        [
+            "2 variables are wrong; nothing was changed",
+            "platform_tracing: 'zipkin' is not one of none, jaeger, collector, external",
+            "observability_access_log_otlp: 'loki' is not one of none, collector, external",
+        ],
+    ),
+    "a collector that would not start": (
+        {
+            "platform_tracing": "collector",
+            "observability_collector_config": {
+                "service": {"pipelines": {"traces": {"exporters": ["otlp_http/store"]}}}
+            },
+            "observability_collector_env": {"TOKEN": "s3cret"},
+        },
+        [
+            "2 variables are wrong; nothing was changed",
+            "observability_collector_config.service.pipelines.traces.exporters: 'otlp_http/store' is not defined in exporters",
+            "observability_collector_env.TOKEN: is no reference",
+        ],
+    ),
     "a Secret of a receiver that is not there": (
         {
             "observability_alertmanager": "managed",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._telemetry import (
     JSON_LABELS,
+    WrongValuesError,
     findings,
     telemetry_of,
 )
@@ -188,7 +189,12 @@ def test_the_providers_of_somebody_elses_mesh_are_not_known_here() -> None:
     assert list(findings(of(platform_istio="external", observability_access_log_provider="theirs"))) == []
 
 
-@pytest.mark.parametrize("variables", [{"platform_tracing": "zipkin"}, {"platform_tracing_address": "otel:4317"}])
-def test_a_value_that_is_not_allowed_is_an_error(variables: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"zipkin|observability_tracing_address"):
-        of(**variables)
+def test_all_values_that_are_not_allowed_are_told_with_what_is_allowed() -> None:
+    with pytest.raises(WrongValuesError) as wrong:
+        of(platform_tracing="zipkin", observability_access_log_otlp=["collector"], platform_tracing_address="otel:4317")
+    assert wrong.value.findings == [
+        "observability_tracing: 'zipkin' is not one of none, jaeger, collector, external",
+        "observability_tracing_address: 'otel:4317' is not a dict",
+        "observability_access_log_otlp: ['collector'] is not one of none, collector, external",
+    ]
+    assert wrong.value.instead["platform_tracing"] == "none"
