@@ -37,13 +37,13 @@ _SENDER: Mapping[str, t.Any] = {
         "batch": {"flush_timeout": "1s", "min_size": 1024, "max_size": 4096},
     },
 }
-# Names as those of the collector's documentation, which the image's own configuration has too.
+# Names as Prometheus has them: units, and _total of counters.
 _OWN_METRICS: Mapping[str, t.Any] = {
     "host": _ANYWHERE,
     "port": METRICS_PORT,
     "without_scope_info": True,
-    "without_type_suffix": True,
-    "without_units": True,
+    "without_type_suffix": False,
+    "without_units": False,
 }
 
 

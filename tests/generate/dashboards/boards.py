@@ -162,7 +162,33 @@ def _platform() -> Board:
             unit="percentunit",
         ),
     ]
-    rows = [Row("Services", services), Row("Mesh", mesh), Row("Resources", resources)]
+    taken = "sum by (pod) (rate(otelcol_receiver_accepted_spans_total[5m]))"
+    lost = " or ".join(
+        f"sum by (pod) (rate(otelcol_{what}_{of}_total[5m]))"
+        for what in ("receiver_refused", "exporter_enqueue_failed", "exporter_send_failed")
+        for of in ("spans", "log_records")
+    )
+    traces = [
+        Panel(
+            "Spans taken by the collector",
+            "A second, by pod of the collector. Empty where the platform runs none.",
+            [(taken, "{{pod}}")],
+            unit="ops",
+        ),
+        Panel(
+            "Spans and log lines lost",
+            "Refused, or given up after five minutes, a second.",
+            [(_or_zero(lost, taken), "{{pod}}")],
+            unit="ops",
+        ),
+        Panel(
+            "Queue of the collector",
+            "Share of its capacity that waits to be sent; at 100 % it refuses.",
+            [("otelcol_exporter_queue_size / otelcol_exporter_queue_capacity", "{{pod}} {{exporter}}")],
+            unit="percentunit",
+        ),
+    ]
+    rows = [Row("Services", services), Row("Mesh", mesh), Row("Resources", resources), Row("Traces and logs", traces)]
     return Board("ecommerce-mesh", "Ecommerce Service Mesh Dashboard", rows, [NAMESPACE, SERVICE])
 
 
