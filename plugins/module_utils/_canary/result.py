@@ -51,6 +51,8 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
         "waiting": result.waiting,
         "seconds": round(result.seconds, 3),
     }
+    if result.push_error:
+        values["push_error"] = result.push_error
     if result.lease_holder is not None:
         values |= {"holder": result.lease_holder.name, "fencing_token": result.lease_holder.fencing_token}
     if result.stopped:

@@ -75,6 +75,7 @@ EXAMPLES: dict[str, Any] = {
     "approvals": [{"before": "promotion", "annotation": "example.com/approved"}],
     "blind_limit": 180,
     "match": {"headers": {"x-tester": {"exact": "yes"}}},
+    "metrics_push": {"service": "monitoring/pushgateway:9091"},
     "prometheus": {"url": "https://prometheus.example.com"},
 }
 
