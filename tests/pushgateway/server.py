@@ -22,8 +22,8 @@ _SOURCES = (_HERE / "go.mod", _HERE / "go.sum")
 class Server:
     """A Pushgateway that forgets what it had when it ends. It starts at the same address again."""
 
-    def __init__(self, log: Path, *options: str) -> None:
-        self._log, self._options = log, options
+    def __init__(self, log: Path) -> None:
+        self._log = log
         self._program = built("pushgateway", _SOURCES, "github.com/prometheus/pushgateway")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -42,7 +42,7 @@ class Server:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            command = [str(self._program), f"--web.listen-address={self.address}", *self._options]
+            command = [str(self._program), f"--web.listen-address={self.address}"]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + 20
         while True:

@@ -136,6 +136,15 @@ def test_the_role_merges_inventory_service_and_command_line() -> None:
     }
 
 
+def test_the_platforms_pushgateway_is_that_of_its_canaries_unless_they_name_one() -> None:
+    given = {"platform_pushgateway": "tools/pushgateway:9091"}
+    merged = value("microservice", "__microservice_canary_settings", **given)
+    assert merged["metrics_push"] == {"service": "tools/pushgateway:9091"}
+    own = {"metrics_push": {"url": "https://push.example.com"}}
+    merged = value("microservice", "__microservice_canary_settings", **given, microservice_canary=own)
+    assert merged["metrics_push"] == own["metrics_push"]
+
+
 @pytest.mark.parametrize(
     ("operation", "own_pause", "paused_at", "waits"),
     [("run", 0, 40, False), ("run", 10, 10, False), ("promote", 0, 0, False), ("promote", 10, 10, True)],
