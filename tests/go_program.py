@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -28,12 +29,14 @@ def built(name: str, sources: Sequence[Path], package: str = ".") -> Path:
     """The program `name` of a package, built if it is not there. `sources`: go.mod, go.sum and what else is in its folder."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{name}-{digest}.", dir=CACHE) as partial:
-            _build(name, sources, package, Path(partial))
-            shutil.move(partial, folder)  # it has its name only when it is whole
-            Path(partial).mkdir()  # for the context manager to remove
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # workers of one run, and runs on one machine, build it once
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(prefix=f"{name}-{digest}.", dir=CACHE) as partial:
+                _build(name, sources, package, Path(partial))
+                shutil.move(partial, folder)  # it has its name only when it is whole
+                Path(partial).mkdir()  # for the context manager to remove
     return folder / name
 
 

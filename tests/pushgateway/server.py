@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real Pushgateway on loopback, built from its Go module: half a minute, once for each state of go.mod and go.sum."""
+"""The real Pushgateway on loopback, built from its Go module: a minute without caches, once for each state of go.mod and go.sum."""
 
 from __future__ import annotations
 
