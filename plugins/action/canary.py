@@ -60,6 +60,7 @@ class ActionModule(InProcessAction):
     _apart = False
     _fencing_token = 0
     _changed = False
+    _push_told = False
     _last_tell = ("", 0.0)
     _files = CanaryFiles()
 
@@ -75,6 +76,8 @@ class ActionModule(InProcessAction):
             name = self._files_checked(Operation(operation), task_vars or {})
         if operation not in STAYING or self._task.check_mode or self._task.async_val:
             called = super().run(tmp, task_vars)
+            self._push_told = False
+            self._tell_push(called)
             self._printer.flush(_SHOWN)
             return {**called, **lines.ending(called, name)} if operation in STAYING else called
         end_with_parent()
@@ -82,7 +85,7 @@ class ActionModule(InProcessAction):
         self._vars = task_vars or {}
         self._apart = bool(self._reason_for_a_process(self._vars))
         self._args = as_module_sees(self._task.args)
-        self._stop = Stop(apart=self._apart)
+        self._stop, self._push_told = Stop(apart=self._apart), False
         with self._stop:
             try:
                 result.update(lines.ending(self._stay(Operation(operation)), name))
@@ -102,6 +105,7 @@ class ActionModule(InProcessAction):
             done.pop("invocation", None)
         else:
             done = self._worked(self._validated(args), check_mode=False)
+        self._tell_push(done)
         self._fencing_token = done.get("fencing_token") or self._fencing_token
         self._changed = self._changed or bool(done.get("changed"))
         return done
@@ -232,6 +236,12 @@ class ActionModule(InProcessAction):
         for finding in self._files.findings:
             self._warn(finding)
         return f"{cluster}/{service}" if cluster else service
+
+    def _tell_push(self, result: Result) -> None:
+        """Warns of the first push of a run that failed; the next ones are made all the same, and say what is then."""
+        if (wrong := result.get("push_error")) and not self._push_told:
+            self._push_told = True
+            self._warn(f"The metrics of the canary were not pushed, which changes nothing else: {wrong}")
 
     def _warn(self, text: str) -> None:
         self._printer.say(display.warning, clean(text))

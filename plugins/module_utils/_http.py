@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GET requests to HTTP endpoints that may answer anything, within a total time and a number of bytes.
+"""Requests to HTTP endpoints that may answer anything, within a total time and a number of bytes.
 
 The time limit of a socket holds for each read, so that a server with a byte a minute keeps a reader for days. Here each step of a request
 gets only what is left of its time: name resolution, connections, TLS, a proxy's answer, redirects, headers and body.
@@ -81,6 +81,33 @@ def get(
     Redirects lead to http and https only, and never from https to http. Another host does not get `headers` and the password.
     The proxies of the environment are used, as `urllib.request` reads them.
     """
+    return send(
+        "GET",
+        url,
+        seconds=seconds,
+        most=most,
+        headers=headers,
+        username=username,
+        password=password,
+        validate_certs=validate_certs,
+        ca_cert=ca_cert,
+    )
+
+
+def send(
+    method: str,
+    url: str,
+    *,
+    seconds: float,
+    most: int,
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    username: str = "",
+    password: str = "",
+    validate_certs: bool = True,
+    ca_cert: str = "",
+) -> Reply:
+    """The answer to a request of any method, as `get` describes it. Only a GET follows redirects; what writes has its own address."""
     try:
         deadline = Deadline(seconds)
         opener = urllib.request.OpenerDirector()
@@ -92,7 +119,7 @@ def get(
             given = (username, password)
         if given:
             sent["Authorization"] = "Basic " + base64.b64encode(":".join(given).encode()).decode()
-        return _followed(opener, bare, sent, deadline, most)
+        return _followed(opener, bare, (method, data, sent), deadline, most)
     except (
         OSError,
         http.client.HTTPException,
@@ -147,15 +174,22 @@ def _without_password(url: str) -> tuple[str, tuple[str, str] | None]:
 
 
 def _followed(
-    opener: urllib.request.OpenerDirector, url: str, headers: Mapping[str, str], deadline: Deadline, most: int
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    request_of: tuple[str, bytes | None, Mapping[str, str]],
+    deadline: Deadline,
+    most: int,
 ) -> Reply:
+    """`request_of`: its method, its body and its headers."""
+    method, data, headers = request_of
     sent = dict(headers)
     for _turn in range(MAX_REDIRECTS + 1):
         if urlsplit(url).scheme not in SCHEMES:
             raise NoReplyError(f"the URL has the scheme {urlsplit(url).scheme!r}; expected http or https")
-        request = urllib.request.Request(url, headers=sent)  # noqa: S310  # the scheme is checked
+        request = urllib.request.Request(url, data, sent, method=method)  # noqa: S310  # the scheme is checked
         with opener.open(request, timeout=deadline.left()) as answer:
-            target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
+            moved = method == "GET" and answer.status in _REDIRECTS
+            target = answer.headers.get("Location") if moved else None
             if not target:
                 return Reply(answer.status, _body(answer, deadline, most))
         old, url = url, _without_password(urljoin(url, target))[0]

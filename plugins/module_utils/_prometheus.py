@@ -99,11 +99,13 @@ def endpoint_of(options: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def address_findings(url: str, service: str, *, credentials: bool = False) -> list[str]:
+def address_findings(
+    url: str, service: str, *, credentials: bool = False, example: str = "monitoring/prometheus:9090"
+) -> list[str]:
     """What is wrong with an address that somebody gives. `credentials`: whether headers, a user or a password are given with it."""
     if bool(url) == bool(service):
         both = "both a url and a service" if url else "neither a url nor a service"
-        return [f"{both} is given; expected one of them, such as service: monitoring/prometheus:9090"]
+        return [f"{both} is given; expected one of them, such as service: {example}"]
     found = []
     if url:
         parts = urlsplit(url)
@@ -113,10 +115,8 @@ def address_findings(url: str, service: str, *, credentials: bool = False) -> li
         if "@" in parts.netloc:
             found.append("url contains a user or password; expected username and password")
     else:
-        if _proxy_path(service) is None:
-            found.append(
-                f"service is '{service}'; expected namespace/name:port, for example monitoring/prometheus:9090"
-            )
+        if proxy_path(service) is None:
+            found.append(f"service is '{service}'; expected namespace/name:port, for example {example}")
         if credentials:
             found.append(
                 "headers, username and password are for a url; the API server does not pass them on to a service"
@@ -155,7 +155,7 @@ class Prometheus:
         else:
             if client is None:
                 raise ValueError("a client is required to query Prometheus through the API server")
-            path = _proxy_path(endpoint.service)
+            path = proxy_path(endpoint.service)
             if path is None:
                 raise PrometheusError(
                     Failure.UNREACHABLE,
@@ -380,7 +380,7 @@ def _words(data: bytes, otherwise: str) -> str:
     return str(body.get("error") or otherwise)[:1000] if isinstance(body, dict) else otherwise
 
 
-def _proxy_path(service: str) -> str | None:
+def proxy_path(service: str) -> str | None:
     """Path of a Service's proxy; None for a text that is not `[https:]namespace/name:port`."""
     scheme, text = ("https:", service[6:]) if service.startswith("https:") else ("", service.removeprefix("http:"))
     namespace, _slash, rest = text.partition("/")

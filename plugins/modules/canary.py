@@ -153,6 +153,39 @@ options:
       service_account:
         description: An account that has the rights already. Without it, an account, a Role and a RoleBinding are made for each rollout.
         type: str
+  metrics_push:
+    description:
+      - Address of a Prometheus Pushgateway, a URL or a Service that is reached through the API server's proxy. Each call pushes the
+        rollout's series there (C(servicemesh_canary_...), the same that the watchdog serves), in the group with the labels C(job)
+        (V(servicemesh_canary)), C(namespace) and C(service). A rollout that waits for somebody keeps its series; they are deleted when it
+        has ended.
+      - A start is refused when no Pushgateway answers there. A push that fails later is a warning, once for each run, and changes nothing
+        else; the next one is made all the same. A push may take 2 seconds.
+      - With O(watchdog) Prometheus finds the series without this option.
+    type: dict
+    suboptions:
+      url:
+        description: URL of the Pushgateway, without user and password.
+        type: str
+      service:
+        description: C(namespace/name:port) of its Service; with the prefix V(https:) when it uses TLS.
+        type: str
+      headers:
+        description: Headers of each request. They are not recorded; each later call needs them again.
+        type: dict
+      username:
+        description: User for basic authentication.
+        type: str
+      password:
+        description: Password. It is not recorded; each later call needs it again.
+        type: str
+      validate_certs:
+        description: Whether its certificate is verified.
+        type: bool
+        default: true
+      ca_cert:
+        description: File with the CA certificate of the Pushgateway.
+        type: path
   full:
     description: Whether O(operation=promote) skips the remaining steps and windows.
     type: bool
@@ -255,6 +288,14 @@ EXAMPLES = r"""
     prometheus:
       url: https://prometheus.example.com
 
+- name: Pause for an approval, and let an alert tell when nobody gives it
+  servicemesh.platform.canary:
+    service: user-service
+    steps: [5, 20, 50]
+    pause_at: 20
+    metrics_push:
+      service: monitoring/pushgateway:9091
+
 - name: Continue after the pause
   servicemesh.platform.canary:
     service: user-service
@@ -294,6 +335,10 @@ report:
 metrics_file:
   description: The file of the metrics.
   returned: when it was written
+  type: str
+push_error:
+  description: Why the rollout's metrics were not pushed to O(metrics_push).
+  returned: with operations that are one short call, when they were not
   type: str
 phase:
   description:

@@ -23,7 +23,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 
 @dataclass(slots=True)
 class Result:
-    """What a call did. `next_in`: seconds until another call is useful. `done`: no other call is needed. `before`: the weight before it."""
+    """What a call did. `next_in`: seconds until another call is useful. `done`: no other call is needed. `before`: the weight before it.
+    `push_error`: why its metrics were not pushed.
+    """
 
     state: State | None = None
     changed: bool = False
@@ -35,6 +37,7 @@ class Result:
     seconds: float = 0.0
     lease_holder: LeaseHolder | None = None
     before: int | None = None
+    push_error: str = ""
 
 
 class Context:

@@ -23,6 +23,7 @@ class FindingCode(StrEnum):
     DESTINATION_RULE = "destination_rule"
     PODS = "pods"
     DEPLOYMENT_MISSING = "deployment_missing"
+    METRICS_PUSH = "metrics_push"
     MEASUREMENT = "measurement"
     NO_SAMPLES = "no_samples"
     NOT_TRIED = "not_tried"

@@ -102,6 +102,7 @@ OPTIONS: dict[str, Option] = {
     "proof_samples": {"type": "int", "default": 3},
     "proof_timeout": _number(default=30),
     "watchdog": {"type": "dict", "options": WATCHDOG},
+    "metrics_push": {"type": "dict", "options": PROMETHEUS},
     "full": {"type": "bool", "default": False},
     "reason": _text(default=""),
     "report": {"type": "path"},

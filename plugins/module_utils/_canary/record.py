@@ -33,6 +33,7 @@ class Record:
         self._namespace, self._service = namespace, service
         self._name = object_name(service)
         self._object: dict[str, Any] | None = None  # as last read or written
+        self.written = False  # whether a state was written
         self._collection = f"/api/v1/namespaces/{namespace}/configmaps"
         self._path = f"{self._collection}/{self._name}"
 
@@ -63,6 +64,7 @@ class Record:
         data = dict((self._object or {}).get("data") or {})
         data["state"] = states.to_json(state)
         self._put(data, more)
+        self.written = True
 
     def write_data(self, **more: Any) -> None:
         """Writes other values alone."""

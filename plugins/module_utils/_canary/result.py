@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import series
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Result
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, State
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
 
 
 def state_of(state: State | None) -> dict[str, Any]:
@@ -51,6 +51,8 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
         "waiting": result.waiting,
         "seconds": round(result.seconds, 3),
     }
+    if result.push_error:
+        values["push_error"] = result.push_error
     if result.lease_holder is not None:
         values |= {"holder": result.lease_holder.name, "fencing_token": result.lease_holder.fencing_token}
     if result.stopped:
@@ -64,27 +66,5 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
 
 
 def exposition(state: State | None) -> str:
-    """The rollout in Prometheus' text format; empty when there was none."""
-    if state is None:
-        return ""
-    labels = f'service="{state.service}",namespace="{state.namespace}"'
-    windows = [entry for entry in state.history if entry.get("event") == "window"]
-    lines = [
-        "# HELP servicemesh_canary_weight Percent of the requests that the new version gets.",
-        "# TYPE servicemesh_canary_weight gauge",
-        f"servicemesh_canary_weight{{{labels}}} {state.weight}",
-        "# HELP servicemesh_canary_phase 1 for the present phase of the rollout, 0 for all others.",
-        "# TYPE servicemesh_canary_phase gauge",
-        *(f'servicemesh_canary_phase{{{labels},phase="{phase}"}} {int(phase == state.phase)}' for phase in Phase),
-        "# HELP servicemesh_canary_started_seconds Unix time of the start of the rollout.",
-        "# TYPE servicemesh_canary_started_seconds gauge",
-        f"servicemesh_canary_started_seconds{{{labels}}} {state.started:.0f}",
-        "# HELP servicemesh_canary_windows Windows of this rollout by verdict.",
-        "# TYPE servicemesh_canary_windows gauge",
-        *(
-            f'servicemesh_canary_windows{{{labels},verdict="{verdict}"}} '
-            f"{sum(entry.get('verdict') == verdict for entry in windows)}"
-            for verdict in Verdict
-        ),
-    ]
-    return "\n".join(lines) + "\n"
+    """The rollout in Prometheus' text format, for a textfile collector; empty when there was none."""
+    return series.page(state, namespaced=True) if state is not None else ""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import object_name
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.push import OPTION
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.settings import prometheus_given
 
 ROLE = "servicemesh-canary"
@@ -23,6 +24,7 @@ class Where(StrEnum):
     ROUTES = "each namespace with VirtualServices of the service, or with some that delegate to them"
     GATEWAYS = "each namespace with a Gateway of these VirtualServices"
     PROMETHEUS = "the namespace of Prometheus"
+    PUSHGATEWAY = "the namespace of the Pushgateway"
     CLUSTER = "all namespaces"
 
 
@@ -38,6 +40,7 @@ class Named(StrEnum):
     ROOT = "root"
     GATEWAY = "gateway"
     PROMETHEUS = "prometheus"
+    PUSHGATEWAY = "pushgateway"
 
 
 class When(StrEnum):
@@ -49,6 +52,7 @@ class When(StrEnum):
     CONFIGURED = "with a ConfigMap in the definitions"
     METRICS = "with metrics of Prometheus"
     PROXIED = "with prometheus.service"
+    PUSHED = "with metrics_push.service"
     JOBS = "with a job in analysis or approvals"
     WATCHDOG = "with watchdog"
     ACCOUNT = "with watchdog, without watchdog.service_account"
@@ -104,6 +108,11 @@ TABLE = (
     Right("get", _ISTIO, "gateways", "which proxies are gateways", Where.GATEWAYS, Named.GATEWAY, When.GATEWAYS),
     Right("list", "", "pods", "the gateways' proxies", Where.CLUSTER, when=When.GATEWAYS),
     Right("get", "", "services/proxy", "queries", Where.PROMETHEUS, Named.PROMETHEUS, When.PROXIED),
+    # The verb is that of the request's method: GET, PUT, DELETE (apiserver, pkg/endpoints/request/requestinfo.go).
+    *(
+        Right(verb, "", "services/proxy", "pushed metrics", Where.PUSHGATEWAY, Named.PUSHGATEWAY, When.PUSHED)
+        for verb in ("get", "update", "delete")
+    ),
     Right("get", "batch", "jobs", "measurements by Jobs", when=When.JOBS),
     Right("create", "batch", "jobs", "measurements by Jobs", when=When.JOBS),
     *(Right(verb, "batch", "jobs", "the watchdog", when=When.WATCHDOG) for verb in ("get", "create", "patch", "delete")),
@@ -179,7 +188,9 @@ def _applies(when: When, settings: Mapping[str, Any], gateways: Sequence[str], k
         case When.METRICS:
             return prometheus_given(settings)
         case When.PROXIED:
-            return _proxied(settings)
+            return _proxied(settings.get("prometheus"))
+        case When.PUSHED:
+            return _proxied(settings.get(OPTION))
         case When.JOBS:
             return any(entry.get("job") for entry in [*settings["analysis"], *settings["approvals"]])
         case When.WATCHDOG:
@@ -194,9 +205,8 @@ def _applies(when: When, settings: Mapping[str, Any], gateways: Sequence[str], k
             assert_never(when)
 
 
-def _proxied(settings: Mapping[str, Any]) -> bool:
-    where = settings.get("prometheus") or {}
-    return bool(where.get("service")) and not where.get("url")
+def _proxied(where: Mapping[str, Any] | None) -> bool:
+    return where is not None and bool(where.get("service")) and not where.get("url")
 
 
 def _objects(right: Right, settings: Mapping[str, Any], gateways: Sequence[str]) -> list[tuple[str, str]]:
@@ -220,11 +230,16 @@ def _objects(right: Right, settings: Mapping[str, Any], gateways: Sequence[str])
         case Named.GATEWAY:
             return [_split(name) for name in gateways]
         case Named.PROMETHEUS:
-            where = str(settings["prometheus"]["service"])
-            namespace, _slash, name = where.removeprefix("https:").partition("/")
-            return [(namespace, f"https:{name}" if where.startswith("https:") else name)]
+            return [_proxy_of(str(settings["prometheus"]["service"]))]
+        case Named.PUSHGATEWAY:
+            return [_proxy_of(str(settings[OPTION]["service"]))]
         case _:
             assert_never(right.named)
+
+
+def _proxy_of(service: str) -> tuple[str, str]:
+    namespace, _slash, name = service.removeprefix("https:").partition("/")
+    return namespace, f"https:{name}" if service.startswith("https:") else name
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -233,9 +248,12 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def cluster_role() -> dict[str, Any]:
-    """The ClusterRole with all rights of the table, one rule for each resource."""
+    """The ClusterRole with all rights of the table, one rule for each resource.
+
+    Those to a Pushgateway are not among them: with these verbs, a role without names could change what any Service behind the proxy has.
+    """
     verbs: dict[tuple[str, str], list[str]] = {}
-    for right in TABLE:
+    for right in (right for right in TABLE if right.where is not Where.PUSHGATEWAY):
         known = verbs.setdefault((right.group, right.resource), [])
         if right.verb not in known:
             known.append(right.verb)

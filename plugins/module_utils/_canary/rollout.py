@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _parent
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import push, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import settings as run_settings
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context, Result
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import Action, ActionKind, decide
@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.defin
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.executor import Executor, Outcome
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation, observe
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.pushgateway import Pushgateway
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import (
     given_back,
     is_refused,
@@ -58,7 +59,9 @@ class Rollout:
     def run(self, operation: Operation) -> Result:
         """Does one operation. Raises KubeError, with the lease given up when nobody else can do it."""
         try:
-            return self._run(operation)
+            result = self._run(operation)
+            self._push(operation, result)
+            return result
         except StoppedError as error:
             # Else the driver does it: it has the fencing token, and knows why it stops.
             if self._context.alone or not self._params.get("fencing_token"):
@@ -73,6 +76,20 @@ class Rollout:
             raise after_error(self._context, operation, error) from error
         finally:
             self._context.close()
+
+    def _push(self, operation: Operation, result: Result) -> None:
+        """Pushes what the record says. What goes wrong is told and changes nothing else: metrics must not end a rollout."""
+        due = push.due(operation, result.state, written=self._record.written)
+        if self._context.check or due is None or result.state is None:
+            return
+        where = run_settings.push_endpoint(run_settings.with_secrets(result.state.settings, self._params))
+        if where is None:
+            return
+        try:
+            Pushgateway(where, self._client).push(due)
+        except Exception as error:  # whatever it is
+            why = str(error) if isinstance(error, KubeError) else f"{type(error).__name__}: {error}"
+            result.push_error = f"{push.OPTION} ({where}): {why}"
 
     def _take_back(self, why: str) -> None:
         """Takes back a step without a verdict and gives the lease up; the error that ends the call is more important than one of this."""

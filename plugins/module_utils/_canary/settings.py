@@ -14,12 +14,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import route_match
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import push, route_match
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis import approvals, entries
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.providers import registry
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Endpoint, endpoint_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    Endpoint,
+    address_findings,
+    endpoint_of,
+)
 
 Params = Mapping[str, Any]
 
@@ -52,6 +56,7 @@ def findings(params: Params) -> list[str]:
         found.append(
             "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
         )
+    found += _push_findings(params.get(push.OPTION))
     found += _range_findings(params)
     found += route_match.findings(params.get("match"))
     deployments = [d for d in params.get("canary_definitions") or [] if (d or {}).get("kind") == "Deployment"]
@@ -80,6 +85,15 @@ def _range_findings(params: Params) -> list[str]:
         for name, least, most, what in _RANGES
         if params.get(name) is not None and not least <= float(params[name]) <= most
     ]
+
+
+def _push_findings(given: Params | None) -> list[str]:
+    if given is None:
+        return []
+    url, service = str(given.get("url") or ""), str(given.get("service") or "")
+    credentials = any(given.get(name) for name in ("headers", "username", "password"))
+    wrong = address_findings(url, service, credentials=credentials, example=push.EXAMPLE)
+    return [f"{push.OPTION}: {text}" for text in wrong]
 
 
 def prometheus_given(params: Params) -> bool:
@@ -129,6 +143,7 @@ def settings_of(params: Params, virtual_services: Sequence[str], roots: Sequence
         "proof_samples": params["proof_samples"],
         "proof_timeout": params["proof_timeout"],
         "watchdog": _bare(params.get("watchdog") or {}, ()) or None,
+        push.OPTION: _bare(params.get(push.OPTION) or {}, _PROMETHEUS_SECRETS) or None,
         "remove": [_ref(entry) for entry in params.get("canary_definitions") or []],
         "defined": bool(params.get("canary_definitions")),
     }
@@ -148,8 +163,9 @@ def _ref(entry: Params) -> dict[str, Any]:
 def with_secrets(settings: Params, params: Params) -> dict[str, Any]:
     """Recorded settings with the passwords and headers of this call."""
     result = dict(settings)
-    given = params.get("prometheus") or {}
-    result["prometheus"] = {**settings.get("prometheus", {}), **_secrets(given, _PROMETHEUS_SECRETS)}
+    for name in ("prometheus", push.OPTION):
+        if where := settings.get(name):
+            result[name] = {**where, **_secrets(params.get(name) or {}, _PROMETHEUS_SECRETS)}
     for name in ("analysis", "approvals"):
         fresh = {_key(entry): _secrets(entry, registry.SECRETS) for entry in params.get(name) or []}
         result[name] = [{**entry, **fresh.get(_key(entry), {})} for entry in settings.get(name) or []]
@@ -178,3 +194,8 @@ def subjects(settings: Params) -> tuple[Subject, Subject]:
 def endpoint(settings: Params) -> Endpoint | None:
     """The address of Prometheus; None when it is not given."""
     return endpoint_of(settings["prometheus"]) if prometheus_given(settings) else None
+
+
+def push_endpoint(settings: Params) -> Endpoint | None:
+    """The address of the Pushgateway; None when nothing is pushed."""
+    return endpoint_of(settings[push.OPTION]) if settings.get(push.OPTION) else None

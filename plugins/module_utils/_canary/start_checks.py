@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import observe as observing
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
     preconditions,
+    push,
     route_record,
     routes,
     start_routes,
@@ -28,6 +29,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import ISTIO, Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proof_scope import gateways
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.pushgateway import (
+    Pushgateway,
+    PushgatewayError,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import reviews
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.route_search import Found, search
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
@@ -83,7 +88,9 @@ def checked_settings(
             "version, or the option canary_definitions that creates it"
         )
         findings.append(Finding(FindingCode.DEPLOYMENT_MISSING, text))
-    refused, notes = _measurement_findings(client, run_settings.with_secrets(settings, params))
+    whole = run_settings.with_secrets(settings, params)
+    findings += _push_findings(client, whole)
+    refused, notes = _measurement_findings(client, whole)
     return settings, observation, findings + refused, unseen + notes
 
 
@@ -99,6 +106,22 @@ def _searched(client: Client, aim: Aim, named: Sequence[str]) -> Found | None:
 
 def _names(items: Sequence[Obj]) -> list[str]:
     return [route_record.key_of(item) for item in items]
+
+
+def _push_findings(client: Client, settings: Mapping[str, Any]) -> list[Finding]:
+    """Why nothing can be pushed. Later a push that fails is a warning; what never worked is an error of the one who asked for it."""
+    where = run_settings.push_endpoint(settings)
+    if where is None:
+        return []
+    try:
+        Pushgateway(where, client).look()
+    except PushgatewayError as error:
+        text = (
+            f"{push.OPTION}: the Pushgateway ({where}) cannot be used: {error}. Expected a Prometheus Pushgateway at this address; "
+            f"correct it, start the Pushgateway, or omit {push.OPTION}"
+        )
+        return [Finding(FindingCode.METRICS_PUSH, text)]
+    return []
 
 
 def _measurement_findings(client: Client, settings: Mapping[str, Any]) -> tuple[list[Finding], list[Finding]]:

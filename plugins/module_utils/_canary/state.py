@@ -82,6 +82,7 @@ class State:
     `touched`: stable has begun to take the new version. `applied`: what the stage writes to stable is written.
     `blind_since`: time of the last usable sample of this step, or the beginning of its weight; 0 while no sample is due.
     `opened`: the window has begun, because a scrape after the proof is in.
+    `verdicts`: how many windows had each verdict, which the history, that forgets its oldest entries, cannot tell.
     `exposed`: the canary may have had requests.
     `approved`: the approvals before the present step are given. `restore`: what stable had (`template`, `configs`), for a rollback.
     `pause_cause`: why the phase is PAUSED, None in other phases. `settings`: names and options of the run, without secrets, and what it
@@ -113,6 +114,7 @@ class State:
     inconclusives: int = 0
     blind_since: float = 0.0
     opened: bool = False
+    verdicts: Mapping[str, int] = field(default_factory=dict)
     exposed: bool = True
     approved: bool = False
     reason: str = ""
@@ -136,9 +138,11 @@ class State:
         return self.replace(**{"phase": phase, "since": now, "pause_cause": None, **changes})
 
     def noted(self, now: float, event: str, message: str, **more: Any) -> State:
-        """Copy with one more entry in its history."""
+        """Copy with one more entry in its history. A `verdict` in it is counted."""
         entry = {"time": round(now, 1), "event": event, "message": message, "weight": self.weight, **more}
-        return self.replace(history=(*self.history, entry)[-HISTORY_LIMIT:])
+        verdict = str(more.get("verdict") or "")
+        counted = {**self.verdicts, verdict: self.verdicts.get(verdict, 0) + 1} if verdict else self.verdicts
+        return self.replace(history=(*self.history, entry)[-HISTORY_LIMIT:], verdicts=counted)
 
 
 def to_json(state: State) -> str:

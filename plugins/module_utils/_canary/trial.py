@@ -65,7 +65,10 @@ def rights(client: Client, wanted: Sequence[Review]) -> Tried:
         if have is False and review.right.needed
     ]
     if missing:
-        missing[-1] += ". Grant what is missing; the ClusterRole in docs/canary-clusterrole.yml has all rights"
+        missing[-1] += (
+            ". Grant what is missing; the ClusterRole in docs/canary-clusterrole.yml has all rights but those to a Pushgateway "
+            "(docs/canary.md, Rights)"
+        )
     notes = findings_of(
         FindingCode.RIGHT_UNKNOWN,
         [

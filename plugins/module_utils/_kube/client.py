@@ -165,7 +165,7 @@ class Client:
         self.count_request()
         data = None
         if body is not None:
-            data = body_of(body)
+            data = body if isinstance(body, bytes) else body_of(body)
             content_type = content_type or "application/json"
         headers = self.headers(accept, content_type)  # may make a new pool
         return self._pool.request(
@@ -215,16 +215,26 @@ class Client:
         The answer is complete within `seconds`, and has at most `most` bytes; else AnswerError is raised. Within these seconds, it is
         retried for `budget` seconds.
         """
-        limit = Limit(seconds, most)
+        return self._through("GET", path, None, None, Limit(seconds, most), budget)
+
+    def send(
+        self, method: str, path: str, data: bytes | None, content_type: str, *, seconds: float, most: int
+    ) -> bytes:
+        """Body of the answer to one request to something behind the API server's proxy. It is never sent twice. Raises as `read`."""
+        return self._through(method, path, data, content_type, Limit(seconds, most), 0.0)
+
+    def _through(
+        self, method: str, path: str, data: bytes | None, content_type: str | None, limit: Limit, budget: float
+    ) -> bytes:
 
         def sent() -> tuple[Any, bytes]:
             answer = self._send(
-                "GET", path, None, None, "application/json", None, read_timeout=limit.left(), stream=True
+                method, path, None, data, "application/json", content_type, read_timeout=limit.left(), stream=True
             )
             return answer, limited_body(answer, limit)
 
         try:
-            return self._retried(sent, "GET", path, Budget(min(budget, seconds)), None)[1]
+            return self._retried(sent, method, path, Budget(min(budget, limit.seconds)), None)[1]
         except UnreachableError:
             limit.left()  # it is the time that is over
             raise

@@ -54,6 +54,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[str]:
     for name in values["observability_databases"]:
         if expected := is_.label(str(name)):
             yield f"observability_databases: {name!r} is not {expected}, as in the label app of its pods"
+    yield from _pushgateway_findings(str(values["observability_pushgateway"]))
     yield from chart_findings(values)
     yield from grafana_findings(values)
     yield from _environment_findings(values["observability_collector_env"])
@@ -84,6 +85,19 @@ def _environment_findings(environment: Mapping[str, Any]) -> Iterator[str]:
             yield f"{place}: is no name of an environment variable; expected letters, digits and underscores, such as STORE_TOKEN"
         if not (isinstance(reference, Mapping) and set(reference) == {"secret", "key"} and all(reference.values())):
             yield f"{place}: is no reference; expected {{secret: <Secret of observability_namespace>, key: <key in it>}}"
+
+
+def _pushgateway_findings(service: str) -> Iterator[str]:
+    """An address that is none, or that Prometheus could not scrape by the Service's name."""
+    namespace, _slash, rest = service.partition("/")
+    name, _colon, port = rest.partition(":")
+    number = int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else 0
+    if service and (is_.label(namespace) or is_.service_name(name) or not 0 < number < 65536):
+        yield (
+            f"observability_pushgateway: {service!r} is not the address of a Service; expected namespace/name:port with the port's number, "
+            "for example monitoring/pushgateway:9091. For a Pushgateway elsewhere, or with TLS, set platform_canary.metrics_push alone, "
+            "and scrape it yourself"
+        )
 
 
 def _version_findings(image: str) -> Iterator[str]:

@@ -354,6 +354,8 @@ def _security() -> Board:
 def _canary() -> Board:
     own = 'namespace=~"$namespace", service=~"$service"'
     none = f"service:without_canary{{{own}}}"
+    # Pushed series have an empty instance. Where a watchdog serves them too, it knows better: it also sees what itself does.
+    served = 'instance!=""'
     by = "destination_service_name, subset"
     legend = "{{destination_service_name}} {{subset}}"
     subsets = f'service:requests:rate5m{{{_SERVICE}, subset=~"stable|canary"}}'
@@ -361,8 +363,14 @@ def _canary() -> Board:
     rollout = [
         Panel(
             "Weight",
-            "Percent of the requests that a canary is to have, as its watchdog tells; 0 for a service without one.",
-            [(f"max by (namespace, service) (servicemesh_canary_weight{{{own}}})\nor {none}", "{{service}}")],
+            "Percent of the requests that a canary is to have, as its watchdog tells, or its driver pushes; 0 for a service without one.",
+            [
+                (
+                    f"max by (namespace, service) (servicemesh_canary_weight{{{own}, {served}}})\n"
+                    f"or max by (namespace, service) (servicemesh_canary_weight{{{own}}})\nor {none}",
+                    "{{service}}",
+                )
+            ],
             unit="percent",
         ),
         Panel(
@@ -376,7 +384,8 @@ def _canary() -> Board:
             "1 for the phase that a canary is in; `none` at 0 for a service without one.",
             [
                 (
-                    f"max by (namespace, service, phase) (servicemesh_canary_phase{{{own}}}) > 0\n"
+                    f"max by (namespace, service, phase) (servicemesh_canary_phase{{{own}, {served}}}) > 0\n"
+                    f"or on (namespace, service) max by (namespace, service, phase) (servicemesh_canary_phase{{{own}}}) > 0\n"
                     f'or label_replace({none}, "phase", "none", "", "")',
                     "{{service}} {{phase}}",
                 )
@@ -387,7 +396,7 @@ def _canary() -> Board:
             "Verdicts of the analysis in ten minutes.",
             [
                 (
-                    f"sum by (namespace, service, verdict) (increase(servicemesh_canary_verdicts_total{{{own}}}[10m]))\nor {none}",
+                    f"max by (namespace, service, verdict) (increase(servicemesh_canary_verdicts_total{{{own}}}[10m]))\nor {none}",
                     "{{service}} {{verdict}}",
                 )
             ],

@@ -8,8 +8,10 @@ from __future__ import annotations
 import http.server
 import json
 import math
+import re
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from tests.integration.canary.bed import (
     up,
     wait_for,
 )
+from tests.pushgateway.server import Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 ROOT = Path(__file__).parents[3]
@@ -300,18 +303,43 @@ def test_somebody_elses_weight_stops_the_run_and_somebody_elses_timeout_does_not
     assert_back(bed, spec, done)
 
 
-def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed) -> None:
+def pushed(server: Server, name: str) -> list[str]:
+    """Labels and values of one metric, without those of its group."""
+    found = server.series(f"servicemesh_canary_{name}{{")
+    return [re.sub(r'^.*namespace="[^"]*",', "", f"{series} {value}") for series, value in sorted(found.items())]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "pushgateway.log") as one:
+        yield one
+
+
+def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed, server: Server) -> None:
+    """What is pushed stays while it is paused, nothing waits for a Pushgateway that is gone, and nothing is left."""
     apply(bed, [bed.app("stable", "v1", replicas=2)])
     spec, begin = spec_of(bed), time.time()
-    assert bed.drive(**bed.options(steps=[50, 80], pause_at=50, analysis=ERRORS))["phase"] == "paused"
+    given = bed.options(steps=[50, 80], pause_at=50, analysis=ERRORS, metrics_push={"url": server.url})
+    paused = bed.drive(**given)
+    assert paused.get("phase") == "paused", paused
+    assert pushed(server, "phase") == ['phase="paused",service="web",version="v2"} 1']
+    assert pushed(server, "weight") == ['service="web",version="v2"} 50']
+    assert pushed(server, "verdicts_total")[-1] == 'service="web",verdict="pass",version="v2"} 1'
     # As an autoscaler does that sees half of the load.
     scale = f"/apis/apps/v1/namespaces/{bed.namespace}/deployments/web/scale"
     bed.client.request("PATCH", scale, body={"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
     wait_for(lambda: (bed.deployment() or {})["status"].get("replicas") == 1, "the pod's end")
-    assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
+    server.stop()
+    back = bed.call("rollback", service="web", namespace=bed.namespace)
+    assert (back["changed"], back.get("failed")) == (True, None)
+    assert back["push_error"] == f"metrics_push ({server.url}): Connection refused"
+    server.start()
+    bed.call("give_up_lease", service="web", namespace=bed.namespace)  # as a driver does at its end
+    assert pushed(server, "phase") == ['phase="rolling_back",service="web",version="v2"} 1']
     first = bed.call("step", service="web", namespace=bed.namespace)
     assert (first["phase"], first["weight"]) == ("rolling_back", 50), "one pod of two carries half"
     watched = finish(bed)
+    assert server.series() == {}
     assert watched["phase"] == "rolled_back"
     assert (bed.deployment() or {})["status"]["readyReplicas"] == 2
     assert_back(bed, spec, watched)

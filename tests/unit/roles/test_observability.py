@@ -110,7 +110,7 @@ def test_each_form_has_its_objects(rendered: dict[str, list[dict[str, Any]]]) ->
     assert kinds(rendered["defaults"]) == {"Telemetry", "ConfigMap", "Service", "StatefulSet"} | rbac
     in_mesh = {"Deployment", "PeerAuthentication", "AuthorizationPolicy", "DestinationRule"}
     assert kinds(rendered["prod"]) == kinds(rendered["defaults"]) | in_mesh | {"NetworkPolicy"}
-    assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule"}
+    assert kinds(rendered["operator"]) == {"Telemetry", "ConfigMap", "PodMonitor", "PrometheusRule", "ScrapeConfig"}
     assert kinds(rendered["external"]) == {"Telemetry"}
     assert kinds(rendered["absent"]) == {"Telemetry"}
     assert "groups" in yaml.safe_load(
@@ -356,6 +356,29 @@ def test_pod_monitors_say_what_the_scrape_configuration_says(rendered: dict[str,
         assert endpoint["relabelings"][0] == {"targetLabel": "job", "replacement": name}
         assert endpoint["relabelings"][1:] == camel(job["relabel_configs"])
         assert endpoint.get("metricRelabelings", []) == camel(job.get("metric_relabel_configs", []))
+    # Without discovery there is no pod that a monitor could select.
+    job, spec = (
+        jobs(rendered["local"])["pushgateway"],
+        pick(rendered["operator"], "ScrapeConfig", "pushgateway")["spec"],
+    )
+    assert (spec["staticConfigs"], spec["honorLabels"]) == (job["static_configs"], job["honor_labels"])
+    assert spec["metricRelabelings"] == camel(job["metric_relabel_configs"])
+
+
+def test_the_operator_has_to_know_each_kind_that_it_is_given() -> None:
+    def kinds_of(**given: Any) -> list[str]:
+        wanted = value(
+            "observability",
+            "__observability_needs",
+            inventory_hostname="one",
+            observability_prometheus="operator",
+            **given,
+        )
+        return list(wanted["kinds"])
+
+    assert kinds_of() == ["podmonitors", "prometheusrules"]
+    assert kinds_of(platform_pushgateway="a/b:1") == ["podmonitors", "prometheusrules", "scrapeconfigs"]
+    assert kinds_of(platform_pushgateway="a/b:1", observability_operator_install=True) == []
 
 
 @pytest.mark.parametrize("variant", STANDALONE)

@@ -188,6 +188,7 @@ def test_a_budget_is_counted_from_samples_that_are_there() -> None:
     given = {
         "observability_environment": "prod",
         "observability_collector_env": {},
+        "observability_pushgateway": "",
         "observability_tracing_sampling": {"prod": 1},
         "observability_metrics_reporting_interval": {"prod": "15s"},
         "observability_access_log_filter": {"prod": ""},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prometheus scrapes a page of Envoy with the role's relabelings. Static targets with the same labels replace discovery."""
+"""Prometheus scrapes a page of Envoy, and a Pushgateway, with the role's relabelings. Static targets with the same labels replace pods."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.pushgateway.server import Server
 from tests.rules import tools
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -83,8 +84,19 @@ PODS = [
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a Prometheus that has scraped the pods above."""
+def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Pushgateway to which a canary has pushed (plugins/module_utils/_canary/push.py)."""
+    with Server(tmp_path_factory.mktemp("pushgateway") / "log") as server:
+        page = b'servicemesh_canary_phase{service="cart",version="v2",phase="paused"} 1\nbatch_jobs_total 1\n'
+        group = f"{server.url}/metrics/job/servicemesh_canary/namespace/shop/service/cart"
+        with urllib.request.urlopen(urllib.request.Request(group, page, method="PUT"), timeout=5) as answer:
+            assert answer.status == 200
+        yield server
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, pushgateway: Server) -> Iterator[str]:
+    """Address of a Prometheus that has scraped the pods above, and the Pushgateway."""
     binary = tools.find("prometheus")
     home = tmp_path_factory.mktemp("prometheus")
     command = [
@@ -102,11 +114,14 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     config = yaml.safe_load(data["prometheus.yml"])
     config["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-    kept = ("mesh-proxies", "service-readiness", "pods", "istiod", "nginx-ingress")
+    kept = ("mesh-proxies", "service-readiness", "pods", "istiod", "nginx-ingress", "pushgateway")
     config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] in kept]
     for job in config["scrape_configs"]:
-        del job["kubernetes_sd_configs"]
-        job["static_configs"] = PODS
+        if job.pop("kubernetes_sd_configs", None):
+            job["static_configs"] = PODS
+        else:
+            assert job["static_configs"] == [{"targets": ["pushgateway.tools.svc:9091"]}]
+            job["static_configs"] = [{"targets": [pushgateway.address]}]
     (home / "prometheus.yml").write_text(yaml.safe_dump(config))
     rules = yaml.safe_load(data["rules.yml"])
     for group in rules["groups"]:
@@ -153,7 +168,7 @@ def get(address: str, path: str, **parameters: str) -> Any:
 
 def scraped(address: str) -> bool:
     """Whether all targets answered, each of the ingress twice, so that it has rates, and all rules were evaluated."""
-    wanted = {"up == 1": 7, "service:ready_pods": 1, "ingress:requests:rate5m": 4, "slo:objective:ratio": 1}
+    wanted = {"up == 1": 8, "service:ready_pods": 1, "ingress:requests:rate5m": 4, "slo:objective:ratio": 1}
     try:
         if any(len(query(address, expression)) < count for expression, count in wanted.items()):
             return False
@@ -170,7 +185,8 @@ def query(address: str, expression: str) -> list[dict[str, Any]]:
 
 def test_one_target_a_proxy(api: str) -> None:
     targets = get(api, "targets", state="active")["activeTargets"]
-    found = {(item["labels"]["job"], item["labels"]["pod"]): item["scrapeUrl"] for item in targets}
+    found = {(item["labels"]["job"], item["labels"].get("pod", "")): item["scrapeUrl"] for item in targets}
+    assert found.pop(("pushgateway", "")).endswith("/metrics")
     assert found == {
         ("mesh-proxies", "user-1"): f"http://{READY}:15020/stats/prometheus",
         ("mesh-proxies", "user-2"): f"http://{STARTING}:15020/stats/prometheus",
@@ -189,6 +205,23 @@ def test_targets_carry_who_they_are(api: str) -> None:
     (database,) = query(api, 'up{job="mesh-proxies", pod="user-db-0"}')
     assert database["app"] == "user-db"
     assert "track" not in database
+
+
+def test_what_was_pushed_has_its_own_labels_and_nothing_else_is_stored(api: str) -> None:
+    """An empty instance is none, and the panels of canaries tell pushed series by that."""
+    assert query(api, '{service="cart", __name__=~".+"}') == [
+        {
+            "__name__": "servicemesh_canary_phase",
+            "job": "servicemesh_canary",
+            "namespace": "shop",
+            "service": "cart",
+            "version": "v2",
+            "phase": "paused",
+            "value": "1",
+        }
+    ]
+    assert query(api, "batch_jobs_total") == query(api, "push_time_seconds") == []
+    assert query(api, 'servicemesh_canary_phase{instance!=""}') == []
 
 
 def test_readiness_is_up_without_samples(api: str) -> None:

@@ -9,7 +9,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.metrics import CONTENT_TYPE
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.series import CONTENT_TYPE
 
 # The port at which Prometheus finds the proxies: a NetworkPolicy that lets it reach those lets it reach the watchdog.
 PORT = 15020

@@ -12,10 +12,9 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import series
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.duty import Duty, duty
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.metrics import Verdicts
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.metrics import page as metrics_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.pod_client import PodClient
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.serve import PORT, Page, serve
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.takeover import Takeover
@@ -41,7 +40,7 @@ def run(environ: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, _stopped)
     takeover = Takeover(PodClient(environ), run_id, (f"watchdog/{pod}", namespace, service), say)
     say(f"watches run {run_id} of the canary of {namespace}/{service}")
-    page, verdicts = Page(), Verdicts()
+    page = Page()
     if serve(page) is None:
         say(f"port {PORT} cannot be listened at, so there are no metrics of this canary")
     said = ""
@@ -49,7 +48,7 @@ def run(environ: Mapping[str, str]) -> int:
         try:
             state, lease = takeover.record.read(), takeover.lease.look()
             if state is not None and state.run == run_id:
-                page.text = metrics_of(state, verdicts.of(state))
+                page.text = series.page(state, namespaced=False)
             decision = duty(state, lease, run_id, f"watchdog/{pod}")
             READY.touch()
             if decision.why != said:

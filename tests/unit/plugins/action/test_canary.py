@@ -194,6 +194,32 @@ def test_a_whole_runs_result_is_short_and_says_its_sentence_once(
     assert result["workflow"] == {"web": {"phase": end["phase"], "version": "v2", "weight": 50, "report": ""}}
 
 
+class Called(Loop):
+    """A loop whose calls are made, and whose module is scripted."""
+
+    _call = canary.ActionModule._call  # type: ignore[assignment]
+
+    def _validated(self, args: Obj) -> Obj:
+        return args
+
+    def _worked(self, params: Obj, *, check_mode: bool) -> Obj:
+        assert not check_mode
+        return Loop._call(self, Operation(params["operation"]))
+
+
+def test_pushes_that_fail_are_told_once_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(canary.display, "warning", warned.append)
+    lost = {"push_error": "metrics_push (http://push): Connection refused"}
+    loop = Called([GOING, {**GOING, **lost}, GOING, {**DONE, **lost}, {**DONE, **lost}])
+    result = canary.lines.ending(loop._stay(Operation.RUN), "web")
+    loop._printer.flush(5)
+    assert (result.get("failed"), result["phase"]) == (None, "promoted")
+    assert loop.calls[-1] is Operation.GIVE_UP_LEASE
+    (warning,) = warned
+    assert warning.endswith("which changes nothing else: metrics_push (http://push): Connection refused")
+
+
 def test_what_becomes_unwritable_is_in_a_temporary_file_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,7 @@ class FaultyServer:
                 owner.seen.append((self.command, self.path, dict(self.headers)))
                 owner.answer(self, self.command, self.path)
 
-            do_GET = do_PATCH = do_POST = do_DELETE = handle_any  # noqa: N815  # the names that http.server looks for
+            do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815  # the names that http.server looks for
 
             def log_message(self, *_args: Any) -> None:
                 pass

@@ -75,6 +75,7 @@ EXAMPLES: dict[str, Any] = {
     "approvals": [{"before": "promotion", "annotation": "example.com/approved"}],
     "blind_limit": 180,
     "match": {"headers": {"x-tester": {"exact": "yes"}}},
+    "metrics_push": {"service": "monitoring/pushgateway:9091"},
     "prometheus": {"url": "https://prometheus.example.com"},
 }
 
@@ -133,6 +134,15 @@ def test_the_role_merges_inventory_service_and_command_line() -> None:
         "drain": 2,
         "passes": 3,
     }
+
+
+def test_the_platforms_pushgateway_is_that_of_its_canaries_unless_they_name_one() -> None:
+    given = {"platform_pushgateway": "tools/pushgateway:9091"}
+    merged = value("microservice", "__microservice_canary_settings", **given)
+    assert merged["metrics_push"] == {"service": "tools/pushgateway:9091"}
+    own = {"metrics_push": {"url": "https://push.example.com"}}
+    merged = value("microservice", "__microservice_canary_settings", **given, microservice_canary=own)
+    assert merged["metrics_push"] == own["metrics_push"]
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,12 @@ CASES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         {"observability_image": "registry.example.com:5000/prom/prometheus:v2.53.0"},
         ["observability_image: 'registry.example.com:5000/prom/prometheus:v2.53.0' is Prometheus 2"],
     ),
+    "a Pushgateway that Prometheus cannot scrape": (
+        "observability",
+        {"observability_pushgateway": "https:monitoring/pushgateway:http"},
+        ["observability_pushgateway: 'https:monitoring/pushgateway:http' is not the address of a Service; expected namespace/name:port"],
+    ),
+    "a Pushgateway": ("observability", {"observability_pushgateway": "monitoring/pushgateway:9091"}, []),
     "a Prometheus of any version": ("observability", {"observability_image": "registry.example.com:2000/prometheus@sha256:22"}, []),
     "environment of the collector": (
         "observability",

@@ -221,6 +221,15 @@ def test_a_run_takes_over_only_the_routes_that_it_shifts_itself() -> None:
     assert "VirtualService shop/gone" in finding.text
 
 
+def test_a_pushgateway_that_cannot_be_reached_refuses_the_start() -> None:
+    given = options(metrics_push={"url": "http://127.0.0.1:1/"})
+    (finding,) = checked_settings(cast(Client, Reader()), given, 0.0, restarting=False)[2]
+    assert finding.code is FindingCode.METRICS_PUSH
+    assert finding.text.startswith(
+        "metrics_push: the Pushgateway (http://127.0.0.1:1/) cannot be used: Connection refused"
+    )
+
+
 def test_all_findings_are_in_the_error_of_a_start() -> None:
     reader = Reader(20)
     del reader.objects[DEPLOYMENT]

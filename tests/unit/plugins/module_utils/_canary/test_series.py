@@ -12,9 +12,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import series
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import HISTORY_LIMIT, Phase, State
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import manifests, metrics
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import (
+    HISTORY_LIMIT,
+    Phase,
+    State,
+    from_json,
+    to_json,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import manifests
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.serve import Page, serve
 
 from tests.rules import tools
@@ -29,9 +36,9 @@ def noted(state: State, now: float, verdict: str) -> State:
 
 
 def test_the_page_says_weight_phase_and_verdicts_and_is_prometheus_format() -> None:
-    page = metrics.page(STATE, {"pass": 2, "fail": 0, "inconclusive": 1})
+    state = noted(noted(noted(STATE, 1.0, "pass"), 2.0, "inconclusive"), 3.0, "pass").noted(4.0, "note", "no verdict")
     who = 'service="web",version="v1.1\\"\\\\"'
-    assert [line for line in page.splitlines() if not line.startswith("#")] == [
+    samples = [
         f"servicemesh_canary_weight{{{who}}} 50",
         f'servicemesh_canary_phase{{{who},phase="paused"}} 1',
         f'servicemesh_canary_phase_start_time_seconds{{{who},phase="paused"}} 1000.5',
@@ -39,25 +46,24 @@ def test_the_page_says_weight_phase_and_verdicts_and_is_prometheus_format() -> N
         f'servicemesh_canary_verdicts_total{{{who},verdict="fail"}} 0',
         f'servicemesh_canary_verdicts_total{{{who},verdict="inconclusive"}} 1',
     ]
+    page = series.page(state, namespaced=False)
+    assert [line for line in page.splitlines() if not line.startswith("#")] == samples
+    assert series.page(state, namespaced=True) == page.replace("{service=", '{namespace="shop",service=')
     command = [tools.find("promtool"), "check", "metrics"]
     done = subprocess.run(command, input=page, check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_verdicts_are_all_known() -> None:
-    assert set(metrics.VERDICTS) == {verdict.value for verdict in Verdict}
+    assert set(series.VERDICTS) == {verdict.value for verdict in Verdict}
 
 
-def test_verdicts_are_counted_once_and_never_back() -> None:
-    verdicts = metrics.Verdicts()
-    state = noted(noted(STATE, 1.0, "pass"), 2.0, "fail")
-    assert verdicts.of(state) == verdicts.of(state) == {"pass": 1, "fail": 1, "inconclusive": 0}
-    for moment in range(3, HISTORY_LIMIT + 50):
-        state = noted(state, float(moment), "pass").noted(float(moment), "note", "no verdict")
-        found = verdicts.of(state)
+def test_verdicts_are_recorded_and_never_counted_back() -> None:
+    state = noted(STATE, 1.0, "fail")
+    for moment in range(HISTORY_LIMIT + 50):
+        state = from_json(to_json(noted(state, float(moment), "pass")))
     assert len(state.history) == HISTORY_LIMIT, "the oldest entries, with the failure, are gone"
-    assert found == {"pass": HISTORY_LIMIT + 48, "fail": 1, "inconclusive": 0}
-    assert verdicts.of(STATE.replace(run="another")) == {"pass": 0, "fail": 0, "inconclusive": 0}
+    assert state.verdicts == {"pass": HISTORY_LIMIT + 50, "fail": 1}
 
 
 @pytest.fixture
@@ -75,7 +81,7 @@ def test_it_serves_one_page_and_nothing_else(served: tuple[Page, str]) -> None:
     page.text = "a 1\n"
     with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
         assert answer.read() == b"a 1\n"
-        assert answer.headers["Content-Type"] == metrics.CONTENT_TYPE
+        assert answer.headers["Content-Type"] == series.CONTENT_TYPE
     for path, method, status in (("/", "GET", 404), ("/metrics", "POST", 501)):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(f"{address}{path}", method=method), timeout=5)
