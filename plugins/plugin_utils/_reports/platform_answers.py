@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     phase_of,
     present,
     service_of,
+    short,
     some,
     versions_of,
     weight_of,
@@ -51,7 +52,7 @@ def headline(cards: Iterable[Card], seen: Seen) -> tuple[str, str]:
     cards = list(cards)
     bad = [card for card in cards if card.answer == NO]
     unsure = [card for card in cards if card.answer == OPEN]
-    releases = [entry["service"].rpartition("/")[2] for entry in seen.platform["canaries"] if entry["active"]]
+    releases = [service_of(entry) for entry in seen.platform["canaries"] if entry["active"]]
     out = f" A canary of {', '.join(releases)} is under way." if releases else ""
     open_ = f" Not known: {_names(unsure)}." if unsure else ""
     if bad:
@@ -85,7 +86,7 @@ def _up(seen: Seen) -> Card:
     platform = seen.platform
     out, name = leaving(platform), "Up"
     rows = [row for row in platform["services"] if f"{row['namespace']}/{row['name']}" not in out]
-    bad = [row["name"] for row in rows if not row["healthy"]]
+    bad = [short(str(row["name"])) for row in rows if not row["healthy"]]
     if bad:
         verb = "is" if len(bad) == 1 else "are"
         text = f"{len(bad)} of {len(rows)} workloads {verb} not healthy: {some(bad)}."
@@ -98,7 +99,7 @@ def _up(seen: Seen) -> Card:
 def _fast(seen: Seen) -> Card:
     name, link = FAST, "#services"
     now = [(entry, latest_of(entry, seen)) for entry in present(seen.platform, seen.traffic)]
-    loaded = [(str(entry["workload"]).rpartition("/")[2], *values) for entry, values in now if values[0]]
+    loaded = [(short(str(entry["workload"])), *values) for entry, values in now if values[0]]
     slow = [
         f"{who} p95 {p95:.0f} ms" for who, _rate, _errors, p95 in loaded if p95 is not None and p95 > seen.limits.p95
     ]

@@ -27,6 +27,7 @@ _PARTS: Mapping[str, str] = {
     Part.BUDGETS: "error budgets",
 }
 _SHOWN = 3  # names in a sentence; the rest is a number
+_BEGIN, _END = 18, 12  # letters of a long name in a sentence; sections have all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +135,18 @@ def caller_name(call: Obj) -> str:
     return str(call["source"]) if call["source"] != UNKNOWN else NOBODY
 
 
+def short(name: str) -> str:
+    """A name, or `namespace/name`, in a sentence: without its namespace, and a long one without its middle."""
+    own = name.rpartition("/")[2]
+    return own if len(own) <= _BEGIN + _END else f"{own[: _BEGIN - 1]}…{own[-_END:]}"
+
+
 def call_of(call: Obj) -> str:
-    return f"{caller_name(call).rpartition('/')[2]} → {str(call['destination']).rpartition('/')[2]}"
+    return f"{short(caller_name(call))} → {short(str(call['destination']))}"
 
 
 def service_of(entry: Obj) -> str:
-    return str(entry["service"]).rpartition("/")[2]
+    return short(str(entry["service"]))
 
 
 def versions_of(entry: Obj) -> str:

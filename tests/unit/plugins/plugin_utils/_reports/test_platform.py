@@ -197,7 +197,7 @@ def links(*pairs: str) -> list[Link]:
 def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
     drawn = graph(links("g>a", "g>b", "g>d", "a>b", "b>d", "a>d"), {})
     assert drawn is not None
-    column = {node.name: node.x for node in drawn.nodes}
+    column = {node.full: node.x for node in drawn.nodes}
     assert column["g"] < column["a"] < column["b"] < column["d"]
     boxes = [(node.x, node.y) for node in drawn.nodes]
     for (x1, y1), (x2, y2) in itertools.combinations(boxes, 2):
@@ -211,11 +211,11 @@ def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
 def test_circles_and_calls_to_oneself_are_drawn() -> None:
     drawn = graph(links("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
     assert drawn is not None
-    assert ({node.name: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 3)
-    assert {node.name: node.itself for node in drawn.nodes} == {"a": "", "b": "", "c": "✓"}
+    assert ({node.full: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 3)
+    assert {node.full: node.itself for node in drawn.nodes} == {"a": "", "b": "", "c": "✓"}
     alone = graph(links("a>a"), {})
     assert alone is not None
-    assert ([node.name for node in alone.nodes], alone.arcs) == (["a"], ())
+    assert ([node.full for node in alone.nodes], alone.arcs) == (["a"], ())
     assert graph([], {}) is None
 
 
