@@ -129,9 +129,21 @@ def traffic() -> dict[str, Any]:
         "alerts": [],
         "alert_rules": 20,
         "budgets": [
-            {"service": "ecommerce/user-service", "sli": "availability", "objective": 0.999, "left": 0.82},
-            {"service": "ecommerce/user-service", "sli": "latency", "objective": 0.99, "left": 0.97},
-            {"service": "ecommerce/order-service", "sli": "availability", "objective": 0.999, "left": None},
+            {
+                "service": "ecommerce/user-service",
+                "sli": "availability",
+                "objective": 0.999,
+                "left": 0.82,
+                "requested": True,
+            },
+            {"service": "ecommerce/user-service", "sli": "latency", "objective": 0.99, "left": 0.97, "requested": True},
+            {
+                "service": "ecommerce/order-service",
+                "sli": "availability",
+                "objective": 0.999,
+                "left": None,
+                "requested": False,
+            },
         ],
         "unknown": [],
     }

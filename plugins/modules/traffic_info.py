@@ -275,6 +275,10 @@ budgets:
       description: Share of the budget that is left, below 0 when more was spent; null when it is not recorded yet.
       type: float
       sample: 0.82
+    requested:
+      description: Whether requests to the service are recorded. Its budget is, from the first of them on.
+      type: bool
+      sample: true
 missing:
   description: Workloads of O(wait_for) that had no requests until the end of O(wait_timeout).
   returned: success

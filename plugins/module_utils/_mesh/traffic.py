@@ -26,7 +26,7 @@ UNKNOWN = "unknown"  # Istio's value of a label whose value it does not know
 # some endpoints do not report at all.
 _REPORTED, _MISSED = 0.8, 10.0
 # Recorded by the rules of the role observability, for each service with an objective and each `sli`.
-_OBJECTIVE, _LEFT = "slo:objective:ratio", "slo:error_budget_left:ratio"
+_OBJECTIVE, _REQUESTED, _LEFT = "slo:objective:ratio", "slo:requests:rate5m", "slo:error_budget_left:ratio"
 _HOST = re.compile(r"([^.]+)[.]([^.]+)[.]svc(?:[.].+)?")
 _SPIFFE = re.compile(r"spiffe://[^/]+/ns/([^/]+)/sa/([^/]+)")
 _TCP = (
@@ -143,7 +143,7 @@ def instant_queries(namespaces: Sequence[str]) -> dict[Part, str]:
         Part.CALLS: http,
         Part.CONNECTIONS: tcp,
         Part.SCRAPES: f'max by(namespace,pod)(up{{namespace=~"{either}",pod!=""}})',
-        Part.BUDGETS: f'{{__name__=~"{_OBJECTIVE}|{_LEFT}",destination_service_namespace=~"{either}"}}',
+        Part.BUDGETS: f'{{__name__=~"{_OBJECTIVE}|{_REQUESTED}|{_LEFT}",destination_service_namespace=~"{either}"}}',
     }
 
 
@@ -241,7 +241,10 @@ def scrapes(series: Iterable[Series]) -> list[dict[str, Any]]:
 
 
 def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
-    """The objectives of services, and the share of their error budgets that is left: 1 all of it, 0 nothing; None when not recorded."""
+    """The objectives of services, and the share of their error budgets that is left: 1 all of it, 0 nothing; None when not recorded.
+
+    `requested`: whether requests to the service are recorded, of which a budget is made.
+    """
     found: dict[tuple[str, str], dict[str, float]] = {}
     for entry in series:
         labels = _labels(entry)
@@ -249,7 +252,13 @@ def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
         for _time, value in _numbers([entry.get("value")]):
             found.setdefault((service, labels.get("sli", "")), {})[labels.get("__name__", "")] = value
     return [
-        {"service": service, "sli": sli, "objective": values[_OBJECTIVE], "left": values.get(_LEFT)}
+        {
+            "service": service,
+            "sli": sli,
+            "objective": values[_OBJECTIVE],
+            "left": values.get(_LEFT),
+            "requested": _REQUESTED in values,
+        }
         for (service, sli), values in sorted(found.items())
         if _OBJECTIVE in values
     ]

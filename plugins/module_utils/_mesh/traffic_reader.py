@@ -110,4 +110,6 @@ def _add_alerts(found: Findings, groups: list[dict[str, Any]], rule_groups: str,
         found.unknown.append({"part": Part.ALERTS.value, "why": why})
     if told["broken"]:
         why = f"Prometheus does not evaluate {len(told['broken'])} of {told['rules']} rules: {'; '.join(told['broken'][:3])}"
-        found.unknown.append({"part": Part.ALERTS.value, "why": why})
+        # Without an objective, it may be that those that record them are not evaluated yet either.
+        parts = [Part.ALERTS] if found.budgets else [Part.ALERTS, Part.BUDGETS]
+        found.unknown += [{"part": part.value, "why": why} for part in parts]

@@ -215,7 +215,8 @@ def _budget(service: str, seen: Seen) -> Number:
     if not own:
         return Number("no objective", kind="empty")
     if not left:
-        return Number("nothing recorded yet", kind="soft")
+        requested = any(entry["requested"] for entry in own)
+        return Number("not recorded yet" if requested else "no requests yet", kind="soft")
     least = min(left, key=lambda entry: float(entry["left"]))
     text = f"{percent(least['left'])} left ({least['sli']} {100 * least['objective']:g} %)"
     return Number(text, kind="fail" if least["left"] <= 0 else "")

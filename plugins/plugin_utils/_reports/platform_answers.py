@@ -190,7 +190,17 @@ def _budgets(seen: Seen) -> Card:
         return Card(name, NO, f"Spent: {some(spent)}.", link, "an error budget is spent")
     left = [entry for entry in budgets if entry["left"] is not None]
     if not left:
-        return Card(name, NOTHING, f"{len(budgets)} objectives, nothing recorded yet.", link)
+        if any(entry["requested"] for entry in budgets):
+            text = (
+                f"{len(budgets)} objectives. Requests are recorded, and budgets with the next evaluation of the rules."
+            )
+        else:
+            text = f"{len(budgets)} objectives. No requests to their services yet, so nothing is spent or recorded."
+        return Card(name, NOTHING, text, link)
     least = min(left, key=lambda entry: float(entry["left"]))
-    rest = f"; {len(budgets) - len(left)} not recorded yet" if len(left) < len(budgets) else ""
+    idle, late = (
+        sum(1 for entry in budgets if entry["left"] is None and entry["requested"] is requested)
+        for requested in (False, True)
+    )
+    rest = (f"; {idle} without requests yet" if idle else "") + (f"; {late} not recorded yet" if late else "")
     return Card(name, YES, f"{percent(least['left'])} left at least ({service_of(least)}, {least['sli']}){rest}.", link)

@@ -176,9 +176,10 @@ def test_budgets_have_their_objective_and_what_is_left() -> None:
         now(own, 0.999, __name__="slo:objective:ratio", sli="availability"),
         now(own, -0.5, __name__="slo:error_budget_left:ratio", sli="availability"),
         now(own, 0.99, __name__="slo:objective:ratio", sli="latency"),
+        now(own, 0.0, __name__="slo:requests:rate5m", sli="latency"),
         now(own, 0.4, __name__="slo:error_budget_left:ratio", sli="gone"),
     ]
     assert traffic.budgets(series) == [
-        {"service": "shop/cart", "sli": "availability", "objective": 0.999, "left": -0.5},
-        {"service": "shop/cart", "sli": "latency", "objective": 0.99, "left": None},
+        {"service": "shop/cart", "sli": "availability", "objective": 0.999, "left": -0.5, "requested": False},
+        {"service": "shop/cart", "sli": "latency", "objective": 0.99, "left": None, "requested": True},
     ]

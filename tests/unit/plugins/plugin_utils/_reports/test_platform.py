@@ -76,6 +76,35 @@ def test_one_thing_that_is_bad_is_enough_for_no(change: Change, card: str, words
 
 
 @pytest.mark.parametrize(
+    ("states", "words", "row"),
+    [
+        (
+            [(None, False)] * 3,
+            "3 objectives. No requests to their services yet, so nothing is spent",
+            "no requests yet",
+        ),
+        ([(None, True)] * 3, "3 objectives. Requests are recorded, and budgets with the next", "not recorded yet"),
+        (
+            [(0.5, True), (None, False), (None, True)],
+            "50 % left at least (user-service, availability); 1 without",
+            "50 %",
+        ),
+    ],
+)
+def test_a_budget_that_is_not_recorded_says_why(states: list[tuple[Any, bool]], words: str, row: str) -> None:
+    def change(_where: dict[str, Any], seen: dict[str, Any]) -> None:
+        for entry, (left, requested) in zip(seen["budgets"], states, strict=True):
+            entry.update(left=left, requested=requested)
+
+    answer, _text, cards = said(change)
+    assert (answer, cards["Error budget"][0]) == ("yes", "yes" if states[0][0] else "none")
+    assert words in cards["Error budget"][1]
+    where, seen = cluster(), traffic()
+    change(where, seen)
+    assert row in platform.html("local", where, seen, LIMITS)[0].partition('id="services"')[2]
+
+
+@pytest.mark.parametrize(
     ("part", "cards"),
     [
         (Part.REQUESTS, {"Fast"}),
