@@ -210,12 +210,14 @@ def workloads(requests: Iterable[Series], durations: Iterable[Series]) -> list[d
 
 def calls(http: Iterable[Series], tcp: Iterable[Series]) -> list[dict[str, Any]]:
     """Who calls whom, by caller and service; see `Call`."""
+    http, tcp = list(http), list(tcp)
+    owners = _owners([*http, *tcp])
     found: dict[tuple[str, str, str], Call] = {}
     counted: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for entry in http:
         labels, amount = _labels(entry), _value(entry)
         if amount > 0:
-            call = _call(found, labels, "http")
+            call = _call(found, labels, "http", owners)
             key, reporter = (call.source, call.destination, "http"), labels.get("reporter", "")
             count = counted.setdefault(key, {}).setdefault(reporter, [0.0, 0.0])
             failure = _is_failure(labels.get("response_code", ""))
@@ -227,7 +229,7 @@ def calls(http: Iterable[Series], tcp: Iterable[Series]) -> list[dict[str, Any]]
     for entry in tcp:
         labels, amount = _labels(entry), _value(entry)
         if amount > 0:
-            _add(_call(found, labels, "tcp"), labels, amount)
+            _add(_call(found, labels, "tcp", owners), labels, amount)
     return [found[key].as_dict() for key in sorted(found)]
 
 
@@ -281,10 +283,32 @@ def _version(labels: Mapping[str, str]) -> str:
     return labels["destination_version"] if _known(labels, "destination_version") else ""
 
 
-def caller_of(labels: Mapping[str, str]) -> str:
-    """`namespace/name` of the caller: its app, else its service account, else its workload; `unknown` for one without an identity."""
+def _owners(series: Iterable[Series]) -> dict[str, str]:
+    """Callers by their identity, of those identities that one app alone has, as the callers' own proxies report.
+
+    Without metadata exchange a destination knows its caller by the certificate alone. The name of its service account may be another one.
+    """
+    found: dict[str, set[str]] = {}
+    for entry in series:
+        labels = _labels(entry)
+        if labels.get("reporter") == "source" and _known(labels, "source_app"):
+            found.setdefault(labels.get("source_principal", ""), set()).add(_name(labels, "source"))
+    return {
+        identity: next(iter(names))
+        for identity, names in found.items()
+        if _SPIFFE.fullmatch(identity) and len(names) == 1 and names != {UNKNOWN}
+    }
+
+
+def caller_of(labels: Mapping[str, str], owners: Mapping[str, str]) -> str:
+    """`namespace/name` of the caller: its app, else its service account, else its workload; `unknown` for one without an identity.
+
+    `owners`: apps by identity, where an identity has one.
+    """
     if _known(labels, "source_app") and _known(labels, "source_workload_namespace"):
         return _name(labels, "source")
+    if owner := owners.get(labels.get("source_principal", "")):
+        return owner
     if identity := _SPIFFE.fullmatch(labels.get("source_principal", "")):
         return f"{identity[1]}/{identity[2]}"
     return _name(labels, "source")
@@ -300,8 +324,10 @@ def _known(labels: Mapping[str, str], key: str) -> bool:
     return labels.get(key, "") not in ("", UNKNOWN)
 
 
-def _call(found: dict[tuple[str, str, str], Call], labels: Mapping[str, str], protocol: str) -> Call:
-    source, destination = caller_of(labels), service_of(labels)
+def _call(
+    found: dict[tuple[str, str, str], Call], labels: Mapping[str, str], protocol: str, owners: Mapping[str, str]
+) -> Call:
+    source, destination = caller_of(labels, owners), service_of(labels)
     return found.setdefault((source, destination, protocol), Call(source, destination, protocol))
 
 

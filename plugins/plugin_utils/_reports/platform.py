@@ -193,15 +193,18 @@ def _numbers(found: Obj, seen: Seen) -> tuple[Number, Number, Number]:
     traffic, limits = seen.traffic, seen.limits
     rate, errors, p95 = latest_of(found, seen)
 
-    def number(key: str, value: float | None, words: Callable[[float], str], limit: float | None = None) -> Number:
+    def number(
+        key: str, value: float | None, words: Callable[[float], str], limit: float | None = None, least: float = 0.0
+    ) -> Number:
         span = (float(traffic["time"]) - float(traffic["window"]), float(traffic["time"]))
-        line = spark(points_of(found, key), span, float(traffic["step"]), words, limit)
+        line = spark(points_of(found, key), span, float(traffic["step"]), words, limit, least)
         bad = value is not None and limit is not None and value > limit
         return Number(_DASH if value is None else words(value), line, "fail" if bad else "")
 
     return (
         number("rate", rate, lambda value: f"{amount(value)}/s"),
-        number("errors", errors, lambda value: f"{100 * value:.3g} %", limits.errors),
+        # Few errors are a low line, and not one that fills the height.
+        number("errors", errors, lambda value: f"{100 * value:.3g} %", limits.errors, least=limits.errors),
         number("p95", p95, lambda value: f"{value:.0f} ms", limits.p95),
     )
 

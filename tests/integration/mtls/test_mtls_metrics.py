@@ -154,8 +154,9 @@ def test_calls_in_plain_text_are_named_on_the_page(metered: Bed) -> None:
         return {(call["source"], call["security"]): call for call in traffic["calls"] if call["destination"] == solo}
 
     traffic: dict[str, Any] = {}
-    solo, identity = f"{bed.namespace}/solo", f"{bed.namespace}/default"
-    wanted = {("unknown", "none"), (identity, "mutual_tls")}
+    solo = f"{bed.namespace}/solo"
+    # The destination knows `meshed` by its service account alone, `default`.
+    wanted = {("unknown", "none"), (f"{bed.namespace}/meshed", "mutual_tls")}
     calls = steady(seen, lambda found: wanted <= found.keys(), still=0)
     assert wanted <= calls.keys(), (calls, traffic["unknown"])
     plain = calls["unknown", "none"]

@@ -266,3 +266,7 @@ def test_a_limit_is_drawn_where_it_is_near() -> None:
     assert far is not None
     assert near is not None
     assert (far.limit, bool(near.limit)) == ("", True)
+    low = spark([(0.0, 1.0), (30.0, 1.0)], (0.0, 60.0), 30.0, str, limit=10.0, least=10.0)
+    assert low is not None
+    heights = [float(point.partition(",")[2]) for point in low.lines[0].split()]
+    assert float(low.limit) < min(heights), "below the limit"
