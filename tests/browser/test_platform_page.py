@@ -7,6 +7,7 @@ picture in docs."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,22 @@ OUTSIDE = """[...document.querySelectorAll("main *, header *")].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && !one.closest(".wide, svg, .hidden") && (box.left < 0 || box.right > innerWidth + 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+
+
+# Colours in the drawing: of what is behind, and of the letters.
+DRAWN = """[...document.querySelectorAll(".graph circle, .node rect")].flatMap(one =>
+  (one.tagName === "rect" ? [...one.parentElement.querySelectorAll("span")] : [one.nextElementSibling]).map(text =>
+    [getComputedStyle(one).fill, one.tagName === "rect" ? getComputedStyle(text).color : getComputedStyle(text).fill]))"""
+
+
+def contrast(*colours: str) -> float:
+    """Of two colours as `rgb(…)` (WCAG 2.1, 1.4.3)."""
+    lights = []
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +147,7 @@ def test_everything_can_be_read(pages: dict[str, Page], scheme: str) -> None:
     for page in pages.values():
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         assert page.value(CONTRAST) == []
+        assert [pair for pair in page.value(DRAWN) if contrast(*pair) < 4.5] == []
         page.send("Emulation.setEmulatedMedia", features=[])
 
 
