@@ -268,9 +268,13 @@ def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
 
 def service_of(labels: Mapping[str, str]) -> str:
     """`namespace/name` of the service that was called; its workload for calls that were made to a pod itself."""
-    if host := _HOST.fullmatch(labels.get("destination_service", "")):
-        return f"{host[2]}/{host[1]}"
-    return _name(labels, "destination")
+    return service_at(labels.get("destination_service", "")) or _name(labels, "destination")
+
+
+def service_at(host: str) -> str:
+    """`namespace/name` of the Service with a host name; empty for a host that is none of the cluster."""
+    found = _HOST.fullmatch(host)
+    return f"{found[2]}/{found[1]}" if found else ""
 
 
 def workload_of(labels: Mapping[str, str]) -> str:

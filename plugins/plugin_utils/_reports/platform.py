@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part, Security
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part, Security, service_at
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import Graph, Link, graph
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.page import page
@@ -109,13 +109,18 @@ def html(
     traffic: Obj,
     limits: Limits,
     reports: Sequence[tuple[str, str]] = (),
+    telemetry: Sequence[str] = (),
 ) -> tuple[str, str, str]:
-    """(page, answer, sentence). `platform`, `traffic`: results of the modules; `reports`: (name, relative URL) of others."""
+    """(page, answer, sentence). `platform`, `traffic`: results of the modules; `reports`: (name, relative URL) of others.
+
+    `telemetry`: hosts that take traces and access logs.
+    """
     seen = Seen(platform, traffic, limits, gaps_of(platform, traffic))
     rows = sorted((_row(row, seen) for row in platform["services"]), key=_importance)
     cards = cards_of(seen)
     answer, text = headline(cards, seen)
-    drawn = sorted(traffic["calls"], key=lambda call: -(call["requests"] or 0.0))[:MOST_DRAWN]
+    calls, aside = _without_telemetry(traffic["calls"], telemetry)
+    drawn = sorted(calls, key=lambda call: -(call["requests"] or 0.0))[:MOST_DRAWN]
     text_of_page = page(
         "platform.html.j2",
         title=f"Platform {cluster}",
@@ -137,7 +142,8 @@ def html(
         rows=rows,
         releases=[_release(entry, float(traffic["time"])) for entry in platform["canaries"]],
         drawing=_graph(drawn, platform, traffic["window"]),
-        left_out=len(traffic["calls"]) - len(drawn),
+        left_out=len(calls) - len(drawn),
+        aside=len(aside),
         calls=[_call_row(call, traffic["window"]) for call in traffic["calls"]],
         kinds=list(SECURITIES.values()),
         limits={"p95": f"{limits.p95:g} ms", "errors": f"{100 * limits.errors:g} %"},
@@ -226,6 +232,18 @@ def _budget(service: str, seen: Seen) -> Number:
 
 
 # Calls -----------------------------------------------------------------------------------------------------------------
+
+
+def _without_telemetry(calls: Sequence[Obj], hosts: Iterable[str]) -> tuple[list[Obj], list[Obj]]:
+    """(calls to draw, those that carry traces and access logs and are mutual TLS)."""
+    services = {name for host in hosts if (name := service_at(host))}
+
+    def goes_aside(call: Obj) -> bool:
+        return call["security"] == Security.MUTUAL_TLS and not services.isdisjoint(
+            (call["source"], call["destination"])
+        )
+
+    return [call for call in calls if not goes_aside(call)], [call for call in calls if goes_aside(call)]
 
 
 def _graph(calls: Iterable[Obj], platform: Obj, window: float) -> Graph | None:

@@ -237,6 +237,25 @@ def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
     assert len(drawn.arcs) == 6
 
 
+def test_what_carries_telemetry_is_drawn_only_where_it_is_not_mutual_tls() -> None:
+    where, seen = cluster(), traffic()
+    to = "monitoring/otel-collector"
+    seen["calls"] += [
+        call("ecommerce/user-service", to, 9.0),
+        call(to, "monitoring/jaeger", 9.0),
+        call("ecommerce/order-service", to, 3.0, security="none"),
+    ]
+    host = "otel-collector.monitoring.svc.cluster.local"
+    page, answer, _text = platform.html("local", where, seen, LIMITS, telemetry=[host, "traces.example.com"])
+    drawn = page.partition('<svg class="graph"')[2].partition("</svg>")[0]
+    assert ("order-service calls monitoring/otel-collector" in drawn, "monitoring/jaeger" in drawn) == (True, False)
+    assert "ecommerce/user-service calls monitoring/otel-collector" not in drawn
+    assert "Not drawn: 2 ways of traces and access logs to those who take them, all of them mutual TLS." in page
+    assert page.count("monitoring/jaeger") == 1, "in the table"
+    assert answer == "no"
+    assert "Not drawn" not in platform.html("local", where, seen, LIMITS)[0]
+
+
 def test_circles_and_calls_to_oneself_are_drawn() -> None:
     drawn = graph(links("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
     assert drawn is not None
