@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_seen import (
     Seen,
     amount,
+    arriving,
     call_of,
     latest_of,
     leaving,
@@ -86,6 +87,9 @@ def _up(seen: Seen) -> Card:
     platform = seen.platform
     out, name = leaving(platform), "Up"
     rows = [row for row in platform["services"] if f"{row['namespace']}/{row['name']}" not in out]
+    coming = arriving(platform)
+    starting = [row for row in rows if not row["healthy"] and f"{row['namespace']}/{row['name']}" in coming]
+    rows = [row for row in rows if row not in starting]
     bad = [short(str(row["name"])) for row in rows if not row["healthy"]]
     if bad:
         verb = "is" if len(bad) == 1 else "are"
@@ -93,7 +97,8 @@ def _up(seen: Seen) -> Card:
         return Card(name, NO, text, "#services", f"{some(bad)} not healthy")
     if not rows or platform["missing_namespaces"]:
         return Card(name, OPEN, str(platform["summary"]), "#services")
-    return Card(name, YES, f"All {len(rows)} workloads are healthy.", "#services")
+    ready = "".join(f" {short(str(row['name']))} gets ready." for row in starting)
+    return Card(name, YES, f"All {len(rows)} workloads are healthy.{ready}", "#services")
 
 
 def _fast(seen: Seen) -> Card:

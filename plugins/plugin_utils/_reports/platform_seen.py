@@ -16,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.spar
 
 Obj = Mapping[str, t.Any]
 NOBODY = "caller without identity"
+PREPARING = "preparing"  # phase of a canary whose pods get ready
 WAITING = frozenset({"paused", "frozen"})  # phases of a canary that wait for a person
 _PARTS: Mapping[str, str] = {
     Part.REQUESTS: "request rates and errors",
@@ -60,6 +61,15 @@ def leaving(platform: Obj) -> frozenset[str]:
     ended = {f"{entry['service']}-canary" for entry in platform["canaries"] if not entry["active"]}
     there = {f"{row['namespace']}/{row['name']}" for row in platform["services"] if not row["deleted"]}
     return frozenset(ended - there)
+
+
+def arriving(platform: Obj) -> frozenset[str]:
+    """Workloads of canaries that get ready and have no requests yet, as `namespace/name`: that they are not ready is no outage."""
+    return frozenset(
+        f"{entry['service']}-canary"
+        for entry in platform["canaries"]
+        if entry["active"] and entry["phase"] == PREPARING and entry["weight"] == 0
+    )
 
 
 def present(platform: Obj, traffic: Obj) -> list[Obj]:

@@ -176,6 +176,20 @@ def test_records_that_cannot_be_read_make_it_unknown() -> None:
     assert cards["Going out"] == ("unknown", "Not known; why is said below.")
 
 
+@pytest.mark.parametrize(
+    ("phase", "weight", "up"),
+    [("preparing", 0, "yes"), ("preparing", None, "no"), ("preparing", 25, "no"), ("analysing", 0, "no")],
+)
+def test_a_canary_that_gets_ready_and_has_no_requests_is_no_outage(phase: str, weight: int | None, up: str) -> None:
+    def starts(where: dict[str, Any], _seen: dict[str, Any]) -> None:
+        where["services"].append(workload("user-service-canary", healthy=False, proxy=False))
+        where["canaries"] = [canary(phase=phase, weight=weight)]
+
+    _answer, _text, cards = said(starts)
+    assert cards["Up"][0] == up
+    assert ("user-service-canary gets ready" in cards["Up"][1]) == (up == "yes")
+
+
 def test_the_pods_of_an_ended_canary_say_nothing_about_the_platform() -> None:
     def ended(where: dict[str, Any], seen: dict[str, Any]) -> None:
         where["canaries"].append(canary(phase="rolled_back", active=False, weight=0))
