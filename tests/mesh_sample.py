@@ -23,6 +23,7 @@ from ansible_collections.servicemesh.platform.plugins.filter.mesh_reports import
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import pods
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import typed
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose import cluster
 from ansible_collections.servicemesh.platform.plugins.modules import mesh_info
 
 NOW = datetime(2026, 11, 26, 18, 0, 0, tzinfo=UTC)
@@ -287,6 +288,7 @@ def result(answers: Answers, patched: Any, **options: Any) -> Obj:
     """Result of the module. `patched`: pytest's monkeypatch."""
     patched.setattr(mesh_info, "connected", lambda _module: answers)
     patched.setattr(pods, "get", answers.inside)
+    patched.setattr(cluster, "_CONNECTED", 0.0)
     return mesh_info.work(Invocation(**options))
 
 

@@ -129,9 +129,21 @@ def traffic() -> dict[str, Any]:
         "alerts": [],
         "alert_rules": 20,
         "budgets": [
-            {"service": "ecommerce/user-service", "sli": "availability", "objective": 0.999, "left": 0.82},
-            {"service": "ecommerce/user-service", "sli": "latency", "objective": 0.99, "left": 0.97},
-            {"service": "ecommerce/order-service", "sli": "availability", "objective": 0.999, "left": None},
+            {
+                "service": "ecommerce/user-service",
+                "sli": "availability",
+                "objective": 0.999,
+                "left": 0.82,
+                "requested": True,
+            },
+            {"service": "ecommerce/user-service", "sli": "latency", "objective": 0.99, "left": 0.97, "requested": True},
+            {
+                "service": "ecommerce/order-service",
+                "sli": "availability",
+                "objective": 0.999,
+                "left": None,
+                "requested": False,
+            },
         ],
         "unknown": [],
     }
@@ -233,11 +245,50 @@ def without_prometheus() -> tuple[dict[str, Any], dict[str, Any]]:
     }
 
 
+LONG = "m" * 63  # the widest legal name of a Service, a workload or a namespace
+MANY = 20
+
+
+def many() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Twenty services of which each calls some others, with the longest names and versions; some have no requests."""
+    names = [
+        LONG,
+        "a-name-of-sixty-three-letters-which-is-the-most-that-there-may-be",
+        *(f"service-{n}" for n in range(2, MANY)),
+    ]
+    where, seen = cluster(), traffic()
+    where["services"] = [
+        workload(name, LONG if number == 1 else "ecommerce", "v1.2.3-rc.1+build.5", healthy=number != 1)
+        for number, name in enumerate(names)
+    ]
+    full = [f"{row['namespace']}/{row['name']}" for row in where["services"]]
+    seen["workloads"] = [
+        {**_workload(n % 6, "order"), "workload": name, "version": "v1.2.3-rc.1+build.5"}
+        for n, name in enumerate(full[:15])
+    ]
+    seen["calls"] = [
+        *(call("istio-system/istio-ingressgateway", name, 100.0) for name in full[:8]),
+        *(call(full[n], full[(3 * n + 5) % MANY], 10.0 + n) for n in range(MANY)),
+        *(
+            call(full[n], full[MANY - 1], 10.0 + n, security="none", mutual_tls=0.0, plaintext=9.0)
+            for n in range(0, 12, 2)
+        ),
+        call(full[1], full[1], 3.0),
+        *(call(name, "ecommerce/redis", None) for name in full[:12]),
+    ]
+    seen["scrapes"] = [
+        {"namespace": row["namespace"], "pod": row["proxies"][0], "up": True} for row in where["services"]
+    ]
+    seen["budgets"] = [{**seen["budgets"][0], "service": name} for name in full]
+    return where, seen
+
+
 CASES = {
     "well": lambda: (cluster(), traffic()),
     "going-out": going_out,
     "broken": broken,
     "without-prometheus": without_prometheus,
+    "many": many,
 }
 
 

@@ -27,6 +27,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "traffic": {"type": "dict", "required": True},
     "p95_ms": {"type": "float", "default": 1000.0},
     "error_ratio": {"type": "float", "default": 0.05},
+    "telemetry": {"type": "list", "elements": "str", "default": []},
     "mtls_report": {"type": "str", "default": ""},
     "canary_reports": {"type": "str", "default": "."},
     "reports": {"type": "dict", "default": {}},
@@ -53,6 +54,7 @@ class ActionModule(ActionBase):
             args["traffic"],
             platform.Limits(float(args["p95_ms"]), float(args["error_ratio"])),
             [(name, url) for name, url, _path in reports],
+            args["telemetry"],
         )
         written = ""
         if not self._task.check_mode:

@@ -42,6 +42,13 @@ options:
     description: A service of which a larger share of the requests fails is not well.
     type: float
     default: 0.05
+  telemetry:
+    description:
+      - Hosts that take traces and access logs, as the lookup P(servicemesh.platform.mesh_telemetry#lookup) names them.
+      - Everybody calls them, so what is mutual TLS of this is not drawn. It is in the table of calls, and part of the answer.
+    type: list
+    elements: str
+    default: []
   mtls_report:
     description: HTML report of M(servicemesh.platform.mtls_probe). The page has a link to it when it is there.
     type: str

@@ -54,6 +54,11 @@ options:
         description:
           - Namespace, when objects of the kind have one.
         type: str
+      started:
+        description:
+          - For a Job, whether it is enough that one of its pods is ready. Otherwise it is ready when it has completed.
+        type: bool
+        default: false
   wait_timeout:
     description:
       - Seconds to wait at most.
@@ -75,6 +80,11 @@ EXAMPLES = r"""
       - {kind: Deployment, name: istiod, namespace: istio-system}
       - {kind: CustomResourceDefinition, name: virtualservices.networking.istio.io}
     wait_timeout: 180
+
+- name: Wait until the Job runs
+  servicemesh.platform.ready:
+    objects:
+      - {kind: Job, name: load, namespace: ecommerce, started: true}
 """
 
 RETURN = r"""
@@ -124,6 +134,7 @@ ARGUMENTS = _args.spec(
             "kind": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str"},
+            "started": {"type": "bool", "default": False},
         },
     },
     wait_timeout={"type": "int", "default": 300},
@@ -202,7 +213,9 @@ def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[li
             found = catalog.by_kind(kind)
             built_in = [resource for resource in found if is_built_in(resource.api_version)]
             found = built_in[:1] if built_in else found
-        if len(found) > 1:
+        if obj.get("started") and kind != "Job":
+            findings.append(f"{shown}: started is for a Job; remove it")
+        elif len(found) > 1:
             versions = ", ".join(sorted(resource.api_version for resource in found))
             findings.append(f"{shown}: several kinds of this name ({versions}); set api_version")
         elif not found:
@@ -216,7 +229,9 @@ def _targets(catalog: Catalog, objects: Iterable[Mapping[str, Any]]) -> tuple[li
                 else f"{shown}: objects of this kind have no namespace; remove namespace"
             )
         else:
-            targets.append(Target(Ref(found[0].api_version, kind, namespace, obj["name"]), found[0]))
+            targets.append(
+                Target(Ref(found[0].api_version, kind, namespace, obj["name"]), found[0], bool(obj.get("started")))
+            )
     if findings:
         raise KubeError("; ".join(findings))
     return targets, sorted(set(missing))

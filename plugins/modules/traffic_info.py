@@ -58,6 +58,18 @@ options:
     description: Seconds after which what Prometheus has not answered is unknown.
     type: float
     default: 8
+  wait_for:
+    description:
+      - Workloads, as C(namespace/name) in one of O(namespaces), to wait for until Prometheus counts requests to them, before anything is
+        read.
+      - Those without requests after O(wait_timeout) are in RV(missing), and are no failure. Not waited for in check mode.
+    type: list
+    elements: str
+    default: []
+  wait_timeout:
+    description: Seconds to wait for O(wait_for) at most.
+    type: float
+    default: 90
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
@@ -65,7 +77,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Never changes anything.
+      - Never changes anything. O(wait_for) is not waited for.
   diff_mode:
     support: none
     details:
@@ -81,6 +93,12 @@ EXAMPLES = r"""
 - name: Read how the services do
   servicemesh.platform.traffic_info:
     prometheus: "{{ lookup('servicemesh.platform.prometheus_address') }}"
+  register: __traffic
+
+- name: Wait until requests to a service are counted
+  servicemesh.platform.traffic_info:
+    prometheus: "{{ lookup('servicemesh.platform.prometheus_address') }}"
+    wait_for: [ecommerce/user-service]
   register: __traffic
 
 - name: Name the calls in plain text
@@ -257,6 +275,16 @@ budgets:
       description: Share of the budget that is left, below 0 when more was spent; null when it is not recorded yet.
       type: float
       sample: 0.82
+    requested:
+      description: Whether requests to the service are recorded. Its budget is, from the first of them on.
+      type: bool
+      sample: true
+missing:
+  description: Workloads of O(wait_for) that had no requests until the end of O(wait_timeout).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 unknown:
   description: What was not read, or not completely.
   returned: success
@@ -280,7 +308,11 @@ from typing import Any
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import STEP, WINDOW, Part
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic_reader import Findings, read
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic_reader import (
+    Findings,
+    await_requests,
+    read,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._module import (
     Invocation,
     PlatformModule,
@@ -300,6 +332,8 @@ ARGUMENTS = _args.spec(
     prometheus={"type": "dict", "default": {}, "options": OPTIONS},
     rule_groups={"type": "str", "default": "ecommerce."},
     timeout={"type": "float", "default": 8},
+    wait_for={"type": "list", "elements": "str", "default": []},
+    wait_timeout={"type": "float", "default": 90},
 )
 
 
@@ -316,14 +350,23 @@ def checked_endpoint(options: Mapping[str, Any]) -> Endpoint | None:
 
 def work(module: Invocation) -> dict[str, Any]:
     """The module's result."""
-    params, now = module.params, time.time()
+    params = module.params
+    missing = sorted(set(params["wait_for"]))
+    if wrong := [name for name in missing if name.partition("/")[0] not in params["namespaces"] or "/" not in name]:
+        among = ", ".join(params["namespaces"])
+        raise KubeError(f"wait_for is {', '.join(wrong)}: expected namespace/name, of one of the namespaces {among}")
     endpoint = checked_endpoint(params["prometheus"] or {})
     if endpoint is None:
-        why = "there is no Prometheus: platform_prometheus is absent"
+        now, why = time.time(), "there is no Prometheus: platform_prometheus is absent"
         found = Findings(unknown=[{"part": part.value, "why": why} for part in Part])
     else:
         client = connected(module)
         prometheus = Prometheus(endpoint, client)
+        if not module.check_mode:
+            missing = await_requests(
+                prometheus, params["namespaces"], missing, params["wait_timeout"], params["timeout"]
+            )
+        now = time.time()
         found = read(prometheus, client.each, params["namespaces"], params["rule_groups"], now, params["timeout"])
     return {
         "changed": False,
@@ -331,6 +374,7 @@ def work(module: Invocation) -> dict[str, Any]:
         "time": now,
         "window": WINDOW,
         "step": STEP,
+        "missing": missing,
         **found.as_dict(),
     }
 

@@ -7,6 +7,7 @@ picture in docs."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,22 @@ OUTSIDE = """[...document.querySelectorAll("main *, header *")].filter(one => {
   const box = one.getBoundingClientRect();
   return box.width && !one.closest(".wide, svg, .hidden") && (box.left < 0 || box.right > innerWidth + 1);
 }).map(one => one.outerHTML.slice(0, 80))"""
+
+
+# Colours in the drawing: of what is behind, and of the letters.
+DRAWN = """[...document.querySelectorAll(".graph circle, .node rect")].flatMap(one =>
+  (one.tagName === "rect" ? [...one.parentElement.querySelectorAll("span")] : [one.nextElementSibling]).map(text =>
+    [getComputedStyle(one).fill, one.tagName === "rect" ? getComputedStyle(text).color : getComputedStyle(text).fill]))"""
+
+
+def contrast(*colours: str) -> float:
+    """Of two colours as `rgb(…)` (WCAG 2.1, 1.4.3)."""
+    lights = []
+    for colour in colours:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +109,45 @@ def test_all_of_the_drawing_and_the_lines_is_in_sight(pages: dict[str, Page]) ->
         assert page.value(outside) == []
 
 
+@pytest.mark.parametrize("width", [1200, 600])
+def test_names_stay_in_their_boxes_and_signs_apart(pages: dict[str, Page], width: int) -> None:
+    """Letters are measured, cut or not; a name that is cut is whole in the text of the page and in the box' title."""
+    outside = """[...document.querySelectorAll(".node")].flatMap(one => {
+      const box = one.querySelector("rect").getBoundingClientRect(), range = document.createRange();
+      return [...one.querySelectorAll("span")].filter(span => span.textContent).map(span => {
+        range.selectNodeContents(span);
+        const [letters, seen] = [range.getBoundingClientRect(), span.getBoundingClientRect()];
+        const cut = getComputedStyle(span).overflow === "hidden";
+        return [cut ? seen.right : letters.right, seen.bottom, span.textContent];
+      }).filter(([right, bottom]) => right > box.right - 2 || bottom > box.bottom);
+    })"""
+    names = """[...document.querySelectorAll(".node")].map(one => [
+      one.querySelector("title").textContent.split(",")[0].split("/").pop(), one.querySelector(".name").textContent])"""
+    hidden = """[...document.querySelectorAll(".graph g > circle")].filter(one => {
+      const sign = one.getBoundingClientRect();
+      return [...document.querySelectorAll(".node rect")].map(rect => rect.getBoundingClientRect()).some(box =>
+        sign.right > box.left + 1 && sign.left < box.right - 1 && sign.bottom > box.top + 1 && sign.top < box.bottom - 1);
+    }).length"""
+    near = """(() => { const signs = [...document.querySelectorAll(".graph g > circle")]
+      .map(one => [one.cx.baseVal.value, one.cy.baseVal.value]);
+      return signs.flatMap(([x, y], n) => signs.slice(n + 1).map(([a, b]) => Math.hypot(x - a, y - b))).filter(d => d < 14).length; })()"""
+    for case, page in pages.items():
+        page.send("Page.bringToFront")
+        page.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        keep(page, f"platform-{case}-{width}", top=300)
+        assert page.value(outside) == [], case
+        assert [one for one in page.value(names) if one[0] != one[1]] == [], case
+        assert page.value(near) == 0, case
+        assert page.value(hidden) == 0, case
+        wide(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_can_be_read(pages: dict[str, Page], scheme: str) -> None:
     for page in pages.values():
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         assert page.value(CONTRAST) == []
+        assert [pair for pair in page.value(DRAWN) if contrast(*pair) < 4.5] == []
         page.send("Emulation.setEmulatedMedia", features=[])
 
 

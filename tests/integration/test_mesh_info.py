@@ -213,3 +213,54 @@ def test_istios_analyzer_finds_what_we_find(bed: Bed, tmp_path: Path) -> None:
     )
     assert passed.returncode == 0, passed.told
     assert "Reports: " not in passed.text
+
+
+ISTIOD = "/apis/apps/v1/namespaces/istio-system/deployments/istiod"
+
+
+def scale(client: Client, replicas: int) -> None:
+    """Sets the replicas of istiod, as the owner of the field."""
+    body, kind = {"spec": {"replicas": replicas}}, "application/merge-patch+json"
+    client.request("PATCH", f"{ISTIOD}/scale", body=body, content_type=kind, query={"fieldManager": "helm"})
+
+
+def table(text: str) -> dict[str, str]:
+    """The istiod of each pod, as istioctl's table has it."""
+    rows = [line.split() for line in text.splitlines()[1:]]
+    return {row[0].partition(".")[0]: row[2] for row in rows}
+
+
+def test_proxies_of_several_istiods_are_told_with_theirs_and_not_lost_when_one_ends(bed: Bed) -> None:
+    client, path = bed.client, f"/api/v1/namespaces/{bed.namespace}/pods"
+    (first,) = bed.told()["istiods"]
+    bed.make(deployment(bed.namespace, "many", replicas=3))
+    try:
+        scale(client, 2)
+        ready = [{"kind": "Deployment", "name": "istiod", "namespace": "istio-system"}]
+        assert not run_module("ready", objects=ready, wait_timeout=60).get("failed")
+        end = time.monotonic() + _PATIENCE
+        while True:  # a new proxy connects to either of them
+            client.request("DELETE", path, query={"labelSelector": "app=many"})
+            bed.make(deployment(bed.namespace, "many", replicas=3))
+            told = bed.told()
+            others = [one["pod"] for one in told["proxies"] if one["istiod"] not in ("", first["pod"])]
+            if others:
+                break
+            assert time.monotonic() < end, told["istiods"]
+        assert sum(one["proxies"] > 0 for one in told["istiods"]) == 2
+        while True:  # until istiod has closed the connections of the pods that were deleted
+            ours = {one["pod"]: one["istiod"] for one in bed.told()["proxies"]}
+            theirs = table(istioctl("--namespace", bed.namespace))
+            if ours == theirs:
+                break
+            assert time.monotonic() < end + _PATIENCE, (ours, theirs)
+        assert len(set(ours.values())) == 2
+        (config,) = bed.told(proxies=[f"{bed.namespace}/{others[0]}"])["proxy_configs"]
+        assert (config["known"], config["differences"]) == (True, []), "only its own istiod knows it"
+    finally:
+        scale(client, 1)
+    # As soon as one of them is being deleted: its proxies are on their way to the other.
+    end = time.monotonic() + _PATIENCE
+    while len((after := bed.told())["istiods"]) == 2:
+        assert time.monotonic() < end
+    assert codes(after) & {"proxy_not_connected", "proxy_not_sent", "not_read"} == set(), after["findings"]

@@ -21,7 +21,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
-from tests.integration.conftest import IMAGE
+from tests.integration.conftest import IMAGE, run_module
 from tests.integration.metrics import deployment, prometheus
 from tests.support import ROOT, Run
 
@@ -190,3 +190,28 @@ def test_an_operators_prometheus_observes_the_platform(
     assert external.returncode == 0, external.told
     assert where(external) == address
     assert [item["metadata"]["uid"] for item in client.list_all(monitors)[0]] == before, "they are not this mode's"
+
+    # All rules are there; those whose turn came are evaluated, and none fails. The page has their alerts.
+    rules = f"/apis/monitoring.coreos.com/v1/namespaces/{bed}/prometheusrules"
+    (ours,) = client.list_all(rules)[0]
+    wanted_rules = {group["name"]: len(group["rules"]) for group in ours["spec"]["groups"]}
+    path = f"/api/v1/namespaces/{namespace}/services/{service}/proxy/api/v1/rules"
+    deadline = time.monotonic() + 20
+    while True:
+        groups = (client.get(path) or {})["data"]["groups"]
+        health = {
+            (rule["name"], group["interval"], rule.get("lastError")): rule["health"]
+            for group in groups
+            for rule in group["rules"]
+        }
+        soon = {health[rule] for rule in health if rule[1] < 60}
+        if soon == {"ok"}:
+            break
+        assert time.monotonic() < deadline, health
+        time.sleep(0.5)
+    assert "err" not in health.values(), health
+    assert {group["name"]: len(group["rules"]) for group in groups} == wanted_rules
+    traffic = run_module("traffic_info", namespaces=[bed], prometheus={"service": address})
+    assert traffic["alert_rules"] == sum("alert" in rule for group in ours["spec"]["groups"] for rule in group["rules"])
+    (alert,) = [entry for entry in traffic["alerts"] if entry["name"] == "IngressDown"]
+    assert alert["own"], traffic["alerts"]

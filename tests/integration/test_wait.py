@@ -145,12 +145,15 @@ def test_ready_waits_for_what_comes_later(client: Client, namespace: str) -> Non
     wanted = [
         {"kind": "Deployment", "name": "d", "namespace": namespace},
         {"kind": "ConfigMap", "name": "c", "namespace": namespace},
+        {"kind": "Job", "name": "job", "namespace": namespace, "started": True},
     ]
+    job = workload("Job", namespace, image=IMAGE)  # never completes
 
     def later() -> None:
         time.sleep(1.5)
         client.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", body=config_map(namespace))
         client.request("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", body=deployment(namespace))
+        client.request("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs", body=job)
 
     thread = threading.Thread(target=later)
     thread.start()
@@ -158,7 +161,7 @@ def test_ready_waits_for_what_comes_later(client: Client, namespace: str) -> Non
     thread.join()
     assert not result.get("failed"), result
     assert result["seconds"] > 1.5
-    assert result["objects"] == [f"Deployment {namespace}/d", f"ConfigMap {namespace}/c"]
+    assert result["objects"] == [f"Deployment {namespace}/d", f"ConfigMap {namespace}/c", f"Job {namespace}/job"]
 
 
 def test_ready_names_what_is_missing(namespace: str) -> None:
@@ -176,6 +179,8 @@ def test_ready_names_what_is_missing(namespace: str) -> None:
         wait_timeout=1,
     )
     assert "no Deployment in apps/v0" in result["msg"]
+    result = run_module("ready", objects=[{"kind": "Namespace", "name": "x", "started": True}], wait_timeout=1)
+    assert "Namespace x: started is for a Job" in result["msg"]
 
 
 def test_ready_does_not_wait_in_check_mode(namespace: str) -> None:

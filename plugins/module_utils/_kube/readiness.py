@@ -52,8 +52,8 @@ _CONDITION_OF = {
 }
 
 
-def verdict(obj: Obj, late_binding: frozenset[str] = frozenset()) -> Verdict:
-    """Readiness of one live object.
+def verdict(obj: Obj, late_binding: frozenset[str] = frozenset(), *, started: bool = False) -> Verdict:
+    """Readiness of one live object. `started`: a Job is ready with its first pod that is ready, and not only when it has completed.
 
     `late_binding`: names of the storage classes that provision a volume when a pod uses it (`volumeBindingMode: WaitForFirstConsumer`);
     a claim of such a class counts as ready, because it stays Pending until then.
@@ -63,6 +63,8 @@ def verdict(obj: Obj, late_binding: frozenset[str] = frozenset()) -> Verdict:
     group, kind = group_of(obj["apiVersion"]), obj["kind"]
     if kind == "PersistentVolumeClaim" and group == "":
         return _claim(obj, late_binding)
+    if started and (group, kind) == ("batch", "Job"):
+        return _started_job(obj)
     rule = _RULES.get((group, kind))
     if rule is not None:
         return rule(obj)
@@ -167,6 +169,14 @@ def _job(obj: Obj) -> Verdict:
         State.WAITING,
         f"{status.get('succeeded', 0)} pods succeeded, {status.get('active', 0)} are running, {status.get('failed', 0)} failed",
     )
+
+
+def _started_job(obj: Obj) -> Verdict:
+    """`status.ready`: pods with the condition Ready (pkg/controller/job/job_controller.go of Kubernetes)."""
+    found = _job(obj)
+    if found.state is State.WAITING and (obj.get("status") or {}).get("ready", 0):
+        return _READY
+    return found
 
 
 def _pod(obj: Obj) -> Verdict:

@@ -57,10 +57,11 @@ class NotReadyError(KubeError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An object that is waited for."""
+    """An object that is waited for. `started`: of a Job, only until a pod of it is ready."""
 
     ref: Ref
     resource: Resource
+    started: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ class Waiter:
                 if target.ref not in pending:
                     continue
                 obj = self._object(topic.path, target.ref)
-                found = self._verdict(obj)
+                found = self._verdict(obj, started=target.started)
                 match found.state:
                     case State.READY:
                         del pending[target.ref]
@@ -219,12 +220,12 @@ class Waiter:
             raise self._failed(failures, pending)
         return list(pending.values())
 
-    def _verdict(self, obj: Obj | None) -> Verdict:
+    def _verdict(self, obj: Obj | None, *, started: bool) -> Verdict:
         if obj is None:
             return Verdict(State.WAITING, "does not exist")
         if obj["kind"] == "PersistentVolumeClaim" and self._late_binding is None:
             self._late_binding = late_binding_classes(self._client)
-        return verdict(obj, self._late_binding or frozenset())
+        return verdict(obj, self._late_binding or frozenset(), started=started)
 
     def _hopeless(self, watcher: Watcher, target: Target, obj: Obj | None) -> list[_Failure]:
         """Why a workload that is on its way cannot get ready, empty when it may; plans the next look for when patience ends."""
@@ -315,7 +316,7 @@ class Waiter:
         lines = []
         for target in pending:
             obj = self._object(target.resource.collection(target.ref.namespace), target.ref)
-            reason = self._verdict(obj).reason
+            reason = self._verdict(obj, started=target.started).reason
             findings: list[Finding] = []
             if obj is not None and has_pods(obj):
                 findings = self._findings(target, obj)

@@ -26,7 +26,7 @@ UNKNOWN = "unknown"  # Istio's value of a label whose value it does not know
 # some endpoints do not report at all.
 _REPORTED, _MISSED = 0.8, 10.0
 # Recorded by the rules of the role observability, for each service with an objective and each `sli`.
-_OBJECTIVE, _LEFT = "slo:objective:ratio", "slo:error_budget_left:ratio"
+_OBJECTIVE, _REQUESTED, _LEFT = "slo:objective:ratio", "slo:requests:rate5m", "slo:error_budget_left:ratio"
 _HOST = re.compile(r"([^.]+)[.]([^.]+)[.]svc(?:[.].+)?")
 _SPIFFE = re.compile(r"spiffe://[^/]+/ns/([^/]+)/sa/([^/]+)")
 _TCP = (
@@ -143,7 +143,7 @@ def instant_queries(namespaces: Sequence[str]) -> dict[Part, str]:
         Part.CALLS: http,
         Part.CONNECTIONS: tcp,
         Part.SCRAPES: f'max by(namespace,pod)(up{{namespace=~"{either}",pod!=""}})',
-        Part.BUDGETS: f'{{__name__=~"{_OBJECTIVE}|{_LEFT}",destination_service_namespace=~"{either}"}}',
+        Part.BUDGETS: f'{{__name__=~"{_OBJECTIVE}|{_REQUESTED}|{_LEFT}",destination_service_namespace=~"{either}"}}',
     }
 
 
@@ -210,12 +210,14 @@ def workloads(requests: Iterable[Series], durations: Iterable[Series]) -> list[d
 
 def calls(http: Iterable[Series], tcp: Iterable[Series]) -> list[dict[str, Any]]:
     """Who calls whom, by caller and service; see `Call`."""
+    http, tcp = list(http), list(tcp)
+    owners = _owners([*http, *tcp])
     found: dict[tuple[str, str, str], Call] = {}
     counted: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for entry in http:
         labels, amount = _labels(entry), _value(entry)
         if amount > 0:
-            call = _call(found, labels, "http")
+            call = _call(found, labels, "http", owners)
             key, reporter = (call.source, call.destination, "http"), labels.get("reporter", "")
             count = counted.setdefault(key, {}).setdefault(reporter, [0.0, 0.0])
             failure = _is_failure(labels.get("response_code", ""))
@@ -227,7 +229,7 @@ def calls(http: Iterable[Series], tcp: Iterable[Series]) -> list[dict[str, Any]]
     for entry in tcp:
         labels, amount = _labels(entry), _value(entry)
         if amount > 0:
-            _add(_call(found, labels, "tcp"), labels, amount)
+            _add(_call(found, labels, "tcp", owners), labels, amount)
     return [found[key].as_dict() for key in sorted(found)]
 
 
@@ -241,7 +243,10 @@ def scrapes(series: Iterable[Series]) -> list[dict[str, Any]]:
 
 
 def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
-    """The objectives of services, and the share of their error budgets that is left: 1 all of it, 0 nothing; None when not recorded."""
+    """The objectives of services, and the share of their error budgets that is left: 1 all of it, 0 nothing; None when not recorded.
+
+    `requested`: whether requests to the service are recorded, of which a budget is made.
+    """
     found: dict[tuple[str, str], dict[str, float]] = {}
     for entry in series:
         labels = _labels(entry)
@@ -249,7 +254,13 @@ def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
         for _time, value in _numbers([entry.get("value")]):
             found.setdefault((service, labels.get("sli", "")), {})[labels.get("__name__", "")] = value
     return [
-        {"service": service, "sli": sli, "objective": values[_OBJECTIVE], "left": values.get(_LEFT)}
+        {
+            "service": service,
+            "sli": sli,
+            "objective": values[_OBJECTIVE],
+            "left": values.get(_LEFT),
+            "requested": _REQUESTED in values,
+        }
         for (service, sli), values in sorted(found.items())
         if _OBJECTIVE in values
     ]
@@ -257,9 +268,13 @@ def budgets(series: Iterable[Series]) -> list[dict[str, Any]]:
 
 def service_of(labels: Mapping[str, str]) -> str:
     """`namespace/name` of the service that was called; its workload for calls that were made to a pod itself."""
-    if host := _HOST.fullmatch(labels.get("destination_service", "")):
-        return f"{host[2]}/{host[1]}"
-    return _name(labels, "destination")
+    return service_at(labels.get("destination_service", "")) or _name(labels, "destination")
+
+
+def service_at(host: str) -> str:
+    """`namespace/name` of the Service with a host name; empty for a host that is none of the cluster."""
+    found = _HOST.fullmatch(host)
+    return f"{found[2]}/{found[1]}" if found else ""
 
 
 def workload_of(labels: Mapping[str, str]) -> str:
@@ -272,10 +287,32 @@ def _version(labels: Mapping[str, str]) -> str:
     return labels["destination_version"] if _known(labels, "destination_version") else ""
 
 
-def caller_of(labels: Mapping[str, str]) -> str:
-    """`namespace/name` of the caller: its app, else its service account, else its workload; `unknown` for one without an identity."""
+def _owners(series: Iterable[Series]) -> dict[str, str]:
+    """Callers by their identity, of those identities that one app alone has, as the callers' own proxies report.
+
+    Without metadata exchange a destination knows its caller by the certificate alone. The name of its service account may be another one.
+    """
+    found: dict[str, set[str]] = {}
+    for entry in series:
+        labels = _labels(entry)
+        if labels.get("reporter") == "source" and _known(labels, "source_app"):
+            found.setdefault(labels.get("source_principal", ""), set()).add(_name(labels, "source"))
+    return {
+        identity: next(iter(names))
+        for identity, names in found.items()
+        if _SPIFFE.fullmatch(identity) and len(names) == 1 and names != {UNKNOWN}
+    }
+
+
+def caller_of(labels: Mapping[str, str], owners: Mapping[str, str]) -> str:
+    """`namespace/name` of the caller: its app, else its service account, else its workload; `unknown` for one without an identity.
+
+    `owners`: apps by identity, where an identity has one.
+    """
     if _known(labels, "source_app") and _known(labels, "source_workload_namespace"):
         return _name(labels, "source")
+    if owner := owners.get(labels.get("source_principal", "")):
+        return owner
     if identity := _SPIFFE.fullmatch(labels.get("source_principal", "")):
         return f"{identity[1]}/{identity[2]}"
     return _name(labels, "source")
@@ -291,8 +328,10 @@ def _known(labels: Mapping[str, str], key: str) -> bool:
     return labels.get(key, "") not in ("", UNKNOWN)
 
 
-def _call(found: dict[tuple[str, str, str], Call], labels: Mapping[str, str], protocol: str) -> Call:
-    source, destination = caller_of(labels), service_of(labels)
+def _call(
+    found: dict[tuple[str, str, str], Call], labels: Mapping[str, str], protocol: str, owners: Mapping[str, str]
+) -> Call:
+    source, destination = caller_of(labels, owners), service_of(labels)
     return found.setdefault((source, destination, protocol), Call(source, destination, protocol))
 
 

@@ -8,7 +8,8 @@ PRIVATE: may change at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import STEP, WINDOW, Part
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus, PrometheusError
 
+# Between two looks for a workload's requests (seconds); they come with a scrape, which is each 15 s by default.
+_PAUSE = 2.0
 # A function for all items, at once, in their order.
 Each = Callable[[Callable[[Part], Any], Iterable[Part]], list[Any]]
 
@@ -35,6 +38,30 @@ class Findings:
     def as_dict(self) -> dict[str, Any]:
         """For the module's result."""
         return asdict(self)
+
+
+def await_requests(
+    prometheus: Prometheus, namespaces: Sequence[str], wanted: Collection[str], seconds: float, timeout: float
+) -> list[str]:
+    """Workloads of `wanted` (`namespace/name`) that have no requests now, after `seconds` at most; empty as soon as all have some.
+
+    A Prometheus that does not answer meanwhile may be about to start: what it says at the end is what `read` tells.
+    """
+    query, deadline = traffic.range_queries(namespaces)[Part.REQUESTS], time.monotonic() + seconds
+    missing = sorted(set(wanted))
+    while missing:
+        now = time.time()
+        try:
+            answer = prometheus.query_range(query, start=now - STEP, end=now, step=STEP, timeout=timeout, budget=0.0)
+        except PrometheusError:
+            pass
+        else:
+            seen = {entry["workload"] for entry in traffic.workloads(answer.series, [])}
+            missing = [name for name in missing if name not in seen]
+        if not missing or time.monotonic() + _PAUSE > deadline:
+            break
+        time.sleep(_PAUSE)
+    return missing
 
 
 def read(
@@ -83,4 +110,6 @@ def _add_alerts(found: Findings, groups: list[dict[str, Any]], rule_groups: str,
         found.unknown.append({"part": Part.ALERTS.value, "why": why})
     if told["broken"]:
         why = f"Prometheus does not evaluate {len(told['broken'])} of {told['rules']} rules: {'; '.join(told['broken'][:3])}"
-        found.unknown.append({"part": Part.ALERTS.value, "why": why})
+        # Without an objective, it may be that those that record them are not evaluated yet either.
+        parts = [Part.ALERTS] if found.budgets else [Part.ALERTS, Part.BUDGETS]
+        found.unknown += [{"part": part.value, "why": why} for part in parts]

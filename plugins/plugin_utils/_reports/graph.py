@@ -8,15 +8,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-NODE_WIDTH, NODE_HEIGHT = 184, 40  # pixels
-_COLUMN, _GAP, _MARGIN = 252, 14, 12
+NODE_WIDTH, NODE_HEIGHT = 200, 40  # pixels
+SIGN = 8  # radius of a sign
+_COLUMN, _GAP, _MARGIN = 262, 14, 12
 _LANE = 10  # height of a place where a line passes a column
 _SWEEPS = 4  # over the columns, to put callers beside what they call
-_SIGNS = (0.68, 0.5, 0.32)  # where signs are on lines to the same service, as shares of the last gap
-_LETTERS = 23  # of a name, as many as fit
+# Where a sign may be on its line, as shares of the last gap or of a line back, and how far from the others (pixels, middle to middle).
+_SIGNS = (0.68, 0.5, 0.32, 0.8, 0.6, 0.4, 0.22, 0.74, 0.56, 0.44, 0.27)
+_SIGNS_BACK = (0.5, 0.35, 0.65, 0.2, 0.8, 0.1, 0.9, 0.42, 0.58, 0.27, 0.73, 0.15, 0.85, 0.05, 0.95)
+_APART = 2 * SIGN + 2
+_LEAST_SHARE = 0.85  # of its width: a drawing is made smaller to fit, but no smaller than so that it can be read
+_END = 8  # letters of a long name that are always shown; the style sheet cuts before them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One that calls or is called: where its box is, its name and its namespace. `itself`: sign of its calls to itself."""
+    """One that calls or is called: where its box is, its name and its namespace. `itself`: sign of its calls to itself.
 
-    name: str
+    The name is in two parts, of which the first is cut where both do not fit: how wide letters are, only the browser knows.
+    """
+
+    begin: str
+    end: str
     namespace: str
     itself: str
     full: str
@@ -63,6 +73,12 @@ class Graph:
     height: int
     node_width: int = NODE_WIDTH
     node_height: int = NODE_HEIGHT
+    sign: int = SIGN
+
+    @property
+    def least_width(self) -> int:
+        """What it may be made smaller to."""
+        return round(_LEAST_SHARE * self.width)
 
 
 def graph(links: Sequence[Link], kinds: Mapping[str, str]) -> Graph | None:
@@ -80,10 +96,9 @@ def graph(links: Sequence[Link], kinds: Mapping[str, str]) -> Graph | None:
     places, height = _places(columns)
     return Graph(
         nodes=tuple(_node(name, places[name], kinds.get(name, ""), itself.get(name, "")) for name in depth),
-        arcs=tuple(
-            _arc(link, [places[stop] for stop in ways[link.source, link.target]], _SIGNS[number % len(_SIGNS)])
-            for same in _by_target(links)
-            for number, link in enumerate(same)
+        arcs=_arcs(
+            {link: [places[stop] for stop in ways[link.source, link.target]] for link in links},
+            [places[name] for name in depth],
         ),
         width=2 * _MARGIN
         + (len(columns) - 1) * _COLUMN
@@ -93,18 +108,10 @@ def graph(links: Sequence[Link], kinds: Mapping[str, str]) -> Graph | None:
     )
 
 
-def _by_target(links: Iterable[Link]) -> list[list[Link]]:
-    """Links by what they lead to."""
-    found: dict[str, list[Link]] = {}
-    for link in links:
-        found.setdefault(link.target, []).append(link)
-    return list(found.values())
-
-
 def _node(name: str, place: tuple[int, int], kind: str, itself: str) -> Node:
     namespace, _slash, own = name.rpartition("/")
-    shown = own if len(own) <= _LETTERS else f"{own[: _LETTERS - 1]}…"
-    return Node(shown, namespace, itself, name, kind, place[0], place[1] - NODE_HEIGHT // 2)
+    cut = len(own) - _END if len(own) > 2 * _END else len(own)
+    return Node(own[:cut], own[cut:], namespace, itself, name, kind, place[0], place[1] - NODE_HEIGHT // 2)
 
 
 _Spot = tuple[int, int]
@@ -204,20 +211,53 @@ def _places(columns: Sequence[Sequence[_Stop]]) -> tuple[dict[_Stop, tuple[int, 
     return places, 2 * _MARGIN + max(heights)
 
 
-def _arc(link: Link, stops: Sequence[_Spot], at: float) -> Arc:
-    """A line through its stops, with its sign in the last gap, at a share of it."""
+def _arcs(ways: Mapping[Link, Sequence[_Spot]], boxes: Sequence[_Spot]) -> tuple[Arc, ...]:
+    """Lines through their stops. A sign goes to the first place of its line that is apart from the others, else the most apart.
+
+    `boxes`: left and middle of the nodes, which would hide a sign.
+    """
+    arcs: list[Arc] = []
+    taken: list[tuple[float, float]] = []
+    # Lines back have the fewest places.
+    for link, stops in sorted(ways.items(), key=lambda way: way[1][-1][0] > way[1][0][0]):
+        path, spots = _line(stops)
+        room = [
+            -1.0 if _hidden(spot, boxes) else min((math.dist(spot, other) for other in taken), default=math.inf)
+            for spot in spots
+        ]
+        spot = next(
+            (one for one, free in zip(spots, room, strict=True) if free >= _APART), spots[room.index(max(room))]
+        )
+        taken.append(spot)
+        arcs.append(Arc(link, path, f"{spot[0]:.1f}", f"{spot[1]:.1f}"))
+    return tuple(arcs)
+
+
+def _hidden(spot: tuple[float, float], boxes: Iterable[_Spot]) -> bool:
+    """Whether a box is over a part of a sign."""
+    x, y = spot
+    return any(
+        left - SIGN < x < left + NODE_WIDTH + SIGN and abs(y - middle) < NODE_HEIGHT / 2 + SIGN
+        for left, middle in boxes
+    )
+
+
+def _line(stops: Sequence[_Spot]) -> tuple[str, list[tuple[float, float]]]:
+    """(path through all stops, points of it where the sign may be: in the last gap, or in the columns that the line passes)."""
     (x1, y1), (x2, y2) = stops[0], stops[-1]
     if x2 <= x1:  # back to a column before, or the same
         begin, end = (x1 + NODE_WIDTH, y1 + 8), (x2 + NODE_WIDTH, y2 - 8)
         far = max(begin[0], end[0]) + 70
         path = f"M{begin[0]},{begin[1]} C{far},{begin[1]} {far},{end[1]} {end[0]},{end[1]}"
-        return Arc(link, path, *_on_curve((begin, (far, begin[1]), (far, end[1]), end), 0.5))
+        curve = (begin, (far, begin[1]), (far, end[1]), end)
+        return path, [_on_curve(curve, share) for share in _SIGNS_BACK]
     path, curve = f"M{x1 + NODE_WIDTH},{y1}", _curve(stops[0], stops[1])
     for left, right in itertools.pairwise(stops):
         curve = _curve(left, right)
         first, *rest = (f"{x},{y}" for x, y in curve)
         path += f" L{first} C{' '.join(rest)}"
-    return Arc(link, path, *_on_curve(curve, at))
+    passed = [(float(x + NODE_WIDTH - SIGN), float(y)) for x, y in reversed(stops[1:-1])]
+    return path, [*(_on_curve(curve, share) for share in _SIGNS), *passed]
 
 
 def _curve(left: _Spot, right: _Spot) -> tuple[_Spot, _Spot, _Spot, _Spot]:
@@ -227,8 +267,8 @@ def _curve(left: _Spot, right: _Spot) -> tuple[_Spot, _Spot, _Spot, _Spot]:
     return (begin, left[1]), (begin + bend, left[1]), (end - bend, right[1]), (end, right[1])
 
 
-def _on_curve(curve: tuple[_Spot, _Spot, _Spot, _Spot], at: float) -> tuple[str, str]:
+def _on_curve(curve: tuple[_Spot, _Spot, _Spot, _Spot], at: float) -> tuple[float, float]:
     """A point of a cubic Bézier curve."""
     parts = ((1 - at) ** 3, 3 * at * (1 - at) ** 2, 3 * at**2 * (1 - at), at**3)
     x, y = (sum(part * spot[axis] for part, spot in zip(parts, curve, strict=True)) for axis in (0, 1))
-    return f"{x:.1f}", f"{y:.1f}"
+    return x, y

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part, Security
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.traffic import Part, Security, service_at
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines import duration
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.graph import Graph, Link, graph
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.page import page
@@ -27,6 +27,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     Obj,
     Seen,
     amount,
+    arriving,
     caller_name,
     gaps_of,
     latest_of,
@@ -109,13 +110,18 @@ def html(
     traffic: Obj,
     limits: Limits,
     reports: Sequence[tuple[str, str]] = (),
+    telemetry: Sequence[str] = (),
 ) -> tuple[str, str, str]:
-    """(page, answer, sentence). `platform`, `traffic`: results of the modules; `reports`: (name, relative URL) of others."""
+    """(page, answer, sentence). `platform`, `traffic`: results of the modules; `reports`: (name, relative URL) of others.
+
+    `telemetry`: hosts that take traces and access logs.
+    """
     seen = Seen(platform, traffic, limits, gaps_of(platform, traffic))
     rows = sorted((_row(row, seen) for row in platform["services"]), key=_importance)
     cards = cards_of(seen)
     answer, text = headline(cards, seen)
-    drawn = sorted(traffic["calls"], key=lambda call: -(call["requests"] or 0.0))[:MOST_DRAWN]
+    calls, aside = _without_telemetry(traffic["calls"], telemetry)
+    drawn = sorted(calls, key=lambda call: -(call["requests"] or 0.0))[:MOST_DRAWN]
     text_of_page = page(
         "platform.html.j2",
         title=f"Platform {cluster}",
@@ -137,7 +143,8 @@ def html(
         rows=rows,
         releases=[_release(entry, float(traffic["time"])) for entry in platform["canaries"]],
         drawing=_graph(drawn, platform, traffic["window"]),
-        left_out=len(traffic["calls"]) - len(drawn),
+        left_out=len(calls) - len(drawn),
+        aside=len(aside),
         calls=[_call_row(call, traffic["window"]) for call in traffic["calls"]],
         kinds=list(SECURITIES.values()),
         limits={"p95": f"{limits.p95:g} ms", "errors": f"{100 * limits.errors:g} %"},
@@ -160,7 +167,7 @@ def _row(row: Obj, seen: Seen) -> Row:
         namespace=row["namespace"],
         version=row["version"],
         replicas=row["replicas"],
-        answer=YES if row["healthy"] else NOTHING if key in leaving(seen.platform) else NO,
+        answer=YES if row["healthy"] else NOTHING if key in leaving(seen.platform) | arriving(seen.platform) else NO,
         health=row["health"],
         rate=rate,
         errors=errors,
@@ -193,15 +200,18 @@ def _numbers(found: Obj, seen: Seen) -> tuple[Number, Number, Number]:
     traffic, limits = seen.traffic, seen.limits
     rate, errors, p95 = latest_of(found, seen)
 
-    def number(key: str, value: float | None, words: Callable[[float], str], limit: float | None = None) -> Number:
+    def number(
+        key: str, value: float | None, words: Callable[[float], str], limit: float | None = None, least: float = 0.0
+    ) -> Number:
         span = (float(traffic["time"]) - float(traffic["window"]), float(traffic["time"]))
-        line = spark(points_of(found, key), span, float(traffic["step"]), words, limit)
+        line = spark(points_of(found, key), span, float(traffic["step"]), words, limit, least)
         bad = value is not None and limit is not None and value > limit
         return Number(_DASH if value is None else words(value), line, "fail" if bad else "")
 
     return (
         number("rate", rate, lambda value: f"{amount(value)}/s"),
-        number("errors", errors, lambda value: f"{100 * value:.3g} %", limits.errors),
+        # Few errors are a low line, and not one that fills the height.
+        number("errors", errors, lambda value: f"{100 * value:.3g} %", limits.errors, least=limits.errors),
         number("p95", p95, lambda value: f"{value:.0f} ms", limits.p95),
     )
 
@@ -215,13 +225,26 @@ def _budget(service: str, seen: Seen) -> Number:
     if not own:
         return Number("no objective", kind="empty")
     if not left:
-        return Number("nothing recorded yet", kind="soft")
+        requested = any(entry["requested"] for entry in own)
+        return Number("not recorded yet" if requested else "no requests yet", kind="soft")
     least = min(left, key=lambda entry: float(entry["left"]))
     text = f"{percent(least['left'])} left ({least['sli']} {100 * least['objective']:g} %)"
     return Number(text, kind="fail" if least["left"] <= 0 else "")
 
 
 # Calls -----------------------------------------------------------------------------------------------------------------
+
+
+def _without_telemetry(calls: Sequence[Obj], hosts: Iterable[str]) -> tuple[list[Obj], list[Obj]]:
+    """(calls to draw, those that carry traces and access logs and are mutual TLS)."""
+    services = {name for host in hosts if (name := service_at(host))}
+
+    def goes_aside(call: Obj) -> bool:
+        return call["security"] == Security.MUTUAL_TLS and not services.isdisjoint(
+            (call["source"], call["destination"])
+        )
+
+    return [call for call in calls if not goes_aside(call)], [call for call in calls if goes_aside(call)]
 
 
 def _graph(calls: Iterable[Obj], platform: Obj, window: float) -> Graph | None:

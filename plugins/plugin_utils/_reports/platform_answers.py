@@ -18,6 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_seen import (
     Seen,
     amount,
+    arriving,
     call_of,
     latest_of,
     leaving,
@@ -25,6 +26,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.plat
     phase_of,
     present,
     service_of,
+    short,
     some,
     versions_of,
     weight_of,
@@ -51,7 +53,7 @@ def headline(cards: Iterable[Card], seen: Seen) -> tuple[str, str]:
     cards = list(cards)
     bad = [card for card in cards if card.answer == NO]
     unsure = [card for card in cards if card.answer == OPEN]
-    releases = [entry["service"].rpartition("/")[2] for entry in seen.platform["canaries"] if entry["active"]]
+    releases = [service_of(entry) for entry in seen.platform["canaries"] if entry["active"]]
     out = f" A canary of {', '.join(releases)} is under way." if releases else ""
     open_ = f" Not known: {_names(unsure)}." if unsure else ""
     if bad:
@@ -85,20 +87,24 @@ def _up(seen: Seen) -> Card:
     platform = seen.platform
     out, name = leaving(platform), "Up"
     rows = [row for row in platform["services"] if f"{row['namespace']}/{row['name']}" not in out]
-    bad = [row["name"] for row in rows if not row["healthy"]]
+    coming = arriving(platform)
+    starting = [row for row in rows if not row["healthy"] and f"{row['namespace']}/{row['name']}" in coming]
+    rows = [row for row in rows if row not in starting]
+    bad = [short(str(row["name"])) for row in rows if not row["healthy"]]
     if bad:
         verb = "is" if len(bad) == 1 else "are"
         text = f"{len(bad)} of {len(rows)} workloads {verb} not healthy: {some(bad)}."
         return Card(name, NO, text, "#services", f"{some(bad)} not healthy")
     if not rows or platform["missing_namespaces"]:
         return Card(name, OPEN, str(platform["summary"]), "#services")
-    return Card(name, YES, f"All {len(rows)} workloads are healthy.", "#services")
+    ready = "".join(f" {short(str(row['name']))} gets ready." for row in starting)
+    return Card(name, YES, f"All {len(rows)} workloads are healthy.{ready}", "#services")
 
 
 def _fast(seen: Seen) -> Card:
     name, link = FAST, "#services"
     now = [(entry, latest_of(entry, seen)) for entry in present(seen.platform, seen.traffic)]
-    loaded = [(str(entry["workload"]).rpartition("/")[2], *values) for entry, values in now if values[0]]
+    loaded = [(short(str(entry["workload"])), *values) for entry, values in now if values[0]]
     slow = [
         f"{who} p95 {p95:.0f} ms" for who, _rate, _errors, p95 in loaded if p95 is not None and p95 > seen.limits.p95
     ]
@@ -189,7 +195,17 @@ def _budgets(seen: Seen) -> Card:
         return Card(name, NO, f"Spent: {some(spent)}.", link, "an error budget is spent")
     left = [entry for entry in budgets if entry["left"] is not None]
     if not left:
-        return Card(name, NOTHING, f"{len(budgets)} objectives, nothing recorded yet.", link)
+        if any(entry["requested"] for entry in budgets):
+            text = (
+                f"{len(budgets)} objectives. Requests are recorded, and budgets with the next evaluation of the rules."
+            )
+        else:
+            text = f"{len(budgets)} objectives. No requests to their services yet, so nothing is spent or recorded."
+        return Card(name, NOTHING, text, link)
     least = min(left, key=lambda entry: float(entry["left"]))
-    rest = f"; {len(budgets) - len(left)} not recorded yet" if len(left) < len(budgets) else ""
+    idle, late = (
+        sum(1 for entry in budgets if entry["left"] is None and entry["requested"] is requested)
+        for requested in (False, True)
+    )
+    rest = (f"; {idle} without requests yet" if idle else "") + (f"; {late} not recorded yet" if late else "")
     return Card(name, YES, f"{percent(least['left'])} left at least ({service_of(least)}, {least['sli']}){rest}.", link)

@@ -16,6 +16,7 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.spar
 
 Obj = Mapping[str, t.Any]
 NOBODY = "caller without identity"
+PREPARING = "preparing"  # phase of a canary whose pods get ready
 WAITING = frozenset({"paused", "frozen"})  # phases of a canary that wait for a person
 _PARTS: Mapping[str, str] = {
     Part.REQUESTS: "request rates and errors",
@@ -27,6 +28,7 @@ _PARTS: Mapping[str, str] = {
     Part.BUDGETS: "error budgets",
 }
 _SHOWN = 3  # names in a sentence; the rest is a number
+_BEGIN, _END = 18, 12  # letters of a long name in a sentence; sections have all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,15 @@ def leaving(platform: Obj) -> frozenset[str]:
     ended = {f"{entry['service']}-canary" for entry in platform["canaries"] if not entry["active"]}
     there = {f"{row['namespace']}/{row['name']}" for row in platform["services"] if not row["deleted"]}
     return frozenset(ended - there)
+
+
+def arriving(platform: Obj) -> frozenset[str]:
+    """Workloads of canaries that get ready and have no requests yet, as `namespace/name`: that they are not ready is no outage."""
+    return frozenset(
+        f"{entry['service']}-canary"
+        for entry in platform["canaries"]
+        if entry["active"] and entry["phase"] == PREPARING and entry["weight"] == 0
+    )
 
 
 def present(platform: Obj, traffic: Obj) -> list[Obj]:
@@ -134,12 +145,18 @@ def caller_name(call: Obj) -> str:
     return str(call["source"]) if call["source"] != UNKNOWN else NOBODY
 
 
+def short(name: str) -> str:
+    """A name, or `namespace/name`, in a sentence: without its namespace, and a long one without its middle."""
+    own = name.rpartition("/")[2]
+    return own if len(own) <= _BEGIN + _END else f"{own[: _BEGIN - 1]}…{own[-_END:]}"
+
+
 def call_of(call: Obj) -> str:
-    return f"{caller_name(call).rpartition('/')[2]} → {str(call['destination']).rpartition('/')[2]}"
+    return f"{short(caller_name(call))} → {short(str(call['destination']))}"
 
 
 def service_of(entry: Obj) -> str:
-    return str(entry["service"]).rpartition("/")[2]
+    return short(str(entry["service"]))
 
 
 def versions_of(entry: Obj) -> str:

@@ -29,14 +29,22 @@ class Spark:
 
 
 def spark(
-    points: Sequence[Point], span: Point, step: float, label: Callable[[float], str], limit: float | None = None
+    points: Sequence[Point],
+    span: Point,
+    step: float,
+    label: Callable[[float], str],
+    limit: float | None = None,
+    least: float = 0.0,
 ) -> Spark | None:
-    """Points (Unix seconds, value) as a line from 0 to the largest value; None without a point. `label`: a value for people."""
+    """Points (Unix seconds, value) as a line; None without a point. `label`: a value for people.
+
+    The height is from 0 to the largest value, to the limit where that is near, and to `least` at least.
+    """
     inside = [point for point in points if span[0] <= point[0] <= span[1]]
     if not inside:
         return None
     most = max(value for _time, value in inside)
-    top = max(most, limit if limit is not None and most > limit / 2 else 0.0) or 1.0
+    top = max(most, least, limit if limit is not None and most > limit / 2 else 0.0) or 1.0
     width, height = WIDTH - 2 * _MARGIN, HEIGHT - 2 * _MARGIN
 
     def place(point: Point) -> tuple[str, str]:

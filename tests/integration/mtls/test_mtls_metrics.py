@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports import platform
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._reports.platform_seen import Limits
 
 from tests.integration.conftest import run_module
 from tests.integration.metrics import prometheus, query
@@ -138,3 +140,33 @@ def test_metrics_are_evidence_for_mutual_tls_and_of_plain_text(metered: Bed) -> 
     probed = run_module("mtls_probe", namespaces=[bed.namespace], probes=["listener"], prometheus=asked)
     assert calls_of(probed)[("*", "solo", 80)]["proof"] == "claimed"
     assert plain_callers(probed) == ["unknown/unknown"]
+
+
+def test_calls_in_plain_text_are_named_on_the_page(metered: Bed) -> None:
+    bed = metered
+    asked = {"service": f"{bed.namespace}/prometheus:9090"}
+    bed.policies(bed.peer(mode="PERMISSIVE"))
+
+    def seen() -> dict[tuple[str, str], dict[str, Any]]:
+        for caller in ("outside", "meshed"):
+            bed.call(caller, f"http://{bed.host('solo')}/")
+        traffic.update(run_module("traffic_info", namespaces=[bed.namespace], prometheus=asked))
+        return {(call["source"], call["security"]): call for call in traffic["calls"] if call["destination"] == solo}
+
+    traffic: dict[str, Any] = {}
+    solo = f"{bed.namespace}/solo"
+    # The destination knows `meshed` by its service account alone, `default`.
+    wanted = {("unknown", "none"), (f"{bed.namespace}/meshed", "mutual_tls")}
+    calls = steady(seen, lambda found: wanted <= found.keys(), still=0)
+    assert wanted <= calls.keys(), (calls, traffic["unknown"])
+    plain = calls["unknown", "none"]
+    assert (plain["protocol"], plain["mutual_tls"], plain["reporters"]) == ("http", 0.0, ["destination"])
+
+    page, answer, text = platform.html(
+        "local", run_module("platform_info", namespaces=[bed.namespace]), traffic, Limits(1000.0, 0.05)
+    )
+    assert answer == "no"
+    assert "calls in plain text" in text
+    assert "Plain text: caller without identity → solo." in page
+    assert "caller without identity calls" in page, "in the drawing"
+    assert "None of" not in page, "this Prometheus has no alerts, which is not silence"

@@ -184,6 +184,17 @@ def test_a_time_between_the_bounds_of_the_histogram_is_refused() -> None:
     assert list(range_findings("observability_slo", {"latency_ms": 250, "latency": 99.9})) == []
 
 
+def test_a_budget_is_recorded_with_the_first_requests() -> None:
+    """In their group and after them; promtool evaluates all groups each minute, so that its tests show nothing of this."""
+    groups = {
+        group["name"]: [rule.get("record") for rule in group["rules"]] for group in yaml.safe_load(text())["groups"]
+    }
+    names = groups["ecommerce.slo"]
+    assert max(n for n, name in enumerate(names) if name == "slo:bad_requests:rate5m") < names.index(
+        "slo:error_budget_left:ratio"
+    )
+
+
 def test_a_budget_is_counted_from_samples_that_are_there() -> None:
     given = {
         "observability_environment": "prod",

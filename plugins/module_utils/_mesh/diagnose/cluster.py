@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -39,7 +39,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     Read,
     Wanted,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.sync import Istiod
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.sync import (
+    Istiod,
+    expected_of,
+    unsettled,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.cluster import Cluster
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Missing
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import Kind
@@ -50,6 +54,7 @@ _SYNCZ, _VERSION, _ISTIOD_DUMP = "/debug/syncz", "/version", "/debug/config_dump
 _SHORT, _LONG = 5.0, 12.0  # seconds for an answer, and for one that may be large
 _DEFAULT = "default"  # the revision without a name of its own
 _AGAIN = 1.0  # seconds before what differs is read again: istiod may be pushing
+_CONNECTED = 4.0  # seconds within which the proxies of an istiod that ends are connected to another
 MOST_PROXIES = 10  # whose configuration is compared
 
 
@@ -76,10 +81,15 @@ def observe(client: Client, wanted: Wanted) -> Observed:
         chosen = [] if "Pod" in lists.missing else chosen_pods(all_pods, wanted)
         reads = _Reads(client, wanted, all_pods, found.get("Ingress") or [], source)
         mesh_config, istiods, certs, secrets, counted = reads.all(not_asked)
+        before: Sequence[Istiod] = ()
+        if istiods and unsettled(istiods, expected_of(all_pods), wanted.stale_after):
+            time.sleep(_CONNECTED)
+            before, istiods = istiods, reads.istiods_again()
         configs = client.each(functools.partial(_proxy_config, client, wanted, istiods), chosen)
         return Observed(
             *(now, found, lists.missing, mesh_config, istiods, certs, secrets, configs, counted, analysis.result()),
             not_asked,
+            before,
         )
 
 
@@ -140,6 +150,11 @@ def sampled(all_pods: Sequence[pods.Pod], wanted: Wanted) -> list[pods.Pod]:
     return firsts[: wanted.samples]
 
 
+def istiods_of(found: Iterable[pods.Pod], namespace: str) -> list[pods.Pod]:
+    """The pods of istiod that run on."""
+    return [pod for pod in found if pod.namespace == namespace and pod.labels.get("app") == "istiod" and runs(pod.obj)]
+
+
 def revision_of(istiod: pods.Pod) -> str:
     """Revision of a pod of istiod."""
     return str(istiod.labels.get("istio.io/rev") or _DEFAULT)
@@ -151,11 +166,7 @@ class _Reads:
     def __init__(
         self, client: Client, wanted: Wanted, all_pods: Sequence[pods.Pod], ingresses: Sequence[Obj], source: Cluster
     ) -> None:
-        self._istiods = [
-            pod
-            for pod in all_pods
-            if pod.namespace == wanted.istio_namespace and pod.labels.get("app") == "istiod" and runs(pod.obj)
-        ]
+        self._istiods = istiods_of(all_pods, wanted.istio_namespace)
         self._client, self._wanted, self._pods, self._ingresses, self._source = (
             client,
             wanted,
@@ -180,6 +191,13 @@ class _Reads:
         jobs += [functools.partial(self._secret, name) for name in names]
         done = self._client.each(_called, jobs)
         return done[0], done[2:count], done[count : count + len(sample)], done[count + len(sample) :], done[1]
+
+    def istiods_again(self) -> list[Istiod]:
+        """Those that run now, which may be others."""
+        path = f"/api/v1/namespaces/{self._wanted.istio_namespace}/pods"
+        listed, _version = self._client.list_reduced(path, {"labelSelector": "app=istiod"}, pods.reduced)
+        self._istiods = istiods_of(listed, self._wanted.istio_namespace)
+        return self._client.each(self._istiod, self._istiods)
 
     def _istiod(self, pod: pods.Pod) -> Istiod:
         revision = revision_of(pod)

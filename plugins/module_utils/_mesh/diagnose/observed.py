@@ -115,3 +115,4 @@ class Observed:
     calls: Read = NOTHING
     istioctl: Read = NOTHING
     not_asked: Mapping[Section, str] = field(default_factory=dict)
+    istiods_before: Sequence[Istiod] = ()  # as they answered some seconds before, when that left something open

@@ -118,10 +118,8 @@ def _pods(observed: Observed) -> list[pods.Pod]:
 def _proxies(observed: Observed, wanted: Wanted, told: _Told) -> None:
     if "Pod" in observed.missing:
         return
-    expected = [
-        sync.Expected(pod.namespace, pod.name, pod.workload, pod.up) for pod in _pods(observed) if pod.has_envoy
-    ]
-    judged = sync.judge(observed.istiods, expected, wanted.stale_after)
+    expected = sync.expected_of(_pods(observed))
+    judged = sync.judge(observed.istiods, expected, wanted.stale_after, observed.istiods_before)
     told.findings += judged.findings
     shown = [entry for entry in judged.proxies if wanted.concerns(entry.namespace)]
     told.rows["proxies"] = [entry.as_dict() for entry in shown]

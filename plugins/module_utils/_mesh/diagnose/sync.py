@@ -10,6 +10,7 @@ same. A push that is under way looks like a stale proxy for some milliseconds: i
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     not_read,
     understood,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.pods import Pod
 
 # istio pilot/pkg/xds/v3/model.go (GetShortType)
 _SHORT = {
@@ -127,6 +129,11 @@ class Expected:
     up: bool
 
 
+def expected_of(found: Iterable[Pod]) -> list[Expected]:
+    """The pods with a proxy."""
+    return [Expected(pod.namespace, pod.name, pod.workload, pod.up) for pod in found if pod.has_envoy]
+
+
 def short(url: str) -> str:
     """Short name of a type, its last part for one that is not known here."""
     return _SHORT.get(url) or url.rpartition("/")[2].rpartition(".")[2] or url
@@ -208,8 +215,24 @@ class Judged:
     findings: list[Finding]
 
 
-def judge(istiods: Sequence[Istiod], expected: Iterable[Expected], patience: float) -> Judged:
-    """All proxies with their states. A pod whose proxy no istiod names is `not_connected`, or `unknown` when an istiod did not answer."""
+def unsettled(istiods: Sequence[Istiod], expected: Iterable[Expected], patience: float) -> bool:
+    """Whether another look may say more: a proxy is on its way to another istiod, or an istiod ends or starts.
+
+    A proxy of an istiod that ends connects to another within seconds; while it does, none names it, or one that has not sent it anything.
+    """
+    if any(istiod.error and not istiod.right for istiod in istiods):
+        return True
+    rows = judge(istiods, expected, patience).proxies if istiods else []
+    return any(row.state in (State.NOT_CONNECTED, State.NOT_SENT) for row in rows)
+
+
+def judge(
+    istiods: Sequence[Istiod], expected: Iterable[Expected], patience: float, before: Sequence[Istiod] = ()
+) -> Judged:
+    """All proxies with their states. A pod whose proxy no istiod names is `not_connected`, or `unknown` when an istiod did not answer.
+
+    `before`: the istiods as they answered some seconds before. A proxy that only they name was connected then.
+    """
     connected: list[Proxy] = []
     findings: list[Finding] = []
     complete = bool(istiods)
@@ -224,6 +247,11 @@ def judge(istiods: Sequence[Istiod], expected: Iterable[Expected], patience: flo
             complete = False
             findings.append(not_read(Section.PROXIES, f"istiod {istiod.pod}", str(error), istiod.right))
     pods = {(entry.namespace, entry.pod): entry for entry in expected}
+    named = {(proxy.namespace, proxy.pod) for proxy in connected}
+    for istiod in before:
+        with contextlib.suppress(ValueError):
+            rows_before = [] if istiod.error else understood(proxies_of, istiod, patience)
+            connected += [proxy for proxy in rows_before if (proxy.namespace, proxy.pod) not in named]
     named = {(proxy.namespace, proxy.pod) for proxy in connected}
     rows = [
         Proxy(

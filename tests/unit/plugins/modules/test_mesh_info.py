@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -79,6 +80,27 @@ def test_a_silent_istiod_or_proxy_is_named(monkeypatch: pytest.MonkeyPatch, part
     assert all("create pods/portforward" in entry["change"] for entry in told["failing"])
     states = {entry["state"] for entry in told["proxies"]}
     assert states == ({"synced", "unknown"} if part == "/debug/syncz" else {"synced"})
+
+
+def test_proxies_of_an_istiod_that_ends_are_found_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look is while its proxies are on their way, and it does not answer any more."""
+    answers, looks = Answers(Mesh()), 0
+    inside, rows = answers.inside, dict(answers._inside)
+    both = [row for name in rows for row in json.loads(rows[name])]
+
+    def ending(client: Any, namespace: str, name: str, port: int, path: str, timeout: float = 0) -> pods.Reply:
+        nonlocal looks
+        if path == "/debug/syncz" and name == "istiod-abc-2":
+            looks += 1
+            answers._pages["pods"] = [page.replace('"istiod-abc-2"', '"ended"') for page in answers._pages["pods"]]
+            answers._inside["ended"], answers._inside["istiod-abc-1"] = "[]", json.dumps(both)
+            raise pods.PodError(f"pod {namespace}/{name} does not exist", "")
+        return inside(client, namespace, name, port, path, timeout)
+
+    monkeypatch.setattr(answers, "inside", ending)
+    told = result(answers, monkeypatch)
+    assert (looks, told["summary"]["answer"]) == (1, "healthy")
+    assert {entry["istiod"] for entry in told["proxies"]} == {"istiod-abc-1"}
 
 
 @pytest.mark.parametrize(("config", "answer"), [("istio-1-31", "healthy"), ("istio", "unknown")])

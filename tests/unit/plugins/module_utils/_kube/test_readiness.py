@@ -104,6 +104,19 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"active": 1, "ready": 0}, State.WAITING),
+        ({"active": 1, "ready": 1}, State.READY),
+        (conditions(Complete="True"), State.READY),
+        ({"ready": 1, **conditions(Failed="True")}, State.FAILED),
+    ],
+)
+def test_a_job_that_has_only_to_start(status: Any, expected: State) -> None:
+    assert verdict(obj("batch/v1", "Job", {}, status), started=True).state == expected
+
+
 @pytest.mark.parametrize(("api_version", "kind", "spec", "status", "expected"), CASES)
 def test_verdicts(api_version: str, kind: str, spec: Any, status: Any, expected: State) -> None:
     found = verdict(obj(api_version, kind, spec, status), frozenset({"late"}))

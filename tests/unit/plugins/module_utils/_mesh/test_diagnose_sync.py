@@ -15,6 +15,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnos
     Judged,
     State,
     judge,
+    unsettled,
 )
 
 NOW = datetime(2026, 11, 26, 18, 0, 0, tzinfo=UTC).timestamp()
@@ -86,6 +87,32 @@ def test_a_pod_without_connection_is_lost_only_when_every_istiod_answered() -> N
     assert [row.state for row in both.proxies] == [State.UNKNOWN, State.SYNCED]
     assert codes(both) == ["not_read"]
     assert "create pods/portforward" in both.findings[0].change
+
+
+def test_a_proxy_on_its_way_to_another_istiod_is_not_lost() -> None:
+    pods = [Expected("shop", name, "web", up=True) for name in ("web-1", "web-2", "web-3")]
+    ends = Istiod("istiod-1", time=NOW, answer=[proxy("web-3.shop")])
+    first = [ends, Istiod("istiod-2", time=NOW, answer=[proxy("web-2.shop", **{CDS: {}, LDS: {}})])]
+    second = [Istiod("istiod-2", time=NOW, answer=[proxy("web-1.shop"), proxy("web-2.shop")])]
+    assert unsettled(first, pods, 10)
+    found = judge(second, pods, 10, first)
+    assert {row.pod: (row.istiod, row.state) for row in found.proxies} == {
+        "web-1": ("istiod-2", State.SYNCED),
+        "web-2": ("istiod-2", State.SYNCED),
+        "web-3": ("istiod-1", State.SYNCED),  # it moved, or has ended, between both looks
+    }
+    assert found.findings == []
+    assert not unsettled(second, pods[:2], 10)
+    # What no look names is lost.
+    assert codes(judge(second, [*pods, Expected("shop", "web-4", "web", up=True)], 10, first)) == [
+        "proxy_not_connected"
+    ]
+
+
+def test_an_istiod_without_an_answer_is_asked_again_unless_a_right_is_missing() -> None:
+    assert unsettled([Istiod("istiod-1", error="it is gone")], [], 10)
+    assert not unsettled([Istiod("istiod-1", error="no right", right="create pods/portforward")], [], 10)
+    assert not unsettled([], [Expected("shop", "web-1", "web", up=True)], 10)
 
 
 def test_a_pod_that_is_not_ready_is_no_lost_proxy() -> None:

@@ -111,7 +111,29 @@ def test_open_connections_are_known_by_the_certificates_that_the_caller_saw(
     ],
 )
 def test_a_caller_is_its_app_its_identity_or_unknown(labels: dict[str, str], name: str) -> None:
-    assert traffic.caller_of(labels) == name
+    assert traffic.caller_of(labels, {}) == name
+
+
+def test_a_destination_that_knows_the_identity_alone_reports_the_app_that_has_it() -> None:
+    """As mtls_probe calls, with the service account `default`."""
+    shared = {"source_principal": f"{SPIFFE}default"}
+    call = only([now(AT_SOURCE, 9, **shared), now(AT_DESTINATION, 9, **shared)])
+    assert (call["source"], call["security"], call["reporters"]) == (
+        "shop/web",
+        "mutual_tls",
+        ["destination", "source"],
+    )
+    # Which of two apps it was, nobody knows.
+    two = [
+        now(AT_SOURCE, 9, **shared),
+        now(AT_SOURCE, 9, source_app="job", **shared),
+        now(AT_DESTINATION, 18, **shared),
+    ]
+    assert {call["source"]: call["security"] for call in traffic.calls(two, [])} == {
+        "shop/web": "unknown",
+        "shop/job": "unknown",
+        "shop/default": "mutual_tls",
+    }
 
 
 @pytest.mark.parametrize(
@@ -176,9 +198,10 @@ def test_budgets_have_their_objective_and_what_is_left() -> None:
         now(own, 0.999, __name__="slo:objective:ratio", sli="availability"),
         now(own, -0.5, __name__="slo:error_budget_left:ratio", sli="availability"),
         now(own, 0.99, __name__="slo:objective:ratio", sli="latency"),
+        now(own, 0.0, __name__="slo:requests:rate5m", sli="latency"),
         now(own, 0.4, __name__="slo:error_budget_left:ratio", sli="gone"),
     ]
     assert traffic.budgets(series) == [
-        {"service": "shop/cart", "sli": "availability", "objective": 0.999, "left": -0.5},
-        {"service": "shop/cart", "sli": "latency", "objective": 0.99, "left": None},
+        {"service": "shop/cart", "sli": "availability", "objective": 0.999, "left": -0.5, "requested": False},
+        {"service": "shop/cart", "sli": "latency", "objective": 0.99, "left": None, "requested": True},
     ]

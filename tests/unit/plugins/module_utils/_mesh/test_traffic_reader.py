@@ -80,7 +80,9 @@ def test_an_answer_with_warnings_is_not_the_whole() -> None:
 )
 def test_silence_counts_only_where_rules_are_evaluated(groups: Any, words: str) -> None:
     unknown = found(Answers(groups)).unknown
-    assert [entry["part"] for entry in unknown] == (["alerts"] if words else [])
+    # Rules that are not evaluated may be those that record objectives: that there is none is not known then.
+    parts = ["alerts", "budgets"] if "HighErrorRate" in words else ["alerts"]
+    assert [entry["part"] for entry in unknown] == (parts if words else [])
     assert words in (unknown[0]["why"] if unknown else "")
 
 
@@ -111,9 +113,39 @@ def test_alerts_have_their_words_and_the_platforms_come_first() -> None:
     assert (first["summary"], result.alert_rules) == ("cart fails", 1)
 
 
+class Slow(Answers):
+    """Has requests to a workload from the third question on; the first two are an error and an empty answer."""
+
+    asked = 0
+
+    def query_range(self, _promql: str, **_more: Any) -> Answer:
+        self.asked += 1
+        self.fails = self.asked == 1
+        answer = self._answer("matrix")
+        labels = {"destination_workload": "cart", "destination_workload_namespace": "shop", "response_code": "200"}
+        return answer if self.asked < 3 else Answer("matrix", [{"metric": labels, "values": [[1.0, "2"]]}], ())
+
+
+def test_requests_are_waited_for_until_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(traffic_reader.time, "sleep", pauses.append)
+    slow = Slow()
+    assert traffic_reader.await_requests(slow, ["shop"], ["shop/cart"], 60.0, 5.0) == []  # type: ignore[arg-type]
+    assert (slow.asked, len(pauses)) == (3, 2)
+    assert traffic_reader.await_requests(slow, ["shop"], ["shop/cart", "shop/none"], 1.0, 5.0) == ["shop/none"]  # type: ignore[arg-type]
+
+
+def test_what_is_waited_for_is_in_a_namespace_that_is_read() -> None:
+    class Module:
+        params = {"namespaces": ["shop"], "wait_for": ["shop/cart", "cart", "other/cart"]}
+
+    with pytest.raises(KubeError, match=r"wait_for is cart, other/cart: expected namespace/name, of one of .* shop"):
+        traffic_info.work(Module())  # type: ignore[arg-type]
+
+
 def test_without_a_prometheus_everything_is_unknown_and_nobody_is_asked() -> None:
     class Module:
-        params = {"namespaces": ["shop"], "prometheus": {}, "rule_groups": "ecommerce.", "timeout": 5.0}
+        params = {"namespaces": ["shop"], "prometheus": {}, "rule_groups": "ecommerce.", "timeout": 5.0, "wait_for": []}
 
     result = traffic_info.work(Module())
     assert {entry["part"] for entry in result["unknown"]} == PARTS

@@ -76,6 +76,35 @@ def test_one_thing_that_is_bad_is_enough_for_no(change: Change, card: str, words
 
 
 @pytest.mark.parametrize(
+    ("states", "words", "row"),
+    [
+        (
+            [(None, False)] * 3,
+            "3 objectives. No requests to their services yet, so nothing is spent",
+            "no requests yet",
+        ),
+        ([(None, True)] * 3, "3 objectives. Requests are recorded, and budgets with the next", "not recorded yet"),
+        (
+            [(0.5, True), (None, False), (None, True)],
+            "50 % left at least (user-service, availability); 1 without",
+            "50 %",
+        ),
+    ],
+)
+def test_a_budget_that_is_not_recorded_says_why(states: list[tuple[Any, bool]], words: str, row: str) -> None:
+    def change(_where: dict[str, Any], seen: dict[str, Any]) -> None:
+        for entry, (left, requested) in zip(seen["budgets"], states, strict=True):
+            entry.update(left=left, requested=requested)
+
+    answer, _text, cards = said(change)
+    assert (answer, cards["Error budget"][0]) == ("yes", "yes" if states[0][0] else "none")
+    assert words in cards["Error budget"][1]
+    where, seen = cluster(), traffic()
+    change(where, seen)
+    assert row in platform.html("local", where, seen, LIMITS)[0].partition('id="services"')[2]
+
+
+@pytest.mark.parametrize(
     ("part", "cards"),
     [
         (Part.REQUESTS, {"Fast"}),
@@ -147,6 +176,20 @@ def test_records_that_cannot_be_read_make_it_unknown() -> None:
     assert cards["Going out"] == ("unknown", "Not known; why is said below.")
 
 
+@pytest.mark.parametrize(
+    ("phase", "weight", "up"),
+    [("preparing", 0, "yes"), ("preparing", None, "no"), ("preparing", 25, "no"), ("analysing", 0, "no")],
+)
+def test_a_canary_that_gets_ready_and_has_no_requests_is_no_outage(phase: str, weight: int | None, up: str) -> None:
+    def starts(where: dict[str, Any], _seen: dict[str, Any]) -> None:
+        where["services"].append(workload("user-service-canary", healthy=False, proxy=False))
+        where["canaries"] = [canary(phase=phase, weight=weight)]
+
+    _answer, _text, cards = said(starts)
+    assert cards["Up"][0] == up
+    assert ("user-service-canary gets ready" in cards["Up"][1]) == (up == "yes")
+
+
 def test_the_pods_of_an_ended_canary_say_nothing_about_the_platform() -> None:
     def ended(where: dict[str, Any], seen: dict[str, Any]) -> None:
         where["canaries"].append(canary(phase="rolled_back", active=False, weight=0))
@@ -197,7 +240,7 @@ def links(*pairs: str) -> list[Link]:
 def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
     drawn = graph(links("g>a", "g>b", "g>d", "a>b", "b>d", "a>d"), {})
     assert drawn is not None
-    column = {node.name: node.x for node in drawn.nodes}
+    column = {node.full: node.x for node in drawn.nodes}
     assert column["g"] < column["a"] < column["b"] < column["d"]
     boxes = [(node.x, node.y) for node in drawn.nodes]
     for (x1, y1), (x2, y2) in itertools.combinations(boxes, 2):
@@ -208,14 +251,33 @@ def test_callers_are_left_of_what_they_call_and_nothing_overlaps() -> None:
     assert len(drawn.arcs) == 6
 
 
+def test_what_carries_telemetry_is_drawn_only_where_it_is_not_mutual_tls() -> None:
+    where, seen = cluster(), traffic()
+    to = "monitoring/otel-collector"
+    seen["calls"] += [
+        call("ecommerce/user-service", to, 9.0),
+        call(to, "monitoring/jaeger", 9.0),
+        call("ecommerce/order-service", to, 3.0, security="none"),
+    ]
+    host = "otel-collector.monitoring.svc.cluster.local"
+    page, answer, _text = platform.html("local", where, seen, LIMITS, telemetry=[host, "traces.example.com"])
+    drawn = page.partition('<svg class="graph"')[2].partition("</svg>")[0]
+    assert ("order-service calls monitoring/otel-collector" in drawn, "monitoring/jaeger" in drawn) == (True, False)
+    assert "ecommerce/user-service calls monitoring/otel-collector" not in drawn
+    assert "Not drawn: 2 ways of traces and access logs to those who take them, all of them mutual TLS." in page
+    assert page.count("monitoring/jaeger") == 1, "in the table"
+    assert answer == "no"
+    assert "Not drawn" not in platform.html("local", where, seen, LIMITS)[0]
+
+
 def test_circles_and_calls_to_oneself_are_drawn() -> None:
     drawn = graph(links("a>b", "b>c", "c>a", "c>c"), {"b": "bad"})
     assert drawn is not None
-    assert ({node.name: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 3)
-    assert {node.name: node.itself for node in drawn.nodes} == {"a": "", "b": "", "c": "✓"}
+    assert ({node.full: node.kind for node in drawn.nodes}, len(drawn.arcs)) == ({"a": "", "b": "bad", "c": ""}, 3)
+    assert {node.full: node.itself for node in drawn.nodes} == {"a": "", "b": "", "c": "✓"}
     alone = graph(links("a>a"), {})
     assert alone is not None
-    assert ([node.name for node in alone.nodes], alone.arcs) == (["a"], ())
+    assert ([node.full for node in alone.nodes], alone.arcs) == (["a"], ())
     assert graph([], {}) is None
 
 
@@ -237,3 +299,7 @@ def test_a_limit_is_drawn_where_it_is_near() -> None:
     assert far is not None
     assert near is not None
     assert (far.limit, bool(near.limit)) == ("", True)
+    low = spark([(0.0, 1.0), (30.0, 1.0)], (0.0, 60.0), 30.0, str, limit=10.0, least=10.0)
+    assert low is not None
+    heights = [float(point.partition(",")[2]) for point in low.lines[0].split()]
+    assert float(low.limit) < min(heights), "below the limit"
