@@ -9,7 +9,8 @@ PRIVATE: may change at any time.
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import yaml
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._telemetry import BUILT_IN
@@ -19,6 +20,8 @@ _INJECTION, _POD_SECURITY = "istio-injection", "pod-security.kubernetes.io/enfor
 # Levels that do not allow the capability NET_ADMIN (Kubernetes, Pod Security Standards).
 _REFUSE_INIT = ("baseline", "restricted")
 Query = dict[str, str]
+# Objects that a query has found.
+Found = Sequence[Mapping[str, t.Any]]
 
 
 def queries(needs: Mapping[str, t.Any]) -> list[Query]:
@@ -29,34 +32,38 @@ def queries(needs: Mapping[str, t.Any]) -> list[Query]:
     proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of its configuration, and
     `providers` that are referred to. Empty for an own Istio.
     """
-    crd = {"api_version": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    found = [{**crd, "name": f"{kind}.{_GROUP}"} for kind in needs["kinds"]]
-    found += [
-        {"kind": "Secret", "namespace": needs["namespace"], "name": name}
-        for _variable, name, _keys in _references(needs)
-    ]
-    if needs["in_mesh"]:
-        found.append({"kind": "Namespace", "name": needs["namespace"]})
-    if mesh := needs["mesh"]:
-        found.append({"kind": "ConfigMap", "namespace": mesh["namespace"], "name": mesh["config_map"]})
-    return found
+    return [query for query, _judge in _wanted(needs)]
 
 
-def findings(needs: Mapping[str, t.Any], results: Sequence[Sequence[Mapping[str, t.Any]]]) -> Iterator[str]:
+def findings(needs: Mapping[str, t.Any], results: Sequence[Found]) -> Iterator[str]:
     """What is not there. ``results``: those of the queries, in their order."""
-    there = iter(results)
+    for (_query, judge), there in zip(_wanted(needs), results, strict=True):
+        yield from judge(there)
+
+
+def _wanted(needs: Mapping[str, t.Any]) -> Iterator[tuple[Query, Callable[[Found], Iterator[str]]]]:
+    """(query, what judges its answer) of all that has to be there."""
+    crd = {"api_version": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
     for kind in needs["kinds"]:
-        if not next(there):
-            yield (
-                f"{kind}.{_GROUP}: the cluster does not know this kind; install the Prometheus Operator, set "
-                "observability_operator_install: true, or take another form (observability_prometheus, observability_external_rules)"
-            )
+        yield {**crd, "name": f"{kind}.{_GROUP}"}, partial(_kind_findings, kind)
     for variable, name, keys in _references(needs):
-        yield from _secret_findings(variable, f"Secret {needs['namespace']}/{name}", keys, next(there))
+        secret = {"kind": "Secret", "namespace": needs["namespace"], "name": name}
+        yield secret, partial(_secret_findings, variable, f"Secret {needs['namespace']}/{name}", keys)
     if needs["in_mesh"]:
-        yield from _namespace_findings(needs, next(there))
-    if needs["mesh"]:
-        yield from _provider_findings(needs["mesh"], next(there))
+        yield {"kind": "Namespace", "name": needs["namespace"]}, partial(_namespace_findings, needs)
+    if mesh := needs["mesh"]:
+        yield (
+            {"kind": "ConfigMap", "namespace": mesh["namespace"], "name": mesh["config_map"]},
+            partial(_provider_findings, mesh),
+        )
+
+
+def _kind_findings(kind: str, there: Found) -> Iterator[str]:
+    if not there:
+        yield (
+            f"{kind}.{_GROUP}: the cluster does not know this kind; install the Prometheus Operator, set "
+            "observability_operator_install: true, or take another form (observability_prometheus, observability_external_rules)"
+        )
 
 
 def _references(needs: Mapping[str, t.Any]) -> Iterator[tuple[str, str, list[str]]]:
@@ -80,7 +87,7 @@ def _secret_findings(
         yield f"{name}: has no key {', '.join(missing)}, to which {variable} refers; {remedy}"
 
 
-def _namespace_findings(needs: Mapping[str, t.Any], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
+def _namespace_findings(needs: Mapping[str, t.Any], there: Found) -> Iterator[str]:
     """A namespace of somebody else that would not let a pod with a proxy in: it is not this platform's to change."""
     name, pods = f"Namespace {needs['namespace']}", ", ".join(needs["in_mesh"])
     if not there:
@@ -99,7 +106,7 @@ def _namespace_findings(needs: Mapping[str, t.Any], there: Sequence[Mapping[str,
         )
 
 
-def _provider_findings(mesh: Mapping[str, t.Any], there: Sequence[Mapping[str, t.Any]]) -> Iterator[str]:
+def _provider_findings(mesh: Mapping[str, t.Any], there: Found) -> Iterator[str]:
     """Providers that the mesh of somebody else does not have. Where its configuration is not in this cluster, nothing is known of them."""
     if not there:
         return
