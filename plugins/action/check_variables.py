@@ -16,6 +16,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.options import SETTINGS
@@ -81,6 +82,7 @@ class ActionModule(ActionBase):
         dummy, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         self._options, self._platform = files.role_options(), files.known_platform_names()
         wrong_telemetry = self._wrong_telemetry()
+        platform = self._platform_findings()
         self._catalogue = Catalogue(self._templar, self._loader, self._vars)
         self._ignored = [*args["ignore"], *(self._value(files.IGNORED) or [])]
         roles = self._roles_to_check(args["roles"])
@@ -92,7 +94,7 @@ class ActionModule(ActionBase):
             *unknown_findings(self._vars, self._options, self._platform, self._ignored),
             *self._role_findings(roles),
             *self._catalogue_findings(roles),
-            *self._platform_findings(),
+            *platform,
             *self._image_findings(roles),
             *self._flavour_findings(roles),
             *self._canary_findings(command_line),
@@ -225,7 +227,11 @@ class ActionModule(ActionBase):
     def _canary_findings(self, command_line: Mapping[str, t.Any]) -> Iterator[str]:
         """Findings of the settings of canaries, which every playbook checks: an inventory is valid or not."""
         try:
-            given = {name: self._value(name) for name in ("platform_canary", "microservice_canary")}
+            names = {
+                "platform_canary",
+                "microservice_canary",
+            } - self._wrong  # a value of the wrong type is told already
+            given = {name: self._value(name) for name in sorted(names)}
         except Exception as exc:  # a template can raise any exception; the user has to see it
             yield f"platform_canary, microservice_canary: {exc}"
             return
@@ -352,12 +358,26 @@ class ActionModule(ActionBase):
             if "nginx_ingress" in roles:
                 yield from flavour_findings(self._value("nginx_ingress_flavour"), self._vars)
 
-    def _platform_findings(self) -> Iterator[str]:
-        """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too."""
-        for name, entries in files.platform_options(self._options).items():
-            if name in self._vars:
-                for entry in entries:
-                    yield from self._values({name: entry})[1]
+    def _platform_findings(self) -> list[str]:
+        """Findings of `platform_` variables, as the roles that have their values check them. Playbooks without roles read them too.
+
+        Whoever is checked after that sees the default of a wrong one: what is made from a wrong value would be told as wrong as well. A
+        default that is empty is no such value, because it may be missed.
+        """
+        found: list[str] = []
+        valid: dict[str, t.Any] = {}
+        for name, platform in files.platform_options(self._options).items():
+            if name not in self._vars:
+                continue
+            if wrong := [finding for entry in platform.entries for finding in self._values({name: entry})[1]]:
+                found += wrong
+                others = {key: value for key, value in self._vars.items() if key != name}
+                templar = self._templar.copy_with_new_env(available_variables=others)
+                valid[name] = templar.template(trust_as_template(platform.default))
+        self._wrong = frozenset(valid)
+        self._vars = {**self._vars, **{name: value for name, value in valid.items() if value}}
+        self._templar.available_variables = self._vars
+        return found
 
     def _roles_to_check(self, given: list[str] | None) -> list[str]:
         task_vars, options = self._vars, self._options

@@ -220,30 +220,4 @@ options:
         type: str
         choices: [rollback, freeze, continue]
         default: rollback
-  prometheus:
-    description: Address of Prometheus, a URL or a Service that is reached through the API server's proxy.
-    type: dict
-    suboptions:
-      url:
-        description: URL of Prometheus, without user and password.
-        type: str
-      service:
-        description: C(namespace/name:port) of its Service; with the prefix V(https:) when it uses TLS.
-        type: str
-      headers:
-        description: Headers of each query. They are not recorded.
-        type: dict
-      username:
-        description: User for basic authentication.
-        type: str
-      password:
-        description: Password. It is not recorded.
-        type: str
-      validate_certs:
-        description: Whether its certificate is verified.
-        type: bool
-        default: true
-      ca_cert:
-        description: File with the CA certificate of Prometheus.
-        type: path
 """

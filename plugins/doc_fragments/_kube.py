@@ -82,11 +82,12 @@ options:
     type: bool
   impersonate_user:
     description:
-      - User to act as. Also E(K8S_AUTH_IMPERSONATE_USER).
+      - User to act as, in place of C(as) of the kubeconfig's user. Also E(K8S_AUTH_IMPERSONATE_USER).
+      - C(as), C(as-uid), C(as-groups) and C(as-user-extra) of a kubeconfig's user mean what they mean for C(kubectl).
     type: str
   impersonate_groups:
     description:
-      - Groups to act as. Also E(K8S_AUTH_IMPERSONATE_GROUPS), separated by commas.
+      - Groups to act as, in place of C(as-groups) of the kubeconfig's user. Also E(K8S_AUTH_IMPERSONATE_GROUPS), separated by commas.
     type: list
     elements: str
 requirements:

@@ -89,41 +89,6 @@ options:
       - The cluster's DNS domain.
     type: str
     default: cluster.local
-  prometheus:
-    description:
-      - Ask Prometheus for C(istio_requests_total) and C(istio_tcp_connections_opened_total) of the destination reporter, and compare their
-        C(connection_security_policy) with the verdicts. Without such series nothing is compared.
-    type: dict
-    suboptions:
-      url:
-        description: URL of Prometheus. Either this or O(prometheus.service).
-        type: str
-      service:
-        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
-        type: str
-      window:
-        description: How far back to look, in seconds.
-        type: int
-        default: 3600
-      headers:
-        description: Headers of queries to O(prometheus.url).
-        type: dict
-        default: {}
-      username:
-        description: User for HTTP basic authentication.
-        type: str
-        default: ""
-      password:
-        description: Password for HTTP basic authentication.
-        type: str
-        default: ""
-      validate_certs:
-        description: Whether to check the server's certificate.
-        type: bool
-        default: true
-      ca_cert:
-        description: Path of the CA certificate of the server.
-        type: path
 attributes:
   check_mode:
     support: full

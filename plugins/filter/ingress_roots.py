@@ -13,10 +13,10 @@ from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.ingr
 
 
 def ingress_roots(
-    manifests: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]] = ()
+    manifests: Sequence[dict[str, Any]], present: Sequence[dict[str, Any]] = (), removal: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the roots of all delegates, and references of roots without any."""
-    wanted, gone = roots(manifests, present)
+    wanted, gone = roots(manifests, present, removal=removal)
     return {"definitions": wanted, "retired": gone}
 
 

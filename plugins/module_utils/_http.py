@@ -17,7 +17,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,12 +24,18 @@ from typing import Any
 from urllib.error import URLError
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import (
+    Deadline,
+    bytes_of,
+    too_late,
+    too_long,
+    too_short,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._tls import verify_as_go
 
 MAX_REDIRECTS = 5
 SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CHUNK = 65536  # bytes
 _AGENT = "servicemesh-platform"
 
 
@@ -40,21 +45,6 @@ class NoReplyError(Exception):
 
 class TooLongError(NoReplyError):
     """An answer with more bytes than the caller takes, as it will have the next time."""
-
-
-class Deadline:
-    """The time that is left for something with several steps."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds, more than 0. Raises TimeoutError when the time is over."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,24 +201,21 @@ def _body(answer: Any, deadline: Deadline, most: int) -> bytes:
         if stated or not length.isascii() or not length.isdecimal() or len(length) > 18:
             raise NoReplyError("the answer has no valid Content-Length")
         expected = int(length)
-    data = bytearray()
-    while (expected is None or expected <= most) and (chunk := answer.read1(min(_CHUNK, most + 1 - len(data)))):
-        data += chunk
-        if len(data) > most:
-            break
-        deadline.left()
-    if len(data) > most or (expected or 0) > most:
-        raise TooLongError(f"the answer is longer than {most} bytes")
+    if (expected or 0) > most:
+        raise TooLongError(too_long(most))
+    data = bytes_of(answer.read1, most, deadline.left)
+    if len(data) > most:
+        raise TooLongError(too_long(most))
     if expected is not None and len(data) < expected and answer.status not in (204, 304):
-        raise NoReplyError(f"the answer ended after {len(data)} of {expected} bytes")
-    return bytes(data)
+        raise NoReplyError(too_short(len(data), expected))
+    return data
 
 
 def _reason(error: Exception, seconds: float) -> str:
     if isinstance(error, URLError) and isinstance(error.reason, Exception):
         error = error.reason
     if isinstance(error, TimeoutError):
-        return f"no complete answer within {seconds:g} s"
+        return too_late(seconds)
     if isinstance(error, ValueError) and not isinstance(error, OSError):
         return "the URL or a header is not valid"  # the error's text may contain the header
     if isinstance(error, http.client.HTTPException):

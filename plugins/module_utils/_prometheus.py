@@ -74,7 +74,7 @@ class Endpoint:
         return f"service {self.service} through the API server"
 
 
-# The address among the options of a module.
+# The address among the options of a module, as the documentation fragment `_prometheus` documents it.
 OPTIONS: dict[str, dict[str, Any]] = {
     "url": {"type": "str"},
     "service": {"type": "str"},
@@ -84,10 +84,31 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "validate_certs": {"type": "bool", "default": True},
     "ca_cert": {"type": "path"},
 }
+OPTION: dict[str, Any] = {"type": "dict", "options": OPTIONS}
+EXAMPLE = "monitoring/prometheus:9090"  # of a service
+_CREDENTIALS = ("headers", "username", "password")
+
+
+def findings_of(options: Mapping[str, Any] | None, *, required: bool = False, example: str = EXAMPLE) -> list[str]:
+    """What is wrong with the option `prometheus` of a module. It may give nothing, unless `required`: then there is no Prometheus."""
+    given = options or {}
+    if not required and not any(given.get(name) for name in ("url", "service", "ca_cert", *_CREDENTIALS)):
+        return []
+    secret = any(given.get(name) for name in _CREDENTIALS)
+    url, service = str(given.get("url") or ""), str(given.get("service") or "")
+    return address_findings(url, service, credentials=secret, example=example)
+
+
+def given_endpoint(options: Mapping[str, Any] | None) -> Endpoint | None:
+    """The address that the option `prometheus` of a module gives, None for none. Raises KubeError for one that cannot be."""
+    if wrong := findings_of(options):
+        raise KubeError("; ".join(f"prometheus: {finding}" for finding in wrong))
+    endpoint = endpoint_of(options or {})
+    return endpoint if endpoint.url or endpoint.service else None
 
 
 def endpoint_of(options: Mapping[str, Any]) -> Endpoint:
-    """The address that the options of a module give; what is not given there is empty."""
+    """The address that well-formed options of a module give; what is not given there is empty."""
     return Endpoint(
         url=options.get("url") or "",
         service=options.get("service") or "",
@@ -99,9 +120,7 @@ def endpoint_of(options: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def address_findings(
-    url: str, service: str, *, credentials: bool = False, example: str = "monitoring/prometheus:9090"
-) -> list[str]:
+def address_findings(url: str, service: str, *, credentials: bool = False, example: str = EXAMPLE) -> list[str]:
     """What is wrong with an address that somebody gives. `credentials`: whether headers, a user or a password are given with it."""
     if bool(url) == bool(service):
         both = "both a url and a service" if url else "neither a url nor a service"

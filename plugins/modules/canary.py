@@ -238,6 +238,7 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._canary
+  - servicemesh.platform._prometheus
 attributes:
   check_mode:
     support: full

@@ -12,9 +12,11 @@ version_added: 0.1.0
 author:
   - servicemesh.platform contributors (@servicemesh)
 description:
-  - Reads Helm's records, one request for each namespace, and compares chart, versions and values with the wanted ones. A
-    playbook then calls C(kubernetes.core.helm) only for the chart releases that differ; these are the ones that
-    C(kubernetes.core.helm) would change.
+  - Reads Helm's records, one request for each namespace, and compares chart, versions and values with the wanted ones, and the content of
+    a chart that is a folder or an archive on this machine. A playbook then calls C(kubernetes.core.helm) only for the chart releases that
+    differ. C(kubernetes.core.helm) itself does not see RV(releases[].changed_files).
+  - Of a chart on this machine, templates, other files, the schema and the default values are compared, as C(.helmignore) leaves them.
+    Helm records neither the charts that a chart depends on nor its default values apart from theirs; changes in these are not seen.
   - Does not run C(helm). The values of a chart release are compared and not returned.
 extends_documentation_fragment:
   - servicemesh.platform._kube
@@ -109,6 +111,11 @@ releases:
       type: list
       elements: str
       sample: ["values: global.proxy.logLevel"]
+    changed_files:
+      description: Files of the chart that differ from what is installed, where it has the same name and version.
+      type: list
+      elements: str
+      sample: [templates/deployment.yaml]
 requests:
   description: Number of requests made to the API server.
   returned: success
@@ -116,12 +123,14 @@ requests:
   sample: 1
 """
 
+import os
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import release_of
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import is_fetched, release_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of, local_files
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.content import Files
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 ARGUMENTS = _args.spec(
@@ -138,6 +147,16 @@ ARGUMENTS = _args.spec(
         },
     },
 )
+
+
+def _files(name: str, chart: str) -> Files | None:
+    """The files of a chart that is here; None for one that is fetched, or does not exist."""
+    if not chart or is_fetched(chart) or not os.path.exists(os.path.expanduser(chart)):
+        return None
+    try:
+        return local_files(chart)
+    except ValueError as error:
+        raise KubeError(f"chart of {name}: {error}. Expected a chart that Helm can load.") from None
 
 
 def work(module: _module.Invocation) -> dict[str, Any]:
@@ -160,6 +179,7 @@ def work(module: _module.Invocation) -> dict[str, Any]:
                 [s for s in found[entry["namespace"]] if s["metadata"]["labels"]["name"] == entry["name"]],
                 chart_of(entry["chart"], entry["version"]) if entry["chart"] else None,
                 entry["values"],
+                _files(entry["name"], entry["chart"]),
             )
             for entry in wanted
         ]

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
+  - servicemesh.platform._prometheus
 attributes:
   check_mode:
     support: full
@@ -37,8 +38,8 @@ options:
       - What to look at.
       - V(proxies) asks each istiod which proxies it has, and what each of them has acknowledged. V(config) checks what objects of Istio
         name. V(pods) looks for pods that do not start, restart or are not ready. V(certificates) reads certificates of proxies and of the
-        Secrets that Ingresses name. V(events) reads warnings. V(calls) asks Prometheus. V(istioctl) runs C(istioctl analyze) on the
-        controller.
+        Secrets that Ingresses name. V(events) reads warnings. V(calls) asks O(prometheus), if it is given. V(istioctl) runs
+        C(istioctl analyze) on the controller.
     type: list
     elements: str
     choices: [proxies, config, pods, certificates, events, calls, istioctl]
@@ -100,35 +101,6 @@ options:
       - It gets the kubeconfig and the context. It cannot get other options of the connection, such as O(host); then it is not asked for.
     type: str
     default: istioctl
-  prometheus:
-    description: Where Prometheus is. Without it, V(calls) is not asked for.
-    type: dict
-    suboptions:
-      url:
-        description: URL of Prometheus. Either this or O(prometheus.service).
-        type: str
-      service:
-        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
-        type: str
-      headers:
-        description: Headers of queries to O(prometheus.url).
-        type: dict
-        default: {}
-      username:
-        description: User for HTTP basic authentication.
-        type: str
-        default: ""
-      password:
-        description: Password for HTTP basic authentication.
-        type: str
-        default: ""
-      validate_certs:
-        description: Whether to check the server's certificate.
-        type: bool
-        default: true
-      ca_cert:
-        description: Path of the CA certificate of the server.
-        type: path
 seealso:
   - module: servicemesh.platform.mtls_info
   - module: servicemesh.platform.platform_info
@@ -352,7 +324,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
     connected,
     run,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import endpoint_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import OPTION, given_endpoint
 
 _SECTIONS = ["proxies", "config", "pods", "certificates", "events", "calls", "istioctl"]
 ARGUMENTS = _args.spec(
@@ -369,20 +341,7 @@ ARGUMENTS = _args.spec(
     istio_namespace={"type": "str", "default": "istio-system"},
     cluster_domain={"type": "str", "default": "cluster.local"},
     istioctl={"type": "str", "default": "istioctl"},
-    prometheus={
-        "type": "dict",
-        "mutually_exclusive": [("url", "service")],
-        "required_one_of": [("url", "service")],
-        "options": {
-            "url": {"type": "str"},
-            "service": {"type": "str"},
-            "headers": {"type": "dict", "default": {}, "no_log": True},
-            "username": {"type": "str", "default": ""},
-            "password": {"type": "str", "default": "", "no_log": True},
-            "validate_certs": {"type": "bool", "default": True},
-            "ca_cert": {"type": "path"},
-        },
-    },
+    prometheus=OPTION,
 )
 
 
@@ -413,7 +372,7 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
         min_calls=params["min_calls"],
         istio_namespace=params["istio_namespace"],
         domain=params["cluster_domain"],
-        prometheus=endpoint_of(params["prometheus"]) if params["prometheus"] else None,
+        prometheus=given_endpoint(params["prometheus"]),
         istioctl=params["istioctl"],
         connection=options_of(params, os.environ)[0],
     )

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._mtls
+  - servicemesh.platform._prometheus.window
   - servicemesh.platform._mtls_overlay
 options:
   src:
@@ -527,6 +528,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.state import Overlaid
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.result import OPTIONS, judge, result
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.source import State
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import given_endpoint
 
 ARGUMENTS = _args.spec(
     **OPTIONS,
@@ -548,8 +550,8 @@ def work(module: Invocation) -> dict[str, Any]:
             )
         judged = judge(source, client, params)
         return {**result(source, params, judged, judged.calls, []), "changes": None, "overlay": None}
-    for option in ("prometheus", "what_if"):
-        if params[option]:
+    for option, given in (("prometheus", given_endpoint(params["prometheus"])), ("what_if", params["what_if"])):
+        if given:
             raise KubeError(
                 f"{option}: it has no answer for a change that is not made. Expected it left out with overlay."
             )
@@ -581,7 +583,7 @@ def _source(module: Invocation) -> tuple[State, Client | None]:
     """The files of option `src`, or the cluster and its client."""
     params = module.params
     if params["src"]:
-        if params["prometheus"]:
+        if given_endpoint(params["prometheus"]):
             raise KubeError("prometheus: it says nothing about the files in src. Expected one of the two.")
         files = from_files(params["src"])
         _warn(module, files)

@@ -36,6 +36,7 @@ extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
   - servicemesh.platform._mtls
+  - servicemesh.platform._prometheus.window
 options:
   probes:
     description:

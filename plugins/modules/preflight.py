@@ -14,9 +14,11 @@ author:
 description:
   - Checks a cluster and reports all findings at once, each with what to do about it.
   - Only reads. A check whose facts the identity may not read is left out.
+  - A Prometheus that somebody else runs (O(prometheus)) is asked one query.
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
+  - servicemesh.platform._prometheus
 attributes:
   check_mode:
     support: full
@@ -172,40 +174,6 @@ options:
           - Labels of its pods, by which the Gateway selects them.
         type: dict
         required: true
-  prometheus:
-    description:
-      - A Prometheus that somebody else runs. It is asked one query.
-    type: dict
-    suboptions:
-      url:
-        description:
-          - URL of Prometheus. Either this or O(prometheus.service).
-        type: str
-      service:
-        description:
-          - Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
-        type: str
-      headers:
-        description:
-          - Headers of queries to O(prometheus.url).
-        type: dict
-      username:
-        description:
-          - User for HTTP basic authentication.
-        type: str
-      password:
-        description:
-          - Password for HTTP basic authentication.
-        type: str
-      validate_certs:
-        description:
-          - Whether to check the server's certificate.
-        type: bool
-        default: true
-      ca_cert:
-        description:
-          - Path of the CA certificate of the server.
-        type: path
   ignore:
     description:
       - Names of checks whose findings are left out.
@@ -297,10 +265,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._preflight.fa
     mesh_there,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    OPTION,
     Endpoint,
     Failure,
     Prometheus,
     PrometheusError,
+    given_endpoint,
 )
 
 CHECKS = [
@@ -351,20 +321,7 @@ ARGUMENTS = _args.spec(
             "selector": {"type": "dict", "required": True},
         },
     },
-    prometheus={
-        "type": "dict",
-        "mutually_exclusive": [("url", "service")],
-        "required_one_of": [("url", "service")],
-        "options": {
-            "url": {"type": "str"},
-            "service": {"type": "str"},
-            "headers": {"type": "dict", "no_log": True},
-            "username": {"type": "str"},
-            "password": {"type": "str", "no_log": True},
-            "validate_certs": {"type": "bool", "default": True},
-            "ca_cert": {"type": "path"},
-        },
-    },
+    prometheus=OPTION,
     ignore={"type": "list", "elements": "str", "choices": CHECKS, "default": []},
     fail_on={"type": "str", "choices": ["error", "none"], "default": "error"},
 )
@@ -412,9 +369,7 @@ def _external_findings(client: Client, params: Mapping[str, Any], facts: Facts) 
     if params["istio_gateway"]:
         gateway = externals.Gateway(**params["istio_gateway"])
         found += externals.mesh_findings(mesh_there(client, gateway), gateway, params["istio_revision"])
-    if params["prometheus"]:
-        given = {key: item for key, item in params["prometheus"].items() if item is not None}
-        endpoint = Endpoint(**given)
+    if endpoint := given_endpoint(params["prometheus"]):
         failure, why = _asked(endpoint, client)
         found += externals.prometheus_findings(str(endpoint), failure, why, proxied=bool(endpoint.service))
     return found

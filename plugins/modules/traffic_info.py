@@ -23,33 +23,6 @@ options:
     type: list
     elements: str
     default: [ecommerce, istio-system]
-  prometheus:
-    description: Where Prometheus is, as the lookup P(servicemesh.platform.prometheus_address#lookup) returns it. Empty when there is none.
-    type: dict
-    default: {}
-    suboptions:
-      url:
-        description: URL of Prometheus. Either this or O(prometheus.service).
-        type: str
-      service:
-        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
-        type: str
-      headers:
-        description: Headers of queries to O(prometheus.url).
-        type: dict
-      username:
-        description: User for HTTP basic authentication.
-        type: str
-      password:
-        description: Password for HTTP basic authentication.
-        type: str
-      validate_certs:
-        description: Whether the server's certificate is verified.
-        type: bool
-        default: true
-      ca_cert:
-        description: File with the certificate authorities of the server's certificate.
-        type: path
   rule_groups:
     description: Beginning of the names of the groups whose alerts are the platform's own. Alerts of other groups are returned too.
     type: str
@@ -73,6 +46,7 @@ options:
 extends_documentation_fragment:
   - servicemesh.platform._kube
   - servicemesh.platform._attributes
+  - servicemesh.platform._prometheus
 attributes:
   check_mode:
     support: full
@@ -302,7 +276,6 @@ unknown:
 """
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args
@@ -320,32 +293,19 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._module impor
     run,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
-    OPTIONS,
-    Endpoint,
+    OPTION,
     Prometheus,
-    address_findings,
-    endpoint_of,
+    given_endpoint,
 )
 
 ARGUMENTS = _args.spec(
     namespaces={"type": "list", "elements": "str", "default": ["ecommerce", "istio-system"]},
-    prometheus={"type": "dict", "default": {}, "options": OPTIONS},
+    prometheus=OPTION,
     rule_groups={"type": "str", "default": "ecommerce."},
     timeout={"type": "float", "default": 8},
     wait_for={"type": "list", "elements": "str", "default": []},
     wait_timeout={"type": "float", "default": 90},
 )
-
-
-def checked_endpoint(options: Mapping[str, Any]) -> Endpoint | None:
-    """The address; None when there is none. Raises KubeError for one that cannot be."""
-    url, service = str(options.get("url") or ""), str(options.get("service") or "")
-    if not url and not service:
-        return None
-    secret = any(options.get(name) for name in ("headers", "username", "password"))
-    if wrong := address_findings(url, service, credentials=secret):
-        raise KubeError("; ".join(f"prometheus: {finding}" for finding in wrong))
-    return endpoint_of(options)
 
 
 def work(module: Invocation) -> dict[str, Any]:
@@ -355,7 +315,7 @@ def work(module: Invocation) -> dict[str, Any]:
     if wrong := [name for name in missing if name.partition("/")[0] not in params["namespaces"] or "/" not in name]:
         among = ", ".join(params["namespaces"])
         raise KubeError(f"wait_for is {', '.join(wrong)}: expected namespace/name, of one of the namespaces {among}")
-    endpoint = checked_endpoint(params["prometheus"] or {})
+    endpoint = given_endpoint(params["prometheus"])
     if endpoint is None:
         now, why = time.time(), "there is no Prometheus: platform_prometheus is absent"
         found = Findings(unknown=[{"part": part.value, "why": why} for part in Part])

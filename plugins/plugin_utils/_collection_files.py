@@ -50,9 +50,16 @@ def known_platform_names(root: Path = ROOT) -> frozenset[str]:
     return platform_names(path.read_text(encoding="utf-8") for path in paths) | {IGNORED}
 
 
-def platform_options(options: Mapping[str, Options], root: Path = ROOT) -> dict[str, list[dict[str, t.Any]]]:
+class FromPlatform(t.NamedTuple):
+    """What the roles say of a platform variable whose value they take: their options, without a default, and the default as a template."""
+
+    entries: list[dict[str, t.Any]]
+    default: str
+
+
+def platform_options(options: Mapping[str, Options], root: Path = ROOT) -> dict[str, FromPlatform]:
     """Platform variable -> entries of the role variables that have its value by default."""
-    found: dict[str, list[dict[str, t.Any]]] = {}
+    found: dict[str, FromPlatform] = {}
     for role, entries in options.items():
         path = root / "roles" / role / "defaults" / "main.yml"
         for name, value in ((_loaded(path) or {}) if path.is_file() else {}).items():
@@ -60,8 +67,8 @@ def platform_options(options: Mapping[str, Options], root: Path = ROOT) -> dict[
             if source and name in entries:
                 # The default of the entry is the template; as a value it says nothing.
                 entry = {key: item for key, item in entries[name].items() if key not in ("default", "required")}
-                if entry not in found.setdefault(source, []):
-                    found[source].append(entry)
+                if entry not in found.setdefault(source, FromPlatform([], value)).entries:
+                    found[source].entries.append(entry)
     return found
 
 

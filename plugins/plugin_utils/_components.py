@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import address_findings
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import findings_of
 
 
 class Mode(StrEnum):
@@ -171,9 +171,7 @@ def _address_findings(components: Components) -> Iterator[str]:
         case _:
             t.assert_never(components.prometheus)
     if given:
-        credentials = any(given.get(name) for name in ("headers", "username", "password"))
-        wrong = address_findings(str(given.get("url") or ""), str(given.get("service") or ""), credentials=credentials)
-        yield from (f"{ADDRESS}: {finding}" for finding in wrong)
+        yield from (f"{ADDRESS}: {finding}" for finding in findings_of(given, required=True))
 
 
 _MESH_ROLES = {

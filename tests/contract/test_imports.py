@@ -22,7 +22,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "module_utils._text": frozenset(),
     "module_utils._tls": frozenset(),
     "module_utils._kube": frozenset({"module_utils._parent", "module_utils._tls"}),
-    "module_utils._http": frozenset({"module_utils._tls"}),
+    "module_utils._http": frozenset({"module_utils._kube", "module_utils._tls"}),
     "module_utils._prometheus": frozenset({"module_utils._http", "module_utils._kube"}),
     "module_utils._module": frozenset({"module_utils._kube", "module_utils._parent", "module_utils._text"}),
     "module_utils._apply": frozenset({"module_utils._kube"}),

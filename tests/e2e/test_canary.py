@@ -231,7 +231,11 @@ def test_a_version_goes_live_and_site_yml_knows(
 
 
 def generations(cluster: Cluster, service: str = SERVICE) -> dict[str, int]:
-    """Of what is the service's alone. The root of the host is shared with services that other tests add and remove meanwhile."""
+    """Of what is the service's alone. The root of the host is shared with services that other tests add and remove meanwhile.
+
+    A run that comes between such a service's delegate and its entry in the root writes the root, and reports a change; so `changed=0` is
+    asserted where no other test runs (test_converge).
+    """
     return {
         f"{kind}/{item['metadata']['name']}": item["metadata"]["generation"]
         for kind in (

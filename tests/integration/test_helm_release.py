@@ -59,6 +59,7 @@ class Release:
         for name, content in CHART.items():
             (self.chart / name).write_text(yaml.safe_dump(content))
         (self.chart / "templates" / "all.yaml").write_text(TEMPLATES)
+        (self.chart / ".helmignore").write_text("*.bak\n")
 
     def run(self, *arguments: str, **settings: Any) -> Run:
         """Runs the role; ``settings`` are variables without their prefix."""
@@ -149,6 +150,14 @@ def test_installs_changes_and_removes_what_it_made(release: Release) -> None:
     assert release.changed(release.run("--check")) == 0
     assert release.changed(release.run(values={"text": "second"})) == 1
     assert release.kubectl("get", "configmap", "small", "-o", "jsonpath={.data.text}") == "second"
+    # The chart's content changes and its version does not; what Helm leaves out may.
+    template = release.chart / "templates" / "all.yaml"
+    template.write_text(TEMPLATES.replace("data: {text:", "data: {more: here, text:"))
+    assert release.changed(release.run("--check", values={"text": "second"})) == 1
+    assert release.changed(release.run(values={"text": "second"})) == 1
+    assert release.kubectl("get", "configmap", "small", "-o", "jsonpath={.data}") == '{"more":"here","text":"second"}'
+    (release.chart / "notes.bak").write_text("changed")
+    assert release.changed(release.run(values={"text": "second"})) == 0
     assert release.changed(release.run("--check", state="absent")) == 1
     assert release.changed(release.run(state="absent")) == 1
     assert json.loads(release.helm("list", *STATES, "--output", "json")) == []

@@ -70,7 +70,7 @@ def changed(folder: Path, revision: str, *arguments: str, **settings: Any) -> in
 
 
 def test_manifests_are_applied_once_and_removed(tmp_path: Path, revision: str) -> None:
-    everything = 3  # the file, the namespace, the objects
+    everything = 2  # the file, the objects
     assert changed(tmp_path, revision, "--check") == everything
     assert changed(tmp_path, revision) == everything
     assert "kind: IstioOperator" in (tmp_path / "operator.yaml").read_text()

@@ -18,7 +18,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import OnFailure
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.preconditions import TOOLS
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.manifests import USER
-from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import OPTIONS as PROMETHEUS
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import OPTION as PROMETHEUS
 
 Option = dict[str, Any]
 
@@ -95,14 +95,14 @@ OPTIONS: dict[str, Option] = {
     "on_new_version": _text(choices=["refuse", "restart"], default="refuse"),
     "analysis": {"type": "list", "elements": "dict", "options": METRIC},
     "approvals": {"type": "list", "elements": "dict", "options": APPROVAL},
-    "prometheus": {"type": "dict", "options": PROMETHEUS},
+    "prometheus": PROMETHEUS,
     "match": {"type": "dict"},
     "mirror": _number(default=0),
     "takeover": {"type": "list", "elements": "str", "choices": list(TOOLS)},
     "proof_samples": {"type": "int", "default": 3},
     "proof_timeout": _number(default=30),
     "watchdog": {"type": "dict", "options": WATCHDOG},
-    "metrics_push": {"type": "dict", "options": PROMETHEUS},
+    "metrics_push": PROMETHEUS,
     "full": {"type": "bool", "default": False},
     "reason": _text(default=""),
     "report": {"type": "path"},

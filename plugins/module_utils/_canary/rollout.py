@@ -157,7 +157,10 @@ class Rollout:
                     continue
             except KubeError as error:
                 raise _placed(error, state) from None
-            observed = dataclasses.replace(observation.observed, watchdog=watchdog.ensure(self._client, state))
+            watch = watchdog.ensure(self._client, state)
+            if watch is not None and watch.lost:
+                state = self._tell_of_lost_watchdog(state, watch.lost, observation)
+            observed = dataclasses.replace(observation.observed, watchdog=watch.pod if watch else None)
             action = decide(state, observed, self._clock.now())
             match action.kind:
                 case ActionKind.STOP:
@@ -205,6 +208,15 @@ class Rollout:
             outcome = dataclasses.replace(outcome, state=self._saved(state, outcome.state, observation))
         self._result.notes += outcome.state.history[noted:]
         return outcome
+
+    def _tell_of_lost_watchdog(self, state: State, lost: str, observation: Observation) -> State:
+        """Records that nobody watched over the run for some time, and that somebody does again."""
+        message = f"the watchdog was lost and is made again: {lost}"
+        self._record.event("CanaryWatchdogLost", message, observation.stable, warning=True)
+        after = self._saved(state, state.noted(self._clock.now(), "note", message), observation)
+        self._result.notes.append(after.history[-1])
+        self._result.changed = True
+        return after
 
     def _leased(self) -> State:
         """The recorded state, under the lease. Where the lease cannot be had, the error says where the traffic is."""

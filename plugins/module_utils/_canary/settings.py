@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import push, route_match
@@ -21,8 +20,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.objects import expected_name
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Endpoint,
-    address_findings,
     endpoint_of,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    findings_of as prometheus_findings,
 )
 
 Params = Mapping[str, Any]
@@ -52,10 +53,7 @@ def findings(params: Params) -> list[str]:
     found += approvals.findings(
         params.get("approvals") or [], params.get("steps") or [], prometheus=prometheus_given(params)
     )
-    if "@" in urlsplit(str((params.get("prometheus") or {}).get("url") or "")).netloc:
-        found.append(
-            "prometheus.url: contains a user or password, which would be recorded; expected prometheus.username and prometheus.password"
-        )
+    found += [f"prometheus: {finding}" for finding in prometheus_findings(params.get("prometheus"))]
     found += _push_findings(params.get(push.OPTION))
     found += _range_findings(params)
     found += route_match.findings(params.get("match"))
@@ -90,9 +88,7 @@ def _range_findings(params: Params) -> list[str]:
 def _push_findings(given: Params | None) -> list[str]:
     if given is None:
         return []
-    url, service = str(given.get("url") or ""), str(given.get("service") or "")
-    credentials = any(given.get(name) for name in ("headers", "username", "password"))
-    wrong = address_findings(url, service, credentials=credentials, example=push.EXAMPLE)
+    wrong = prometheus_findings(given, required=True, example=push.EXAMPLE)
     return [f"{push.OPTION}: {text}" for text in wrong]
 
 

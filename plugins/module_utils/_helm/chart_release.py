@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.content import Files, differing
+
 # Every caller puts this key into the values of a chart release; a teardown uninstalls only releases that have it.
 MARKER = "servicemesh.platform/managed-by"
 # States of a record that block the next operation (helm.sh/helm pkg/release/v1/status.go).
@@ -44,10 +46,11 @@ class ChartRelease:
     unfinished: tuple[str, ...] = ()
     current: bool = False
     differs: tuple[str, ...] = field(default=())
+    changed_files: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For the result of a module."""
-        return {**asdict(self), "unfinished": list(self.unfinished), "differs": list(self.differs)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def decoded(secret: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,12 +81,17 @@ def is_fetched(reference: str) -> bool:
 
 
 def release_of(
-    name: str, namespace: str, secrets: Iterable[Mapping[str, Any]], chart: Chart | None, values: Mapping[str, Any]
+    name: str,
+    namespace: str,
+    secrets: Iterable[Mapping[str, Any]],
+    chart: Chart | None,
+    values: Mapping[str, Any],
+    files: Files | None = None,
 ) -> ChartRelease:
     """State of a chart release from its records, and whether it is this chart with these values.
 
-    `secrets`: the Secrets of the release, without superseded ones. A release whose last operation failed is never current,
-    because the operation may have changed only some of its objects.
+    `secrets`: the Secrets of the release, without superseded ones. `files`: those of a chart that is here, as Helm loads it. A release
+    whose last operation failed is never current, because the operation may have changed only some of its objects.
     """
     by_revision = sorted(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     if not by_revision:
@@ -106,6 +114,10 @@ def release_of(
         differs.append(f"chart {installed.name}-{installed.version} instead of {chart.name}-{chart.version}")
     elif chart.app_version is not None and chart.app_version != installed.app_version:
         differs.append(f"app version {installed.app_version} instead of {chart.app_version}")
+    same = chart is not None and (chart.name, chart.version) == (installed.name, installed.version)
+    changed_files = differing(files, record.get("chart") or {}) if same and files is not None else []
+    if changed_files:
+        differs.append(f"files of the chart: {', '.join(changed_files)}")
     if config != (values or {}):
         differs.append("values: " + ", ".join(sorted(_differing(config, values or {}))))
     return ChartRelease(
@@ -119,6 +131,7 @@ def release_of(
         unfinished=tuple(str(s["metadata"]["labels"]["status"]) for s in unfinished),
         current=not differs,
         differs=tuple(differs),
+        changed_files=tuple(changed_files),
     )
 
 

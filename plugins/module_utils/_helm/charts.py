@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_r
     chart_by_reference,
     is_fetched,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.content import Files, Ignored
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 
 # Seconds for one run of `helm`, which may ask a registry.
@@ -54,6 +56,40 @@ def _from_archive(path: Path) -> bytes:
                 if file is not None:
                     return file.read()
     raise OSError("it contains no Chart.yaml")
+
+
+def local_files(path: str) -> Files:
+    """The files of a chart in a folder or an archive, without those that Helm leaves out. Raises ValueError with what is wrong."""
+    where = Path(os.path.expanduser(path))
+    try:
+        return _in_archive(where) if where.suffix == ".tgz" else dict(_in_folder(where))
+    except (OSError, tarfile.TarError) as error:
+        raise ValueError(f"{where} cannot be read: {error}") from None
+
+
+def _in_archive(path: Path) -> Files:
+    """Without the folder that everything is in (helm.sh/helm pkg/chart/loader/archive/archive.go)."""
+    found = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            if member.isfile() and (file := archive.extractfile(member)) is not None:
+                found[member.name.partition("/")[2]] = file.read()
+    return found
+
+
+def _in_folder(top: Path) -> Iterator[tuple[str, bytes]]:
+    """Links are followed (helm.sh/helm internal/sympath/walk.go)."""
+    rules = top / ".helmignore"
+    try:
+        ignored = Ignored(rules.read_text(encoding="utf-8-sig") if rules.is_file() else "")
+    except ValueError as error:
+        raise ValueError(f"{top} cannot be read: {error}") from None
+    for folder, below, names in os.walk(top, followlinks=True):
+        prefix = "" if (relative := os.path.relpath(folder, top)) == "." else f"{relative}/"
+        below[:] = [name for name in below if not ignored(prefix + name, folder=True)]
+        for name in names:
+            if not ignored(prefix + name):
+                yield prefix + name, Path(folder, name).read_bytes()
 
 
 def chart_of(reference: str, version: str) -> Chart | None:

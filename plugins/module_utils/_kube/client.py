@@ -26,7 +26,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils import _paren
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.config import (
     IMPORT_ERROR,
     identity_of,
-    impersonation,
     missing,
     options_of,
     pool_of,
@@ -103,6 +102,7 @@ class Client:
         """Finds the identity and makes the connection pool. `refused`: a login that the server did not accept."""
         identity = identity_of(self._options, self._origin, refused)
         self._configuration, self.source, self._login = identity.configuration, identity.source, identity.login
+        self._acts_as = identity.acts_as
         self._configuration.connection_pool_maxsize = self.concurrency + 8
         self._pool = pool_of(self._configuration)
         if not self._configuration.verify_ssl:
@@ -146,7 +146,7 @@ class Client:
                     headers[entry["key"]] = entry["value"]
         if self._configuration.username and "authorization" not in headers:
             headers["authorization"] = self._configuration.get_basic_auth_token()
-        for name, value in impersonation(self._options):
+        for name, value in self._acts_as:
             headers.add(name, value)
         return headers
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import impersonation, logins, static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubeconfig as kubeconfigs
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import logins, static_auth
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.exec_plugin import Credential, plugin_of
 
@@ -140,10 +140,11 @@ def _from_text(name: str, text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The client configuration, where it comes from, and the credential of an exec plugin in it."""
+    """The client configuration, where it comes from, headers that say whom it acts as, and the credential of an exec plugin in it."""
 
     configuration: Any
     source: Source
+    acts_as: list[tuple[str, str]]
     login: Credential | None = None
 
 
@@ -163,18 +164,20 @@ def identity_of(options: Mapping[str, Any], origin: str, refused: Credential | N
         if given is not None:
             options = {**options, "kubeconfig": given, "context": None}
     configuration = plain_configuration(options, complete=bool(complete))
+    acts_as = configuration.acts_as if configuration else {}
     if complete:
         described, context = "", None
         configuration = configuration or _library().client.Configuration()
     elif configuration is None:
         configuration = _library().client.Configuration()
         if source:
-            _load_kubeconfig(configuration, options.get("kubeconfig"), options.get("context"), origin)
+            acts_as = _load_kubeconfig(configuration, options.get("kubeconfig"), options.get("context"), origin)
         else:
-            described, login = _load_default(configuration, options, refused)
+            described, acts_as, login = _load_default(configuration, options, refused)
             origin = "the default" if described else ""
     _override(configuration, options)
-    return Identity(configuration, Source(described, origin, str(context or ""), str(configuration.host)), login)
+    where = Source(described, origin, str(context or ""), str(configuration.host))
+    return Identity(configuration, where, impersonation.headers_of(options, acts_as, described), login)
 
 
 def _logged_in(
@@ -243,26 +246,26 @@ def plain_configuration(options: Mapping[str, Any], *, complete: bool) -> Any:
 
 def _load_default(
     configuration: Any, options: Mapping[str, Any], refused: Credential | None
-) -> tuple[str, Credential | None]:
-    """Loads the pod's own identity, or else the default kubeconfig: (the path of this, the credential of its exec plugin)."""
+) -> tuple[str, dict[str, Any], Credential | None]:
+    """Loads the pod's own identity, or else the default kubeconfig: (its path, whom it acts as, the credential of its exec plugin)."""
     config = _library().config
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
         pass
     else:
-        return "", None
+        return "", {}, None
     path = os.path.expanduser(_DEFAULT)
     if not os.path.exists(path):
         raise KubeError(
             f"No cluster is given: no kubeconfig is set, this is not a pod, and {path} does not exist. {_HINT}."
         )
     given, login = _logged_in(options, path, None, refused)
-    _load_kubeconfig(configuration, path if given is None else given, None, "the default")
-    return path, login
+    return path, _load_kubeconfig(configuration, path if given is None else given, None, "the default"), login
 
 
-def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> None:
+def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, origin: str) -> dict[str, Any]:
+    """Loads a context's cluster and credentials, and returns whom it acts as (`impersonation.settings_of`)."""
     config = _library().config
     if kubeconfig is None:
         kubeconfig, origin = os.path.expanduser(_DEFAULT), "the default"
@@ -293,6 +296,7 @@ def _load_kubeconfig(configuration: Any, kubeconfig: Any, context: str | None, o
             else:
                 config.load_kube_config(os.pathsep.join(map(str, _paths(kubeconfig))), **settings)
             _into_memory(configuration, room)
+        return impersonation.settings_of(kubeconfigs.user_of(kubeconfig, context))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
@@ -397,12 +401,3 @@ def pool_of(configuration: Any) -> Any:
         return urllib3.PoolManager(**settings)
     pool.connection_pool_kw.update(settings)
     return pool
-
-
-def impersonation(options: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Headers for impersonation: one for the user, one for each group."""
-    headers = []
-    if options.get("impersonate_user"):
-        headers.append(("Impersonate-User", str(options["impersonate_user"])))
-    headers += [("Impersonate-Group", str(group)) for group in options.get("impersonate_groups") or []]
-    return headers

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bodies of requests to the API server, and its answers: body, Retry-After and warnings. Makes no requests."""
+"""Bodies of requests to the API server, and its answers: body, Retry-After and warnings. Makes no requests.
+
+How long an answer may take and how long it may be is for `_http` as well, which asks others than the API server.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -38,19 +41,58 @@ def body_of(value: Any) -> bytes:
     return text.encode()
 
 
-class Limit:
-    """Of one answer: it is complete within `seconds` from now, and has at most `most` bytes."""
+class Deadline:
+    """The time that is left for something with several steps."""
 
-    def __init__(self, seconds: float, most: int) -> None:
-        self.seconds, self.most = seconds, most
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds, more than 0. Raises AnswerError when the time is over."""
+        """Seconds, more than 0. Raises TimeoutError when the time is over."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise AnswerError(f"no complete answer within {self.seconds:g} s")
+            raise TimeoutError
         return left
+
+
+class Limit(Deadline):
+    """Of one answer: it is complete within `seconds` from now, and has at most `most` bytes."""
+
+    def __init__(self, seconds: float, most: int) -> None:
+        super().__init__(seconds)
+        self.most = most
+
+    def left(self) -> float:
+        """Seconds, more than 0. Raises AnswerError when the time is over."""
+        try:
+            return super().left()
+        except TimeoutError:
+            raise AnswerError(too_late(self.seconds)) from None
+
+
+def too_late(seconds: float) -> str:
+    """Why there is no answer: it is not complete in time."""
+    return f"no complete answer within {seconds:g} s"
+
+
+def too_long(most: int) -> str:
+    """Why there is no answer: it has more bytes than the caller takes."""
+    return f"the answer is longer than {most} bytes"
+
+
+def too_short(read: int, stated: int) -> str:
+    """Why there is no answer: it has less bytes than it says."""
+    return f"the answer ended after {read} of {stated} bytes"
+
+
+def bytes_of(read: Callable[[int], bytes], most: int, left: Callable[[], float]) -> bytes:
+    """What `read` (of a number of bytes) returns until its end, or one byte more than `most`. `left` raises when the time is over."""
+    data = bytearray()
+    while len(data) <= most and (chunk := read(min(_CHUNK, most + 1 - len(data)))):
+        data += chunk
+        left()
+    return bytes(data)
 
 
 def limited_body(answer: Any, limit: Limit) -> bytes:
@@ -59,25 +101,24 @@ def limited_body(answer: Any, limit: Limit) -> bytes:
     # Without `read1` (urllib3 1), a read waits for a whole chunk, so that the time is only checked between chunks.
     read = getattr(answer, "read1", None) or answer.read
     sock = getattr(getattr(answer, "connection", None), "sock", None)
-    data = bytearray()
+
+    def chunk(size: int) -> bytes:
+        if sock is not None:
+            sock.settimeout(limit.left())
+        return bytes(read(size, decode_content=False))
+
     try:
-        while len(data) <= limit.most:
-            if sock is not None:
-                sock.settimeout(limit.left())
-            if not (chunk := read(min(_CHUNK, limit.most + 1 - len(data)), decode_content=False)):
-                break
-            data += chunk
-            limit.left()
+        data = bytes_of(chunk, limit.most, limit.left)
     except BaseException:
         answer.close()
         raise
     if len(data) > limit.most:
         answer.close()
-        raise AnswerError(f"the answer is longer than {limit.most} bytes")
+        raise AnswerError(too_long(limit.most))
     answer.release_conn()
     if length.isdecimal() and len(data) < int(length):
-        raise AnswerError(f"the answer ended after {len(data)} of {length} bytes")
-    return bytes(data)
+        raise AnswerError(too_short(len(data), int(length)))
+    return data
 
 
 def parsed(data: bytes) -> dict[str, Any]:

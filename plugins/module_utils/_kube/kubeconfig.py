@@ -45,19 +45,27 @@ class Context:
 def with_exec(kubeconfig: str | Mapping[str, Any], context: str | None) -> Context | None:
     """The context if its user has an exec plugin. None otherwise, also where the kubeconfig cannot be read: its reader tells why."""
     try:
-        documents = list(_documents(kubeconfig))
-        current = context or next(text for config in documents if (text := config.get("current-context")))
-        chosen = _first(documents, "contexts", current)["context"]
-        cluster = _first(documents, "clusters", chosen["cluster"])["cluster"]
-        user = _first(documents, "users", chosen["user"])["user"]
-        found = Context(str(chosen["user"]), dict(cluster), dict(user))
-    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError, StopIteration):
+        found = _context(list(_documents(kubeconfig, b"exec")), context)
+    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError):
         return None
     return found if isinstance(found.user.get("exec"), Mapping) else None
 
 
-def _documents(kubeconfig: str | Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The files, in their order; nothing where no file has an exec plugin, so that a large kubeconfig is not parsed twice for nothing."""
+def user_of(kubeconfig: str | Mapping[str, Any], context: str | None) -> Mapping[str, Any]:
+    """The user of a context. Raises OSError, YAMLError, KeyError, TypeError or AttributeError where there is none."""
+    return _context(list(_documents(kubeconfig, b"")), context).user
+
+
+def _context(documents: list[Mapping[str, Any]], context: str | None) -> Context:
+    current = context or next((text for config in documents if (text := config.get("current-context"))), "")
+    chosen = _first(documents, "contexts", current)["context"]
+    cluster = _first(documents, "clusters", chosen["cluster"])["cluster"]
+    user = _first(documents, "users", chosen["user"])["user"] or {}
+    return Context(str(chosen["user"]), dict(cluster), dict(user))
+
+
+def _documents(kubeconfig: str | Mapping[str, Any], word: bytes) -> Iterator[Mapping[str, Any]]:
+    """The files, in their order; nothing where no file has the word, so that a large kubeconfig is not parsed twice for nothing."""
     if isinstance(kubeconfig, Mapping):
         yield kubeconfig
         return
@@ -66,7 +74,7 @@ def _documents(kubeconfig: str | Mapping[str, Any]) -> Iterator[Mapping[str, Any
     for path in paths:
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as stream:
             contents[path] = stream.read()
-    if not any(b"exec" in content for content in contents.values()):
+    if not any(word in content for content in contents.values()):
         return
     for path, content in contents.items():
         config = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
@@ -91,11 +99,12 @@ def _absolute(config: Mapping[str, Any], base: str) -> dict[str, Any]:
 
 
 def _first(documents: list[Mapping[str, Any]], kind: str, name: str) -> Mapping[str, Any]:
-    """The entry of this name; the first file that has it counts. Raises StopIteration."""
-    entry: Mapping[str, Any] = next(
-        entry for config in documents for entry in config.get(kind) or [] if entry["name"] == name
-    )
-    return entry
+    """The entry of this name; the first file that has it counts. Raises KeyError."""
+    for config in documents:
+        for entry in config.get(kind) or []:
+            if entry["name"] == name:
+                return dict(entry)
+    raise KeyError(name)
 
 
 def ca_data(cluster: Mapping[str, Any]) -> str:

@@ -20,13 +20,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import impersonation
 from ansible_collections.servicemesh.platform.plugins.module_utils._tls import verify_as_go
 
 with contextlib.suppress(ImportError):  # config.IMPORT_ERROR holds the error; Client reports it
     import yaml
     from urllib3.util.ssl_ import ALPN_PROTOCOLS, create_urllib3_context
 
-_USER = frozenset({"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"})
+_USER = impersonation.SETTINGS | {
+    "client-certificate", "client-certificate-data", "client-key", "client-key-data", "token",
+}  # fmt: skip
 _CLUSTER = frozenset(
     {
         "server",
@@ -58,6 +61,7 @@ class Plain:
     api_key_prefix: dict[str, str] = field(default_factory=dict)
     connection_pool_maxsize: int = 1
     refresh_api_key_hook: Any = None
+    acts_as: dict[str, Any] = field(default_factory=dict)  # impersonation.settings_of
 
     def auth_settings(self) -> dict[str, dict[str, str]]:
         """Headers with the credentials."""
@@ -96,6 +100,7 @@ def _from_config(config: Mapping[str, Any], context: str | None, base: str) -> P
         return None
     server = cluster["server"].rstrip("/")
     found = Plain(host=server, verify_ssl=not cluster.get("insecure-skip-tls-verify", False))
+    found.acts_as = impersonation.settings_of(user)
     found.tls_server_name = cluster.get("tls-server-name")
     if server.startswith("https"):
         found.ssl_ca_cert = _pem(cluster, "certificate-authority", base)

@@ -41,9 +41,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.summary
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.verdict import Call, Proof
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.what_if import what_if
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    OPTIONS as PROMETHEUS,
+)
+from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Prometheus,
     PrometheusError,
-    endpoint_of,
+    given_endpoint,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._text import cleaned
 
@@ -72,21 +75,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "istio_namespace": {"type": "str", "default": "istio-system"},
     "cluster_domain": {"type": "str", "default": "cluster.local"},
-    "prometheus": {
-        "type": "dict",
-        "mutually_exclusive": [("url", "service")],
-        "required_one_of": [("url", "service")],
-        "options": {
-            "url": {"type": "str", "default": None},
-            "service": {"type": "str", "default": None},
-            "window": {"type": "int", "default": 3600},
-            "headers": {"type": "dict", "default": {}, "no_log": True},
-            "username": {"type": "str", "default": ""},
-            "password": {"type": "str", "default": "", "no_log": True},
-            "validate_certs": {"type": "bool", "default": True},
-            "ca_cert": {"type": "path"},
-        },
-    },
+    "prometheus": {"type": "dict", "options": {"window": {"type": "int", "default": 3600}, **PROMETHEUS}},
 }
 
 
@@ -117,6 +106,7 @@ def wanted_of(params: Mapping[str, Any]) -> Wanted:
 def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> Judged:
     """Reads the mesh and judges it. `client` is the cluster's; with it, verdicts are compared with what Prometheus has seen, if asked."""
     wanted, begin = wanted_of(params), time.monotonic()
+    endpoint = given_endpoint(params["prometheus"])
     asked = params["what_if"] or {}
     wants_callers = bool(asked.get("namespaces") or asked.get("mesh"))
     snapshot = read(source, params["istio_namespace"], params["cluster_domain"], callers=wants_callers)
@@ -129,9 +119,9 @@ def judge(source: Source, client: Client | None, params: Mapping[str, Any]) -> J
     judged = time.monotonic()
     more: list[Finding] = []
     callers: list[dict[str, Any]] = []
-    if params["prometheus"] and client is not None:
+    if endpoint and client is not None:
         try:
-            traffic = metrics.traffic(_series(client, params["prometheus"]))
+            traffic = metrics.traffic(_series(Prometheus(endpoint, client), params["prometheus"]["window"]))
         except PrometheusError as error:
             message = f"{error} No verdict is compared with metrics."
             change = "Check option prometheus, and that Prometheus answers."
@@ -160,12 +150,9 @@ def _check_namespaces(snapshot: Snapshot, names: list[str]) -> None:
         raise KubeError(f"what_if.namespaces: {', '.join(unknown)} does not exist. Expected namespaces of the cluster.")
 
 
-def _series(client: Client, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The series of both metrics in Prometheus."""
-    prometheus = Prometheus(endpoint_of(options), client)
-    return [
-        series for query in metrics.queries(options["window"]) for series in prometheus.query(query, budget=5.0).series
-    ]
+def _series(prometheus: Prometheus, window: int) -> list[dict[str, Any]]:
+    """The series of both metrics in the last `window` seconds."""
+    return [series for query in metrics.queries(window) for series in prometheus.query(query, budget=5.0).series]
 
 
 def _row(call: Call, wanted: Wanted, refuses: Collection[ServicePort]) -> dict[str, Any]:

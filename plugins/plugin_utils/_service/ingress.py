@@ -38,16 +38,19 @@ def root_name(host: str, gateway: str) -> str:
     return f"{gateway.rpartition('/')[2]}-{host.replace('*', 'any').lower()}"
 
 
-def roots(own: Sequence[Obj], present: Iterable[Obj] = ()) -> tuple[list[Manifest], list[Manifest]]:
+def roots(
+    own: Sequence[Obj], present: Iterable[Obj] = (), *, removal: bool = False
+) -> tuple[list[Manifest], list[Manifest]]:
     """(the roots of all delegates, references of roots that have no delegate any more).
 
     ``own``: traffic rules of some services. They replace what ``present``, live VirtualServices with the label, says of these services: one
-    with a DestinationRule but no delegate has no routes for callers outside.
+    with a DestinationRule but no delegate has no routes for callers outside. ``removal``: these services go, so none has.
     """
     found = {_key(item): item for item in present}
     mine = {(_key(item)[0], delegate_name(_key(item)[1])) for item in own if item["kind"] == "DestinationRule"}
     known = {key: item for key, item in found.items() if _label(item) == DELEGATE and key not in mine}
-    known |= {_key(item): item for item in own if item["kind"] == "VirtualService" and _label(item) == DELEGATE}
+    if not removal:
+        known |= {_key(item): item for item in own if item["kind"] == "VirtualService" and _label(item) == DELEGATE}
     groups: dict[tuple[str, str, str], list[Obj]] = {}
     for (namespace, _name), item in sorted(known.items()):
         notes = item["metadata"].get("annotations") or {}

@@ -61,22 +61,18 @@ def plan(definition: Definition, seen: Seen, where: Surroundings, *, present: bo
     waits = _routes_wait(definition, rules, seen)
     traffic = [rule for rule in rules if not (waits and rule["kind"] == "VirtualService")] if where.traffic else []
     own = [] if waits else rules if where.traffic else destination
-    roots, gone = ingress.roots(own, seen.ingress)
+    roots, gone = ingress.roots(own, seen.ingress, removal=not present)
     security = security_manifests(
         definition, where.trust_domain, where.gateway_namespace, where.gateway_service_account
     ) if where.security else []  # fmt: skip
     definitions = [*service_manifests(definition, seen.secrets), *traffic]
     definitions += [*(roots if present else []), *security]
-    result: dict[str, Any] = {
+    definitions += release.canary_leftovers(definition) if not present else []
+    return {
+        "definitions": definitions,
         "retired": [*gone, *retired_manifests(definition, traffic=where.traffic, security=where.security)],
         "roots": {"definitions": roots, "retired": gone},
     }
-    if not present:
-        definitions += release.canary_leftovers(definition)
-        others, none_left = ingress.roots(destination, seen.ingress)
-        result["roots"] = {"definitions": others, "retired": none_left}
-    result["definitions"] = definitions
-    return result
 
 
 def without_pods(definitions: Sequence[Manifest]) -> list[Manifest]:

@@ -165,6 +165,8 @@ def test_a_lease_that_was_given_up_and_a_pause_are_left_alone_and_the_next_run_c
     bed.client.request("DELETE", path, body={"propagationPolicy": "Orphan"})
     assert bed.call("rollback", service="web", namespace=bed.namespace)["changed"]
     assert_back(bed, spec, finish(bed))
+    assert "CanaryWatchdogLost" in events(bed)
+    assert any("watchdog was lost and is made again" in entry["message"] for entry in state_of(bed)["history"])
     wait_for(lambda: not left(bed), "the end of the watchdog", 20)
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed, plan
+import yaml
+from ansible_collections.servicemesh.platform.plugins.modules import service_info
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import closed, ingress, plan
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.traffic import traffic_manifests
 
 from tests.role_values import value
+from tests.support import ROOT as FOLDER
 
 Obj = dict[str, Any]
 
@@ -157,3 +160,12 @@ def test_workloads_of_other_tools_join_the_routes_of_the_host() -> None:
     found = mesh_traffic(mesh_traffic_services=[legacy], __mesh_traffic_ingress={"results": [OTHER[2:]]})
     root = found[f"VirtualService ecommerce/{ROOT}"]
     assert delegates(root) == ["legacy-ingress", "order-service-ingress"]
+
+
+def test_what_reads_the_routes_for_callers_outside_asks_for_the_label_that_is_written() -> None:
+    (query,) = [
+        query
+        for task in yaml.safe_load((FOLDER / "roles/mesh_traffic/tasks/shared_routes.yml").read_text())
+        for query in (task.get("servicemesh.platform.objects_info") or {}).get("queries", [])
+    ]
+    assert {service_info.INGRESS, query["label_selector"]} == {ingress.LABEL}

@@ -32,10 +32,10 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Status,
     Verdict,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.evidence import newest_replica_set_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
 
 CHECK_SECONDS = 10.0  # that all requests of one metric may take, in one window

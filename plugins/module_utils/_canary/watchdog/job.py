@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import Any
 
@@ -37,7 +38,15 @@ def wanted(state: State) -> bool:
     return bool(state.settings.get("watchdog")) and not nothing_to_do(state)
 
 
-def ensure(api: Api, state: State) -> Workload | None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watch:
+    """How the watchdog's pod is. `lost`: what became of the one before, which this call has replaced after the run's beginning."""
+
+    pod: Workload
+    lost: str = ""
+
+
+def ensure(api: Api, state: State) -> Watch | None:
     """Creates the watchdog's objects where they are missing, and tells how its pod is. None: no watchdog is wanted."""
     if not wanted(state):
         return None
@@ -48,13 +57,15 @@ def ensure(api: Api, state: State) -> Workload | None:
         if early and not (isinstance(error, ApiError) and error.status < 429):
             raise
         # What was refused fails the run before its first step. Later, no rollback waits for a watchdog.
-        return Workload(1, 0, complete=False, failure=str(error))
+        return Watch(Workload(1, 0, complete=False, failure=str(error)))
 
 
-def _ensured(api: Api, state: State) -> Workload:
+def _ensured(api: Api, state: State) -> Watch:
     path = _path("Job", state.namespace, manifests.name_of(state))
     job = api.get(path)
+    lost = "its Job was gone" if job is None else ""
     if job is not None and _is_over(job, state):
+        lost = _end_of(job)
         _delete(api, path)
         job = None
     if job is None:
@@ -65,7 +76,16 @@ def _ensured(api: Api, state: State) -> Workload:
         job = api.request(
             "PATCH", path, body={"spec": {"suspend": False}}, content_type="application/merge-patch+json"
         )[1]
-    return _seen(api, state, job)
+    return Watch(_seen(api, state, job), "" if state.phase in _EARLY else lost)
+
+
+def _end_of(job: Obj) -> str:
+    if job["metadata"].get("deletionTimestamp"):
+        return "its Job was deleted"
+    failed = condition(job, "Failed")
+    if failed.get("status") != "True":
+        return "its Job had ended"
+    return f"its Job had failed: {failed.get('message') or failed.get('reason') or 'without a reason'}"
 
 
 def _is_over(job: Obj, state: State) -> bool:

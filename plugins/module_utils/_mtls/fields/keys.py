@@ -12,7 +12,6 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.mesh_config import MESH_CONFIG
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.table import (
@@ -22,7 +21,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.fields.
     irrelevant,
     unsupported,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import ANNOTATIONS, PROXY_CONFIG
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import (
+    ANNOTATIONS,
+    PROXY_CONFIG,
+    proxy_config,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parts import Doubt
 
 _NOT_ISTIOS = "no key of an object: a name of an image, a controller or a condition, or internal to istiod"
@@ -239,7 +242,7 @@ def row_of(kind: str, key: str) -> Row | None:
 def _of_proxy_config(text: str) -> str:
     """What of a ProxyConfig is not understood, which a pod has in place of the mesh's; the pods of a mesh have few different ones."""
     try:
-        config = kubectl_yaml.value(text)
+        config = proxy_config(text)
     except KubeError:
         return f"{PROXY_CONFIG} is not YAML"
     found = MESH_CONFIG.doubt({"defaultConfig": config}, PROXY_CONFIG)

@@ -17,6 +17,11 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model i
     Proxy,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.overlay.injection import Decision
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import (
+    MODE,
+    PROXY_CONFIG,
+    TRAFFIC,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER, Pod
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods import (
@@ -25,9 +30,6 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods im
     Redirection,
 )
 
-_TRAFFIC = "traffic.sidecar.istio.io/"
-_MODE = "sidecar.istio.io/interceptionMode"
-_PROXY_CONFIG = "proxy.istio.io/config"
 _TEMPLATES = "inject.istio.io/templates"
 _STATUS = "sidecar.istio.io/status"
 _STATUS_PORT = "status.sidecar.istio.io/port"
@@ -39,14 +41,14 @@ _REWRITE = "sidecar.istio.io/rewriteAppHTTPProbers"
 _INIT = frozenset({"istio-init", "istio-validation"})
 # Annotations that stand for an argument of istio-init.
 _FLAGS = {
-    _MODE: "-m",
-    f"{_TRAFFIC}includeOutboundIPRanges": "-i",
-    f"{_TRAFFIC}excludeOutboundIPRanges": "-x",
-    f"{_TRAFFIC}includeInboundPorts": "-b",
-    f"{_TRAFFIC}excludeInboundPorts": "-d",
-    f"{_TRAFFIC}includeOutboundPorts": "-q",
-    f"{_TRAFFIC}excludeOutboundPorts": "-o",
-    f"{_TRAFFIC}excludeInterfaces": "-c",
+    MODE: "-m",
+    f"{TRAFFIC}includeOutboundIPRanges": "-i",
+    f"{TRAFFIC}excludeOutboundIPRanges": "-x",
+    f"{TRAFFIC}includeInboundPorts": "-b",
+    f"{TRAFFIC}excludeInboundPorts": "-d",
+    f"{TRAFFIC}includeOutboundPorts": "-q",
+    f"{TRAFFIC}excludeOutboundPorts": "-o",
+    f"{TRAFFIC}excludeInterfaces": "-c",
 }
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle")
 
@@ -58,7 +60,7 @@ def traffic(annotations: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(name): str(value)
         for name, value in annotations.items()
-        if name in (_MODE, _PROXY_CONFIG, _STATUS_PORT) or str(name).startswith(_TRAFFIC)
+        if name in (MODE, PROXY_CONFIG, _STATUS_PORT) or str(name).startswith(TRAFFIC)
     }
 
 
@@ -190,7 +192,7 @@ def _sidecar(raw: Obj, revision: str, examples: Examples, reduce: Reduce, was: C
     if rewritten:
         applications = [{key: value for key, value in part.items() if key not in _PROBES} for part in applications]
     spec["containers"] = [*applications, {"name": PROXY_CONTAINER, "args": ["proxy", "sidecar"]}]
-    none = wishes.get(_MODE) == "NONE"
+    none = wishes.get(MODE) == "NONE"
     init = () if none else tuple(_with(part, wishes) for part in given.init)
     spec["initContainers"] = [
         *init,
@@ -205,8 +207,8 @@ def _sidecar(raw: Obj, revision: str, examples: Examples, reduce: Reduce, was: C
         return replace(pod, group=replace(pod.group, capture=replace(was, as_proxy=pod.group.capture.as_proxy)))
     if isinstance(example, str) and not none:
         return unknown(pod, example, revision)
-    if _PROXY_CONFIG in wishes and _MODE not in wishes:
-        return unknown(pod, f"which traffic passes its sidecar with its own {_PROXY_CONFIG} is not known", revision)
+    if PROXY_CONFIG in wishes and MODE not in wishes:
+        return unknown(pod, f"which traffic passes its sidecar with its own {PROXY_CONFIG} is not known", revision)
     return pod
 
 

@@ -22,8 +22,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.pods im
     Redirection,
 )
 
-_TRAFFIC = "traffic.sidecar.istio.io/"
-_MODE = "sidecar.istio.io/interceptionMode"
+# Annotations of a pod: those about its traffic begin with the first.
+TRAFFIC = "traffic.sidecar.istio.io/"
+MODE = "sidecar.istio.io/interceptionMode"
 PROXY_CONFIG = "proxy.istio.io/config"
 _PROGRAM = "istio-iptables"
 PROXY_ID = "1337"
@@ -54,18 +55,18 @@ _SWITCHES = frozenset({
 })  # fmt: skip
 # Annotations that istio-cni reads, and that the injector makes arguments of -> our name.
 _ANNOTATED = {
-    f"{_TRAFFIC}includeOutboundIPRanges": "include_ranges",
-    f"{_TRAFFIC}excludeOutboundIPRanges": "exclude_ranges",
-    f"{_TRAFFIC}includeInboundPorts": "include_in",
-    f"{_TRAFFIC}excludeInboundPorts": "exclude_in",
-    f"{_TRAFFIC}includeOutboundPorts": "include_out",
-    f"{_TRAFFIC}excludeOutboundPorts": "exclude_out",
-    f"{_TRAFFIC}excludeInterfaces": "interfaces",
-    _MODE: "mode",
+    f"{TRAFFIC}includeOutboundIPRanges": "include_ranges",
+    f"{TRAFFIC}excludeOutboundIPRanges": "exclude_ranges",
+    f"{TRAFFIC}includeInboundPorts": "include_in",
+    f"{TRAFFIC}excludeInboundPorts": "exclude_in",
+    f"{TRAFFIC}includeOutboundPorts": "include_out",
+    f"{TRAFFIC}excludeOutboundPorts": "exclude_out",
+    f"{TRAFFIC}excludeInterfaces": "interfaces",
+    MODE: "mode",
 }
 ANNOTATIONS = (
     *_ANNOTATED,
-    f"{_TRAFFIC}kubevirtInterfaces",
+    f"{TRAFFIC}kubevirtInterfaces",
 )  # the last one says whose calls are outbound, and not which pass
 # Variables that istio-iptables reads for arguments that were not given, and those that have no argument.
 _VARIABLES = frozenset({
@@ -90,7 +91,7 @@ def capture(obj: Obj) -> Capture:
     try:
         if told is not None and told.get("name") != "istio-validation":
             return _agreed(_capture(Redirection.INIT, _arguments(told), spec, own), proxys)
-        if told is not None or _MODE in annotations:
+        if told is not None or MODE in annotations:
             return _agreed(_capture(Redirection.CNI, _annotated(annotations), spec, own), proxys)
     except _UnclearError as unclear:
         return Capture(by=Redirection.NOBODY, mode=own, unclear=str(unclear))
@@ -131,20 +132,20 @@ def _agreed(found: Capture, proxys: str) -> Capture:
 
 def _own_mode(annotations: Mapping[str, Any]) -> str:
     """The pod's own interceptionMode, by its annotations; that of `proxy.istio.io/config` comes second."""
-    if annotations.get(_MODE):
-        return str(annotations[_MODE])
+    if annotations.get(MODE):
+        return str(annotations[MODE])
     text = annotations.get(PROXY_CONFIG)
-    return _mode_of_config(text) if isinstance(text, str) and text else ""
-
-
-@functools.lru_cache(maxsize=256)
-def _mode_of_config(text: str) -> str:
-    """interceptionMode of a ProxyConfig; the pods of a mesh have few different ones."""
     try:
-        config = kubectl_yaml.value(text)
+        config = proxy_config(text) if isinstance(text, str) and text else None
     except KubeError:
         return ""
     return str(config.get("interceptionMode") or "") if isinstance(config, dict) else ""
+
+
+@functools.lru_cache(maxsize=256)
+def proxy_config(text: str) -> Any:
+    """A pod's own ProxyConfig, a dict when it is well-formed; the pods of a mesh have few different ones. Raises KubeError."""
+    return kubectl_yaml.value(text)
 
 
 def _arguments(container: Obj) -> dict[str, str]:

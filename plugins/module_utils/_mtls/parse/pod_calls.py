@@ -15,7 +15,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.model import Labels
-from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import PROXY_ID, runs_as
+from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.capture import (
+    MODE,
+    PROXY_CONFIG,
+    PROXY_ID,
+    TRAFFIC,
+    runs_as,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.metadata import Obj
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.monitor import Scrape, annotated
 from ansible_collections.servicemesh.platform.plugins.module_utils._mtls.parse.pod import PROXY_CONTAINER, Pod, pod
@@ -24,12 +30,12 @@ _INIT = "istio-init"
 _OWN = frozenset({_INIT, "istio-validation", "enable-core-dump", PROXY_CONTAINER})
 _USER_FLAGS = ("-u", "--proxy-uid")
 _BYPASS = (
-    "traffic.sidecar.istio.io/includeOutboundIPRanges",
-    "traffic.sidecar.istio.io/excludeOutboundIPRanges",
-    "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "traffic.sidecar.istio.io/excludeInterfaces",
-    "sidecar.istio.io/interceptionMode",
-    "proxy.istio.io/config",
+    f"{TRAFFIC}includeOutboundIPRanges",
+    f"{TRAFFIC}excludeOutboundIPRanges",
+    f"{TRAFFIC}excludeOutboundPorts",
+    f"{TRAFFIC}excludeInterfaces",
+    MODE,
+    PROXY_CONFIG,
 )
 
 

@@ -10,12 +10,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
+    OPTION,
     Answer,
     Endpoint,
     Prometheus,
     PrometheusError,
+    given_endpoint,
 )
 
 from tests.unit.plugins.module_utils.conftest import RESET, FaultyServer, ok, status
@@ -142,3 +146,31 @@ def test_https_behind_the_proxy(faulty: FaultyServer) -> None:
 def test_a_url_that_is_none_is_named(url: str) -> None:
     with pytest.raises(PrometheusError, match="Expected http"):
         Prometheus(Endpoint(url=url))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"url": "ftp://x"}, "prometheus: url is 'ftp://x'; expected"),
+        ({"service": "x"}, "prometheus: service is 'x'; expected"),
+        ({"url": "http://x", "service": "a/b:1"}, "prometheus: both a url and a service"),
+        ({"service": "a/b:1", "password": "p"}, "prometheus: headers, username and password are for a url"),
+        ({"username": "joe"}, "prometheus: neither a url nor a service"),
+    ],
+)
+def test_an_option_that_cannot_be_an_address_is_refused(options: dict[str, str], words: str) -> None:
+    with pytest.raises(KubeError, match=words):
+        given_endpoint(validated(options))
+
+
+def test_an_option_that_gives_nothing_is_no_address() -> None:
+    assert given_endpoint(None) is None
+    assert given_endpoint(validated({})) is None
+    assert given_endpoint(validated({"service": "a/b:1"})) == Endpoint(service="a/b:1")
+
+
+def validated(options: dict[str, str]) -> dict[str, Any]:
+    """The option `prometheus` as a module gets it from Ansible."""
+    result = ArgumentSpecValidator({"prometheus": OPTION}).validate({"prometheus": options})
+    assert not result.error_messages
+    return result.validated_parameters["prometheus"]

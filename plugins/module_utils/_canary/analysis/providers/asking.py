@@ -22,7 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analy
     Status,
     span,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import (
     Answer,
     Prometheus,

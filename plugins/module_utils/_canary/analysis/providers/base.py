@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.metrics import Metric, Subject
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.analysis.verdict import Verdict
-from ansible_collections.servicemesh.platform.plugins.module_utils._http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.http import Deadline
 from ansible_collections.servicemesh.platform.plugins.module_utils._prometheus import Prometheus
 
 

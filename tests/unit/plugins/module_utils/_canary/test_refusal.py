@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import BeforeStep
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, digest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.job import Watch
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
     ApiError,
@@ -212,3 +213,17 @@ def test_without_the_right_to_look_the_recorded_weight_is_told(
     assert "no right to pods. Nothing more was done. By the record, 50 % of the requests go to the canary" in step(
         server
     )
+
+
+def test_a_watchdog_that_was_lost_is_told_once(server: Weighted, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [Watch(Workload(1, 1)), Watch(Workload(1, 0, complete=False), "its Job was gone")]
+    monkeypatch.setattr(rollouts.watchdog, "ensure", lambda *_args: seen.pop())
+    monkeypatch.setattr(rollouts, "decide", lambda *_args: Action(ActionKind.WAIT, seconds=1))
+    recorded(server)
+    told, later = result_of(server), result_of(server)
+    message = "the watchdog was lost and is made again: its Job was gone"
+    assert [(note["event"], note["message"]) for note in told.notes] == [("note", message)]
+    assert told.changed
+    assert not later.notes
+    assert [entry["message"] for entry in live(server).history] == [message]
+    assert [event["reason"] for event in server.events] == ["CanaryWatchdogLost"]

@@ -416,8 +416,9 @@ def ensured(server: Server, state: State = STATE) -> Any:
 
 def test_it_is_created_once_and_all_of_it_is_removed() -> None:
     server = Server()
-    found = ensured(server)
-    assert (found.ready, found.waiting, found.failure) == (0, "its Job has no pod yet", "")
+    found = ensured(server, STATE.replace(phase=Phase.PREPARING))
+    assert found.lost == "", "the first one"
+    assert (found.pod.ready, found.pod.waiting, found.pod.failure) == (0, "its Job has no pod yet", "")
     kinds = sorted((item["metadata"]["namespace"], item["kind"]) for item in server.objects.values())
     here = ["ConfigMap", "Job", "Role", "RoleBinding", "ServiceAccount"]
     assert kinds == [("ingress", "Role"), ("ingress", "RoleBinding"), *(("shop", kind) for kind in here)]
@@ -428,7 +429,7 @@ def test_it_is_created_once_and_all_of_it_is_removed() -> None:
         mine = item["metadata"]["namespace"] == "shop" and item["kind"] != "Job"
         assert owners == ([made["metadata"]["uid"]] if mine else [])
     before = copy.deepcopy(server.objects)
-    ensured(server)
+    assert ensured(server).lost == ""
     assert server.objects == before
     job.remove(cast(Api, server), STATE)
     assert server.objects == {}
@@ -463,22 +464,27 @@ def test_one_that_ended_is_made_again_with_objects_of_its_own(monkeypatch: pytes
     (path,) = [path for path in server.objects if "/jobs/" in path]
     server.objects[path]["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
     former = server.objects[path]["metadata"]["uid"]
-    ensured(server)
+    assert ensured(server).lost == "its Job had ended"
     uid = server.objects[path]["metadata"]["uid"]
     assert uid != former
     owned = [item for item in server.objects.values() if item["metadata"].get("ownerReferences")]
     assert {item["metadata"]["ownerReferences"][0]["uid"] for item in owned} == {uid}
+    server.objects[path]["status"] = {"conditions": [{"type": "Failed", "status": "True", "message": "no node"}]}
+    assert ensured(server).lost == "its Job had failed: no node"
+    del server.objects[path]
+    assert ensured(server).lost == "its Job was gone"
+    assert ensured(server).lost == ""
 
 
 def test_what_is_refused_fails_the_run_before_its_first_step_and_stops_no_rollback() -> None:
     server = Server()
     server.refuse = ApiError("POST", "/x", 403, {"message": "jobs is forbidden"})
     for phase in (Phase.PREPARING, Phase.ANALYSING, Phase.ROLLING_BACK):
-        assert ensured(server, STATE.replace(phase=phase)).failure == "jobs is forbidden"
+        assert ensured(server, STATE.replace(phase=phase)).pod.failure == "jobs is forbidden"
     server.refuse = ApiError("POST", "/x", 503, {})
     with pytest.raises(ApiError):
         ensured(server, STATE.replace(phase=Phase.PREPARING))
-    assert ensured(server, STATE.replace(phase=Phase.ROLLING_BACK)).failure
+    assert ensured(server, STATE.replace(phase=Phase.ROLLING_BACK)).pod.failure
 
 
 def test_none_is_made_without_the_option_or_when_nobody_has_to_drive() -> None:

@@ -152,20 +152,6 @@ def test_without_a_prometheus_everything_is_unknown_and_nobody_is_asked() -> Non
     assert (result["address"], result["calls"], result["alert_rules"]) == ("", [], 0)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"url": "ftp://x"},
-        {"service": "x"},
-        {"url": "http://x", "service": "a/b:1"},
-        {"service": "a/b:1", "password": "p"},
-    ],
-)
-def test_an_address_that_cannot_be_is_refused(options: dict[str, str]) -> None:
-    with pytest.raises(KubeError, match="prometheus: "):
-        traffic_info.checked_endpoint(options)
-
-
 # The API ---------------------------------------------------------------------------------------------------------------
 
 

@@ -77,9 +77,9 @@ def test_a_service_that_is_applied_alone_keeps_the_others() -> None:
 def test_a_service_that_goes_takes_its_routes_and_the_last_one_the_root() -> None:
     user, order = rules("user-service", "/api/users"), rules("order-service", "/api/orders")
     (root,), _gone = roots([*user, *order])
-    (rest,), gone = roots([m for m in user if m["kind"] == "DestinationRule"], live(*user, *order, root))
+    (rest,), gone = roots(user, live(*user, *order, root), removal=True)
     assert (names(rest), gone) == ([("/api/orders", "order-service-ingress")], [])
-    nothing, gone = roots([m for m in order if m["kind"] == "DestinationRule"], live(*order, rest))
+    nothing, gone = roots(order, live(*order, rest), removal=True)
     assert nothing == []
     assert [item["metadata"] for item in gone] == [{"name": root["metadata"]["name"], "namespace": "ecommerce"}]
 
