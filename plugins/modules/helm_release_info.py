@@ -123,12 +123,11 @@ requests:
   sample: 1
 """
 
-import os
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.servicemesh.platform.plugins.module_utils import _args, _module
-from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import is_fetched, release_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._helm.chart_release import release_of
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.charts import chart_of, local_files
 from ansible_collections.servicemesh.platform.plugins.module_utils._helm.content import Files
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import KubeError
@@ -151,8 +150,6 @@ ARGUMENTS = _args.spec(
 
 def _files(name: str, chart: str) -> Files | None:
     """The files of a chart that is here; None for one that is fetched, or does not exist."""
-    if not chart or is_fetched(chart) or not os.path.exists(os.path.expanduser(chart)):
-        return None
     try:
         return local_files(chart)
     except ValueError as error:

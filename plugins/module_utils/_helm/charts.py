@@ -58,9 +58,14 @@ def _from_archive(path: Path) -> bytes:
     raise OSError("it contains no Chart.yaml")
 
 
-def local_files(path: str) -> Files:
-    """The files of a chart in a folder or an archive, without those that Helm leaves out. Raises ValueError with what is wrong."""
-    where = Path(os.path.expanduser(path))
+def local_files(reference: str) -> Files | None:
+    """The files of a chart in a folder or an archive, without those that Helm leaves out.
+
+    None for a chart that is fetched, or does not exist. Raises ValueError with what is wrong.
+    """
+    where = Path(os.path.expanduser(reference))
+    if not reference or is_fetched(reference) or not where.exists():
+        return None
     try:
         return _in_archive(where) if where.suffix == ".tgz" else dict(_in_folder(where))
     except (OSError, tarfile.TarError) as error:

@@ -110,5 +110,7 @@ def test_a_folder_and_its_archive_have_the_same_files(tmp_path: Path) -> None:
         for name in found:
             written.add(chart / name, f"small/{name}")
     assert local_files(str(archive)) == found
+    assert local_files(str(tmp_path / "none.tgz")) is None
+    archive.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="cannot be read"):
-        local_files(str(tmp_path / "none.tgz"))
+        local_files(str(archive))
