@@ -28,9 +28,9 @@ def queries(needs: Mapping[str, t.Any]) -> list[Query]:
     """Queries of ``objects_info`` for needs.
 
     ``needs``: `namespace`; `kinds`, plural names of the operator's kinds; `alert_secrets`, {Secret: [key]}; `collector_env`,
-    {name: reference with `secret` and `key`}; `in_mesh`, what runs with a proxy in the namespace of somebody else, and `istio_cni`, whether
-    proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of its configuration, and
-    `providers` that are referred to. Empty for an own Istio.
+    {name: reference with `secret` and `key`}; `in_mesh`, what runs with a proxy in a namespace that this run does not prepare, and
+    `istio_cni`, whether proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of its
+    configuration, and `providers` that are referred to. Empty for an own Istio.
     """
     return [query for query, _judge in _wanted(needs)]
 
@@ -88,12 +88,9 @@ def _secret_findings(
 
 
 def _namespace_findings(needs: Mapping[str, t.Any], there: Found) -> Iterator[str]:
-    """A namespace of somebody else that would not let a pod with a proxy in: it is not this platform's to change."""
+    """A namespace that would not let a pod with a proxy in, and that this run does not prepare. One that is not there is not judged."""
     name, pods = f"Namespace {needs['namespace']}", ", ".join(needs["in_mesh"])
-    if not there:
-        yield f"{name}: does not exist, and {pods} run in it; create it, or name another one (platform_monitoring_namespace)"
-        return
-    labels = (there[0].get("metadata") or {}).get("labels") or {}
+    labels = ((there[0].get("metadata") or {}).get("labels") or {}) if there else {}
     # A namespace with this label gets no proxies, whatever the labels of its pods are (istio, manifests/charts/istio-control/
     # istio-discovery/templates/mutatingwebhook.yaml).
     if labels.get(_INJECTION) == "disabled":

@@ -24,6 +24,8 @@ NONE: dict[str, Any] = {
 TOKEN = {"TOKEN": {"secret": "store", "key": "token"}, "USER": {"secret": "store", "key": "user"}}
 # A namespace of somebody else, where the collector and Jaeger are to run.
 THEIRS = {"platform_prometheus": "external", "platform_tracing": "jaeger"}
+# In a play that prepares the namespaces.
+PREPARED = {"ansible_play_role_names": ["servicemesh.platform.cluster_prep", "servicemesh.platform.observability"]}
 
 
 def namespace(**labels: str) -> list[list[dict[str, Any]]]:
@@ -42,6 +44,7 @@ def needs(**variables: Any) -> dict[str, Any]:
 def test_a_platform_of_its_own_needs_nothing() -> None:
     assert needs() == NONE
     assert queries(NONE) == []
+    assert queries(needs(platform_tracing="jaeger", **PREPARED)) == []
     assert needs(observability_prometheus="operator", observability_operator_install=True) == NONE
     assert needs(observability_alert_receivers=HOOK) == NONE, "nobody reads them"
 
@@ -71,14 +74,18 @@ def test_a_platform_of_its_own_needs_nothing() -> None:
             "ConfigMap istio-system/istio-1-31: that mesh has no provider 'zip' (it has prometheus, stackdriver, envoy, otel)",
         ),
         (
-            {"platform_tracing": "jaeger", "observability_collector_env": TOKEN},
+            {"platform_tracing": "jaeger", "observability_collector_env": TOKEN, **PREPARED},
             [[{"keys": ["token"]}]],
             "Secret monitoring/store: has no key user, to which observability_collector_env refers",
         ),
-        (THEIRS, [[]], "Namespace monitoring: does not exist, and otel-collector, jaeger run in it"),
         (THEIRS, namespace(**{"istio-injection": "disabled"}), "Namespace monitoring: its label istio-injection is disabled"),
         (
-            THEIRS,
+            {"platform_tracing": "jaeger"},  # the role alone
+            namespace(**{"pod-security.kubernetes.io/enforce": "restricted"}),
+            "Namespace monitoring: its label pod-security.kubernetes.io/enforce is restricted",
+        ),
+        (
+            {**THEIRS, **PREPARED},
             namespace(**{"pod-security.kubernetes.io/enforce": "baseline"}),
             "Namespace monitoring: its label pod-security.kubernetes.io/enforce is baseline, which refuses NET_ADMIN",
         ),
@@ -97,11 +104,13 @@ def test_what_is_missing_is_named(variables: dict[str, Any], results: list[list[
     [
         ({"observability_prometheus": "operator"}, [[{}], [{}]]),
         ({"observability_alertmanager": "managed", "observability_alert_receivers": HOOK}, [[{"keys": ["hook", "url"]}]]),
-        ({"platform_istio": "external", "platform_tracing": "jaeger"}, [[MESH]]),
-        ({"platform_istio": "external", "platform_tracing": "jaeger"}, [[]]),
+        ({"platform_istio": "external", "platform_tracing": "jaeger", **PREPARED}, [[MESH]]),
+        ({"platform_istio": "external", "platform_tracing": "jaeger", **PREPARED}, [[]]),
+        ({"platform_tracing": "jaeger"}, namespace(**{"pod-security.kubernetes.io/enforce": "privileged"})),
         (THEIRS, namespace()),
+        (THEIRS, [[]]),
         ({**THEIRS, "istio_cni_enabled": True}, namespace(**{"pod-security.kubernetes.io/enforce": "baseline"})),
-        ({"platform_tracing": "jaeger", "observability_collector_env": TOKEN}, [[{"keys": ["token", "user"]}]]),
+        ({"platform_tracing": "jaeger", "observability_collector_env": TOKEN, **PREPARED}, [[{"keys": ["token", "user"]}]]),
     ],
 )  # fmt: skip
 def test_what_is_there_is_no_finding(variables: dict[str, Any], results: list[list[dict[str, Any]]]) -> None:
