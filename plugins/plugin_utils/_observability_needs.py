@@ -29,8 +29,8 @@ def queries(needs: Mapping[str, t.Any]) -> list[Query]:
 
     ``needs``: `namespace`; `kinds`, plural names of the operator's kinds; `alert_secrets`, {Secret: [key]}; `collector_env`,
     {name: reference with `secret` and `key`}; `in_mesh`, what runs with a proxy in a namespace that this run does not prepare, and
-    `istio_cni`, whether proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of its
-    configuration, and `providers` that are referred to. Empty for an own Istio.
+    `istio_cni`, whether proxies need no init container; and `mesh`, of an Istio that somebody else runs: `namespace` and `config_map` of
+    its configuration, and `providers` that are referred to. Empty for an own Istio.
     """
     return [query for query, _judge in _wanted(needs)]
 

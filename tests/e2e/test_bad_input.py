@@ -129,8 +129,7 @@ CASES = {
             "nginx_ingress_node_ports": {"http": 8080, "https": 30443},
         },
         [
-            "12 variables are wrong; nothing was changed",
-            "nginx_ingress_hosts: 'https://shop' is no DNS name",
+            "10 variables are wrong; nothing was changed",
             "nginx_ingress_node_ports.http: 8080 is outside of 30000-32767",
             "user_service_replica: role user_service has no such variable; did you mean user_service_replicas?",
             "platform_replica: nothing reads this variable; did you mean platform_replicas?",
@@ -213,7 +212,7 @@ CASES = {
             ],
         },
         [
-            "Secret monitoring/hook: does not exist, and receivers of alerts refer to it (keys url)",
+            "Secret monitoring/hook: does not exist, and observability_alert_receivers refers to it (keys url)",
         ],
     ),
     "context": ({"platform_context": "moon"}, ["platform_context", "moon"]),
