@@ -5,7 +5,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    _SUBOPTIONS = r"""
+    # Both are whole texts: ansible-test reads no expressions. tests/contract/test_collection.py holds what they share equal.
+    DOCUMENTATION = r"""
+options:
+  prometheus:
+    description:
+      - Where Prometheus is, as the lookup P(servicemesh.platform.prometheus_address#lookup) returns it.
+      - Empty or left out when there is none.
+    type: dict
+    suboptions:
       url:
         description: URL of Prometheus, without user and password. Either this or O(prometheus.service).
         type: str
@@ -30,21 +38,8 @@ class ModuleDocFragment:
         type: path
 """
 
-    DOCUMENTATION = (
-        r"""
-options:
-  prometheus:
-    description:
-      - Where Prometheus is, as the lookup P(servicemesh.platform.prometheus_address#lookup) returns it.
-      - Empty or left out when there is none.
-    type: dict
-    suboptions:"""
-        + _SUBOPTIONS
-    )
-
     # For modules that compare what they computed with metrics of a time.
-    WINDOW = (
-        r"""
+    WINDOW = r"""
 options:
   prometheus:
     description:
@@ -57,6 +52,27 @@ options:
       window:
         description: How far back to look, in seconds.
         type: int
-        default: 3600"""
-        + _SUBOPTIONS
-    )
+        default: 3600
+      url:
+        description: URL of Prometheus, without user and password. Either this or O(prometheus.service).
+        type: str
+      service:
+        description: Service that is asked through the API server, as V(namespace/name:port), with the prefix V(https:) for TLS.
+        type: str
+      headers:
+        description: Headers of queries to O(prometheus.url), such as a token or a tenant. They are not recorded.
+        type: dict
+      username:
+        description: User for HTTP basic authentication, with O(prometheus.url).
+        type: str
+      password:
+        description: Password for HTTP basic authentication. It is not recorded.
+        type: str
+      validate_certs:
+        description: Whether to check the server's certificate.
+        type: bool
+        default: true
+      ca_cert:
+        description: Path of the CA certificate of the server.
+        type: path
+"""

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.servicemesh.platform.plugins.doc_fragments._prometheus import (
+    ModuleDocFragment as PrometheusFragment,
+)
 
 from tests.contract.tree import ROOT, load, roles, service_roles
 
@@ -135,3 +138,13 @@ def test_every_platform_variable_is_documented() -> None:
     text = (ROOT / "docs" / "variables.md").read_text(encoding="utf-8")
     modules = {path.stem for path in MODULES}
     assert sorted(name for name in known_platform_names(ROOT) - modules if f"`{name}`" not in text) == []
+
+
+def test_both_documentations_of_the_option_prometheus_say_the_same() -> None:
+    usual, window = (
+        yaml.safe_load(text)["options"]["prometheus"]
+        for text in (PrometheusFragment.DOCUMENTATION, PrometheusFragment.WINDOW)
+    )
+    del window["suboptions"]["window"]
+    assert window["suboptions"] == usual["suboptions"]
+    assert window["description"][: len(usual["description"])] == usual["description"]
