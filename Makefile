@@ -177,11 +177,11 @@ local-cluster-repairs: setup ## A second local cluster: damaged and repaired
 
 .PHONY: integration
 integration: setup ## Modules, charts and rendered inventories against the local cluster's API server
-	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 tests/integration
+	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone" tests/integration
 
 .PHONY: rebuild
-rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way
-	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e
+rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way; then a second istiod
+	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e tests/integration/test_mesh_info.py
 
 .PHONY: e2e
 e2e: setup ## The platform from its ingress and from inside, as it is
