@@ -224,7 +224,7 @@ def test_through_the_api_server(faulty: FaultyServer) -> None:
     """With the group's path behind the Service's, one try, and the rights that are missing."""
     forbidden = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": "no", "code": 403}
     faulty.answers = [(200, {}, {}), (202, {}, {}), (503, {}, {}), (403, forbidden, {})]
-    client = Client({"host": faulty.url}, concurrency=1)
+    client = Client({"host": faulty.url, "api_key": "t"}, concurrency=1, environ={})
     through = Pushgateway(Endpoint(service="https:monitoring/pushgateway:9091"), client)
     through.push(push.Push(push.group_of(STATE), "a 1\n"))
     through.push(push.Push(push.group_of(STATE)))
