@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._secret_references import is_reference, keys_of
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
 
 # Where the Secrets are mounted, as the Prometheus Operator mounts those of its Alertmanager.
@@ -60,25 +61,21 @@ def configuration(
 
 def secrets(*parts: t.Any) -> dict[str, list[str]]:
     """Secret -> its keys that the parts of a configuration refer to, both in alphabetical order."""
-    found: dict[str, set[str]] = {}
-    for part in parts:
-        for path, value in _walk(part):
-            if path and path[-1].endswith(_FILE) and _is_reference(value):
-                found.setdefault(str(value["secret"]), set()).add(str(value["key"]))
-    return {name: sorted(keys) for name, keys in sorted(found.items())}
+    return keys_of(
+        value
+        for part in parts
+        for path, value in _walk(part)
+        if path and path[-1].endswith(_FILE) and is_reference(value)
+    )
 
 
 def _with_files(value: t.Any, key: str = "") -> t.Any:
     """A part of the configuration with paths of files instead of references."""
-    if key.endswith(_FILE) and _is_reference(value):
+    if key.endswith(_FILE) and is_reference(value):
         return f"{SECRETS}/{value['secret']}/{value['key']}"
     if isinstance(value, Mapping):
         return {str(name): _with_files(item, str(name)) for name, item in value.items()}
     return [_with_files(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _is_reference(value: t.Any) -> t.TypeGuard[Mapping[str, t.Any]]:
-    return isinstance(value, Mapping) and set(value) == {"secret", "key"}
 
 
 def _walk(value: t.Any, path: Path = ()) -> Iterator[tuple[Path, t.Any]]:
@@ -145,7 +142,7 @@ def _may_hold_a_secret(url: t.Any, domain: str) -> bool:
 
 
 def _reference_findings(place: str, value: t.Any) -> Iterator[str]:
-    if not _is_reference(value):
+    if not is_reference(value):
         shown = "a text" if isinstance(value, str) else "something else"
         yield f"{place}: is {shown}; expected a reference to a Secret, {{secret: <its name>, key: <its key>}}, which is mounted there"
     elif is_.subdomain(str(value["secret"])):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import yaml
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._secret_references import keys_of
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._telemetry import BUILT_IN
 
 _GROUP = "monitoring.coreos.com"
@@ -70,11 +71,8 @@ def _references(needs: Mapping[str, t.Any]) -> Iterator[tuple[str, str, list[str
     """(variable, Secret, keys) that are referred to."""
     for name, keys in needs["alert_secrets"].items():
         yield "observability_alert_receivers", name, list(keys)
-    found: dict[str, set[str]] = {}
-    for reference in needs["collector_env"].values():
-        found.setdefault(str(reference["secret"]), set()).add(str(reference["key"]))
-    for name in sorted(found):
-        yield "observability_collector_env", name, sorted(found[name])
+    for name, keys in keys_of(needs["collector_env"].values()).items():
+        yield "observability_collector_env", name, keys
 
 
 def _secret_findings(

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _alertmanager
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._role_rules import own_rules
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._secret_references import is_reference
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service import checks as is_
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._service.catalogue import is_true
 
@@ -83,7 +84,7 @@ def _environment_findings(environment: Mapping[str, Any]) -> Iterator[str]:
         place = f"observability_collector_env.{name}"
         if not _ENVIRONMENT.fullmatch(str(name)):
             yield f"{place}: is no name of an environment variable; expected letters, digits and underscores, such as STORE_TOKEN"
-        if not (isinstance(reference, Mapping) and set(reference) == {"secret", "key"} and all(reference.values())):
+        if not (is_reference(reference) and all(reference.values())):
             yield f"{place}: is no reference; expected {{secret: <Secret of observability_namespace>, key: <key in it>}}"
 
 
