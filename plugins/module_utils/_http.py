@@ -55,35 +55,6 @@ class Reply:
     body: bytes
 
 
-def get(
-    url: str,
-    *,
-    seconds: float,
-    most: int,
-    headers: Mapping[str, str] | None = None,
-    username: str = "",
-    password: str = "",
-    validate_certs: bool = True,
-    ca_cert: str = "",
-) -> Reply:
-    """The answer to a GET. Raises NoReplyError when it is not complete within `seconds`, or longer than `most` bytes.
-
-    Redirects lead to http and https only, and never from https to http. Another host does not get `headers` and the password.
-    The proxies of the environment are used, as `urllib.request` reads them.
-    """
-    return send(
-        "GET",
-        url,
-        seconds=seconds,
-        most=most,
-        headers=headers,
-        username=username,
-        password=password,
-        validate_certs=validate_certs,
-        ca_cert=ca_cert,
-    )
-
-
 def send(
     method: str,
     url: str,
@@ -97,7 +68,11 @@ def send(
     validate_certs: bool = True,
     ca_cert: str = "",
 ) -> Reply:
-    """The answer to a request of any method, as `get` describes it. Only a GET follows redirects; what writes has its own address."""
+    """The answer to a request. Raises NoReplyError when it is not complete within `seconds`, or longer than `most` bytes.
+
+    Only a GET follows redirects: what writes has its own address. They lead to http and https only, and never from https to http. Another
+    host does not get `headers` and the password. The proxies of the environment are used, as `urllib.request` reads them.
+    """
     try:
         deadline = Deadline(seconds)
         opener = urllib.request.OpenerDirector()
@@ -116,6 +91,9 @@ def send(
         ValueError,
     ) as error:  # URLError, TimeoutError and SSLError are OSErrors
         raise NoReplyError(_reason(error, seconds)) from None
+
+
+get = functools.partial(send, "GET")
 
 
 def json_of(data: bytes, *, unique: bool = False) -> Any:

@@ -73,6 +73,30 @@ class Endpoint:
             return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         return f"service {self.service} through the API server"
 
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        seconds: float,
+        most: int,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _http.Reply:
+        """The answer to a request by URL with this login, as `_http.send` has it. Raises NoReplyError."""
+        return _http.send(
+            method,
+            url,
+            seconds=seconds,
+            most=most,
+            data=data,
+            headers={**(self.headers or {}), **(headers or {})},
+            username=self.username,
+            password=self.password,
+            validate_certs=self.validate_certs,
+            ca_cert=self.ca_cert,
+        )
+
 
 # The address among the options of a module, as the documentation fragment `_prometheus` documents it.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -318,18 +342,8 @@ class Prometheus:
             wait, seconds = min(2.0, wait * 2), min(timeout, end - time.monotonic())
 
     def _open(self, url: str, seconds: float, most: int) -> bytes:
-        end = self.endpoint
         try:
-            reply = _http.get(
-                url,
-                seconds=seconds,
-                most=most,
-                headers=end.headers,
-                username=end.username,
-                password=end.password,
-                validate_certs=end.validate_certs,
-                ca_cert=end.ca_cert,
-            )
+            reply = self.endpoint.send("GET", url, seconds=seconds, most=most)
         except NoReplyError as error:
             kind = Failure.EXECUTION if isinstance(error, TooLongError) else Failure.UNREACHABLE
             raise self._error(kind, str(error)) from None

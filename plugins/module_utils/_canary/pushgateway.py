@@ -54,20 +54,9 @@ class Pushgateway:
         return self._by_proxy(method, f"{proxy_path(self.endpoint.service) or ''}{path}", data, seconds)
 
     def _by_url(self, method: str, url: str, data: bytes | None, seconds: float) -> bytes:
-        end = self.endpoint
+        headers = {"Content-Type": CONTENT_TYPE}
         try:
-            reply = _http.send(
-                method,
-                url,
-                data=data,
-                seconds=seconds,
-                most=_MOST,
-                headers={**(end.headers or {}), "Content-Type": CONTENT_TYPE},
-                username=end.username,
-                password=end.password,
-                validate_certs=end.validate_certs,
-                ca_cert=end.ca_cert,
-            )
+            reply = self.endpoint.send(method, url, data=data, seconds=seconds, most=_MOST, headers=headers)
         except NoReplyError as error:
             raise PushgatewayError(str(error)) from None
         if reply.status not in (200, 202):
