@@ -191,6 +191,13 @@ class Cluster:
         assert found is not None, f"{path} is not there"
         return found
 
+    def promql(self, query: str) -> list[dict[str, Any]]:
+        """The result of an instant query to the platform's Prometheus."""
+        proxy = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy"
+        answer = self.get(f"{proxy}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
+        assert answer["status"] == "success", (query, answer)
+        return list(answer["data"]["result"])
+
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Running pods, oldest first."""
         items = self.core.list_namespaced_pod(

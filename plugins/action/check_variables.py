@@ -268,8 +268,7 @@ class ActionModule(ActionBase):
             telemetry.telemetry_of(self._value)
         except telemetry.WrongValuesError as wrong:
             passed_on = sources(self._vars)
-            self._vars = {**self._vars, **wrong.instead}
-            self._templar.available_variables = self._vars
+            self._go_on_with(wrong.instead)
             return [renamed(finding, passed_on) for finding in wrong.findings]
         except Exception:  # of a template: told as a finding of the variable
             return []
@@ -375,9 +374,13 @@ class ActionModule(ActionBase):
                 templar = self._templar.copy_with_new_env(available_variables=others)
                 valid[name] = templar.template(trust_as_template(platform.default))
         self._wrong = frozenset(valid)
-        self._vars = {**self._vars, **{name: value for name, value in valid.items() if value}}
-        self._templar.available_variables = self._vars
+        self._go_on_with({name: value for name, value in valid.items() if value})
         return found
+
+    def _go_on_with(self, instead: Mapping[str, t.Any]) -> None:
+        """Has the checks that follow see these values in the place of wrong ones, which are told."""
+        self._vars = {**self._vars, **instead}
+        self._templar.available_variables = self._vars
 
     def _roles_to_check(self, given: list[str] | None) -> list[str]:
         task_vars, options = self._vars, self._options

@@ -10,7 +10,6 @@ import math
 import re
 import threading
 import time
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 from tests.support import Cluster, Ingress
 
 FOLDER = Path(__file__).resolve().parents[2] / "roles" / "observability" / "files" / "dashboards"
-QUERY = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?"
 COLLECTIONS = ["users", "products", "orders", "payments", "reviews", "recommendations"]
 LIMIT = 150.0  # seconds; a platform that has just started needs two scrapes and two evaluations of the objectives
 ONE_SERVICE = "order-service"  # of a variable that has one value
@@ -66,9 +64,7 @@ def requests(ingress: Ingress, token: str) -> Iterator[list[int]]:
 
 def has_data(cluster: Cluster, query: str) -> bool:
     """Whether there is a sample that is a number."""
-    answer = cluster.get(QUERY + urllib.parse.urlencode({"query": query}))
-    assert answer["status"] == "success", (query, answer)
-    return any(not math.isnan(float(sample["value"][1])) for sample in answer["data"]["result"])
+    return any(not math.isnan(float(sample["value"][1])) for sample in cluster.promql(query))
 
 
 def test_each_panel_has_data_while_there_are_requests(

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import secrets
 import time
-import urllib.parse
 from typing import Any
 
 from tests.support import Cluster, Ingress
 
-PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?"
 JAEGER = "/api/v1/namespaces/monitoring/services/jaeger:16686/proxy/api/traces"
 # (service, kind and name of a span) that an order has to have. The proxies' services have their namespace.
 SPANS = {
@@ -102,8 +100,8 @@ def test_spans_reach_the_collector_and_jaeger_by_mutual_tls_only(cluster: Cluste
     )
     deadline = time.monotonic() + 60  # of a platform that has just started
     while True:
-        result = cluster.get(PROMETHEUS + urllib.parse.urlencode({"query": query}))["data"]["result"]
-        seen = {(one["metric"]["destination_workload"], one["metric"]["connection_security_policy"]) for one in result}
+        found = [one["metric"] for one in cluster.promql(query)]
+        seen = {(labels["destination_workload"], labels["connection_security_policy"]) for labels in found}
         if {workload for workload, _policy in seen} == {"otel-collector", "jaeger"}:
             break
         assert time.monotonic() < deadline, seen
