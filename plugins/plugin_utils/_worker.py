@@ -34,7 +34,7 @@ _SEND = 10.0  # seconds that the last result may take: after a signal, nobody ma
 
 
 def end_with_parent() -> None:
-    """This worker gets SIGTERM when ansible-playbook ends; ansible-core's own handler of it ends the worker's children as well.
+    """This worker gets SIGTERM when ansible-playbook ends, and ends its children as well.
 
     Does nothing in a process that is not a worker. The kernel's signal comes when the thread ends that started the worker (prctl(2)); a
     strategy starts workers in the main thread (ansible/plugins/strategy/__init__.py, `_queue_task`).
@@ -43,10 +43,25 @@ def end_with_parent() -> None:
     if parent is None or parent.pid is None:
         return
     _parent.watch(parent.pid)
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGTERM, _end)
     if not _told_by_kernel():
         threading.Thread(target=_look_at_parent, daemon=True, name="parent").start()
     elif _parent.ended():  # before the kernel was asked
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end(number: int, _frame: types.FrameType | None) -> None:
+    """Ends the process group of this worker, as ansible-core's own handler does, and hears no second signal before it has.
+
+    ansible-playbook tells its workers of a SIGTERM and ends, of which the kernel tells them: ansible-core's handler has none for the second
+    one (ansible/executor/process/worker.py, `_term`), which ended the worker in between and left its children alive.
+    """
+    signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.killpg(0, number)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _told_by_kernel() -> bool:
