@@ -6,7 +6,8 @@
 ansible-core's workers have a session of their own (ansible/executor/process/worker.py, `_detach`), so what ends the process group of
 ansible-playbook (ansible-runner cancels a job like that) does not reach them, and nothing reaches what they started.
 
-One process has one watch. Without `watch`, nothing is watched: a script that uses the client may outlive the shell that started it.
+One process has one watch, and its forks have none. Without `watch`, nothing is watched: a script that uses the client may outlive the shell
+that started it.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ ENDED = "the run of Ansible that started this work has ended"
 
 @dataclass(slots=True)
 class _Watch:
-    """`parent`: process id, 0: none. `output`: descriptor that the starting process reads, -1: none. `until`: monotonic seconds."""
+    """`process` is watched: its `parent` (process id, 0: none), and its `output` (descriptor that the starting process reads, -1: none).
 
+    `asked`: why it has to end, empty: nobody asked. `cleaning_until`: monotonic seconds.
+    """
+
+    process: int = 0
     parent: int = 0
     output: int = -1
     asked: str = ""
@@ -41,11 +46,13 @@ def watch(parent: int, output: int = -1) -> None:
     A module in a process of its own has a shell as its parent, which lives on without the worker that started it, as `sudo` and `sshd` may;
     but all of them hand the worker the module's standard output.
     """
-    _watch.parent, _watch.output = parent, output
+    _watch.process, _watch.parent, _watch.output = os.getpid(), parent, output
 
 
 def ended() -> bool:
     """Whether the process that started this one has ended."""
+    if _watch.process != os.getpid():
+        return False
     if _watch.parent and os.getppid() != _watch.parent:
         return True
     if _watch.output < 0:

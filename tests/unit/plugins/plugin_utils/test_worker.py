@@ -130,6 +130,15 @@ def test_a_process_that_is_no_worker_is_not_watched(start: Callable[[str], Run])
     assert run.number("ended") == 0
 
 
+def test_the_fork_of_a_watched_process_is_not_watched(start: Callable[[str], Run]) -> None:
+    run = start(
+        "_parent.watch(os.getppid())\n"
+        'if os.fork() == 0: say(f"fork {int(_parent.ended())}"); os._exit(0)\n'
+        'os.wait(); say(f"itself {int(_parent.ended())}")'
+    )
+    assert (run.number("itself"), run.said["fork"]) == (0, "0")
+
+
 LOOP = """
     stop = _worker.Stop()
     with stop:
