@@ -65,6 +65,6 @@ def test_a_pause_grows_is_spread_and_is_never_shorter_than_asked_for(
     assert found <= max(whole, 0.5, asked + min(1.0, asked / 4))
     assert pause(attempt, 1.0) >= pause(attempt, spread)
     wanted = max(asked, 1.0)
-    assert pause(20, 1.0, asked=10 * wanted) - pause(20, 0.0, asked=10 * wanted) == 1.0, (
+    assert pause(20, 1.0, asked=10 * wanted) - pause(20, 0.0, asked=10 * wanted) == pytest.approx(1.0), (
         "what was refused together comes apart"
     )
