@@ -25,6 +25,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._text import 
 from ansible_collections.servicemesh.platform.plugins.modules import canary
 from ansible_collections.servicemesh.platform.plugins.plugin_utils import _canary_lines as lines
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_files import CanaryFiles, cluster_of
+from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_outage import Outage
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._canary_settings import SettingsError, expanded
 from ansible_collections.servicemesh.platform.plugins.plugin_utils._in_process import (
     InProcessAction,
@@ -129,7 +130,7 @@ class ActionModule(InProcessAction):
             ) from error
 
     def _driven(self, operation: Operation, service: str) -> Result:
-        lease = float(self._args.get("lease_duration") or canary.ARGUMENTS["lease_duration"]["default"])
+        lease, outage = self._seconds("lease_duration"), Outage(self._seconds("outage_limit"))
         first = result = self._first(Operation.START if operation is Operation.RUN else operation)
         if not result.get("failed"):
             self._say(lines.heading(result, service))
@@ -140,12 +141,30 @@ class ActionModule(InProcessAction):
             if self._stop.heard():
                 break
             result = self._step()
+            if result.get("outage"):
+                result = {**good, **result}  # the rollout's own values may be missing
+                self._tell(result.pop("notes", None) or [], result)
+            if news := outage.look(result, time.monotonic()):
+                self._say(f"     {news}")
+            if why := outage.why_end(time.monotonic()):
+                return self._given_up(why, good, service)
             good = good if result.get("failed") else result
         if self._stop.heard() and not result.get("done"):
             return self._stopped(good, service)
         self._tell(result.get("notes") or [], result)
         result.setdefault("diff", {}).update(before=(first.get("diff") or {}).get("before", {}))
         return self._ended(operation, result, service)
+
+    def _seconds(self, option: str) -> float:
+        """An option's value, or its default: the arguments are those of the task."""
+        given = self._args.get(option)
+        return float(canary.ARGUMENTS[option]["default"] if given is None else given)
+
+    def _given_up(self, why: str, good: Result, service: str) -> Result:
+        """After an outage that lasted too long. The lease is kept, so that it expires and the watchdog takes over, if there is one."""
+        state = lines.summary(good, service)
+        text = f"{why}. {state} Run again to continue, or roll back (rollback.yml)"
+        return {**good, "failed": True, "changed": self._changed, "msg": text}
 
     def _step(self) -> Result:
         try:

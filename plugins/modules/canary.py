@@ -221,6 +221,14 @@ options:
       - It is between 3 and 600. An outage of the API server may be longer, as long as no other run takes the lease.
     type: float
     default: 15
+  outage_limit:
+    description:
+      - Seconds for which V(run), V(promote) and V(rollback) go on trying when the API server gives no answer, or when it or an admission
+        webhook that it calls does not work. While istiod restarts, for example, no route can be written.
+      - After that the run fails, and does not give up its lease, so that a watchdog (O(watchdog)) takes over. With V(0) it does so at once.
+      - A V(step) of a driver of your own does not fail in an outage; it returns RV(outage).
+    type: float
+    default: 600
   holder:
     description: Name of the caller, which holds the lease over several calls. Without it, each call takes the lease and gives it up.
     type: str
@@ -430,6 +438,15 @@ waiting:
   description: What the rollout waits for.
   returned: with operations that are one short call
   type: str
+outage:
+  description:
+    - What the API server, or what it calls, could not do, so that the call did nothing more. Call again after RV(next_in) seconds.
+    - The rollout's own values may be missing then.
+  returned: with O(operation=step), in an outage
+  type: str
+  sample: >-
+    PATCH /apis/networking.istio.io/v1/namespaces/ecommerce/virtualservices/user-service: 500, Internal error occurred: failed calling
+    webhook "validation.istio.io": no endpoints available for service "istiod"
 holder:
   description: Holder of the lease, for the next call.
   returned: with operations that are one short call, when the call took the lease

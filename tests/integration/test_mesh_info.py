@@ -19,6 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube import 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._mesh.diagnose.sync import short
 
+from tests.integration import istiod
 from tests.integration.conftest import deployment, run_module
 from tests.integration.test_charts import ISTIOCTL, there
 from tests.support import ansible_playbook
@@ -215,30 +216,20 @@ def test_istios_analyzer_finds_what_we_find(bed: Bed, tmp_path: Path) -> None:
     assert "Reports: " not in passed.text
 
 
-ISTIOD = "/apis/apps/v1/namespaces/istio-system/deployments/istiod"
-
-
-def scale(client: Client, replicas: int) -> None:
-    """Sets the replicas of istiod, as the owner of the field."""
-    body, kind = {"spec": {"replicas": replicas}}, "application/merge-patch+json"
-    client.request("PATCH", f"{ISTIOD}/scale", body=body, content_type=kind, query={"fieldManager": "helm"})
-
-
 def table(text: str) -> dict[str, str]:
     """The istiod of each pod, as istioctl's table has it."""
     rows = [line.split() for line in text.splitlines()[1:]]
     return {row[0].partition(".")[0]: row[2] for row in rows}
 
 
-@pytest.mark.alone  # proxies of a canary on their way to another istiod answer late, and it would be taken back
+@pytest.mark.alone  # all tests share istiod
 def test_proxies_of_several_istiods_are_told_with_theirs_and_not_lost_when_one_ends(bed: Bed) -> None:
     client, path = bed.client, f"/api/v1/namespaces/{bed.namespace}/pods"
     (first,) = bed.told()["istiods"]
     bed.make(deployment(bed.namespace, "many", replicas=3))
     try:
-        scale(client, 2)
-        ready = [{"kind": "Deployment", "name": "istiod", "namespace": "istio-system"}]
-        assert not run_module("ready", objects=ready, wait_timeout=60).get("failed")
+        istiod.scale(client, 2)
+        istiod.wait_until_ready()
         end = time.monotonic() + _PATIENCE
         while True:  # a new proxy connects to either of them
             client.request("DELETE", path, query={"labelSelector": "app=many"})
@@ -259,7 +250,7 @@ def test_proxies_of_several_istiods_are_told_with_theirs_and_not_lost_when_one_e
         (config,) = bed.told(proxies=[f"{bed.namespace}/{others[0]}"])["proxy_configs"]
         assert (config["known"], config["differences"]) == (True, []), "only its own istiod knows it"
     finally:
-        scale(client, 1)
+        istiod.scale(client, 1)
     # As soon as one of them is being deleted: its proxies are on their way to the other.
     end = time.monotonic() + _PATIENCE
     while len((after := bed.told())["istiods"]) == 2:

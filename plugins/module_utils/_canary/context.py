@@ -24,7 +24,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 @dataclass(slots=True)
 class Result:
     """What a call did. `next_in`: seconds until another call is useful. `done`: no other call is needed. `before`: the weight before it.
-    `push_error`: why its metrics were not pushed.
+    `push_error`: why its metrics were not pushed. `outage`: what the API server could not do, for which nothing else was done.
     """
 
     state: State | None = None
@@ -38,6 +38,7 @@ class Result:
     lease_holder: LeaseHolder | None = None
     before: int | None = None
     push_error: str = ""
+    outage: str = ""
 
 
 class Context:

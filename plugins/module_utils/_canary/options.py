@@ -109,6 +109,7 @@ OPTIONS: dict[str, Option] = {
     "report_folder": {"type": "path"},
     "metrics_file": {"type": "path"},
     "lease_duration": _number(default=15),
+    "outage_limit": _number(default=600),
     "holder": _text(),
     "fencing_token": {"type": "int", "no_log": False},  # a number, not a secret
     "settings": {"type": "dict"},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the API server refuses what a run has to write: whether it would refuse it again, and where the traffic is then."""
+"""When the API server refuses what a run has to write, or does not work now: which of the two it is, and where the traffic goes then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     ApiError,
     ConflictError,
     KubeError,
+    UnreachableError,
 )
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry import RETRIED
 
 
 def is_refused(error: KubeError) -> bool:
@@ -31,6 +33,24 @@ def is_refused(error: KubeError) -> bool:
             return not error.causes or any(is_refused(cause) for cause in error.causes)  # none: nothing was sent
         case _:
             return False
+
+
+def is_outage(error: KubeError) -> bool:
+    """Whether the API server, or what it calls (an admission webhook, its storage), does not work now: the same request may pass later."""
+    match error:
+        case ApiError():
+            return error.status in RETRIED and not error.by_sender
+        case UnreachableError():
+            return True
+        case ApplyError():
+            return bool(error.causes) and not is_refused(error) and any(is_outage(cause) for cause in error.causes)
+        case _:
+            return False
+
+
+def in_words(error: KubeError) -> str:
+    """An outage for people: what was asked, and what came back."""
+    return f"{error.method} {error.path}: {error.status}, {error}" if isinstance(error, ApiError) else str(error)
 
 
 def only_dry_run(error: KubeError) -> bool:

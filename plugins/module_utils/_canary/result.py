@@ -40,11 +40,14 @@ def state_of(state: State | None) -> dict[str, Any]:
 
 
 def shown(result: Result, *, diff: bool) -> dict[str, Any]:
-    """The module's result. A run that stopped is a failure; a run that was rolled back has that phase."""
+    """The module's result. A run that stopped is a failure; a run that was rolled back has that phase.
+
+    In an outage, the state may be unknown: nothing is said of it then.
+    """
     state = result.state
     values = {
         "changed": result.changed,
-        **state_of(state),
+        **(state_of(state) if state is not None or not result.outage else {}),
         "notes": [dict(note) for note in result.notes],
         "done": result.done,
         "next_in": round(result.next_in, 2),
@@ -53,6 +56,8 @@ def shown(result: Result, *, diff: bool) -> dict[str, Any]:
     }
     if result.push_error:
         values["push_error"] = result.push_error
+    if result.outage:
+        values["outage"] = result.outage
     if result.lease_holder is not None:
         values |= {"holder": result.lease_holder.name, "fencing_token": result.lease_holder.fencing_token}
     if result.stopped:

@@ -26,6 +26,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.opera
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.pushgateway import Pushgateway
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import (
     given_back,
+    in_words,
+    is_outage,
     is_refused,
     recorded,
     traffic,
@@ -36,6 +38,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state
     WAITING,
     Phase,
     State,
+    added_entries,
     digest,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.unexpected import after_error
@@ -45,6 +48,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
 # Seconds after which a call returns, so that its driver can print lines and renew the lease.
 _BUDGET = 15.0
 _ACTIONS = 60
+_OUTAGE = 2.0  # seconds until the next try in an outage
 _CLEAN_UP = 15.0  # seconds that a call may take to leave things as the next run expects them, after it was stopped
 
 
@@ -141,10 +145,21 @@ class Rollout:
     # Steps ---------------------------------------------------------------------------------------------------------
 
     def _step(self) -> Result:
-        """Does everything that is due now."""
-        state = self._leased()
+        """Does everything that is due now. In an outage nothing is, until a later call."""
+        try:
+            return self._all_due()
+        except KubeError as error:
+            if not is_outage(error):
+                raise
+            self._result.outage, self._result.next_in = in_words(error), _OUTAGE
+        with contextlib.suppress(KubeError):  # a lease that nobody keeps expires
+            return self._context.ended()
+        return self._result
+
+    def _all_due(self) -> Result:
+        state = self._result.state = self._leased()
         if not state.active:
-            self._result.state, self._result.done = state, True
+            self._result.done = True
             return self._context.ended()
         settings = run_settings.with_secrets(state.settings, self._params)
         writer = DefinitionsWriter(self._client, settings, self._context.annotation(state))
@@ -189,14 +204,12 @@ class Rollout:
                 break
             if self._context.seconds > _BUDGET:
                 break
-        self._result.state = state
         return self._context.ended()
 
     def _advance(self, state: State, executor: Executor, action: Action, observation: Observation) -> Outcome:
         """Records the intent, executes the action, records the outcome."""
-        noted = len(state.history)
         if action.state is not None and action.state != state:
-            state = self._saved(state, action.state, observation)
+            state = self._noted(state, self._saved(state, action.state, observation))
         try:
             outcome = executor.execute(action, state, observation)
         except KubeError as error:
@@ -205,18 +218,22 @@ class Rollout:
             outcome = self._refused(state, action, error)
         self._result.changed = self._result.changed or outcome.changed
         if outcome.state != state:
-            outcome = dataclasses.replace(outcome, state=self._saved(state, outcome.state, observation))
-        self._result.notes += outcome.state.history[noted:]
+            after = self._noted(state, self._saved(state, outcome.state, observation))
+            outcome = dataclasses.replace(outcome, state=after)
         return outcome
+
+    def _noted(self, before: State, after: State) -> State:
+        """The state that was recorded, with its news in the result: a call that ends in an outage tells what it did before."""
+        self._result.state = after
+        self._result.notes += added_entries(before, after)
+        return after
 
     def _tell_of_lost_watchdog(self, state: State, lost: str, observation: Observation) -> State:
         """Records that nobody watched over the run for some time, and that somebody does again."""
         message = f"the watchdog was lost and is made again: {lost}"
         self._record.event("CanaryWatchdogLost", message, observation.stable, warning=True)
-        after = self._saved(state, state.noted(self._clock.now(), "note", message), observation)
-        self._result.notes.append(after.history[-1])
         self._result.changed = True
-        return after
+        return self._noted(state, self._saved(state, state.noted(self._clock.now(), "note", message), observation))
 
     def _leased(self) -> State:
         """The recorded state, under the lease. Where the lease cannot be had, the error says where the traffic is."""
@@ -295,9 +312,12 @@ class Rollout:
                 return self._context.ended()
             after = transition(state, self._clock.now())
             observation = observe(self._client, state.settings, self._clock.now())
-            noted = len(state.history)
-            self._result.state = self._saved(state, after, observation)
-            self._result.notes = list(self._result.state.history[noted:])
+            after = self._noted(state, self._saved(state, after, observation))
+            if not watchdog.wanted(
+                state
+            ):  # it had ended, or waited: the next step must not take its watchdog for a lost one
+                with contextlib.suppress(KubeError):
+                    watchdog.ensure(self._client, after)
         return self._context.ended()
 
     def _interruption(self, state: State, now: float) -> State:
@@ -320,8 +340,8 @@ class Rollout:
                 raise KubeError(f"{error}. The step could not be taken back. {traffic(observation, state)}") from None
         message = str(after.history[-1]["message"])
         self._record.event("CanaryInterrupted", message, observation.stable, warning=True)
-        self._result.state, self._result.changed = after, True
-        self._result.notes = list(after.history[len(state.history) :])
+        self._result.changed = True
+        self._noted(state, after)
 
     def _promoted(self, state: State, now: float) -> State:
         return transitions.promoted_by_hand(state, now, full=bool(self._params.get("full")))

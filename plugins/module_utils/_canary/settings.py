@@ -73,6 +73,7 @@ _RANGES = (
     ("proof_samples", 0, 1000, "proxies"),
     ("proof_timeout", 0, 3600, "seconds"),
     ("lease_duration", 3, 600, "seconds"),
+    ("outage_limit", 0, 86400, "seconds"),
 )
 
 

@@ -145,6 +145,15 @@ class State:
         return self.replace(history=(*self.history, entry)[-HISTORY_LIMIT:], verdicts=counted)
 
 
+def added_entries(before: State, after: State) -> tuple[Mapping[str, Any], ...]:
+    """What the history of `after`, which was made of `before`, has more. Its oldest entries may be gone by then (HISTORY_LIMIT)."""
+    last = before.history[-1] if before.history else None
+    for index in range(len(after.history), 0, -1):
+        if after.history[index - 1] is last:
+            return after.history[index:]
+    return after.history
+
+
 def to_json(state: State) -> str:
     """For the ConfigMap, whose size is limited: the oldest entries of a long history are left out."""
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}

@@ -25,7 +25,12 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import is_refused, only_dry_run
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.refusal import (
+    in_words,
+    is_outage,
+    is_refused,
+    only_dry_run,
+)
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import Review
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import State
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog import job as watchdog
@@ -141,6 +146,11 @@ class Trial:
                 return [], [Finding(FindingCode.NOT_TRIED, text)]
             if not task.needed:
                 return [], [Finding(FindingCode.NOT_TRIED, f"{task.what} cannot be written: {error}")]
+            if is_outage(error):
+                raise KubeError(
+                    f"Nothing was changed: {task.what} could not be tried ({in_words(error)}). The API server, or a webhook that it calls, "
+                    "does not work now; run again when it does"
+                ) from None
             if not is_refused(error):
                 raise
             return [Finding(FindingCode.WRITE, f"the API server refuses {task.what}: {error}")], []

@@ -130,6 +130,29 @@ def test_told_to_stop_it_takes_the_step_back_and_returns_little() -> None:
     assert len(str(result)) < 2000, "nobody may read the pipe any more"
 
 
+OUT: Obj = {"outage": "PATCH /x: 500, no webhook", "next_in": 0, "done": False, "changed": False, "notes": []}
+
+
+def test_it_goes_on_after_an_outage_and_says_so_once() -> None:
+    loop = Loop([GOING, {**OUT, "notes": [{"event": "stage", "message": "update"}]}, OUT, GOING, OUT, DONE])
+    result = loop._stay(Operation.RUN)
+    assert (result["phase"], result.get("failed")) == ("promoted", None)
+    waits = [text.strip() for text in loop.said if "waiting" in text or "goes on" in text]
+    assert waits == ["waiting, at most 600 s: PATCH /x: 500, no webhook", "goes on after 0 s"] * 2
+    assert Operation.INTERRUPT not in loop.calls
+
+
+@pytest.mark.parametrize("limit", [0, 0.3])
+def test_an_outage_that_lasts_ends_the_run_with_the_lease_kept_for_the_watchdog(limit: float) -> None:
+    loop = Loop([GOING, *[{**OUT, "next_in": 0.05}] * 100], outage_limit=limit)
+    result = loop._stay(Operation.RUN)
+    assert (result["failed"], result["weight"]) == (True, 50)
+    assert "has not worked for" in result["msg"]
+    assert "PATCH /x: 500, no webhook" in result["msg"]
+    assert "is at 50 % (analysing)" in result["msg"]
+    assert {Operation.GIVE_UP_LEASE, Operation.INTERRUPT} & set(loop.calls) == set()
+
+
 def test_told_to_stop_while_it_waits_for_a_lease_it_does_nothing() -> None:
     loop = Loop([refused("a", 60)])
     loop._stop = Told(0)

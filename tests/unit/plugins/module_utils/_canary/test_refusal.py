@@ -10,8 +10,10 @@ from typing import Any, cast
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._apply.applier import ApplyError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import executor as executors
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import plan as plans
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import refusal, transitions
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import rollout as rollouts
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary import state as states
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.cluster_writer import ClusterWriter
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.context import Context
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decide import (
@@ -24,7 +26,8 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.obser
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.operations import Operation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.plan import BeforeStep
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, digest
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.result import shown
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import Phase, Stage, State, digest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.watchdog.job import Watch
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import (
@@ -149,14 +152,61 @@ def test_a_refused_write_rolls_back_with_its_reason(
     assert str(error) in server.events[0]["message"]
 
 
-@pytest.mark.parametrize("error", [api(503), api(429), UnreachableError("x")], ids=str)
-def test_an_outage_leaves_the_run_where_it_is(
+OUTAGES = [
+    api(503),
+    api(500),
+    api(429),
+    UnreachableError("x"),
+    ApplyError("x", [api(500, 'failed calling webhook "validation.istio.io"')]),
+]
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=str)
+def test_an_outage_leaves_the_run_where_it_is_and_another_call_goes_on(
     error: KubeError, server: Weighted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = recorded(server, phase=Phase.PROMOTING, stage=Stage.UPDATE, touched=True)
     once(monkeypatch, Action(ActionKind.APPLY_STABLE), error)
-    step(server)
+    result = result_of(server)
     assert live(server) == before
+    assert (result.state, result.done, result.stopped, result.notes) == (before, False, "", [])
+    assert str(error) in result.outage
+    assert result.next_in > 0
+    assert result_of(server).outage == ""
+
+
+def test_what_was_recorded_before_an_outage_is_told(server: Weighted, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = recorded(server)
+    after = transitions.rolling_back(before, "bad", NOW)
+    once(monkeypatch, Action(ActionKind.SET_WEIGHT, after, weight=0), api(503))
+    result = result_of(server)
+    assert (result.state, live(server).phase) == (live(server), Phase.ROLLING_BACK)
+    assert [note["message"] for note in result.notes] == ["bad"]
+
+
+def test_without_a_state_an_outage_says_nothing_of_the_rollout(
+    server: Weighted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(server)
+
+    def unreachable(*_args: Any) -> Any:
+        raise UnreachableError("no answer")
+
+    monkeypatch.setattr(Context, "acquire", unreachable)
+    told = shown(result_of(server), diff=True)
+    assert (told["outage"], told["done"], told["changed"]) == ("no answer", False, False)
+    assert "phase" not in told
+
+
+def test_a_full_history_hides_no_news() -> None:
+    before = State("run", "web", "shop", plans.Plan((50,)))
+    for number in range(states.HISTORY_LIMIT):
+        before = before.noted(number, "window", "x")
+    after = before.noted(1, "window", "x").noted(1, "window", "x")
+    assert states.added_entries(before, after) == after.history[-2:]
+    assert states.added_entries(before, before) == ()
+    first = State("run", "web", "shop", plans.Plan((50,)))
+    assert states.added_entries(first, first.noted(1, "a", "b")) == first.noted(1, "a", "b").history
 
 
 @pytest.mark.parametrize(
@@ -227,3 +277,16 @@ def test_a_watchdog_that_was_lost_is_told_once(server: Weighted, monkeypatch: py
     assert not later.notes
     assert [entry["message"] for entry in live(server).history] == [message]
     assert [event["reason"] for event in server.events] == ["CanaryWatchdogLost"]
+
+
+@pytest.mark.parametrize(("phase", "made"), [(Phase.PROMOTED, 1), (Phase.ANALYSING, 0)])
+def test_a_rollback_of_what_had_ended_has_a_watchdog_from_the_beginning(
+    phase: Phase, made: int, server: Weighted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Phase] = []
+    monkeypatch.setattr(rollouts.watchdog, "ensure", lambda _client, state: seen.append(state.phase))
+    before = recorded(server)
+    recorded(server, phase=phase, settings={**before.settings, "watchdog": {"image": "python:3"}})
+    context = Context(cast(Client, server), params(service="web", namespace="shop", holder="me", lease_duration=30))
+    assert rollouts.Rollout(context).run(Operation.ROLLBACK).changed
+    assert seen == [Phase.ROLLING_BACK] * made
