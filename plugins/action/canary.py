@@ -147,7 +147,9 @@ class ActionModule(InProcessAction):
             if news := outage.look(result, time.monotonic()):
                 self._say(f"     {news}")
             if why := outage.why_end(time.monotonic()):
-                return self._given_up(why, good, service)
+                text = f"{why}. {lines.summary(good, service)} Run again to continue, or roll back (rollback.yml)"
+                # The lease is kept, so that it expires and a watchdog takes over.
+                return self._ended(operation, {**good, "failed": True, "msg": text}, service, give_up_lease=False)
             good = good if result.get("failed") else result
         if self._stop.heard() and not result.get("done"):
             return self._stopped(good, service)
@@ -159,12 +161,6 @@ class ActionModule(InProcessAction):
         """An option's value, or its default: the arguments are those of the task."""
         given = self._args.get(option)
         return float(canary.ARGUMENTS[option]["default"] if given is None else given)
-
-    def _given_up(self, why: str, good: Result, service: str) -> Result:
-        """After an outage that lasted too long. The lease is kept, so that it expires and the watchdog takes over, if there is one."""
-        state = lines.summary(good, service)
-        text = f"{why}. {state} Run again to continue, or roll back (rollback.yml)"
-        return {**good, "failed": True, "changed": self._changed, "msg": text}
 
     def _step(self) -> Result:
         try:
@@ -265,8 +261,8 @@ class ActionModule(InProcessAction):
     def _warn(self, text: str) -> None:
         self._printer.say(display.warning, clean(text))
 
-    def _ended(self, operation: Operation, result: Result, service: str) -> Result:
-        if self._fencing_token:
+    def _ended(self, operation: Operation, result: Result, service: str, *, give_up_lease: bool = True) -> Result:
+        if self._fencing_token and give_up_lease:
             with _parent.cleaning_up(_LETTING_GO):
                 self._call(Operation.GIVE_UP_LEASE)
         result = {**result, "changed": self._changed}

@@ -143,14 +143,18 @@ def test_it_goes_on_after_an_outage_and_says_so_once() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 0.3])
-def test_an_outage_that_lasts_ends_the_run_with_the_lease_kept_for_the_watchdog(limit: float) -> None:
-    loop = Loop([GOING, *[{**OUT, "next_in": 0.05}] * 100], outage_limit=limit)
+def test_an_outage_that_lasts_ends_the_run_with_the_lease_kept_for_the_watchdog(limit: float, tmp_path: Path) -> None:
+    report, history = tmp_path / "report.html", [{"time": 1.0, "event": "start"}]
+    loop = Loop(
+        [{**GOING, "history": history}, *[{**OUT, "next_in": 0.05}] * 100], outage_limit=limit, report=str(report)
+    )
     result = loop._stay(Operation.RUN)
     assert (result["failed"], result["weight"]) == (True, 50)
     assert "has not worked for" in result["msg"]
     assert "PATCH /x: 500, no webhook" in result["msg"]
     assert "is at 50 % (analysing)" in result["msg"]
     assert {Operation.GIVE_UP_LEASE, Operation.INTERRUPT} & set(loop.calls) == set()
+    assert report.exists()
 
 
 def test_told_to_stop_while_it_waits_for_a_lease_it_does_nothing() -> None:
