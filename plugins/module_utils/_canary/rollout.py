@@ -313,9 +313,7 @@ class Rollout:
             after = transition(state, self._clock.now())
             observation = observe(self._client, state.settings, self._clock.now())
             after = self._noted(state, self._saved(state, after, observation))
-            if not watchdog.wanted(
-                state
-            ):  # it had ended, or waited: the next step must not take its watchdog for a lost one
+            if not state.active:  # its watchdog ended with it: the next step must not take it for a lost one
                 with contextlib.suppress(KubeError):
                     watchdog.ensure(self._client, after)
         return self._context.ended()

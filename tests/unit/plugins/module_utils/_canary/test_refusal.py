@@ -279,7 +279,7 @@ def test_a_watchdog_that_was_lost_is_told_once(server: Weighted, monkeypatch: py
     assert [event["reason"] for event in server.events] == ["CanaryWatchdogLost"]
 
 
-@pytest.mark.parametrize(("phase", "made"), [(Phase.PROMOTED, 1), (Phase.ANALYSING, 0)])
+@pytest.mark.parametrize(("phase", "made"), [(Phase.PROMOTED, 1), (Phase.PAUSED, 0), (Phase.ANALYSING, 0)])
 def test_a_rollback_of_what_had_ended_has_a_watchdog_from_the_beginning(
     phase: Phase, made: int, server: Weighted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
