@@ -449,11 +449,11 @@ outage:
     webhook "validation.istio.io": no endpoints available for service "istiod"
 holder:
   description: Holder of the lease, for the next call.
-  returned: with operations that are one short call, when the call took the lease
+  returned: with operations that are one short call, when the call took the lease; in an outage, what was given
   type: str
 fencing_token:
   description: Fencing token of the lease, for the next call. It increases with every holder, and writes of an earlier holder fail.
-  returned: with operations that are one short call, when the call took the lease
+  returned: with operations that are one short call, when the call took the lease; in an outage, what was given
   type: int
 lease:
   description: The lease that another run has.

@@ -152,6 +152,8 @@ class Rollout:
             if not is_outage(error):
                 raise
             self._result.outage, self._result.next_in = in_words(error), _OUTAGE
+            # Whether or not it could be renewed: the next call needs it.
+            self._result.lease_holder = self._result.lease_holder or self._context.given_holder()
         with contextlib.suppress(KubeError):  # a lease that nobody keeps expires
             return self._context.ended()
         return self._result

@@ -27,6 +27,7 @@ from tests.integration.canary.bed import (
     up,
     wait_for,
 )
+from tests.integration.fault_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 Obj = dict[str, Any]
@@ -189,6 +190,25 @@ def test_a_prometheus_that_lost_its_data_fails_no_good_version(bed: Bed) -> None
     wait_for(lambda: up(bed), "Prometheus")
     assert lost
     assert "inconclusive" in assert_passed(result), "what it did not see is not known"
+
+
+def test_a_driver_that_cannot_reach_the_api_server_goes_on_when_it_can(bed: Bed) -> None:
+    away, outages = threading.Event(), list[str]()
+
+    def look(result: Obj) -> bool:
+        if result.get("phase") == "analysing" and not outages:
+            away.set()
+        if result.get("outage"):
+            outages.append(result["outage"])
+            away.clear()
+        return False
+
+    with FaultProxy(lambda _request: Fault(cut="before") if away.is_set() else None) as proxy:
+        # No weight is proved: port forwards do not pass this proxy.
+        result = bed.drive(look, **bed.options(interval=4, proof_samples=0, **JUDGED, **PATIENT, **proxy.connection))
+    assert_passed(result)
+    (outage,) = outages
+    assert proxy.url in outage
 
 
 def test_a_pod_that_is_replaced_in_a_window_counts_from_its_own_beginning(bed: Bed) -> None:

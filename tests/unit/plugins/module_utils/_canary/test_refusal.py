@@ -193,8 +193,10 @@ def test_without_a_state_an_outage_says_nothing_of_the_rollout(
         raise UnreachableError("no answer")
 
     monkeypatch.setattr(Context, "acquire", unreachable)
-    told = shown(result_of(server), diff=True)
+    given = params(service="web", namespace="shop", holder="me", fencing_token=7, lease_duration=30)
+    told = shown(rollouts.Rollout(Context(cast(Client, server), given)).run(Operation.STEP), diff=True)
     assert (told["outage"], told["done"], told["changed"]) == ("no answer", False, False)
+    assert (told["holder"], told["fencing_token"]) == ("me", 7), "for the next call"
     assert "phase" not in told
 
 
