@@ -180,7 +180,7 @@ integration: setup ## Modules, charts and rendered inventories against the local
 	@$(with_cluster) $(call part,$@) $(pytest) $(workers) -n 2 -m "not alone" tests/integration
 
 .PHONY: rebuild
-rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way; then a second istiod
+rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way; then what changes istiod
 	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e tests/integration/test_mesh_info.py tests/integration/canary/test_canary_istiod.py
 
 .PHONY: e2e
