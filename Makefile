@@ -181,7 +181,7 @@ integration: setup ## Modules, charts and rendered inventories against the local
 
 .PHONY: rebuild
 rebuild: setup ## The whole platform taken down and brought back, site.yml killed on the way; then what changes istiod
-	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e tests/integration/test_mesh_info.py tests/integration/canary/test_canary_istiod.py
+	@$(with_cluster) $(call part,$@) $(pytest) -m alone tests/e2e tests/integration
 
 .PHONY: e2e
 e2e: setup ## The platform from its ingress and from inside, as it is

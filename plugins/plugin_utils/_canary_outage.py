@@ -19,13 +19,12 @@ class Outage:
 
     def look(self, result: Mapping[str, t.Any], now: float) -> str:
         """What is new for people after a call, empty for nothing: it waits, or it goes on."""
-        what = str(result.get("outage") or "")
-        if what:
-            first = self._since is None
-            self._since, self._what = now if self._since is None else self._since, what
-            return f"waiting, at most {self._limit:.0f} s: {what}" if first and self._limit else ""
-        if self._since is None:
+        self._what = str(result.get("outage") or "")
+        if bool(self._what) == (self._since is not None):
             return ""
+        if self._since is None:
+            self._since = now
+            return f"waiting, at most {self._limit:.0f} s: {self._what}" if self._limit else ""
         waited, self._since = now - self._since, None
         return f"goes on after {waited:.0f} s"
 

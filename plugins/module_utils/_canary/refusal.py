@@ -19,7 +19,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors 
     KubeError,
     UnreachableError,
 )
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry import RETRIED
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube.retry import may_pass_later
 
 
 def is_refused(error: KubeError) -> bool:
@@ -39,7 +39,7 @@ def is_outage(error: KubeError) -> bool:
     """Whether the API server, or what it calls (an admission webhook, its storage), does not work now: the same request may pass later."""
     match error:
         case ApiError():
-            return error.status in RETRIED and not error.by_sender
+            return may_pass_later(error)
         case UnreachableError():
             return True
         case ApplyError():

@@ -52,11 +52,16 @@ class Budget:
 
     def after_answer(self, error: ApiError) -> float | None:
         """Limit in seconds after an answer that is not a success; None: not retried."""
-        if error.status not in RETRIED or error.by_sender:
+        if not may_pass_later(error):
             return None
         if error.by_webhook:
             return max(self.webhook, 0.0)
         return min(self.seconds, _BUDGET_500) if error.status == 500 else self.seconds
+
+
+def may_pass_later(error: ApiError) -> bool:
+    """Whether the server, or what it calls, does not work now: the same request may pass later."""
+    return error.status in RETRIED and not error.by_sender
 
 
 def pause(attempt: int, spread: float, *, asked: float = 0.0, webhook: bool = False) -> float:

@@ -127,9 +127,9 @@ def once(monkeypatch: pytest.MonkeyPatch, action: Action, error: KubeError) -> N
     monkeypatch.setattr(executors.Executor, "execute", refused)
 
 
-def result_of(server: Weighted) -> Any:
-    context = Context(cast(Client, server), params(service="web", namespace="shop", holder="me", lease_duration=30))
-    return rollouts.Rollout(context).run(Operation.STEP)
+def result_of(server: Weighted, operation: Operation = Operation.STEP, **given: Any) -> Any:
+    options = params(service="web", namespace="shop", holder="me", lease_duration=30, **given)
+    return rollouts.Rollout(Context(cast(Client, server), options)).run(operation)
 
 
 WRITES = (
@@ -193,8 +193,7 @@ def test_without_a_state_an_outage_says_nothing_of_the_rollout(
         raise UnreachableError("no answer")
 
     monkeypatch.setattr(Context, "acquire", unreachable)
-    given = params(service="web", namespace="shop", holder="me", fencing_token=7, lease_duration=30)
-    told = shown(rollouts.Rollout(Context(cast(Client, server), given)).run(Operation.STEP), diff=True)
+    told = shown(result_of(server, fencing_token=7), diff=True)
     assert (told["outage"], told["done"], told["changed"]) == ("no answer", False, False)
     assert (told["holder"], told["fencing_token"]) == ("me", 7), "for the next call"
     assert "phase" not in told
@@ -289,6 +288,5 @@ def test_a_rollback_of_what_had_ended_has_a_watchdog_from_the_beginning(
     monkeypatch.setattr(rollouts.watchdog, "ensure", lambda _client, state: seen.append(state.phase))
     before = recorded(server)
     recorded(server, phase=phase, settings={**before.settings, "watchdog": {"image": "python:3"}})
-    context = Context(cast(Client, server), params(service="web", namespace="shop", holder="me", lease_duration=30))
-    assert rollouts.Rollout(context).run(Operation.ROLLBACK).changed
+    assert result_of(server, Operation.ROLLBACK).changed
     assert seen == [Phase.ROLLING_BACK] * made
