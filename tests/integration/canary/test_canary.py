@@ -138,7 +138,7 @@ def whole_of(bed: Bed) -> Obj:
 @pytest.mark.parametrize(
     ("new", "options", "words"),
     [
-        # Prometheus finds a new pod some seconds after it is there. What the pod had counted until then is a doubt at the destination, which
+        # Prometheus finds a new pod some seconds after it is there. What it had counted until then is a doubt at the destination, which
         # may be most of a window of 4 s.
         ({"ERROR_RATE": 0.5}, {"interval": 10, "analysis": ERRORS}, "success_rate/destination: 0."),
         (
