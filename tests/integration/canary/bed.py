@@ -408,16 +408,36 @@ class Bed:
 
     def answers(self, since: float, until: float | None = None) -> Counter[str]:
         """What the stream of requests got from one moment (Unix time) to another: `v1 200` -> number."""
+        total: Counter[str] = Counter()
+        for at, entry in self.seconds(since):
+            if at <= (until or time.time()):
+                total.update(entry)
+        return total
+
+    def seconds(self, since: float) -> list[tuple[float, Counter[str]]]:
+        """What the stream of requests got in each second since a moment: (the second's end as Unix time, `v1 200` -> number)."""
         pods = self.client.list_all(f"/api/v1/namespaces/{self.namespace}/pods", {"labelSelector": "app=load"})[0]
         query = {"container": "load", "sinceSeconds": max(1, int(time.time() - since) + 2)}
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pods[0]['metadata']['name']}/log"
         answer = self.client.read(f"{path}?{urlencode(query)}", seconds=30, most=50_000_000)
-        total: Counter[str] = Counter()
-        for line in answer.decode().splitlines():
-            entry = json.loads(line)
-            if since <= entry.pop("time") <= (until or time.time()):
-                total.update(entry)
-        return total
+        entries = [json.loads(line) for line in answer.decode().splitlines()]
+        return [(at, Counter(entry)) for entry in entries if (at := entry.pop("time")) >= since]
+
+    def assert_none_failed(self, since: float) -> None:
+        """No request failed since a moment. Otherwise says in which seconds, beside what the rollout did, and Istio's reasons."""
+        bad = {at: entry for at, entry in self.seconds(since) if failed(entry)}
+        if not bad:
+            return
+        record = self.get(f"/api/v1/namespaces/{self.namespace}/configmaps/canary-web")
+        history = json.loads(record["data"]["state"])["history"]
+        lines = [(at, f"answers {dict(entry)}") for at, entry in bad.items()]
+        lines += [(entry["time"], f"{entry['event']}: {entry.get('message', '')}") for entry in history]
+        by = "reporter,source_workload,destination_workload,response_code,response_flags"
+        why = query(
+            self.client, self.namespace, f'sum by({by})(increase(istio_requests_total{{response_code!="200"}}[5m]))>0'
+        )
+        said = "\n".join(f"{at - since:8.2f} s  {text}" for at, text in sorted(lines))
+        raise AssertionError(f"{sum(map(failed, bad.values()))} requests failed:\n{said}\n{why}")
 
 
 OWN_EVENTS = {"fieldSelector": "source=servicemesh-canary"}

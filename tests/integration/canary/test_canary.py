@@ -64,8 +64,7 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
     assert_untouched(bed, spec)
     wait_for(lambda: bed.deployment("web-canary") is None, "the canary's end")
     time.sleep(1.5)
-    answers = bed.answers(begin)
-    assert failed(answers) == 0, answers
+    bed.assert_none_failed(begin)
     assert {"CanaryStarted", "CanaryStep", "CanaryPass", "CanaryPromoted"} <= events(bed)
     # What clients saw in each window follows its weight: five standard deviations are one run in two million.
     windows = [note for note in result["all_notes"] if note["event"] == "window"]
@@ -167,7 +166,7 @@ def test_a_bad_version_goes_back(bed: Bed, new: Obj, options: Obj, words: str) -
     answers = bed.answers(begin)
     shifted = next((note["time"] for note in result["all_notes"] if note["event"] == "step"), None)
     if shifted is None:
-        assert failed(answers) == 0, answers
+        bed.assert_none_failed(begin)
         return
     back = next(note["time"] for note in result["all_notes"] if note["event"] == "rolling_back")
     # From the shift to 3 s after the decision every second request can have reached the bad version, and no other.
@@ -345,7 +344,7 @@ def test_a_rollback_brings_stables_pods_back_before_its_traffic(bed: Bed, server
     assert watched["phase"] == "rolled_back"
     assert (bed.deployment() or {})["status"]["readyReplicas"] == 2
     assert_back(bed, spec, watched)
-    assert failed(bed.answers(begin)) == 0
+    bed.assert_none_failed(begin)
 
 
 def test_another_version_in_the_middle_is_refused_or_starts_again(bed: Bed) -> None:

@@ -21,7 +21,6 @@ from tests.integration.canary.bed import (
     assert_untouched,
     delete,
     events,
-    failed,
     spec_of,
     wait_for,
 )
@@ -168,7 +167,7 @@ def test_a_promotion_that_is_refused_is_rolled_back(bed: Bed) -> None:
     assert result["reason"].startswith("apply_stable was refused: "), result["reason"]
     assert bed.weights() == [0, 0]
     assert "CanaryRollingBack" in events(bed)
-    assert failed(bed.answers(result["started"] + 2)) == 0  # stable has just been created again
+    bed.assert_none_failed(result["started"] + 2)  # stable has just been created again
 
 
 def test_a_rule_that_would_refuse_the_promotion_is_met_before_the_start(bed: Bed) -> None:

@@ -27,7 +27,6 @@ from tests.integration.canary.bed import (
     assert_back,
     delete,
     events,
-    failed,
     finish,
     spec_of,
     wait_for,
@@ -124,7 +123,7 @@ def test_a_killed_driver_is_noticed_and_the_weight_goes_to_0(bed: Bed, tmp_path:
     result = finish(bed)
     assert_back(bed, spec, result)
     assert left(bed) == []
-    assert failed(bed.answers(begin)) == 0
+    bed.assert_none_failed(begin)
 
 
 def lease_of(bed: Bed) -> str:
@@ -143,7 +142,7 @@ def test_killed_in_the_promotion_stable_gets_its_old_version_back_before_the_req
     wait_for(lambda: not lease_of(bed), "the lease's end", 20)
     assert_back(bed, spec, finish(bed))
     assert left(bed) == []
-    assert failed(bed.answers(begin)) == 0
+    bed.assert_none_failed(begin)
 
 
 def test_a_lease_that_was_given_up_and_a_pause_are_left_alone_and_the_next_run_cleans_up(bed: Bed) -> None:
