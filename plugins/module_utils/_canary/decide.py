@@ -52,9 +52,10 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment as observed. `ready`: pods that get traffic. `complete`: all wanted pods run, with its newest pod template.
+    """A Deployment as observed. `ready`: pods that may get traffic. `complete`: all wanted pods run, with its newest pod template.
 
     `template`: digest of its pod template. `failure`: why it will never become ready, empty while it may. `ending`: pods that terminate.
+    `endpoints`: ready pods that are endpoints of the Service already, which is what proxies know; None: not known.
     """
 
     desired: int
@@ -64,6 +65,17 @@ class Workload:
     failure: str = ""
     waiting: str = ""
     ending: int = 0
+    endpoints: int | None = None
+
+    @property
+    def reachable(self) -> int:
+        """Ready pods that requests can reach, as far as it is known."""
+        return self.ready if self.endpoints is None else self.endpoints
+
+    def ready_of(self, needed: int) -> str:
+        """In words how many pods are ready, of those that are needed."""
+        text = f"{self.ready} of {needed} pods are ready"
+        return text if self.reachable == self.ready else f"{text}, {self.reachable} in the Service's EndpointSlices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +192,19 @@ def _enough(state: State, workload: Workload | None, needed: int, now: float, sc
     """Scales a Deployment up and waits for its pods; None when enough are ready. STOP when it fails or is late: callers handle it."""
     if workload is None:
         return Action(ActionKind.STOP, why="the Deployment does not exist")
-    if workload.ready >= needed:
+    if workload.reachable >= needed:
         return None
     if workload.failure:
         return Action(ActionKind.STOP, why=workload.failure)
     if now - state.since > state.plan.progress_deadline:
         return Action(
             ActionKind.STOP,
-            why=f"{workload.ready} of {needed} pods are ready after {state.plan.progress_deadline:g} s"
+            why=f"{workload.ready_of(needed)} after {state.plan.progress_deadline:g} s"
             + (f" ({workload.waiting})" if workload.waiting else ""),
         )
     if workload.desired < needed:
         return Action(scale, pods=needed)
-    return _wait(POLL, f"{workload.ready} of {needed} pods are ready")
+    return _wait(POLL, workload.ready_of(needed))
 
 
 def _or_fail(state: State, action: Action, who: str, now: float) -> Action:
@@ -390,7 +402,7 @@ def _restore(state: State, observed: ObservedState, now: float) -> Action:
 
 def _give_back(state: State, observed: ObservedState, now: float) -> Action:
     """Weight 0, as far as stable has the pods for it; stable is scaled up to what it lacks."""
-    ready = observed.stable.ready if observed.stable else 0
+    ready = _able(state, observed.stable)
     present = max(observed.weights, default=0)
     target = plans.step_back(max(state.weight, present), ready, max(1, state.baseline))
     if target != state.weight:
@@ -408,6 +420,13 @@ def _give_back(state: State, observed: ObservedState, now: float) -> Action:
     if not state.proved:
         return Action(ActionKind.PROVE, weight=0)
     return _transition(transitions.staged(state, Stage.WATCH, now, opened=False))
+
+
+def _able(state: State, stable: Workload | None) -> int:
+    """Pods of stable that can take requests back. Where it was not touched, it has had requests all the time, whatever is seen now."""
+    if stable is None:
+        return 0
+    return stable.reachable if state.touched else stable.ready
 
 
 def _watch(state: State, observed: ObservedState, now: float) -> Action:

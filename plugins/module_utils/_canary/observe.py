@@ -1,16 +1,17 @@
 # Copyright: (c) 2026, servicemesh.platform contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Observe a rollout in the cluster: routes, rules, Deployments, pods. Reads only."""
+"""Observe a rollout in the cluster: routes, rules, Deployments, pods, endpoints. Reads only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
+    endpoints,
     preconditions,
     route_patch,
     route_record,
@@ -74,21 +75,29 @@ def observe(client: Api, settings: Mapping[str, Any], now: float) -> Observation
         )
     selector = ((service or {}).get("spec") or {}).get("selector") or {}
     query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())} if selector else None
-    lists: list[tuple[str, dict[str, str] | None]] = [
-        (f"{ISTIO}/namespaces/{namespace}/destinationrules", None),
-        (f"/api/v1/namespaces/{namespace}/pods", query),
+    reads: list[Callable[[], Any]] = [
+        lambda: client.list_all(f"{ISTIO}/namespaces/{namespace}/destinationrules")[0],
+        lambda: client.list_all(f"/api/v1/namespaces/{namespace}/pods", query)[0],
+        lambda: endpoints.addresses(client, namespace, aim.service),
     ]
 
-    def listed(which: tuple[str, dict[str, str] | None]) -> list[Obj]:
-        return client.list_all(*which)[0]
+    def answer(read: Callable[[], Any]) -> Any:
+        return read()
 
-    rules, pods = client.each(listed, lists)
+    rules, pods, addresses = client.each(answer, reads)
+
+    def workload(obj: Obj | None, subset: str) -> Workload | None:
+        if obj is None:
+            return None
+        ready = preconditions.ready_pods(pods, selector, preconditions.subset_labels(rules, aim, subset))
+        return _workload(obj, pods, ready, addresses, now)
+
     items = [item for item in found if item is not None]
     records = [(item, route_record.record_for(settings, item)) for item in items]
     observed = ObservedState(
         frozenset(routes.weights(items, aim)),
-        _workload(stable, pods, service, rules, aim, aim.stable, now),
-        _workload(canary, pods, service, rules, aim, aim.canary, now),
+        workload(stable, aim.stable),
+        workload(canary, aim.canary),
         tuple(text for item, record in records for text in route_patch.changed(item, aim, record)),
         tuple(
             f"{routes.named(item)}, {text}"
@@ -101,12 +110,9 @@ def observe(client: Api, settings: Mapping[str, Any], now: float) -> Observation
 
 
 def _workload(
-    obj: Obj | None, pods: Sequence[Obj], service: Obj | None, rules: Sequence[Obj], aim: Aim, subset: str, now: float
-) -> Workload | None:
-    if obj is None:
-        return None
-    selector = ((service or {}).get("spec") or {}).get("selector") or {}
-    ready = preconditions.ready_pods(pods, selector, preconditions.subset_labels(rules, aim, subset))
+    obj: Obj, pods: Sequence[Obj], ready: Sequence[Mapping[str, Any]], addresses: frozenset[str] | None, now: float
+) -> Workload:
+    """`ready`: those pods of the subset that may get requests. `addresses`: those of the Service's endpoints."""
     state = verdict({**obj, "apiVersion": "apps/v1", "kind": "Deployment"})
     found = [
         finding
@@ -128,6 +134,7 @@ def _workload(
         ending=sum(
             bool(pod["metadata"].get("deletionTimestamp")) for pod in owned_pods({**obj, "kind": "Deployment"}, pods)
         ),
+        endpoints=None if addresses is None else endpoints.among(addresses, ready),
     )
 
 

@@ -215,16 +215,12 @@ def is_ready(pod: Obj) -> bool:
     return not pod["metadata"].get("deletionTimestamp") and condition(pod, "Ready").get("status") == "True"
 
 
-def ready_pods(pods: Iterable[Obj], selector: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """Names of ready pods that the Service selects and that have the labels of a subset."""
+def ready_pods(pods: Iterable[Obj], selector: Mapping[str, str], labels: Mapping[str, str]) -> list[Obj]:
+    """Ready pods that the Service selects and that have the labels of a subset."""
     if not labels:
         return []
     wanted = {"matchLabels": {**selector, **labels}}
-    return sorted(
-        pod["metadata"]["name"]
-        for pod in pods
-        if is_ready(pod) and selects(wanted, pod["metadata"].get("labels") or {})
-    )
+    return [pod for pod in pods if is_ready(pod) and selects(wanted, pod["metadata"].get("labels") or {})]
 
 
 def pod_findings(
@@ -241,7 +237,8 @@ def pod_findings(
             f"Service {aim.namespace}/{aim.service} has no selector; expected the labels of the pods of both subsets"
         ]
     ready = {
-        subset: ready_pods(pods, selector, subset_labels(rules, aim, subset)) for subset in (aim.stable, aim.canary)
+        subset: [pod["metadata"]["name"] for pod in ready_pods(pods, selector, subset_labels(rules, aim, subset))]
+        for subset in (aim.stable, aim.canary)
     }
     findings = [
         f"subset {subset} selects {len(ready[subset])} ready pods; expected at least {number}"

@@ -78,6 +78,7 @@ _ISTIO, _LEASES, _RBAC = "networking.istio.io", "coordination.k8s.io", "rbac.aut
 TABLE = (
     Right("get", "", "services", "its selector", named=Named.SERVICE),
     Right("list", "", "pods", "which pods are ready"),
+    Right("list", "discovery.k8s.io", "endpointslices", "which ready pods get requests"),
     Right("get", "apps", "deployments", "pods and pod template of stable", named=Named.STABLE),
     Right("get", "apps", "deployments", "pods and pod template of the canary", named=Named.CANARY),
     Right("patch", "apps", "deployments", "the promotion gives stable the new version", named=Named.STABLE),

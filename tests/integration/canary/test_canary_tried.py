@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.rights import cluster_role
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import readiness
 
+from tests.integration.canary import policies
 from tests.integration.canary.bed import (
     ERRORS,
     Bed,
@@ -31,6 +33,7 @@ PATIENT = {"interval": 4, "analysis": ERRORS, "inconclusives": 8, "blind_limit":
 # Says nothing about the version: for what has to do with the API server's answers only.
 AT_ONCE = {"interval": 1, "analysis": [{"name": "x", "query": "vector(1)", "max": 1}]}
 RBAC = "rbac.authorization.k8s.io"
+GONE = 6.0  # seconds after which a pod of the version before has ended
 
 
 @contextlib.contextmanager
@@ -114,45 +117,6 @@ def test_a_stable_that_somebody_else_made(bed: Bed, manager: str) -> None:
         wait_for(lambda: bed.deployment() is None, "the end of stable")
 
 
-@contextlib.contextmanager
-def policy(bed: Bed, expression: str) -> Iterator[None]:
-    """A rule of the API server for the Deployment of stable, in the namespace only; it is in force inside of the block."""
-    root, name = "/apis/admissionregistration.k8s.io/v1", bed.namespace
-    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
-    rules = [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}]
-    space = {"matchLabels": {"kubernetes.io/metadata.name": name}}
-    bodies = {
-        "validatingadmissionpolicies": {
-            "kind": "ValidatingAdmissionPolicy",
-            "spec": {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": expression}]},
-        },
-        "validatingadmissionpolicybindings": {
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": space}},
-        },
-    }
-
-    def holds() -> bool:
-        template = {"spec": {"template": {"metadata": {"labels": {"version": "v2"}}}}}
-        try:
-            bed.client.request(
-                "PATCH", f"/apis/apps/v1/namespaces/{name}/deployments/web", query={"dryRun": "All"}, body=template,
-                content_type="application/merge-patch+json",
-            )  # fmt: skip
-        except ApiError as error:
-            return error.status == 422
-        return False
-
-    try:
-        for kind, body in bodies.items():
-            bed.client.request("POST", f"{root}/{kind}", body={**group, **body})
-        wait_for(holds, "the policy")
-        yield
-    finally:
-        for kind in bodies:
-            delete(bed, f"{root}/{kind}/{name}")
-
-
 NOT_V2 = "object.metadata.name != 'web' || object.spec.template.metadata.labels.version != 'v2'"
 
 
@@ -161,7 +125,7 @@ def test_a_promotion_that_is_refused_is_rolled_back(bed: Bed) -> None:
     spec, options = spec_of(bed), bed.options(**AT_ONCE)
     begun = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
     assert begun["phase"] == "analysing", begun
-    with policy(bed, NOT_V2):
+    with policies.for_deployments(bed, NOT_V2):
         result = bed.drive(**options)
     assert_back(bed, spec, result)
     assert result["reason"].startswith("apply_stable was refused: "), result["reason"]
@@ -170,9 +134,29 @@ def test_a_promotion_that_is_refused_is_rolled_back(bed: Bed) -> None:
     bed.assert_none_failed(result["started"] + 2)  # stable has just been created again
 
 
+def test_stable_gets_no_requests_before_they_can_reach_its_new_pods(bed: Bed) -> None:
+    """A ready pod that is in no EndpointSlice is in no proxy, and the pods before it are gone."""
+    begin, options, complete = time.time(), bed.options(**AT_ONCE), list[float]()
+
+    def late(_result: Obj) -> bool:
+        live = {**(bed.deployment() or {}), "apiVersion": "apps/v1", "kind": "Deployment"}
+        if bed.version() == "v2" and readiness.verdict(live).state is readiness.State.READY:
+            complete.append(time.time())
+        return bool(complete) and time.time() - complete[0] > GONE
+
+    begun = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
+    assert begun["phase"] == "analysing", begun
+    with policies.without_new_endpoints(bed):
+        waiting = bed.drive(until=late, **options)
+        assert (waiting["phase"], bed.weights()) == ("promoting", [100, 100]), waiting
+    assert bed.drive(**options)["phase"] == "promoted"
+    assert (bed.version(), bed.weights()) == ("v2", [0, 0])
+    bed.assert_none_failed(begin + 2)
+
+
 def test_a_rule_that_would_refuse_the_promotion_is_met_before_the_start(bed: Bed) -> None:
     spec = spec_of(bed)
-    with policy(bed, NOT_V2):
+    with policies.for_deployments(bed, NOT_V2):
         result = bed.drive(**bed.options(**AT_ONCE))
     assert result["failed"], result
     assert "the API server refuses the promotion: " in result["msg"]

@@ -188,6 +188,7 @@ def rules(state: State, namespace: str) -> list[Obj]:
         _rule("apps", "deployments/scale", ["get", "patch"], [stable]),
         _rule("", "services", ["get"], [state.service]),
         _rule("", "pods", ["list"]),
+        _rule("discovery.k8s.io", "endpointslices", ["list"]),
         _rule(_ISTIO, "destinationrules", ["list"]),
         _rule("", "events", ["create"]),
     ]

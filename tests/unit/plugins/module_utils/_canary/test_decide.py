@@ -272,6 +272,48 @@ def test_a_rollback_waits_for_pods_and_gives_stable_no_more_than_it_carries() ->
     assert enough.state.weight == 0
 
 
+@pytest.mark.parametrize(
+    ("phase", "stage", "who"),
+    [
+        (Phase.PREPARING, None, "canary"),
+        (Phase.SHIFTING, None, "canary"),
+        (Phase.PROMOTING, Stage.COVER, "canary"),
+        (Phase.PROMOTING, Stage.UPDATE, "stable"),
+    ],
+)
+def test_a_version_gets_requests_when_they_can_reach_its_pods(phase: Phase, stage: Stage | None, who: str) -> None:
+    plan = plans.Plan((100,), progress_deadline=30)
+    state = states.State("r", "s", "n", plan, phase=phase, stage=stage, weight=100, baseline=2, deadline=9e9)
+    state = state.replace(index=0, template="t", approved=True, applied=True, touched=stage is Stage.UPDATE)
+    known = Workload(2, 2, template="t", endpoints=2)
+    observed = ObservedState(frozenset({100}), known, known)
+
+    def with_endpoints(number: int | None) -> ObservedState:
+        return dataclasses.replace(observed, **{who: dataclasses.replace(known, endpoints=number)})
+
+    assert decide(state, with_endpoints(1), 1.0).why == "2 of 2 pods are ready, 1 in the Service's EndpointSlices"
+    late = decide(state, with_endpoints(1), 31.0).state
+    assert late is not None
+    assert late.phase is Phase.ROLLING_BACK
+    assert "1 in the Service's EndpointSlices after 30 s" in late.reason
+    for number in (2, None):
+        assert decide(state, with_endpoints(number), 1.0).kind is not ActionKind.WAIT
+
+
+def test_stable_that_was_touched_takes_requests_back_when_they_can_reach_its_pods() -> None:
+    state = states.State(
+        "r", "s", "n", plans.Plan((50,)), phase=Phase.ROLLING_BACK, stage=Stage.CAPACITY, weight=100, baseline=2, touched=True,
+    )  # fmt: skip
+    observed = ObservedState(frozenset({100}), Workload(2, 2, endpoints=0), Workload(2, 2))
+    assert decide(state, observed, 1.0).kind is ActionKind.WAIT
+    half = decide(state, dataclasses.replace(observed, stable=Workload(2, 2, endpoints=1)), 1.0).state
+    assert half is not None
+    assert half.weight == 50
+    untouched = decide(state.replace(touched=False), observed, 1.0).state
+    assert untouched is not None
+    assert untouched.weight == 0, "it has had its requests all the time"
+
+
 def test_pods_of_an_earlier_canary_have_to_be_gone_before_the_first_step() -> None:
     state = states.State("r", "s", "n", plans.Plan((50,)), phase=Phase.PREPARING, deadline=9e9)
     observed = ObservedState(frozenset({0}), Workload(1, 1), Workload(1, 1, template="t", ending=1))
