@@ -67,7 +67,10 @@ def test_a_good_version_is_promoted_without_a_failed_request(bed: Bed) -> None:
     bed.assert_none_failed(begin)
     assert {"CanaryStarted", "CanaryStep", "CanaryPass", "CanaryPromoted"} <= events(bed)
     # What clients saw in each window follows its weight: five standard deviations are one run in two million.
-    windows = [note for note in result["all_notes"] if note["event"] == "window"]
+    # A window whose scrapes were late on a busy machine is inconclusive, and another one follows at the same weight.
+    judged = [note for note in result["all_notes"] if note["event"] == "window"]
+    assert "fail" not in {note["verdict"] for note in judged}
+    windows = [note for note in judged if note["verdict"] == "pass"]
     proved = [note["time"] for note in result["all_notes"] if note["event"] == "proved"]
     assert [note["weight"] for note in windows] == [20, 60]
     for start, window in zip(proved, windows, strict=True):
