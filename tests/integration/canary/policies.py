@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 
 from tests.integration.canary.bed import Bed, Obj, delete, wait_for
 
+MERGE_PATCH = "application/merge-patch+json"
 _DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 _SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
 
@@ -33,6 +35,10 @@ def without_new_endpoints(bed: Bed) -> Iterator[None]:
     name = first["metadata"]["name"]
     with _rule(bed, "discovery.k8s.io", "endpointslices", "false", f"{path}/{name}", tried):
         yield
+    # The controller waits longer after each write that was refused; a change of the Service ends the wait.
+    service = f"/api/v1/namespaces/{bed.namespace}/services/web"
+    noticed = {"metadata": {"annotations": {"noticed": str(time.time())}}}
+    bed.client.request("PATCH", service, body=noticed, content_type=MERGE_PATCH)
 
 
 @contextlib.contextmanager
@@ -55,9 +61,7 @@ def _rule(bed: Bed, group: str, resource: str, expression: str, path: str, refus
 
     def holds() -> bool:
         try:
-            bed.client.request(
-                "PATCH", path, query={"dryRun": "All"}, body=refused, content_type="application/merge-patch+json"
-            )
+            bed.client.request("PATCH", path, query={"dryRun": "All"}, body=refused, content_type=MERGE_PATCH)
         except ApiError as error:
             return error.status == 422
         return False
