@@ -33,7 +33,7 @@ PATIENT = {"interval": 4, "analysis": ERRORS, "inconclusives": 8, "blind_limit":
 # Says nothing about the version: for what has to do with the API server's answers only.
 AT_ONCE = {"interval": 1, "analysis": [{"name": "x", "query": "vector(1)", "max": 1}]}
 RBAC = "rbac.authorization.k8s.io"
-HELD = 3.0  # seconds for which it is seen that nothing happens
+STILL = 3.0  # seconds for which it is seen that nothing happens
 
 
 @contextlib.contextmanager
@@ -142,7 +142,7 @@ def test_stable_gets_no_requests_before_they_can_reach_its_new_pods(bed: Bed) ->
         live = {**(bed.deployment() or {}), "apiVersion": "apps/v1", "kind": "Deployment"}
         if bed.version() == "v2" and readiness.verdict(live).state is readiness.State.READY:
             complete.append(time.time())
-        return bool(complete) and time.time() - complete[0] > HELD
+        return bool(complete) and time.time() - complete[0] > STILL
 
     begun = bed.drive(until=lambda result: result["phase"] == "analysing", **options)
     assert begun["phase"] == "analysing", begun
