@@ -22,6 +22,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.findi
     findings_of,
 )
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.lease import Lease, LeaseHolder
+from ansible_collections.servicemesh.platform.plugins.module_utils._canary.objects import OtherRunError
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.observe import Observation
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.proxy_check import Prover
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.record import Record
@@ -140,6 +141,11 @@ class Trial:
     def _attempt(self, task: _Task) -> Tried:
         try:
             notes = task.run() or ()
+        except OtherRunError:  # it wrote its record while this run tried: only dry runs have been sent
+            raise OtherRunError(
+                f"Another run started on {self._namespace}/{self._service} at the same moment. Nothing was done; "
+                "wait until that run has ended"
+            ) from None
         except KubeError as error:
             if only_dry_run(error):
                 text = f"{task.what} could not be tried: an admission webhook does not support dry runs ({error})"
