@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary import (
-    endpoints,
     preconditions,
     route_patch,
     route_record,
@@ -21,6 +20,7 @@ from ansible_collections.servicemesh.platform.plugins.module_utils._canary.decid
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.routes import Aim
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.state import digest
 from ansible_collections.servicemesh.platform.plugins.module_utils._canary.target import aim_of
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import endpoints
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.diagnosis import (
     Limits,
@@ -78,6 +78,8 @@ def observe(client: Api, settings: Mapping[str, Any], now: float) -> Observation
     reads: list[Callable[[], Any]] = [
         lambda: client.list_all(f"{ISTIO}/namespaces/{namespace}/destinationrules")[0],
         lambda: client.list_all(f"/api/v1/namespaces/{namespace}/pods", query)[0],
+        # A start asks for the right. An account of the user's for the watchdog may be without it, and a driver that continues a run of an
+        # earlier version of this collection.
         lambda: endpoints.addresses(client, namespace, aim.service),
     ]
 

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from ansible_collections.servicemesh.platform.plugins.module_utils._kube import kubectl_yaml
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import endpoints, kubectl_yaml
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.client import Client
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.discovery import ACCEPT, Resource
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError, KubeError
@@ -170,15 +170,8 @@ def _webhooks(client: Client) -> list[dict[str, Any]] | None:
 
 def _answers(client: Client, where: tuple[str, str]) -> bool:
     namespace, service = where
-    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-    slices = _optional(lambda: client.list_all(path, {"labelSelector": f"kubernetes.io/service-name={service}"})[0])
-    if slices is None:
-        return True  # may not be read: no finding
-    return any(
-        (endpoint.get("conditions") or {}).get("ready") is not False
-        for entry in slices
-        for endpoint in entry.get("endpoints") or []
-    )
+    found = _optional(lambda: endpoints.addresses(client, namespace, service))
+    return found is None or bool(found)  # None: they may not be read, which is no finding
 
 
 def _contents(client: Client, namespaces: list[str]) -> dict[str, ownership.Contents]:

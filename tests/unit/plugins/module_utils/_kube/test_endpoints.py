@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.servicemesh.platform.plugins.module_utils._canary import endpoints
+from ansible_collections.servicemesh.platform.plugins.module_utils._kube import endpoints
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.api import Api
 from ansible_collections.servicemesh.platform.plugins.module_utils._kube.errors import ApiError
 

@@ -20,11 +20,7 @@ OF_SERVICE = "kubernetes.io/service-name"
 
 
 def addresses(client: Api, namespace: str, service: str) -> frozenset[str] | None:
-    """Addresses of a Service that get requests; None where this identity may not list EndpointSlices.
-
-    A start asks for the right. An account of the user's for the watchdog, or a driver that continues the run of an earlier version of this
-    collection, may be without it.
-    """
+    """Addresses of a Service that get requests; None where this identity may not list EndpointSlices."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     try:
         slices = client.list_all(path, {"labelSelector": f"{OF_SERVICE}={service}"})[0]
